@@ -1,0 +1,32 @@
+"""Voice activity detection: frames of sound in, segments of speech out; pure and counted in samples."""
+
+from vad.classifier import FrameClassifier, WebRtcClassifier
+from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in
+from vad.segmenter import (
+    EndReason,
+    SegmentAudio,
+    SegmentEnded,
+    Segmenter,
+    SegmenterOptions,
+    SegmentEvent,
+    SegmentStarted,
+)
+
+__all__ = [
+    "FRAME_BYTES",
+    "FRAME_MS",
+    "FRAME_SAMPLES",
+    "SAMPLE_BYTES",
+    "SAMPLE_RATE",
+    "EndReason",
+    "FrameClassifier",
+    "Framer",
+    "SegmentAudio",
+    "SegmentEnded",
+    "SegmentEvent",
+    "SegmentStarted",
+    "Segmenter",
+    "SegmenterOptions",
+    "WebRtcClassifier",
+    "frames_in",
+]

@@ -1,0 +1,31 @@
+"""Owns the decision about one frame: speech or not."""
+
+from typing import Protocol
+
+import webrtcvad
+
+from vad.frames import SAMPLE_RATE
+
+
+class FrameClassifier(Protocol):
+    """Tells speech from everything else, frame by frame and in order; it may keep state between frames."""
+
+    def is_speech(self, frame: bytes) -> bool:
+        """Judge one frame, `int16[160]` at 16 kHz."""
+        ...
+
+
+class WebRtcClassifier:
+    """The Gaussian-mixture detector of the WebRTC project.
+
+    `aggressiveness` is its operating mode: 0 lets the most through, 3 rejects the most.
+    Raises ValueError for any other mode.
+    """
+
+    def __init__(self, aggressiveness: int) -> None:
+        if aggressiveness not in range(4):
+            raise ValueError(f"aggressiveness is {aggressiveness}; it must be between 0 and 3")
+        self._detector = webrtcvad.Vad(aggressiveness)
+
+    def is_speech(self, frame: bytes) -> bool:
+        return bool(self._detector.is_speech(frame, SAMPLE_RATE))
