@@ -24,6 +24,7 @@ class Problem(Enum):
     NOT_FOUND = ErrorKind("not_found", HTTPStatus.NOT_FOUND, 4404)
     METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, 4405)
     IDLE_TIMEOUT = ErrorKind("idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408)
+    UPGRADE_REQUIRED = ErrorKind("upgrade_required", HTTPStatus.UPGRADE_REQUIRED, 4426)
     SLOW_READER = ErrorKind("slow_reader", HTTPStatus.REQUEST_TIMEOUT, 1008)
     RECOGNIZER_FAILED = ErrorKind("recognizer_failed", HTTPStatus.INTERNAL_SERVER_ERROR, 1011)
     INTERNAL = ErrorKind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, 1011)

@@ -1,10 +1,9 @@
 """Owns what the session expects of a recognizer, whichever it is."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from stream.events import Hypothesis
+from stream.events import Hypothesis, RecognitionOptions
 
 
 class RecognizerError(Exception):
@@ -25,15 +24,6 @@ class LanguageNotServedError(Exception):
         super().__init__(language_code)
         self.language_code = language_code
         self.served = served
-
-
-@dataclass(frozen=True, slots=True)
-class RecognitionOptions:
-    """What one utterance's recognition is asked for."""
-
-    language_code: str
-    max_alternatives: int = 1
-    interim_results: bool = True
 
 
 class RecognitionStream(Protocol):
@@ -60,7 +50,10 @@ class RecognitionStream(Protocol):
 
 
 class Recognizer(Protocol):
-    """Recognizes utterances."""
+    """Recognizes utterances; `is_ready` tells whether a new session may count on it."""
+
+    @property
+    def is_ready(self) -> bool: ...
 
     def match_language(self, language_code: str) -> str:
         """Return the served tag for a requested one; raises LanguageNotServedError."""

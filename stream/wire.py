@@ -2,7 +2,9 @@
 
 import msgspec
 
-from stream.errors import Problem
+from stream.errors import ClientError, Problem
+from stream.events import Alternative, ClientEvent, Finished, Hypothesis, Settled, Unsettled
+from vad import SAMPLE_RATE
 
 
 class WireWord(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -86,3 +88,106 @@ def decode(text: str | bytes) -> Partial | Done | Failure:
             return msgspec.convert(fields, Done)
         case _:
             return msgspec.convert(fields, Failure)
+
+
+# --- events of the session -> messages ---
+
+# Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
+MOST_DONE_BYTES = 900_000
+_encoder = msgspec.json.Encoder()
+
+
+class PlainWriter:
+    """Writes a session's events as the messages of the reference, with exactly its fields.
+
+    `partial` is counted as a message is written, so that what was overtaken before leaves no gap.
+    """
+
+    def __init__(self, transcription_id: str) -> None:
+        self.transcription_id = transcription_id
+        self._partials = 0
+        self._whole_seconds = False
+
+    def write(self, event: ClientEvent, *, whole_seconds: bool) -> str | None:
+        """Return the message as JSON, or None where the client needs none."""
+        self._whole_seconds = whole_seconds
+        match event:
+            case Unsettled(_, hypothesis, heard, inference_seconds):
+                return self._partial(hypothesis, heard, inference_seconds)
+            case Settled(_, hypothesis, _, heard, inference_seconds, was_shown):
+                if not hypothesis.best.words and not was_shown:
+                    return None
+                return self._partial(hypothesis, heard, inference_seconds)
+            case Finished(error=ClientError() as error):
+                return encoded_failure(error.problem, error.detail)
+            case Finished():
+                return self._done(event)
+
+    def _partial(self, hypothesis: Hypothesis, heard: int, inference_seconds: float) -> str:
+        self._partials += 1
+        return _json(
+            Partial(
+                self.transcription_id,
+                self._seconds(heard / SAMPLE_RATE),
+                self._seconds(inference_seconds),
+                "partial",
+                self._partials,
+                _results(hypothesis.alternatives),
+            )
+        )
+
+    def _done(self, event: Finished) -> str:
+        match event.settled:
+            case ():
+                results = _results(())
+            case (only,):
+                results = _results(only.hypothesis.alternatives)
+            case several:
+                results = [_result(settled.hypothesis.best) for settled in several]
+        done = Done(
+            self.transcription_id,
+            self._seconds(event.totals.received / SAMPLE_RATE),
+            self._seconds(event.inference_seconds),
+            "done",
+            results,
+        )
+        return _json(_shortened(done))
+
+    def _seconds(self, seconds: float) -> int | float:
+        return round(seconds) if self._whole_seconds else round(seconds, 3)
+
+
+def _results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
+    """At least one result, because clients read the first one unseen."""
+    return [_result(alternative) for alternative in alternatives or (Alternative(),)]
+
+
+def _result(alternative: Alternative) -> WireResult:
+    words = [
+        WireWord(
+            round(word.start / SAMPLE_RATE, 3), round(word.end / SAMPLE_RATE, 3), word.text, round(word.confidence, 3)
+        )
+        for word in alternative.words
+    ]
+    return WireResult(alternative.transcript, round(alternative.confidence, 3), words)
+
+
+def _shortened(done: Done) -> Done:
+    """Empty the word lists, oldest first, until the message fits; the text always stays."""
+    excess_bytes = len(_encoder.encode(done)) - MOST_DONE_BYTES
+    results = list(done.results)
+    for position, result in enumerate(results):
+        if excess_bytes <= 0:
+            break
+        excess_bytes -= len(_encoder.encode(result.words))
+        results[position] = msgspec.structs.replace(result, words=[])
+    return msgspec.structs.replace(done, results=results)
+
+
+def encoded_failure(problem: Problem, detail: str) -> str:
+    """Write the error message of a problem as JSON."""
+    return _json(failure(problem, detail))
+
+
+def _json(message: Partial | Done | Failure) -> str:
+    return _encoder.encode(message).decode()

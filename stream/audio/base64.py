@@ -1,0 +1,88 @@
+"""Owns base64 as a stream: text cut anywhere, line breaks and padding inside."""
+
+import binascii
+from collections.abc import Iterator
+
+from stream.errors import ClientError, Problem
+
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+PADDING = b"="
+LINE_BREAKS = b"\r\n"
+TEXT = ALPHABET + PADDING + LINE_BREAKS
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_GROUP_CHARACTERS = 4
+
+
+class Base64Decoder:
+    """Decodes the standard and the URL-safe alphabet.
+
+    Some clients encode a whole file and cut the text, others encode each buffer on its own, so that
+    a padded group may be followed by another.
+    """
+
+    def __init__(self) -> None:
+        self._group = b""
+        self._padding_may_follow = 0
+
+    def push(self, text: bytes) -> Iterator[bytes]:
+        """Yield the bytes that `text` completes; raises ClientError after those before the fault."""
+        for position, run in _runs(text.translate(_URL_SAFE, LINE_BREAKS)):
+            if run.startswith(PADDING):
+                yield from self._pad(len(run))
+                continue
+            sound = _sound_characters(run)
+            if sound:
+                self._padding_may_follow = 0
+            self._group += run[:sound]
+            whole = len(self._group) // _GROUP_CHARACTERS * _GROUP_CHARACTERS
+            yield binascii.a2b_base64(self._group[:whole])
+            self._group = self._group[whole:]
+            if sound < len(run):
+                raise _fault(f"byte {run[sound]:#04x} at character {position + sound} of a message")
+
+    def flush(self) -> bytes:
+        """Return what an unpadded last group still holds; a lone character holds no byte."""
+        group, self._group = self._group, b""
+        return _unpadded(group) if len(group) > 1 else b""
+
+    def _pad(self, count: int) -> Iterator[bytes]:
+        if not self._group:
+            if count > self._padding_may_follow:
+                raise _fault("padding without a group before it")
+            self._padding_may_follow -= count
+            return
+        if len(self._group) == 1 or len(self._group) + count > _GROUP_CHARACTERS:
+            raise _fault(f"{len(self._group)} characters with {count} of padding")
+        yield _unpadded(self._group)
+        self._padding_may_follow = _GROUP_CHARACTERS - len(self._group) - count
+        self._group = b""
+
+
+def _runs(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Split into runs of padding and runs of anything else, with their positions."""
+    start = 0
+    while start < len(text):
+        end = text.find(PADDING, start)
+        if end == start:
+            end = len(text) - len(text[start:].lstrip(PADDING))
+        elif end < 0:
+            end = len(text)
+        yield start, text[start:end]
+        start = end
+
+
+def _sound_characters(run: bytes) -> int:
+    """How many characters from the start belong to the alphabet."""
+    foreign = run.translate(None, ALPHABET)
+    return run.index(foreign[:1]) if foreign else len(run)
+
+
+def _unpadded(group: bytes) -> bytes:
+    return binascii.a2b_base64(group + PADDING * (_GROUP_CHARACTERS - len(group)))
+
+
+def _fault(what: str) -> ClientError:
+    return ClientError(
+        Problem.INVALID_AUDIO,
+        f"the audio is not valid base64: {what}; allowed are A-Z a-z 0-9 + / - _ = and line breaks",
+    )

@@ -1,0 +1,62 @@
+"""Owns the text messages that a client sends."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream.errors import ClientError, Problem, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """No more audio follows; what was said is finished, then the connection ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Values for keys of the configuration, not checked yet."""
+
+    values: Mapping[str, object]
+
+
+Command = Close | Configure
+
+
+def parse_command(text: str) -> Command:
+    """Read a text message; raises ClientError (`invalid_message`) quoting what cannot be understood."""
+    if text.strip().lower() == "close":
+        return Close()
+    match _object(text):
+        case {"type": "close", **rest} if not rest:
+            return Close()
+        case {"config": dict(values), **rest} if not rest:
+            return Configure(values)
+        case _:
+            raise _refused(text)
+
+
+def _object(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise _refused(text) from None
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ClientError(Problem.INVALID_MESSAGE, f"the key {quoted(twice)} is given more than once")
+    return values
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+def _refused(text: str) -> ClientError:
+    return ClientError(
+        Problem.INVALID_MESSAGE,
+        f'{quoted(text)} is not understood; allowed are close, {{"type":"close"}} and {{"config":{{...}}}}',
+    )

@@ -1,0 +1,139 @@
+"""Owns the translation between our terms and Riva's messages; pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from riva.client.proto import riva_asr_pb2 as pb
+from riva.client.proto import riva_audio_pb2
+
+from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from vad import SAMPLE_RATE
+
+# Longer than any utterance, so that a server's own endpointing never cuts into ours.
+_STOP_HISTORY_MS = 30_000
+# Riva marks a first-pass hypothesis of the whole utterance with this stability; it is not to be concatenated.
+_WHOLE_UTTERANCE_STABILITY = 1.0
+# From this stability on the embedded engine promises that leading words stay.
+_SETTLED_STABILITY = 0.9
+_SAMPLES_PER_MS = SAMPLE_RATE // 1000
+
+
+def opening_request(options: RecognitionOptions) -> pb.StreamingRecognizeRequest:
+    """Build the first message of a stream."""
+    config = pb.RecognitionConfig(
+        encoding=riva_audio_pb2.LINEAR_PCM,
+        sample_rate_hertz=SAMPLE_RATE,
+        audio_channel_count=1,
+        language_code=options.language_code,
+        max_alternatives=options.max_alternatives,
+        enable_word_time_offsets=True,
+        enable_automatic_punctuation=True,
+        endpointing_config=pb.EndpointingConfig(stop_history=_STOP_HISTORY_MS),
+    )
+    return pb.StreamingRecognizeRequest(
+        streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=options.interim_results)
+    )
+
+
+def online_languages(response: pb.RivaSpeechRecognitionConfigResponse) -> tuple[str, ...]:
+    """List the language tags that streaming models serve, each once, in the server's order."""
+    languages: dict[str, None] = {}
+    for row in response.model_config:
+        if row.parameters.get("type", "online") == "online":
+            tags = row.parameters.get("language_code", "").split(",")
+            languages |= dict.fromkeys(tag.strip() for tag in tags if tag.strip())
+    return tuple(languages)
+
+
+def matching_language(requested: str, served: Sequence[str]) -> str | None:
+    """Choose the exact tag, else the first with the same primary subtag: `en` finds `en-US`."""
+    exact = [tag for tag in served if tag.lower() == requested.lower()]
+    related = [tag for tag in served if _primary(tag) == _primary(requested)]
+    return next(iter(exact + related), None)
+
+
+class HypothesisAssembler:
+    """Joins the responses of one stream into the hypotheses of one utterance.
+
+    A server may settle several stretches of an utterance on its own; each hypothesis holds them all.
+    """
+
+    def __init__(self, max_alternatives: int) -> None:
+        self._max_alternatives = max_alternatives
+        self._settled: list[tuple[Alternative, ...]] = []
+        self._processed = 0
+
+    def take(self, response: pb.StreamingRecognizeResponse) -> Hypothesis | None:
+        """Return the unsettled hypothesis after this response, None when it says nothing new."""
+        if not response.results:
+            return None
+        self._processed = max(self._processed, *(int(r.audio_processed * SAMPLE_RATE) for r in response.results))
+        self._settled += [_alternatives(result) for result in response.results if result.is_final]
+        interim = [result for result in response.results if not result.is_final and result.alternatives]
+        whole = [result for result in interim if result.stability == _WHOLE_UTTERANCE_STABILITY]
+        return self._unsettled(whole[-1:] or interim)
+
+    def final(self) -> Hypothesis:
+        """Return the settled hypothesis once the stream has ended."""
+        if len(self._settled) == 1:
+            alternatives = self._settled[0]
+        else:
+            alternatives = (_joined(stretch[0] for stretch in self._settled if stretch),) if self._settled else ()
+        spoken = tuple(alternative for alternative in alternatives if alternative.words)
+        return Hypothesis(spoken[: self._max_alternatives], is_final=True, stability=1.0, processed=self._processed)
+
+    def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
+        settled = [word for stretch in self._settled if stretch for word in stretch[0].words]
+        text = "".join(result.alternatives[0].transcript for result in results)
+        stable = 0
+        for result in results:
+            if result.stability < _SETTLED_STABILITY:
+                break
+            stable += len(result.alternatives[0].transcript.split())
+        words = tuple(settled) + tuple(Word(token) for token in text.split())
+        stability = min((result.stability for result in results), default=1.0)
+        return Hypothesis(
+            (Alternative(words),) if words else (),
+            stability=stability,
+            stable_words=len(settled) + stable,
+            processed=self._processed,
+        )
+
+
+def _alternatives(result: pb.StreamingRecognitionResult) -> tuple[Alternative, ...]:
+    return tuple(
+        Alternative(_words(alternative), _probability(alternative.confidence)) for alternative in result.alternatives
+    )
+
+
+def _words(alternative: pb.SpeechRecognitionAlternative) -> tuple[Word, ...]:
+    """Take the times of the words and the spelling of the transcript, where both tell the same words."""
+    tokens = alternative.transcript.split()
+    if len(tokens) != len(alternative.words):
+        return tuple(Word(token) for token in tokens)
+    return tuple(
+        Word(
+            token,
+            max(0, info.start_time) * _SAMPLES_PER_MS,
+            max(0, info.end_time) * _SAMPLES_PER_MS,
+            _probability(info.confidence),
+        )
+        for token, info in zip(tokens, alternative.words, strict=True)
+    )
+
+
+def _joined(stretches: Iterable[Alternative]) -> Alternative:
+    """Put settled stretches in a row; the confidence is the mean over the words."""
+    spoken = [stretch for stretch in stretches if stretch.words]
+    words = tuple(word for stretch in spoken for word in stretch.words)
+    weighed = sum(stretch.confidence * len(stretch.words) for stretch in spoken)
+    return Alternative(words, weighed / len(words) if words else 0.0)
+
+
+def _probability(confidence: float) -> float:
+    """Some models report a logarithm instead of a probability."""
+    return math.exp(confidence) if confidence < 0 else min(confidence, 1.0)
+
+
+def _primary(tag: str) -> str:
+    return tag.split("-", maxsplit=1)[0].lower()

@@ -1,0 +1,92 @@
+"""Recognizers for tests: what they say depends on the samples they were sent and on nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.recognizer import LanguageNotServedError, RecognizerError
+from vad import SAMPLE_BYTES, SAMPLE_RATE
+
+# One word for each of these spans, named by its number.
+WORD_SAMPLES = SAMPLE_RATE // 4
+
+
+def counted(samples: int, *, is_final: bool) -> Hypothesis:
+    """The hypothesis after so many samples: `w0 w1 ...`, with times when it is final."""
+    words = tuple(
+        Word(f"w{n}", n * WORD_SAMPLES, (n + 1) * WORD_SAMPLES, 0.5) if is_final else Word(f"w{n}")
+        for n in range(samples // WORD_SAMPLES)
+    )
+    return Hypothesis((Alternative(words, 0.5 if is_final else 0.0),), is_final=is_final, processed=samples)
+
+
+class CountingStream:
+    """Says a further word with each quarter of a second it hears."""
+
+    def __init__(self, options: RecognitionOptions) -> None:
+        self.options = options
+        self.pcm = b""
+        self.is_abandoned = False
+        self._changed = asyncio.Event()
+        self._is_finished = False
+
+    async def send(self, pcm: bytes) -> None:
+        self.pcm += pcm
+        self._changed.set()
+
+    async def finish(self) -> None:
+        self._is_finished = True
+        self._changed.set()
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        said = 0
+        while not self._is_finished:
+            await self._changed.wait()
+            self._changed.clear()
+            heard = len(self.pcm) // SAMPLE_BYTES // WORD_SAMPLES
+            for words in range(said + 1, heard + 1):
+                yield counted(words * WORD_SAMPLES, is_final=False)
+            said = heard
+        yield counted(len(self.pcm) // SAMPLE_BYTES, is_final=True)
+
+    async def abandon(self) -> None:
+        self.is_abandoned = True
+
+
+class FailingStream(CountingStream):
+    """Fails once it has heard something."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        await self._changed.wait()
+        yield counted(2 * WORD_SAMPLES, is_final=False)
+        raise RecognizerError("UNAVAILABLE: gone", retryable=True)
+
+
+class MuteStream(CountingStream):
+    """Takes everything and never says a word."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        await asyncio.Event().wait()
+        yield Hypothesis()
+
+
+@dataclass
+class ScriptedRecognizer:
+    """Opens one kind of stream after the other, the last one for ever."""
+
+    script: list[Callable[[RecognitionOptions], CountingStream]] = field(default_factory=lambda: [CountingStream])
+    languages: tuple[str, ...] = ("en-US",)
+    is_ready: bool = True
+    streams: list[CountingStream] = field(default_factory=list)
+
+    def match_language(self, language_code: str) -> str:
+        if language_code.split("-")[0] not in {tag.split("-")[0] for tag in self.languages}:
+            raise LanguageNotServedError(language_code, self.languages)
+        return self.languages[0]
+
+    async def open(self, options: RecognitionOptions) -> CountingStream:
+        kind = self.script[min(len(self.streams), len(self.script) - 1)]
+        stream = kind(options)
+        self.streams.append(stream)
+        return stream

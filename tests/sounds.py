@@ -1,0 +1,53 @@
+"""Sound for tests: committed clips, marked frames, and audio whose samples tell their own position."""
+
+import csv
+import wave
+from pathlib import Path
+
+from vad import FRAME_BYTES, FRAME_SAMPLES
+
+CLIPS = Path(__file__).with_name("clips")
+SPEECH_FRAME = b"\x01\x00" * FRAME_SAMPLES
+SILENT_FRAME = bytes(FRAME_BYTES)
+
+
+def clip_pcm(name: str) -> bytes:
+    """Samples of a committed clip, `int16[n_samples]` at 16 kHz."""
+    with wave.open(str(CLIPS / name)) as clip:
+        assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (16000, 1, 2)
+        return clip.readframes(clip.getnframes())
+
+
+def clip_texts() -> dict[str, str]:
+    """File name and text of every committed clip."""
+    with (CLIPS / "manifest.tsv").open(encoding="utf-8") as manifest:
+        return {row["file"]: row["text"] for row in csv.DictReader(manifest, delimiter="\t")}
+
+
+class MarkedClassifier:
+    """Takes a frame for speech when its first sample is odd; what the aggressiveness is does not matter."""
+
+    def __init__(self, aggressiveness: int = 3) -> None:
+        self.aggressiveness = aggressiveness
+
+    def is_speech(self, frame: bytes) -> bool:
+        return frame[0] % 2 == 1
+
+
+def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:
+    """Samples that carry their own frame number, and in the lowest bit whether the frame is speech.
+
+    `pattern` lists (is_speech, frames); up to 16,000 frames can be told apart.
+    """
+    frames = [is_speech for is_speech, count in pattern for _ in range(count)]
+    assert len(frames) < 1 << 14
+    return b"".join(
+        ((number << 1) | is_speech).to_bytes(2, "little") * FRAME_SAMPLES for number, is_speech in enumerate(frames)
+    )
+
+
+def frame_numbers(pcm: bytes) -> list[int]:
+    """Read the frame numbers back out of numbered samples, one for each whole or broken frame."""
+    samples = memoryview(pcm).cast("h")
+    numbers = [sample >> 1 for sample in samples]
+    return [number for i, number in enumerate(numbers) if i == 0 or numbers[i - 1] != number]

@@ -1,0 +1,71 @@
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.audio import AudioDecoder, AudioFormat, AudioTransfer
+from stream.errors import ClientError, Problem
+from tests.sounds import CLIPS, clip_pcm
+
+PCM = clip_pcm("yes.wav")
+WAV = (CLIPS / "yes.wav").read_bytes()
+
+
+def decoded(*messages: bytes, audio_format: AudioFormat | None = None) -> bytes:
+    decoder = AudioDecoder(audio_format or AudioFormat())
+    return b"".join([part for message in messages for part in decoder.push(message)] + list(decoder.flush()))
+
+
+def in_messages(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+ANDROID = b"".join(base64.b64encode(buffer) for buffer in in_messages(PCM, 1001))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from([PCM, WAV, base64.b64encode(PCM), base64.b64encode(WAV), ANDROID]),
+    st.integers(1, 5000),
+)
+def test_every_way_of_sending_gives_the_same_samples(sent: bytes, size: int) -> None:
+    assert decoded(*in_messages(sent, size)) == PCM
+
+
+def test_empty_messages_are_ignored() -> None:
+    assert decoded(b"", PCM[:10], b"", b"", PCM[10:], b"") == PCM
+
+
+def test_less_than_sixteen_bytes_are_judged_at_the_end() -> None:
+    assert decoded(b"\x01\x02") == b"\x01\x02"
+    assert decoded(base64.b64encode(b"\x01\x02\x03\x04")) == b"\x01\x02\x03\x04"
+
+
+def test_a_named_transfer_is_not_guessed() -> None:
+    looks_like_text = b"ABCDEFGHIJKLMNOPQRST"
+    assert decoded(looks_like_text, audio_format=AudioFormat(AudioTransfer.RAW)) == looks_like_text
+    with pytest.raises(ClientError, match="not valid base64"):
+        decoded(PCM, audio_format=AudioFormat(AudioTransfer.BASE64))
+
+
+def test_a_header_wins_over_the_default_rate() -> None:
+    at_8000 = WAV[:24] + (8000).to_bytes(4, "little") + WAV[28:]
+    assert len(decoded(at_8000)) == pytest.approx(2 * len(PCM), abs=4)
+
+
+def test_a_header_that_contradicts_an_explicit_rate_is_refused_naming_both() -> None:
+    with pytest.raises(ClientError) as caught:
+        decoded(WAV, audio_format=AudioFormat(sample_rate_hertz=44100, rate_is_explicit=True))
+    assert caught.value.problem is Problem.INVALID_AUDIO
+    assert caught.value.detail == (
+        "the WAV header says 16000 Hz, but sampleRateHertz is 44100; leave sampleRateHertz out or make them agree"
+    )
+
+
+@given(st.lists(st.binary(max_size=100), max_size=10))
+def test_no_bytes_do_worse_than_a_clear_error(messages: list[bytes]) -> None:
+    try:
+        decoded(*messages)
+    except ClientError as error:
+        assert error.problem is Problem.INVALID_AUDIO  # noqa: PT017

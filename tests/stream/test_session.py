@@ -1,0 +1,293 @@
+from collections.abc import Iterable
+
+from stream.config import SessionConfig
+from stream.errors import ClientError, Problem
+from stream.events import (
+    AbandonStream,
+    Alternative,
+    AudioEnded,
+    ClientEvent,
+    Configured,
+    EndCause,
+    Finished,
+    FinishStream,
+    FrameReceived,
+    Hypothesis,
+    HypothesisReceived,
+    OpenStream,
+    Order,
+    Reason,
+    RecognitionFailed,
+    RecognitionOptions,
+    SendAudio,
+    SenderPaused,
+    SessionInput,
+    Settled,
+    Totals,
+    Unsettled,
+    Word,
+)
+from stream.session import MOST_OPEN_UTTERANCES, Session, State
+from tests.sounds import SILENT_FRAME, SPEECH_FRAME, MarkedClassifier
+from vad import FRAME_SAMPLES
+
+# 8 speech frames open an utterance, 10 frames of silence end it.
+CONFIG = SessionConfig(preroll_ms=50, hangover_ms=100)
+SPOKEN = "x" * 20 + "." * 10
+
+
+class Timeline:
+    """Drives a session: `x` is a frame of speech, `.` one of silence."""
+
+    def __init__(self, config: SessionConfig = CONFIG) -> None:
+        self.session = Session(config, "en-US", MarkedClassifier)
+        self.orders: list[Order] = []
+        self.told: list[ClientEvent] = []
+
+    def hear(self, marks: str) -> "Timeline":
+        return self.receive(*(FrameReceived(SPEECH_FRAME if mark == "x" else SILENT_FRAME) for mark in marks))
+
+    def receive(self, *events: SessionInput) -> "Timeline":
+        for event in events:
+            self.session.receive(event)
+            self.orders += self.session.take_orders()
+            self.told += self.session.take_events()
+        return self
+
+    def streams(self) -> list[Order]:
+        return [order for order in self.orders if not isinstance(order, SendAudio)]
+
+    def sent_frames(self, utterance_id: int) -> int:
+        sent = (o for o in self.orders if isinstance(o, SendAudio) and o.utterance_id == utterance_id)
+        return sum(len(order.pcm) for order in sent) // len(SPEECH_FRAME)
+
+
+def partial(utterance_id: int, text: str) -> HypothesisReceived:
+    return HypothesisReceived(utterance_id, Hypothesis((_alternative(text),)))
+
+
+def final(utterance_id: int, text: str, waited: float = 0.5) -> HypothesisReceived:
+    alternatives = (_alternative(text),) if text else ()
+    return HypothesisReceived(utterance_id, Hypothesis(alternatives, is_final=True), waited)
+
+
+def _alternative(text: str) -> Alternative:
+    """Word n lies from frame 2n to 2n + 1 of its utterance."""
+    words = text.split()
+    return Alternative(
+        tuple(Word(word, 2 * n * FRAME_SAMPLES, (2 * n + 1) * FRAME_SAMPLES, 0.9) for n, word in enumerate(words)), 0.8
+    )
+
+
+def texts(events: Iterable[ClientEvent]) -> list[tuple[str, int, str]]:
+    return [
+        (type(event).__name__, event.utterance_id, event.hypothesis.best.transcript)
+        for event in events
+        if isinstance(event, Unsettled | Settled)
+    ]
+
+
+def finished(timeline: Timeline) -> Finished:
+    last = timeline.told[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+CLOSE = AudioEnded(EndCause.CLOSE)
+
+
+def test_silence_orders_nothing_and_is_skipped() -> None:
+    timeline = Timeline().hear("." * 50).receive(CLOSE)
+    assert timeline.orders == []
+    assert timeline.told == [Finished((), Totals(50 * FRAME_SAMPLES, 0, 50 * FRAME_SAMPLES, 0), 0.0, EndCause.CLOSE)]
+
+
+def test_an_utterance_is_opened_at_its_onset_with_the_preroll_and_finished_at_its_endpoint() -> None:
+    timeline = Timeline().hear("." * 20 + SPOKEN)
+    assert timeline.streams() == [OpenStream(1, RecognitionOptions("en-US", 1, True)), FinishStream(1)]
+    assert timeline.sent_frames(1) == 5 + 20 + 10
+
+
+def test_hypotheses_are_told_as_they_come_and_settled_once() -> None:
+    timeline = Timeline().hear(SPOKEN).receive(partial(1, "one"), partial(1, "one two"), final(1, "one two."))
+    timeline.receive(partial(1, "too late"), final(1, "twice"))
+    assert texts(timeline.told) == [("Unsettled", 1, "one"), ("Unsettled", 1, "one two"), ("Settled", 1, "one two.")]
+
+
+def test_unsettled_words_carry_neither_times_nor_confidence() -> None:
+    (told,) = Timeline().hear(SPOKEN).receive(partial(1, "one two")).told
+    assert isinstance(told, Unsettled)
+    assert told.hypothesis.best == Alternative((Word("one"), Word("two")))
+
+
+def test_word_times_are_moved_to_the_clock_of_the_connection() -> None:
+    timeline = Timeline().hear("." * 100 + SPOKEN).receive(final(1, "one two"))
+    (told,) = timeline.told
+    assert isinstance(told, Settled)
+    # The utterance begins 5 frames of pre-roll before frame 100.
+    assert [word.start // FRAME_SAMPLES for word in told.hypothesis.best.words] == [95, 97]
+    assert told.heard == 130 * FRAME_SAMPLES
+
+
+def test_word_times_never_pass_the_end_of_the_utterance() -> None:
+    (told,) = Timeline().hear(SPOKEN).receive(final(1, "w " * 40)).told
+    assert isinstance(told, Settled)
+    assert max(word.end for word in told.hypothesis.best.words) == 30 * FRAME_SAMPLES
+
+
+def test_words_without_times_are_spread_over_the_utterance() -> None:
+    hypothesis = Hypothesis((Alternative((Word("a"), Word("bcd"))),), is_final=True)
+    (told,) = Timeline().hear("." * 5 + SPOKEN).receive(HypothesisReceived(1, hypothesis)).told
+    assert isinstance(told, Settled)
+    first, second = told.hypothesis.best.words
+    assert (first.start, second.end) == (0, 35 * FRAME_SAMPLES)
+    assert first.end == second.start == 35 * FRAME_SAMPLES // 4
+
+
+def test_finals_leave_in_the_order_of_utterances_and_later_partials_wait() -> None:
+    timeline = Timeline().hear(SPOKEN * 2)
+    timeline.receive(partial(1, "a"), partial(2, "b"), partial(2, "b b"), final(2, "b b"))
+    assert texts(timeline.told) == [("Unsettled", 1, "a")]
+    timeline.receive(final(1, "a."))
+    assert texts(timeline.told)[1:] == [("Settled", 1, "a."), ("Settled", 2, "b b")]
+
+
+def test_the_newest_waiting_partial_is_told_once_the_earlier_utterance_is_settled() -> None:
+    timeline = Timeline().hear(SPOKEN * 2).receive(partial(2, "b"), partial(2, "b b"), final(1, "a"))
+    assert texts(timeline.told) == [("Settled", 1, "a"), ("Unsettled", 2, "b b")]
+
+
+def test_no_more_than_four_utterances_are_open() -> None:
+    timeline = Timeline()
+    for count in range(1, MOST_OPEN_UTTERANCES + 1):
+        assert not timeline.session.is_full
+        timeline.hear(SPOKEN)
+        assert timeline.session.is_full == (count == MOST_OPEN_UTTERANCES)
+    timeline.receive(final(1, ""))
+    assert not timeline.session.is_full
+
+
+def test_an_utterance_that_settles_empty_is_left_out_of_the_end() -> None:
+    timeline = Timeline().hear(SPOKEN * 2).receive(final(1, ""), final(2, "b"), CLOSE)
+    assert [settled.utterance_id for settled in finished(timeline).settled] == [2]
+
+
+def test_close_finishes_the_open_utterance_before_the_end() -> None:
+    timeline = Timeline().hear("x" * 20).receive(CLOSE)
+    assert timeline.session.state is State.DRAINING
+    assert timeline.streams()[-1] == FinishStream(1)
+    timeline.hear("xxxx").receive(final(1, "a"))
+    assert timeline.session.state is State.CLOSED
+    (settled,) = finished(timeline).settled
+    assert (settled.reason, finished(timeline).totals.received) == (Reason.CLOSE, 20 * FRAME_SAMPLES)
+
+
+def test_every_sample_is_recognized_skipped_or_lost() -> None:
+    timeline = Timeline().hear("." * 30 + SPOKEN + "." * 7 + SPOKEN + "x" * 9 + "." * 3)
+    timeline.receive(final(2, "b"), RecognitionFailed(1), CLOSE, final(3, "c"))
+    totals = finished(timeline).totals
+    assert totals == Totals(
+        received=109 * FRAME_SAMPLES,
+        recognized=(35 + 12) * FRAME_SAMPLES,
+        skipped=(25 + 2) * FRAME_SAMPLES,
+        lost=35 * FRAME_SAMPLES,
+    )
+    assert totals.received == totals.recognized + totals.skipped + totals.lost
+
+
+def test_a_last_frame_of_a_few_samples_is_counted() -> None:
+    timeline = Timeline().hear("x" * 20).receive(FrameReceived(b"\x01\x00" * 7), CLOSE, final(1, "a"))
+    assert finished(timeline).totals == Totals(20 * FRAME_SAMPLES + 7, 20 * FRAME_SAMPLES + 7)
+
+
+def test_a_pausing_sender_ends_the_utterance_and_not_the_session() -> None:
+    timeline = Timeline().hear("x" * 20).receive(SenderPaused(), final(1, "a")).hear(SPOKEN)
+    assert timeline.streams()[1:] == [FinishStream(1), OpenStream(2, RecognitionOptions("en-US")), FinishStream(2)]
+    (told,) = timeline.told
+    assert isinstance(told, Settled)
+    assert told.reason is Reason.IDLE
+
+
+def test_speech_without_end_is_cut_at_the_longest_utterance() -> None:
+    timeline = Timeline(SessionConfig(max_utterance_ms=2000)).hear("x" * 450)
+    assert timeline.sent_frames(1) == timeline.sent_frames(2) == 200
+    timeline.receive(final(1, "a"))
+    (told,) = timeline.told
+    assert isinstance(told, Settled)
+    assert told.reason is Reason.MAX_UTTERANCE
+
+
+def test_a_new_configuration_waits_for_the_next_utterance() -> None:
+    changed = Configured(SessionConfig(hangover_ms=300, max_alternatives=3, preroll_ms=50), "en-GB")
+    timeline = Timeline().hear("x" * 20).receive(changed).hear("." * 10 + "x" * 20 + "." * 29)
+    assert timeline.streams()[1:] == [FinishStream(1), OpenStream(2, RecognitionOptions("en-GB", 3))]
+    timeline.hear(".")
+    assert timeline.streams()[-1] == FinishStream(2)
+
+
+def test_a_new_aggressiveness_makes_a_new_classifier() -> None:
+    made: list[int] = []
+
+    def factory(aggressiveness: int) -> MarkedClassifier:
+        made.append(aggressiveness)
+        return MarkedClassifier(aggressiveness)
+
+    session = Session(CONFIG, "en-US", factory)
+    session.receive(Configured(SessionConfig(vad_aggressiveness=1), "en-US"))
+    session.receive(Configured(SessionConfig(vad_aggressiveness=1, hangover_ms=100), "en-US"))
+    assert made == [3, 1]
+
+
+def test_time_waited_for_finals_adds_up() -> None:
+    timeline = Timeline().hear(SPOKEN * 2).receive(final(1, "a", 0.25), final(2, "b", 0.5), CLOSE)
+    assert finished(timeline).inference_seconds == 0.75
+
+
+def test_a_failed_utterance_is_settled_with_what_was_known_and_speech_goes_on_in_the_next() -> None:
+    timeline = Timeline().hear("x" * 20).receive(partial(1, "known so far"), RecognitionFailed(1)).hear(SPOKEN)
+    assert texts(timeline.told)[-1] == ("Settled", 1, "known so far")
+    settled = timeline.told[-1]
+    assert isinstance(settled, Settled)
+    assert settled.reason is Reason.GAP
+    assert settled.hypothesis.best.words[-1].end == 5 * FRAME_SAMPLES
+    assert [o.utterance_id for o in timeline.orders if isinstance(o, OpenStream)] == [1, 2]
+
+
+def test_three_failures_in_a_row_end_the_session_and_abandon_what_is_open() -> None:
+    timeline = Timeline().hear(SPOKEN * 3 + "x" * 20)
+    timeline.receive(RecognitionFailed(1), RecognitionFailed(2), RecognitionFailed(3))
+    assert timeline.orders[-1] == AbandonStream(4)
+    end = finished(timeline)
+    assert end.error is not None
+    assert end.error.problem is Problem.RECOGNIZER_FAILED
+    assert end.totals == Totals(110 * FRAME_SAMPLES, lost=110 * FRAME_SAMPLES)
+    assert timeline.session.state is State.CLOSED
+
+
+def test_a_final_in_between_forgives_failures() -> None:
+    timeline = Timeline().hear(SPOKEN * 4)
+    timeline.receive(RecognitionFailed(1), RecognitionFailed(2), final(3, "c"), RecognitionFailed(4))
+    assert timeline.session.state is State.STREAMING
+
+
+def test_failures_while_draining_still_reach_the_end() -> None:
+    timeline = Timeline().hear(SPOKEN * 3).receive(CLOSE)
+    timeline.receive(RecognitionFailed(1), RecognitionFailed(2), RecognitionFailed(3))
+    assert finished(timeline).totals.lost == 90 * FRAME_SAMPLES
+
+
+def test_an_error_of_the_client_is_told_after_the_open_utterance() -> None:
+    error = ClientError(Problem.INVALID_AUDIO, "not sound")
+    timeline = Timeline().hear("x" * 20).receive(AudioEnded(EndCause.ERROR, error))
+    assert timeline.told == []
+    timeline.receive(final(1, "a"))
+    assert texts(timeline.told) == [("Settled", 1, "a")]
+    assert finished(timeline).error is error
+
+
+def test_only_the_first_end_counts_and_nothing_follows_it() -> None:
+    timeline = Timeline().hear("x" * 20).receive(CLOSE, AudioEnded(EndCause.SHUTDOWN), final(1, "a"))
+    assert finished(timeline).cause is EndCause.CLOSE
+    count = len(timeline.told)
+    timeline.hear(SPOKEN).receive(CLOSE)
+    assert len(timeline.told) == count

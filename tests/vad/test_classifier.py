@@ -1,0 +1,18 @@
+import pytest
+
+from tests.sounds import SILENT_FRAME, clip_pcm
+from vad import Framer, WebRtcClassifier
+
+
+def test_speech_is_told_from_silence() -> None:
+    classifier = WebRtcClassifier(3)
+    speech = [classifier.is_speech(frame) for frame in Framer().push(clip_pcm("quick.wav"))]
+    silence = [classifier.is_speech(SILENT_FRAME) for _ in range(100)]
+    assert sum(speech) > len(speech) * 0.7
+    assert not any(silence[20:])
+
+
+@pytest.mark.parametrize("aggressiveness", [-1, 4])
+def test_an_unknown_mode_is_refused_with_the_allowed_ones(aggressiveness: int) -> None:
+    with pytest.raises(ValueError, match=f"^aggressiveness is {aggressiveness}; it must be between 0 and 3$"):
+        WebRtcClassifier(aggressiveness)

@@ -1,0 +1,119 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sounds import SILENT_FRAME, SPEECH_FRAME
+from vad import (
+    FRAME_SAMPLES,
+    EndReason,
+    SegmentAudio,
+    SegmentEnded,
+    Segmenter,
+    SegmenterOptions,
+    SegmentEvent,
+    SegmentStarted,
+)
+
+SHORT = SegmenterOptions(onset=3, onset_window=5, preroll=4, hangover=6, longest=60, longest_search=10)
+
+
+def run(marks: str, options: SegmenterOptions = SHORT) -> list[SegmentEvent]:
+    """Feed one frame a mark, `x` for speech and `.` for anything else; return all events but the audio."""
+    segmenter = Segmenter(options)
+    events = [event for mark in marks for event in segmenter.push(*_frame(mark))]
+    return [event for event in events if not isinstance(event, SegmentAudio)]
+
+
+def _frame(mark: str) -> tuple[bytes, bool]:
+    return (SPEECH_FRAME, True) if mark == "x" else (SILENT_FRAME, False)
+
+
+def at(frame: int) -> int:
+    return frame * FRAME_SAMPLES
+
+
+def test_a_segment_reaches_back_to_its_preroll_and_ends_after_the_hangover() -> None:
+    assert run("." * 20 + "x" * 10 + "." * 10) == [
+        SegmentStarted(start=at(16), onset=at(20)),
+        SegmentEnded(end=at(36), speech_end=at(30), reason=EndReason.ENDPOINT),
+    ]
+
+
+def test_too_few_speech_frames_open_nothing() -> None:
+    assert run("." * 10 + "xx" + "." * 10 + "x.x.." * 3) == []
+
+
+def test_a_scattered_onset_counts_within_its_window() -> None:
+    assert run("." * 10 + "x.x.x" + "." * 6)[0] == SegmentStarted(start=at(6), onset=at(10))
+
+
+def test_a_pause_shorter_than_the_hangover_does_not_end_the_segment() -> None:
+    events = run("." * 10 + "xxxx" + "." * 5 + "xxxx" + "." * 6)
+    assert events[1:] == [SegmentEnded(end=at(29), speech_end=at(23), reason=EndReason.ENDPOINT)]
+
+
+def test_the_preroll_stops_at_the_end_of_the_previous_segment() -> None:
+    events = run("xxx" + "." * 6 + "xxx" + "." * 6)
+    assert events[1] == SegmentEnded(end=at(9), speech_end=at(3), reason=EndReason.ENDPOINT)
+    assert events[2] == SegmentStarted(start=at(9), onset=at(9))
+
+
+def test_near_the_longest_a_segment_ends_at_the_first_pause_and_the_next_goes_on() -> None:
+    events = run("x" * 53 + "." + "x" * 20)
+    assert events[1] == SegmentEnded(end=at(54), speech_end=at(53), reason=EndReason.LONGEST)
+    assert events[2] == SegmentStarted(start=at(54), onset=at(54))
+
+
+def test_speech_without_a_pause_is_cut_at_the_longest() -> None:
+    assert run("x" * 70)[1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
+
+
+def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
+    events = run("...xx", SegmenterOptions(onset=0, preroll=0))
+    assert events == [SegmentStarted(start=0, onset=0)]
+
+
+def test_a_cut_ends_the_open_segment_and_does_nothing_without_one() -> None:
+    segmenter = Segmenter(SHORT)
+    assert segmenter.cut() == []
+    for _ in range(5):
+        segmenter.push(SPEECH_FRAME, True)
+    assert segmenter.is_open
+    assert segmenter.cut() == [SegmentEnded(end=at(5), speech_end=at(5), reason=EndReason.CUT)]
+    assert not segmenter.is_open
+    assert segmenter.position == at(5)
+
+
+@given(st.text("x.", max_size=400))
+def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str) -> None:
+    segmenter = Segmenter(SHORT)
+    events = [event for mark in marks for event in segmenter.push(*_frame(mark))] + segmenter.cut()
+    position = 0
+    start = 0
+    for event in events:
+        match event:
+            case SegmentStarted(begin, onset):
+                assert position <= begin <= onset
+                position = start = begin
+            case SegmentAudio(begin, pcm):
+                assert begin == position
+                position += len(pcm) // 2
+            case SegmentEnded(end, speech_end):
+                assert position == end
+                assert start <= speech_end <= end
+                assert end - start <= at(SHORT.longest)
+    assert segmenter.position == at(len(marks))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"onset": 13, "onset_window": 12},
+        {"preroll": -1},
+        {"hangover": 0},
+        {"longest": 100, "longest_search": 100},
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must|needed"):
+        SegmenterOptions(**options)
