@@ -88,8 +88,7 @@ class SessionRunner:
     def end(self, cause: EndCause) -> None:
         """Let the session drain and end, as soon as it has dealt with what it received."""
         self._ordered_end = cause
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+        self._stop_waiting()
 
     # --- messages in ---
 
@@ -97,17 +96,22 @@ class SessionRunner:
         clock = asyncio.get_running_loop().time
         heard = clock()
         limit = heard + self._limits.stream
-        while self._session.state in (State.CONFIGURING, State.STREAMING):
+        while self._is_reading:
             due = heard + (self._limits.pause if self._session.is_in_utterance else self._limits.idle)
             try:
                 message = await self._next_message(source, min(due, limit))
                 heard = clock()
                 await self._take(message)
             except TimeoutError:
-                await self._run_out(is_over_limit=clock() >= limit)
+                if self._is_reading:
+                    await self._run_out(is_over_limit=clock() >= limit)
             except ClientError as error:
                 await self._frames(self._framer.flush())
                 self._feed(AudioEnded(EndCause.ERROR, error))
+
+    @property
+    def _is_reading(self) -> bool:
+        return self._session.state in (State.CONFIGURING, State.STREAMING)
 
     async def _next_message(self, source: MessageSource, due: float) -> bytes | str | None:
         try:
@@ -196,6 +200,12 @@ class SessionRunner:
         for told in self._session.take_events():
             self._outbox.put(told)
         self._progress.set()
+        if not self._is_reading:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     def _carry_out(self, order: Order) -> None:
         match order:

@@ -235,7 +235,7 @@ class Session:
     def _tell(self) -> None:
         while self._open and self._open[0].is_settled and self._open[0].is_complete:
             self._settle(self._open.popleft())
-        if self._open and self._open[0].has_news and self._open[0].hypothesis.best.words:
+        if self._open and self._open[0].has_news:
             self._events.append(self._open[0].unsettled(self._inference_seconds))
         self._finish_if_drained()
 

@@ -14,8 +14,7 @@ class Utterance:
     end: int = 0
     reason: Reason | None = None
     hypothesis: Hypothesis = field(default_factory=Hypothesis)
-    has_news: bool = False
-    was_shown: bool = False
+    shown: tuple[Word, ...] = ()
     is_settled: bool = False
     is_lost: bool = False
 
@@ -25,19 +24,22 @@ class Utterance:
         return self.reason is not None
 
     @property
+    def has_news(self) -> bool:
+        """Whether there are words to show, and not the same as before."""
+        return bool(self.hypothesis.best.words) and self.hypothesis.best.words != self.shown
+
+    @property
     def length(self) -> int:
         return self.end - self.start
 
     def hear(self, hypothesis: Hypothesis) -> None:
         """Take a newer hypothesis; a final one settles the utterance."""
         self.hypothesis = hypothesis
-        self.has_news = True
         self.is_settled = hypothesis.is_final
 
     def unsettled(self, inference_seconds: float) -> Unsettled:
         """What is shown before the end: words only, as times and confidences are still to come."""
-        self.has_news = False
-        self.was_shown = True
+        self.shown = self.hypothesis.best.words
         alternatives = tuple(
             Alternative(tuple(Word(word.text) for word in alternative.words))
             for alternative in self.hypothesis.alternatives
@@ -56,7 +58,7 @@ class Utterance:
             self.reason or Reason.ENDPOINT,
             self.end,
             inference_seconds,
-            self.was_shown,
+            bool(self.shown),
         )
 
     def _placed(self, words: tuple[Word, ...]) -> tuple[Word, ...]:

@@ -81,7 +81,7 @@ class ScriptedRecognizer:
     streams: list[CountingStream] = field(default_factory=list)
 
     def match_language(self, language_code: str) -> str:
-        if language_code.split("-")[0] not in {tag.split("-")[0] for tag in self.languages}:
+        if language_code.split("-", maxsplit=1)[0] not in {tag.split("-")[0] for tag in self.languages}:
             raise LanguageNotServedError(language_code, self.languages)
         return self.languages[0]
 

@@ -4,9 +4,12 @@ import csv
 import wave
 from pathlib import Path
 
+from whisper_normalizer.english import EnglishTextNormalizer
+
 from vad import FRAME_BYTES, FRAME_SAMPLES
 
 CLIPS = Path(__file__).with_name("clips")
+_normalize = EnglishTextNormalizer()
 SPEECH_FRAME = b"\x01\x00" * FRAME_SAMPLES
 SILENT_FRAME = bytes(FRAME_BYTES)
 
@@ -15,13 +18,20 @@ def clip_pcm(name: str) -> bytes:
     """Samples of a committed clip, `int16[n_samples]` at 16 kHz."""
     with wave.open(str(CLIPS / name)) as clip:
         assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (16000, 1, 2)
-        return clip.readframes(clip.getnframes())
+        pcm: bytes = clip.readframes(clip.getnframes())
+        return pcm
 
 
 def clip_texts() -> dict[str, str]:
     """File name and text of every committed clip."""
     with (CLIPS / "manifest.tsv").open(encoding="utf-8") as manifest:
         return {row["file"]: row["text"] for row in csv.DictReader(manifest, delimiter="\t")}
+
+
+def words_of(text: str) -> list[str]:
+    """The words without spelling: case, punctuation, `four` or `4`, `harbour` or `harbor`."""
+    normalized: str = _normalize(text)
+    return normalized.split()
 
 
 class MarkedClassifier:

@@ -81,7 +81,9 @@ class WavReader:
 
     def _read_riff(self) -> bool:
         head = self._buffer[:_RIFF_BYTES]
-        if not (b"RIFF".startswith(head[:4]) and b"WAVE".startswith(head[8:])):
+        if not b"WAVE".startswith(head[8:]) and head.startswith(b"RIFF"):
+            raise _fault("the file is RIFF, but not WAVE")
+        if not b"RIFF".startswith(head[:4]):
             self._state = _State.PLAIN
             return True
         if len(head) < _RIFF_BYTES:

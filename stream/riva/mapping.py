@@ -13,8 +13,8 @@ from vad import SAMPLE_RATE
 _STOP_HISTORY_MS = 30_000
 # Riva marks a first-pass hypothesis of the whole utterance with this stability; it is not to be concatenated.
 _WHOLE_UTTERANCE_STABILITY = 1.0
-# From this stability on the embedded engine promises that leading words stay.
-_SETTLED_STABILITY = 0.9
+# The embedded engine marks leading words that stay with 0.9, which single precision makes a little less.
+_STABLE_STABILITY = 0.89
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
@@ -87,7 +87,7 @@ class HypothesisAssembler:
         text = "".join(result.alternatives[0].transcript for result in results)
         stable = 0
         for result in results:
-            if result.stability < _SETTLED_STABILITY:
+            if result.stability < _STABLE_STABILITY:
                 break
             stable += len(result.alternatives[0].transcript.split())
         words = tuple(settled) + tuple(Word(token) for token in text.split())

@@ -17,7 +17,17 @@ def test_a_config_message_carries_its_values_unchecked() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "stop", "{", "[]", "null", '{"type":"open"}', '{"type":"close","x":1}', '{"config":1}', '{"config":{"a":NaN}}'],
+    [
+        "",
+        "stop",
+        "{",
+        "[]",
+        "null",
+        '{"type":"open"}',
+        '{"type":"close","x":1}',
+        '{"config":1}',
+        '{"config":{"a":NaN}}',
+    ],
 )
 def test_anything_else_is_quoted_back(text: str) -> None:
     with pytest.raises(ClientError) as caught:
@@ -44,5 +54,5 @@ def test_no_text_does_worse_than_a_clear_error(text: str) -> None:
     try:
         parse_command(text)
     except ClientError as error:
-        assert error.problem is Problem.INVALID_MESSAGE  # noqa: PT017
+        assert error.problem is Problem.INVALID_MESSAGE
         assert len(error.detail) < 1200

@@ -188,6 +188,12 @@ async def test_a_recognizer_that_never_answers_ends_the_session_with_an_error() 
     assert finished.totals.lost == 3 * 75 * FRAME_SAMPLES
 
 
+async def test_a_session_that_gave_up_waits_for_no_further_message() -> None:
+    limits = RunnerLimits(pause=60.0, idle=60.0)
+    finished = await Harness(FailingStream, limits=limits).run(numbered_pcm(SENTENCE * 3))
+    assert finished.cause is EndCause.ERROR
+
+
 async def test_audio_waits_unread_while_four_utterances_are_open() -> None:
     harness = Harness(MuteStream, limits=RunnerLimits())
     source = Script(*[numbered_pcm(SENTENCE)] * 10)

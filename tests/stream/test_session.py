@@ -120,6 +120,11 @@ def test_unsettled_words_carry_neither_times_nor_confidence() -> None:
     assert told.hypothesis.best == Alternative((Word("one"), Word("two")))
 
 
+def test_the_same_words_again_are_not_told_again() -> None:
+    timeline = Timeline().hear(SPOKEN).receive(partial(1, "one"), partial(1, "one"), partial(1, ""), partial(1, "one"))
+    assert texts(timeline.told) == [("Unsettled", 1, "one")]
+
+
 def test_word_times_are_moved_to_the_clock_of_the_connection() -> None:
     timeline = Timeline().hear("." * 100 + SPOKEN).receive(final(1, "one two"))
     (told,) = timeline.told

@@ -8,7 +8,7 @@ from vad import FRAME_BYTES, Framer, frames_in
 @given(st.binary(max_size=5000), st.lists(st.integers(0, 700), max_size=20))
 def test_frames_depend_on_the_bytes_and_not_on_the_cuts(data: bytes, cuts: list[int]) -> None:
     framer = Framer()
-    frames = []
+    frames: list[bytes] = []
     start = 0
     for cut in cuts:
         frames += framer.push(data[start : start + cut])

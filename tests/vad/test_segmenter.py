@@ -115,5 +115,5 @@ def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str)
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must|needed"):
+    with pytest.raises(ValueError, match=r"must|needed"):
         SegmenterOptions(**options)

@@ -67,4 +67,4 @@ def test_no_bytes_do_worse_than_a_clear_error(pieces: list[bytes]) -> None:
     try:
         decoded(*pieces)
     except ClientError as error:
-        assert error.problem is Problem.INVALID_AUDIO  # noqa: PT017
+        assert error.problem is Problem.INVALID_AUDIO

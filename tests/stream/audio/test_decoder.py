@@ -68,4 +68,4 @@ def test_no_bytes_do_worse_than_a_clear_error(messages: list[bytes]) -> None:
     try:
         decoded(*messages)
     except ClientError as error:
-        assert error.problem is Problem.INVALID_AUDIO  # noqa: PT017
+        assert error.problem is Problem.INVALID_AUDIO

@@ -1,0 +1,177 @@
+"""Measures the live socket with the embedded engine: start, memory, word errors, and how soon text is there.
+
+    python -m bench.live [--clips DIRECTORY] [--repeat N]
+
+Clips are streamed one at a time in 100 ms chunks at the speed of speech, each followed by 2 s of silence.
+"""
+
+import argparse
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from jiwer import process_words
+from rich.console import Console
+from rich.table import Table
+from whisper_normalizer.english import EnglishTextNormalizer
+
+from bench.clips import SAMPLE_RATE, Clip, load_clips
+from stream.client import connect
+from stream.engine.whisper import Whisper
+from stream.wire import Done, Partial
+
+_CHUNK_BYTES = SAMPLE_RATE // 10 * 2
+_CHUNK_SECONDS = 0.1
+_SILENCE = bytes(2 * SAMPLE_RATE * 2)
+_HANGOVER_SECONDS = 0.6
+_STARTS = 3
+_normalize = EnglishTextNormalizer()
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came back for one clip: transcript, and seconds from the first sample to each message."""
+
+    clip: Clip
+    transcript: str = ""
+    first_partial: float | None = None
+    settled: float | None = None
+    partials: int = 0
+
+
+@dataclass(slots=True)
+class Server:
+    """A `shenava serve` of this bench's own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ready_seconds: float
+    children: list[int] = field(default_factory=list)
+
+    @classmethod
+    def start(cls) -> "Server":
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        ready_seconds = time.perf_counter() - began
+        url = next(word for word in line.split() if word.startswith("http"))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return cls(process, url, ready_seconds, [int(child) for child in children])
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def memory_mb(self) -> tuple[float, float]:
+        """Largest resident memory so far of the gateway and of the engine."""
+        return _peak_mb(self.process.pid), sum(_peak_mb(child) for child in self.children)
+
+
+def _peak_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+async def hear(url: str, clip: Clip) -> Heard:
+    """Stream one clip as a microphone would and note when which text came."""
+    heard = Heard(clip)
+    async with connect(url) as live:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+
+        async def speak() -> None:
+            sound = clip.pcm + _SILENCE
+            for number, start in enumerate(range(0, len(sound), _CHUNK_BYTES)):
+                # A microphone hands over a chunk once its last sample was heard.
+                await asyncio.sleep(max(0.0, began + (number + 1) * _CHUNK_SECONDS - clock()))
+                await live.send(sound[start : start + _CHUNK_BYTES])
+            await live.finish()
+
+        speaking = asyncio.create_task(speak())
+        async for message in live:
+            now = clock() - began
+            match message:
+                case Partial(results=[result]) if result.words:
+                    heard.partials += 1
+                    heard.first_partial = heard.first_partial or now
+                    heard.settled = now if result.is_settled else heard.settled
+                case Done():
+                    heard.transcript = " ".join(result.transcript for result in message.results)
+        await speaking
+    return heard
+
+
+def error_rate(pairs: list[tuple[str, str]]) -> float:
+    """Word error rate in percent of (reference, transcript) pairs."""
+    references = [_normalize(reference) for reference, _ in pairs]
+    transcripts = [_normalize(transcript) for _, transcript in pairs]
+    return 100 * float(process_words(references, transcripts).wer)
+
+
+def decode_whole(clips: list[Clip]) -> list[tuple[str, str]]:
+    """Decode each clip at once with the same model, without a server around it."""
+    whisper = Whisper(None, workers=1)
+    pairs = []
+    for clip in clips:
+        samples = np.frombuffer(clip.pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
+        pairs.append((clip.reference, whisper.decode(samples).best.text))
+    return pairs
+
+
+async def measure(clips: list[Clip], repeat: int) -> Table:
+    """Run everything once per repetition and put the medians into a table."""
+    starts = []
+    for _ in range(_STARTS - 1):
+        server = Server.start()
+        starts.append(server.ready_seconds)
+        server.stop()
+    server = Server.start()
+    starts.append(server.ready_seconds)
+    try:
+        heard = [await hear(server.url, clip) for _ in range(repeat) for clip in clips]
+        gateway_mb, engine_mb = server.memory_mb()
+    finally:
+        server.stop()
+    live = error_rate([(h.clip.reference, h.transcript) for h in heard])
+    whole = error_rate(decode_whole(clips))
+    first = [h.first_partial - h.clip.speech_span()[0] for h in heard if h.first_partial is not None]
+    settled = [h.settled - h.clip.speech_span()[1] - _HANGOVER_SECONDS for h in heard if h.settled is not None]
+    seconds = sum(clip.seconds for clip in clips)
+    table = Table(title=f"{len(clips)} clips, {seconds:.0f} s of speech, {repeat} time(s)")
+    for column in ("figure", "measured", "goal"):
+        table.add_column(column)
+    for figure, measured, goal in (
+        ("word error rate, live socket", f"{live:.2f} %", "at most 6 %"),
+        ("word error rate, whole clip at once", f"{whole:.2f} %", "live within 1 point"),
+        ("first partial after the first speech sample, median", f"{median(first):.2f} s", "at most 1.2 s"),
+        ("settled after last speech sample + hangover, median", f"{1000 * median(settled):.0f} ms", "at most 350 ms"),
+        ("same, worst clip", f"{1000 * max(settled):.0f} ms", ""),
+        ("clips without a partial or a settled text", f"{2 * len(heard) - len(first) - len(settled)}", "0"),
+        ("shenava serve ready, median of 3", f"{median(starts):.2f} s", "under 5 s"),
+        ("gateway memory, peak", f"{gateway_mb:.0f} MB", "under 120 MB"),
+        ("engine memory, peak", f"{engine_mb:.0f} MB", "under 350 MB"),
+    ):
+        table.add_row(figure, measured, goal)
+    return table
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
+    parser.add_argument("--clips", type=Path, default=Path("tests/clips"), help="a directory with a manifest.tsv")
+    parser.add_argument("--repeat", type=int, default=1, choices=range(1, 11), metavar="N")
+    arguments = parser.parse_args()
+    Console(width=110).print(asyncio.run(measure(load_clips(arguments.clips), arguments.repeat)))
+
+
+if __name__ == "__main__":
+    main()

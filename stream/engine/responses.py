@@ -1,0 +1,83 @@
+"""Owns what is said to the caller: partials and finals as Riva's messages."""
+
+from riva.client.proto import riva_asr_pb2 as asr
+from riva.client.proto import riva_common_pb2 as common
+
+from stream.engine.recognition import Final
+from stream.engine.utterance import Partial
+from stream.engine.whisper import SAMPLE_RATE, DecodedWord, Reading
+
+_STABLE, _UNSTABLE = 0.9, 0.1  # the stabilities that Riva's own pipelines give
+_SAMPLES_PER_MS = SAMPLE_RATE // 1000
+
+
+class Speaker:
+    """Writes the results of one call; the first final with text begins without a space, the later ones with one."""
+
+    def __init__(self, *, word_times: bool) -> None:
+        self._word_times = word_times
+        self._has_spoken = False
+
+    def partial(
+        self, partial: Partial, utterance_start: int, request_id: common.RequestId | None
+    ) -> asr.StreamingRecognizeResponse:
+        """The words that are settled and those that are not, one result each; joined they are the text.
+
+        One of them may be missing. Without any text the second is there, empty, to tell how far the sound was heard.
+        """
+        processed_seconds = (utterance_start + partial.heard_samples) / SAMPLE_RATE
+        results = [
+            asr.StreamingRecognitionResult(
+                alternatives=[asr.SpeechRecognitionAlternative(transcript=text)],
+                stability=stability,
+                audio_processed=processed_seconds,
+            )
+            for text, stability in ((partial.stable, _STABLE), (partial.tail, _UNSTABLE))
+            if text or (stability == _UNSTABLE and not partial.stable)
+        ]
+        return asr.StreamingRecognizeResponse(results=results, id=request_id)
+
+    def final(self, final: Final, request_id: common.RequestId | None) -> asr.StreamingRecognizeResponse:
+        """One result; without speech its one alternative has an empty transcript."""
+        result = asr.StreamingRecognitionResult(
+            alternatives=self._alternatives(final),
+            is_final=True,
+            stability=1.0,
+            audio_processed=final.end / SAMPLE_RATE,
+        )
+        return asr.StreamingRecognizeResponse(results=[result], id=request_id)
+
+    def offline(self, finals: list[Final], request_id: common.RequestId | None) -> asr.RecognizeResponse:
+        """One result for each utterance in which somebody spoke."""
+        results = [
+            asr.SpeechRecognitionResult(alternatives=self._alternatives(final), audio_processed=final.end / SAMPLE_RATE)
+            for final in finals
+            if final.readings
+        ]
+        return asr.RecognizeResponse(results=results, id=request_id)
+
+    def _alternatives(self, final: Final) -> list[asr.SpeechRecognitionAlternative]:
+        if not final.readings:
+            return [asr.SpeechRecognitionAlternative(transcript="")]
+        space = " " if self._has_spoken else ""
+        self._has_spoken = True
+        return [
+            asr.SpeechRecognitionAlternative(
+                transcript=space + reading.text,
+                confidence=reading.confidence,
+                words=self._words(reading, final.start),
+            )
+            for reading in final.readings
+        ]
+
+    def _words(self, reading: Reading, utterance_start: int) -> list[asr.WordInfo]:
+        return [_word_info(word, utterance_start) for word in reading.words] if self._word_times else []
+
+
+def _word_info(word: DecodedWord, utterance_start: int) -> asr.WordInfo:
+    return asr.WordInfo(
+        word=word.text,
+        start_time=(utterance_start + word.start) // _SAMPLES_PER_MS,
+        end_time=(utterance_start + word.end) // _SAMPLES_PER_MS,
+        confidence=min(1.0, word.confidence),
+    )

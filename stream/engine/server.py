@@ -1,0 +1,112 @@
+"""Owns the engine's process: the address, the model, the health and the end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc.aio
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
+
+from stream.engine.scheduler import Scheduler
+from stream.engine.servicer import RecognitionServicer
+from stream.engine.whisper import SAMPLE_RATE, Whisper
+
+_SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
+
+# Each stream may hold an utterance of 24 s, 768 kB, so this bounds the memory at 400 MB over the model,
+# and with it the queues of the scheduler, which hold at most one job of each kind for a stream.
+_MOST_CALLS = 512
+_LARGEST_MESSAGE_BYTES = 32 << 20  # a file of 17 minutes in one Recognize
+_GRPC_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a second engine on the same port is a mistake, not a second worker
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # our client pings every 20 s
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_receive_message_length", _LARGEST_MESSAGE_BYTES),
+)
+_GRACE_SECONDS = 5.0
+_STDIN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """`listen` is `host:port` (port 0 for any) or `unix:/path`; `model` None is the bundled tiny.en.
+
+    `workers` is how many decodes run at once, None for one on each core.
+    """
+
+    listen: str = "127.0.0.1:0"
+    model: Path | None = None
+    workers: int | None = None
+
+
+class EngineServer:
+    """A gRPC server with Riva's speech recognition and grpc.health.v1; to be used from one event loop."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
+        self._health = health.aio.HealthServicer()
+        self._scheduler: Scheduler | None = None
+
+    async def start(self) -> str:
+        """Bind, load the model, warm it up and serve; return the bound address.
+
+        Raises RuntimeError when the address cannot be bound, ModelError when the model cannot be used.
+        """
+        listen = self._options.listen
+        port = self._server.add_insecure_port(listen)
+        workers = self._options.workers or os.cpu_count() or 1
+        whisper = await asyncio.to_thread(_load, self._options.model, workers)
+        self._scheduler = Scheduler(workers)
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(
+            RecognitionServicer(whisper, self._scheduler), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for service in ("", _SERVICE):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Say so in the health, take no new calls, and abandon those that are not done after `grace_seconds`."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_seconds)
+        if self._scheduler:
+            await self._scheduler.close()
+
+
+async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, or until stdin closes if asked; `ready` is told the bound address.
+
+    A supervised engine has a pipe of its parent as stdin: it closes when the parent dies, however it died.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+
+    def read_stdin() -> None:
+        if not os.read(_STDIN, 4096):
+            loop.remove_reader(_STDIN)
+            ended.set()
+
+    if exit_with_stdin:
+        loop.add_reader(_STDIN, read_stdin)
+    server = EngineServer(options)
+    try:
+        ready(await server.start())
+        await ended.wait()
+    finally:
+        await server.stop(_GRACE_SECONDS)
+
+
+def _load(model: Path | None, workers: int) -> Whisper:
+    """Load the model and decode once, so that the first caller does not wait for the library's own set-up."""
+    whisper = Whisper(model, workers)
+    whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), language=whisper.match_language("") or "", align=True)
+    return whisper

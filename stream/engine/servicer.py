@@ -1,0 +1,152 @@
+"""Owns the calls: Riva's speech recognition service, each call one `Recognition`."""
+
+import asyncio
+
+import grpc
+from grpc.aio import EOF, ServicerContext
+from riva.client.proto import riva_asr_pb2 as asr
+from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
+from riva.client.proto import riva_common_pb2 as common
+
+from stream.engine.options import CallOptions, RequestError, read_config
+from stream.engine.recognition import Final, Listener, Recognition
+from stream.engine.responses import Speaker
+from stream.engine.scheduler import Scheduler
+from stream.engine.sound import SoundError
+from stream.engine.utterance import Partial, Utterance, UtteranceState
+from stream.engine.whisper import SAMPLE_RATE, Whisper
+
+StreamContext = ServicerContext[asr.StreamingRecognizeRequest, asr.StreamingRecognizeResponse]
+_ONLINE, _OFFLINE = "online", "offline"
+_END_UTTERANCE = "force_eou"
+
+
+class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
+    """Answers Riva's calls with one model; `scheduler` decides what it decodes when."""
+
+    def __init__(self, whisper: Whisper, scheduler: Scheduler) -> None:
+        self._whisper = whisper
+        self._scheduler = scheduler
+
+    async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
+        """Partials and finals for a stream of sound; INVALID_ARGUMENT for what is not served."""
+        refusal = ""
+        try:
+            await self._stream(context)
+        except* (RequestError, SoundError) as group:
+            refusal = _sentence(group)
+        if refusal:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
+
+    async def Recognize(  # noqa: N802
+        self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
+    ) -> asr.RecognizeResponse:
+        """Finals for sound that is complete; INVALID_ARGUMENT for what is not served."""
+        try:
+            options = read_config(request.config)
+            collector = _Collector()
+            recognition = self._recognition(options, _OFFLINE, collector)
+            await recognition.feed(request.audio)
+            await recognition.drain()
+        except (RequestError, SoundError) as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return Speaker(word_times=options.word_times).offline(collector.finals, _id_of(request))
+
+    async def GetRivaSpeechRecognitionConfig(  # noqa: N802
+        self, request: asr.RivaSpeechRecognitionConfigRequest, _context: object
+    ) -> asr.RivaSpeechRecognitionConfigResponse:
+        """One row for each language and mode; none when another model is asked for by name."""
+        name = self._whisper.name
+        wanted = request.model_name in ("", name)
+        rows = [
+            asr.RivaSpeechRecognitionConfigResponse.Config(
+                model_name=name,
+                parameters={"type": mode, "language_code": language, "sample_rate": str(SAMPLE_RATE)},
+            )
+            for language in self._whisper.languages
+            for mode in (_ONLINE, _OFFLINE)
+            if wanted
+        ]
+        return asr.RivaSpeechRecognitionConfigResponse(model_config=rows)
+
+    def _recognition(self, options: CallOptions, mode: str, listener: Listener) -> Recognition:
+        language = self._whisper.match_language(options.language_code)
+        if language is None:
+            # Riva's own words: clients look for them.
+            raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
+        return Recognition(self._whisper, self._scheduler, options, language, listener)
+
+    async def _stream(self, context: StreamContext) -> None:
+        first = await context.read()
+        if first is EOF:
+            return
+        if not isinstance(first, asr.StreamingRecognizeRequest) or not first.HasField("streaming_config"):
+            raise RequestError("the first message of a stream must be streaming_config")
+        options = read_config(first.streaming_config.config)
+        caller = _Caller(context, Speaker(word_times=options.word_times), _id_of(first))
+        recognition = self._recognition(options, _ONLINE, caller)
+        # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
+        # client's is turned into INTERNAL by its own library.
+        await context.send_initial_metadata(())
+        async with asyncio.TaskGroup() as tasks:
+            partials = (
+                tasks.create_task(recognition.hear_partials()) if first.streaming_config.interim_results else None
+            )
+            await _listen(context, recognition, caller)
+            if partials:
+                partials.cancel()
+
+
+class _Caller:
+    """Who made a streaming call: it is told partials and finals, one message at a time."""
+
+    def __init__(self, context: StreamContext, speaker: Speaker, request_id: common.RequestId | None) -> None:
+        self.request_id = request_id
+        self._context = context
+        self._speaker = speaker
+        self._writing = asyncio.Lock()
+
+    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
+        async with self._writing:
+            if utterance.state is UtteranceState.GROWING:
+                await self._context.write(self._speaker.partial(partial, utterance.start, self.request_id))
+
+    async def tell_final(self, final: Final) -> None:
+        async with self._writing:
+            await self._context.write(self._speaker.final(final, self.request_id))
+
+
+class _Collector:
+    """Who made a call for sound that is complete: it wants the finals, all at once."""
+
+    def __init__(self) -> None:
+        self.finals: list[Final] = []
+
+    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
+        """Nobody hears partials for such a call."""
+
+    async def tell_final(self, final: Final) -> None:
+        self.finals.append(final)
+
+
+async def _listen(context: StreamContext, recognition: Recognition, caller: _Caller) -> None:
+    """Read to the end of the call; while a final is decoded nothing is read, and the caller is held back."""
+    while isinstance(request := await context.read(), asr.StreamingRecognizeRequest):
+        caller.request_id = _id_of(request) or caller.request_id
+        if request.HasField("streaming_config"):
+            raise RequestError("streaming_config may only be the first message of a stream")
+        await recognition.feed(request.audio_content)
+        if request.runtime_config.get(_END_UTTERANCE, "").lower() == "true":
+            await recognition.end_utterance()
+    # A call that its client cancelled ends like any other; only the next turn of the loop tells.
+    await asyncio.sleep(0)
+    await recognition.drain()
+
+
+def _id_of(request: asr.StreamingRecognizeRequest | asr.RecognizeRequest) -> common.RequestId | None:
+    return request.id if request.HasField("id") else None
+
+
+def _sentence(group: BaseExceptionGroup[RequestError | SoundError]) -> str:
+    error = group.exceptions[0]
+    return _sentence(error) if isinstance(error, BaseExceptionGroup) else str(error)

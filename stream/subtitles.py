@@ -1,0 +1,201 @@
+"""Owns subtitles: from words with times to readable captions, as SRT or WebVTT."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from stream.wire import WireResult
+
+LINE_CHARACTERS = 42
+CUE_CHARACTERS = 2 * LINE_CHARACTERS
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 7.0
+PAUSE_SECONDS = 1.0  # no caption spans a silence as long as this: its end would be read before it is said
+UNTIMED_WORD_SECONDS = 0.4  # 150 words a minute, ordinary speech
+
+SENTENCE_ENDS = (".", "?", "!", "…", "؟", "۔", "。")
+CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One caption of one or two lines, shown from `start_ms` up to `end_ms`."""
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[str, ...]
+
+
+def srt(results: Iterable[WireResult]) -> str:
+    """Write the utterances as a SubRip file; empty if nothing was said."""
+    blocks = []
+    for number, cue in enumerate(cues(results), start=1):
+        blocks.append(f"{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n")
+    return "\n".join(blocks)
+
+
+def vtt(results: Iterable[WireResult]) -> str:
+    """Write the utterances as a WebVTT file; only its header if nothing was said."""
+    blocks = ["WEBVTT\n"]
+    for cue in cues(results):
+        text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        blocks.append(f"{_span(cue, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def cues(results: Iterable[WireResult]) -> list[Cue]:
+    """Break utterances into captions: in order, no word lost, times rising and never overlapping.
+
+    `results` are utterances, one after another, not alternatives of one. Words without times (0.0, or
+    none but in the transcript) are spread over the gap in which they were said.
+    """
+    words = _timed(_spoken(results))
+    captions = [caption for phrase in _phrases(words) for caption in _captions(phrase)]
+    return _placed(captions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """`end` is 0.0 where the times are not known; `is_last` of its utterance."""
+
+    text: str
+    start: float
+    end: float
+    is_last: bool
+
+
+def _spoken(results: Iterable[WireResult]) -> Iterator[_Word]:
+    for result in results:
+        pieces = [(text, word.start_time, word.end_time) for word in result.words for text in word.word.split()]
+        if not pieces:
+            pieces = [(text, 0.0, 0.0) for text in result.transcript.split()]
+        for left, (text, start, end) in enumerate(pieces, start=1 - len(pieces)):
+            yield _Word(text, start, end, is_last=left == 0)
+
+
+def _timed(words: Iterable[_Word]) -> list[_Word]:
+    """Give every word a time, none before the end of the one before it."""
+    runs = [list(run) for _, run in groupby(words, key=lambda word: word.end > 0)]
+    timed: list[_Word] = []
+    clock = 0.0
+    for position, run in enumerate(runs):
+        if run[0].end > 0:
+            for word in run:
+                start = max(word.start, clock)
+                clock = max(word.end, start)
+                timed.append(_Word(word.text, start, clock, word.is_last))
+        else:
+            is_last_run = position + 1 == len(runs)
+            room = float("inf") if is_last_run else max(runs[position + 1][0].start - clock, 0.0)
+            each = min(UNTIMED_WORD_SECONDS, room / len(run))
+            for word in run:
+                timed.append(_Word(word.text, clock, clock + each, word.is_last))
+                clock += each
+    return timed
+
+
+def _phrases(words: Sequence[_Word]) -> Iterator[Sequence[_Word]]:
+    """Cut where a caption has to end: after an utterance and at a long pause."""
+    first = 0
+    for position, (word, following) in enumerate(pairwise(words), start=1):
+        if word.is_last or following.start - word.end >= PAUSE_SECONDS:
+            yield words[first:position]
+            first = position
+    if words:
+        yield words[first:]
+
+
+def _captions(phrase: Sequence[_Word]) -> list[Sequence[_Word]]:
+    """Cut a phrase into captions that fit, at the least total cost (see `_cost`)."""
+    reach = _reach(phrase)
+    cheapest = [0.0] + [float("inf")] * len(phrase)
+    cut_before = [0] * (len(phrase) + 1)
+    for first in range(len(phrase)):
+        for last in range(first, reach[first]):
+            if last > first and phrase[last].end - phrase[first].start > LONGEST_SECONDS:
+                break
+            cost = cheapest[first] + _cost(phrase, first, last)
+            if cost < cheapest[last + 1]:
+                cheapest[last + 1], cut_before[last + 1] = cost, first
+    captions = []
+    end = len(phrase)
+    while end:
+        captions.append(phrase[cut_before[end] : end])
+        end = cut_before[end]
+    return captions[::-1]
+
+
+def _reach(phrase: Sequence[_Word]) -> list[int]:
+    """For each word, where a caption that begins with it must end at the latest to fit two lines."""
+    line_ends = []
+    end, width = 0, -1
+    for first, word in enumerate(phrase):
+        while end < len(phrase) and width + 1 + len(phrase[end].text) <= LINE_CHARACTERS:
+            width += 1 + len(phrase[end].text)
+            end += 1
+        line_ends.append(max(end, first + 1))
+        if end == first:  # longer than a line: it stands alone
+            end = first + 1
+        else:
+            width -= 1 + len(word.text)
+    too_long = [len(word.text) > LINE_CHARACTERS for word in phrase]
+    return [
+        end if alone or end == len(phrase) or too_long[end] else line_ends[end]
+        for end, alone in zip(line_ends, too_long, strict=True)
+    ]
+
+
+def _cost(phrase: Sequence[_Word], first: int, last: int) -> float:
+    """How badly the words from `first` to `last` would read as one caption; each caption costs 1 besides.
+
+    Up to 1 for ending where neither punctuation nor a pause is, up to 1 for being shorter than can be
+    read, and up to 1/2 for being far from full, which keeps neighbours alike.
+    """
+    text = phrase[last].text
+    ending = 0.0
+    if last + 1 < len(phrase) and not text.endswith(SENTENCE_ENDS):
+        pause = phrase[last + 1].start - phrase[last].end
+        ending = max((0.4 if text.endswith(CLAUSE_ENDS) else 1.0) - pause, 0.0)
+    seconds = phrase[last].end - phrase[first].start
+    shortness = max(1.0 - seconds / SHORTEST_SECONDS, 0.0)
+    characters = sum(len(word.text) + 1 for word in phrase[first : last + 1]) - 1
+    emptiness = max(1.0 - characters / CUE_CHARACTERS, 0.0)
+    return 1.0 + ending + shortness + 0.5 * emptiness**2
+
+
+def _lines(words: Sequence[_Word]) -> tuple[str, ...]:
+    """Lay a caption out in one line, or in two of like length, the first better ended by punctuation."""
+    texts = [word.text for word in words]
+    whole = " ".join(texts)
+    if len(texts) == 1 or len(whole) <= LINE_CHARACTERS:
+        return (whole,)
+    splits = [(" ".join(texts[:cut]), " ".join(texts[cut:])) for cut in range(1, len(texts))]
+    fitting = [pair for pair in splits if max(map(len, pair)) <= LINE_CHARACTERS]
+    bonus = LINE_CHARACTERS // 3
+    return min(
+        fitting,
+        key=lambda pair: abs(len(pair[0]) - len(pair[1])) - bonus * pair[0].endswith(SENTENCE_ENDS + CLAUSE_ENDS),
+    )
+
+
+def _placed(captions: Sequence[Sequence[_Word]]) -> list[Cue]:
+    """Put captions on the clock: a short one stays until it can be read or the next one comes."""
+    placed: list[Cue] = []
+    earliest_ms = 0
+    starts = [*(caption[0].start for caption in captions), float("inf")]
+    for caption, (start, next_start) in zip(captions, pairwise(starts), strict=True):
+        end = max(caption[-1].end, min(start + SHORTEST_SECONDS, next_start))
+        start_ms = max(round(start * 1000), earliest_ms)
+        # Times that make no sense still give a valid file: every cue lasts, and the next one waits for it.
+        end_ms = max(round(min(end, start + LONGEST_SECONDS) * 1000), start_ms + 1)
+        placed.append(Cue(start_ms, end_ms, _lines(caption)))
+        earliest_ms = end_ms
+    return placed
+
+
+def _span(cue: Cue, mark: str) -> str:
+    return f"{_clock(cue.start_ms, mark)} --> {_clock(cue.end_ms, mark)}"
+
+
+def _clock(ms: int, mark: str) -> str:
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{mark}{ms % 1000:03}"

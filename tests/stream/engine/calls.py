@@ -1,0 +1,113 @@
+"""Streaming calls as tests make them, and what comes back as plain values."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+from grpc.aio import EOF
+from riva.client.proto import riva_asr_pb2 as asr
+
+OWN_ENDPOINTS_MS = 20_000
+SECOND_BYTES = 32_000
+_SPELLINGS = {"9": "nine", "4": "four", "harbor": "harbour"}
+
+
+def words_of(text: str) -> list[str]:
+    """Words without case and punctuation, in the spelling of the manifest."""
+    return [_SPELLINGS.get(word, word) for word in re.findall(r"[\w']+", text.lower())]
+
+
+def silence(seconds: float) -> bytes:
+    return bytes(round(seconds * SECOND_BYTES / 2) * 2)
+
+
+def noise(seconds: float, level: float = 0.05) -> bytes:
+    samples = np.random.default_rng(7).standard_normal(round(seconds * 16_000)) * level
+    return (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
+
+
+def tone(seconds: float, hertz: float = 440.0) -> bytes:
+    phase = 2 * np.pi * hertz * np.arange(round(seconds * 16_000)) / 16_000
+    return (np.sin(phase) * 10_000).astype("<i2").tobytes()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """All responses of one call."""
+
+    responses: list[asr.StreamingRecognizeResponse]
+
+    @property
+    def finals(self) -> list[asr.StreamingRecognitionResult]:
+        return [result for response in self.responses for result in response.results if result.is_final]
+
+    @property
+    def partials(self) -> list[list[asr.StreamingRecognitionResult]]:
+        return [list(response.results) for response in self.responses if not response.results[0].is_final]
+
+    @property
+    def text(self) -> str:
+        return "".join(final.alternatives[0].transcript for final in self.finals)
+
+    @property
+    def stable_texts(self) -> list[str]:
+        return [
+            "".join(result.alternatives[0].transcript for result in results if result.stability > 0.5)
+            for results in self.partials
+        ]
+
+
+class Call:
+    """One StreamingRecognize; keywords go into the RecognitionConfig."""
+
+    def __init__(self, stub: Any, *, stop_history: int = OWN_ENDPOINTS_MS, interim: bool = True, **config: Any) -> None:
+        endpointing = asr.EndpointingConfig(stop_history=stop_history)
+        self.config = asr.StreamingRecognitionConfig(
+            interim_results=interim, config=asr.RecognitionConfig(endpointing_config=endpointing, **config)
+        )
+        self.rpc = stub.StreamingRecognize()
+
+    async def open(self, **request: Any) -> "Call":
+        await self.rpc.write(asr.StreamingRecognizeRequest(streaming_config=self.config, **request))
+        await self.rpc.initial_metadata()
+        return self
+
+    async def say(self, pcm: bytes, *, piece_bytes: int = 3200, **request: Any) -> None:
+        """Send sound as fast as the engine takes it."""
+        for start in range(0, len(pcm), piece_bytes):
+            await self.rpc.write(
+                asr.StreamingRecognizeRequest(audio_content=pcm[start : start + piece_bytes], **request)
+            )
+
+    async def say_and_hear(self, pcm: bytes, *, piece_bytes: int) -> Heard:
+        """Send sound piece by piece, waiting for a partial after each that is due one."""
+        responses = []
+        for start in range(0, len(pcm), piece_bytes):
+            piece = pcm[start : start + piece_bytes]
+            await self.say(piece, piece_bytes=piece_bytes)
+            if len(piece) == piece_bytes:
+                responses.append(await self.rpc.read())
+        return Heard(responses + (await self.end()).responses)
+
+    async def force_end(self) -> asr.StreamingRecognizeResponse:
+        """End the utterance and return its final."""
+        await self.rpc.write(asr.StreamingRecognizeRequest(runtime_config={"force_eou": "true"}))
+        while not (response := await self.rpc.read()).results[0].is_final:
+            pass
+        assert isinstance(response, asr.StreamingRecognizeResponse)
+        return response
+
+    async def end(self) -> Heard:
+        await self.rpc.done_writing()
+        responses = []
+        while (response := await self.rpc.read()) is not EOF:
+            responses.append(response)
+        assert await self.rpc.code() == grpc.StatusCode.OK
+        return Heard(responses)
+
+    async def hear(self, pcm: bytes, *, piece_bytes: int = 3200) -> Heard:
+        """Send all of it, then read what was said."""
+        await self.say(pcm, piece_bytes=piece_bytes)
+        return await self.end()

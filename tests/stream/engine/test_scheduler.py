@@ -1,0 +1,179 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from stream.engine.scheduler import Scheduler
+
+
+class Bench:
+    """Scripted work: each piece notes when it starts and runs in its thread until it is let go."""
+
+    def __init__(self, workers: int) -> None:
+        self.scheduler = Scheduler(workers)
+        self.started: list[str] = []
+        self.most_at_once = 0
+        self._gates: dict[str, threading.Event] = {}
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def final(self, name: str) -> asyncio.Task[Any]:
+        return self._start(name, self.scheduler.final(self._work(name)))
+
+    def partial(self, name: str, begin: Callable[[], Callable[[], str] | None] | None = None) -> asyncio.Task[Any]:
+        return self._start(name, self.scheduler.partial(begin or (lambda: self._work(name))))
+
+    async def let_go(self, *names: str) -> None:
+        for name in names:
+            self._gates[name].set()
+            await asyncio.wait([self._tasks[name]])
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Until what can start has started."""
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        self.most_at_once = max(self.most_at_once, self.scheduler.running)
+
+    async def close(self) -> None:
+        for gate in self._gates.values():
+            gate.set()
+        await self.scheduler.close()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _start(self, name: str, job: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        self._tasks[name] = asyncio.create_task(job)
+        return self._tasks[name]
+
+    def _work(self, name: str) -> Callable[[], str]:
+        gate = self._gates.setdefault(name, threading.Event())
+
+        def work() -> str:
+            self.started.append(name)
+            assert gate.wait(10)
+            return name.upper()
+
+        return work
+
+
+@pytest.fixture
+async def one() -> AsyncIterator[Bench]:
+    bench = Bench(1)
+    yield bench
+    await bench.close()
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Bench]:
+    bench = Bench(2)
+    yield bench
+    await bench.close()
+
+
+async def test_finals_run_before_partials_each_in_order_of_arrival(one: Bench) -> None:
+    one.partial("running")
+    await one.settle()
+    for name in ("p1", "p2"):
+        one.partial(name)
+    for name in ("f1", "f2"):
+        one.final(name)
+    await one.settle()
+    await one.let_go("running", "f1", "f2", "p1", "p2")
+    assert one.started == ["running", "f1", "f2", "p1", "p2"]
+    assert one.most_at_once == 1
+
+
+async def test_partials_leave_a_slot_to_the_finals(two: Bench) -> None:
+    two.partial("p1")
+    two.partial("p2")
+    await two.settle()
+    assert two.started == ["p1"]
+    two.final("f1")
+    await two.settle()
+    assert two.started == ["p1", "f1"]
+    two.final("f2")
+    await two.let_go("f1")
+    assert two.started == ["p1", "f1", "f2"]
+
+
+async def test_finals_may_take_every_slot(two: Bench) -> None:
+    for name in ("f1", "f2", "f3"):
+        two.final(name)
+    await two.settle()
+    assert two.started == ["f1", "f2"]
+
+
+async def test_results_and_errors_go_to_those_who_asked(one: Bench) -> None:
+    final, partial = one.final("f"), one.partial("p")
+    await one.let_go("f", "p")
+    assert (final.result(), partial.result()) == ("F", "P")
+    with pytest.raises(ZeroDivisionError):
+        await one.scheduler.final(lambda: 1 // 0)
+    assert one.scheduler.running == 0
+
+
+async def test_a_partial_reads_its_sound_when_it_starts(one: Bench) -> None:
+    heard = ["at first"]
+
+    def begin() -> Callable[[], str]:
+        snapshot = heard[-1]
+        return lambda: snapshot
+
+    one.final("f")
+    partial = one.partial("p", begin)
+    await one.settle()
+    heard.append("later")
+    await one.let_go("f")
+    assert await partial == "later"
+
+
+async def test_a_partial_that_is_no_longer_wanted_is_skipped_and_the_next_one_runs(one: Bench) -> None:
+    one.final("f")
+    stale, following = one.partial("stale", lambda: None), one.partial("following")
+    await one.settle()
+    await one.let_go("f")
+    assert await stale is None
+    await one.let_go("following")
+    assert following.result() == "FOLLOWING"
+    assert one.started == ["f", "following"]
+
+
+async def test_cancelled_callers_leave_nothing_in_the_queues(one: Bench) -> None:
+    one.final("f")
+    waiting = [one.final("f2"), one.partial("p")]
+    await one.settle()
+    assert one.scheduler.waiting == 2
+    for task in waiting:
+        task.cancel()
+    await one.settle()
+    assert one.scheduler.waiting == 0
+    await one.let_go("f")
+    assert one.started == ["f"]
+
+
+async def test_a_slot_is_in_use_until_its_thread_is_done_even_if_the_caller_is_gone(one: Bench) -> None:
+    abandoned = one.final("f")
+    await one.settle()
+    abandoned.cancel()
+    one.final("f2")
+    await one.settle()
+    assert one.scheduler.running == 1
+    assert one.started == ["f"]
+    await one.let_go("f")
+    assert one.started == ["f", "f2"]
+
+
+async def test_closing_cancels_what_waits_and_waits_for_what_runs() -> None:
+    bench = Bench(1)
+    running, waiting = bench.final("f"), bench.final("f2")
+    await bench.settle()
+    await bench.close()
+    assert waiting.cancelled()
+    assert running.result() == "F"
+    assert bench.started == ["f"]
+
+
+def test_a_scheduler_without_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="workers is 0; at least 1 is needed"):
+        Scheduler(0)

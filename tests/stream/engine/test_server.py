@@ -1,0 +1,97 @@
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
+
+from stream.engine.server import EngineOptions, EngineServer
+from stream.engine.whisper import ModelError
+from tests.sounds import clip_pcm
+from tests.stream.engine.calls import Call, words_of
+
+PROGRAM = """
+import asyncio
+import os
+from stream.engine.server import EngineOptions, run
+asyncio.run(run(EngineOptions(workers=1), exit_with_stdin=True, ready=lambda address: print(address, flush=True)))
+"""
+
+
+async def test_it_serves_on_a_port_of_its_choosing_and_says_so_in_its_health() -> None:
+    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1))
+    address = await server.start()
+    assert not address.endswith(":0")
+    async with grpc.aio.insecure_channel(address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "nvidia.riva.asr.RivaSpeechRecognition"):
+            response = await health.Check(health_pb2.HealthCheckRequest(service=service))
+            assert response.status == health_pb2.HealthCheckResponse.SERVING
+    await server.stop(0)
+
+
+async def test_it_listens_on_a_unix_socket_and_drains_open_calls(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'engine'}"
+    server = EngineServer(EngineOptions(address, workers=1))
+    assert await server.start() == address
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = await Call(asr_grpc.RivaSpeechRecognitionStub(channel)).open()
+        await call.say(clip_pcm("yes.wav"))
+        stopping = asyncio.create_task(server.stop(10))
+        await asyncio.sleep(0.05)
+        assert words_of((await call.end()).text) == ["yes"]
+        await stopping
+
+
+async def test_an_address_in_use_is_refused() -> None:
+    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1))
+    address = await server.start()
+    second = EngineServer(EngineOptions(address, workers=1))
+    with pytest.raises(RuntimeError, match="Failed to bind"):
+        await second.start()
+    await second.stop(0)
+    await server.stop(0)
+
+
+async def test_a_wrong_model_is_refused(tmp_path: Path) -> None:
+    server = EngineServer(EngineOptions("127.0.0.1:0", model=tmp_path))
+    with pytest.raises(ModelError):
+        await server.start()
+    await server.stop(0)
+
+
+@pytest.mark.parametrize("end", ["stdin", "SIGTERM", "SIGINT"])
+async def test_the_process_ends_with_its_stdin_or_a_signal(end: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    assert (await process.stdout.readline()).startswith(b"127.0.0.1:")
+    process.stdin.write(b"anything")
+    await process.stdin.drain()
+    if end == "stdin":
+        process.stdin.close()
+    else:
+        process.send_signal(signal.Signals[end])
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
+
+
+async def test_threads_and_caches_are_limited_before_the_libraries_are_loaded() -> None:
+    """With what the libraries choose themselves, a decode costs twice the CPU and memory grows without end."""
+    program = (
+        "import os, sys, stream.engine; "
+        "print(os.environ['OMP_NUM_THREADS'], os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'], "
+        "{'numpy', 'ctranslate2'} & set(sys.modules))"
+    )
+    limits = ("OMP_NUM_THREADS", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    environment = {name: value for name, value in os.environ.items() if name not in limits}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert (await process.communicate())[0] == b"1 0 set()\n"

@@ -1,0 +1,254 @@
+import asyncio
+import struct
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import grpc.aio
+import pytest
+from riva.client.proto import riva_asr_pb2 as asr
+from riva.client.proto import riva_common_pb2 as common
+
+from stream.engine.scheduler import Scheduler
+from tests.sounds import CLIPS, clip_pcm, clip_texts
+from tests.stream.engine.calls import SECOND_BYTES, Call, Heard, noise, silence, tone, words_of
+
+TEXTS = clip_texts()
+LONG_CLIPS = [clip for clip in TEXTS if clip != "yes.wav"]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it still does not hold after 10 s")
+
+
+async def refusal(rpc: Any) -> tuple[grpc.StatusCode, str]:
+    return await rpc.code(), await rpc.details()
+
+
+async def test_a_stream_gives_partials_and_then_one_final(stub: Any) -> None:
+    call = await Call(stub, language_code="en-US", sample_rate_hertz=16_000, encoding=1).open()
+    heard = await call.say_and_hear(clip_pcm("library.wav"), piece_bytes=SECOND_BYTES)
+    assert len(heard.finals) == 1
+    assert words_of(heard.text) == words_of(TEXTS["library.wav"])
+    assert [results[0].audio_processed for results in heard.partials] == [1.0, 2.0, 3.0, 4.0]
+    assert heard.finals[0].audio_processed == pytest.approx(4.2)
+    assert 0.5 < heard.finals[0].alternatives[0].confidence <= 1
+
+
+async def test_stable_words_only_grow_and_lead_the_final(stub: Any) -> None:
+    call = await Call(stub).open()
+    pcm = b"".join(clip_pcm(clip) for clip in LONG_CLIPS[:4])
+    heard = await call.say_and_hear(pcm, piece_bytes=SECOND_BYTES * 9 // 10)
+    stable = [text.split() for text in heard.stable_texts]
+    assert all(after[: len(before)] == before for before, after in pairwise(stable))
+    assert len(stable[-1]) > 10
+    assert heard.text.split()[: len(stable[-1])] == stable[-1]
+
+
+async def test_without_interim_results_there_are_finals_only(stub: Any) -> None:
+    call = await Call(stub, interim=False).open()
+    heard = await call.hear(clip_pcm("quick.wav"))
+    assert not heard.partials
+    assert words_of(heard.text) == words_of(TEXTS["quick.wav"])
+
+
+@pytest.mark.parametrize("sound", [silence(2), noise(2), tone(2), clip_pcm("yes.wav")[:320]])
+async def test_sound_without_speech_has_one_empty_final(stub: Any, sound: bytes) -> None:
+    heard = await (await Call(stub, enable_word_time_offsets=True).open()).hear(sound)
+    assert [alternative.transcript for final in heard.finals for alternative in final.alternatives] == [""]
+
+
+async def test_a_stream_without_sound_ends_without_a_response(stub: Any) -> None:
+    call = await Call(stub).open()
+    assert (await call.end()).responses == []
+    assert await call.rpc.code() == grpc.StatusCode.OK
+
+
+async def test_a_stream_without_any_message_ends_well(stub: Any) -> None:
+    rpc = stub.StreamingRecognize()
+    await rpc.done_writing()
+    assert [response async for response in rpc] == []
+    assert await rpc.code() == grpc.StatusCode.OK
+
+
+async def test_word_times_rise_on_the_clock_of_the_stream(stub: Any) -> None:
+    call = await Call(stub, stop_history=500, enable_word_time_offsets=True).open()
+    pcm = silence(1) + clip_pcm("quick.wav") + silence(2) + clip_pcm("train.wav") + silence(1)
+    heard = await call.hear(pcm)
+    times = [(word.start_time, word.end_time) for final in heard.finals for word in final.alternatives[0].words]
+    assert all(start < end for start, end in times)
+    assert all(end <= start for (_, end), (start, _) in pairwise(times))
+    # The second clip begins at 1.0 + 2.965 + 2.0 s.
+    first, second = (final.alternatives[0].words for final in heard.finals)
+    assert 700 <= first[0].start_time < first[-1].end_time <= 4_700
+    assert 5_500 <= second[0].start_time < second[-1].end_time <= 10_500
+
+
+async def test_40_s_as_one_stream_lose_no_word(stub: Any) -> None:
+    clips = [*LONG_CLIPS, *LONG_CLIPS, *LONG_CLIPS[:2]]
+    pcm = b"".join(clip_pcm(clip) for clip in clips)
+    assert len(pcm) > 40 * SECOND_BYTES
+    heard = await (await Call(stub, interim=False).open()).hear(pcm)
+    assert len(heard.finals) == 2
+    assert words_of(heard.text) == words_of(" ".join(TEXTS[clip] for clip in clips))
+
+
+async def test_pauses_end_utterances_when_the_engine_finds_the_endpoints(stub: Any) -> None:
+    call = await Call(stub, stop_history=0).open()
+    pcm = silence(1).join(clip_pcm(clip) for clip in LONG_CLIPS[:3])
+    heard = await call.hear(pcm)
+    texts = [final.alternatives[0].transcript for final in heard.finals]
+    assert [words_of(text) for text in texts] == [words_of(TEXTS[clip]) for clip in LONG_CLIPS[:3]]
+    assert [text.startswith(" ") for text in texts] == [False, True, True]
+
+
+async def test_silence_alone_is_no_utterance_when_the_engine_finds_the_endpoints(stub: Any) -> None:
+    assert (await (await Call(stub, stop_history=800).open()).hear(silence(3))).responses == []
+
+
+async def test_force_eou_settles_the_utterance_and_keeps_the_stream(stub: Any) -> None:
+    call = await Call(stub).open()
+    await call.say(clip_pcm("quick.wav"))
+    first = await call.force_end()
+    assert words_of(first.results[0].alternatives[0].transcript) == words_of(TEXTS["quick.wav"])
+    await call.say(clip_pcm("train.wav"))
+    rest = await call.end()
+    assert words_of(rest.text) == words_of(TEXTS["train.wav"])
+    assert rest.text.startswith(" ")
+    assert rest.finals[0].audio_processed == pytest.approx(2.965 + 3.955, abs=0.01)
+
+
+async def test_force_eou_without_an_open_utterance_says_nothing(stub: Any) -> None:
+    call = await Call(stub).open()
+    for _ in range(2):
+        await call.rpc.write(asr.StreamingRecognizeRequest(runtime_config={"force_eou": "true"}))
+    assert (await call.end()).responses == []
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 3200])
+async def test_a_wav_file_is_read_however_it_is_cut(stub: Any, piece_bytes: int) -> None:
+    sound = (CLIPS / "yes.wav").read_bytes()
+    call = await Call(stub, sample_rate_hertz=8000).open()
+    await call.say(sound[:100], piece_bytes=piece_bytes)
+    heard = await call.hear(sound[100:])
+    assert words_of(heard.text) == ["yes"]
+
+
+async def test_a_wav_file_of_another_rate_is_resampled(stub: Any) -> None:
+    header = bytearray((CLIPS / "quick.wav").read_bytes()[:44])
+    header[24:28] = struct.pack("<I", 48_000)
+    pcm = clip_pcm("quick.wav")
+    tripled = b"".join(pcm[k : k + 2] * 3 for k in range(0, len(pcm), 2))
+    header[40:44] = struct.pack("<I", len(tripled))
+    heard = await (await Call(stub).open()).hear(bytes(header) + tripled)
+    assert words_of(heard.text) == words_of(TEXTS["quick.wav"])
+    assert heard.finals[0].audio_processed == pytest.approx(2.965, abs=0.001)
+
+
+async def test_the_newest_id_is_echoed(stub: Any) -> None:
+    call = await Call(stub).open(id=common.RequestId(value="first"))
+    await call.say(clip_pcm("yes.wav"))
+    assert (await call.force_end()).id.value == "first"
+    await call.say(clip_pcm("yes.wav"), id=common.RequestId(value="second"))
+    assert [response.id.value for response in (await call.end()).responses][-1] == "second"
+
+
+async def test_alternatives_are_given_in_finals(stub: Any) -> None:
+    heard = await (await Call(stub, max_alternatives=4).open()).hear(clip_pcm("library.wav"))
+    alternatives = heard.finals[0].alternatives
+    assert len({alternative.transcript for alternative in alternatives}) == 4
+    assert words_of(alternatives[0].transcript) == words_of(TEXTS["library.wav"])
+
+
+async def test_the_first_message_must_be_the_config(stub: Any) -> None:
+    rpc = stub.StreamingRecognize()
+    await rpc.write(asr.StreamingRecognizeRequest(audio_content=b"\0\0"))
+    assert await refusal(rpc) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "the first message of a stream must be streaming_config",
+    )
+
+
+async def test_the_config_must_not_come_twice(stub: Any) -> None:
+    call = await Call(stub).open()
+    await call.rpc.write(asr.StreamingRecognizeRequest(streaming_config=call.config))
+    assert await refusal(call.rpc) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "streaming_config may only be the first message of a stream",
+    )
+
+
+async def test_a_language_without_a_model_is_refused_in_rivas_words(stub: Any, scheduler: Scheduler) -> None:
+    call = Call(stub, language_code="ru-RU")
+    await call.rpc.write(asr.StreamingRecognizeRequest(streaming_config=call.config))
+    assert await refusal(call.rpc) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "Error: Unavailable model requested. Lang: ru-RU, Type: online",
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Recognize(asr.RecognizeRequest(config=call.config.config))
+    assert caught.value.details() == "Error: Unavailable model requested. Lang: ru-RU, Type: offline"
+
+
+async def test_another_rate_without_a_header_is_refused_at_the_first_sound(stub: Any) -> None:
+    call = await Call(stub, sample_rate_hertz=8000).open()
+    await call.say(b"\0" * 320)
+    assert await refusal(call.rpc) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "sample_rate_hertz is 8000; audio without a WAV header must have 16000",
+    )
+
+
+async def test_a_cancelled_stream_frees_everything_and_decodes_no_final(
+    stub: Any, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finals = 0
+    original = scheduler.final
+
+    async def count(work: Any) -> Any:
+        nonlocal finals
+        finals += 1
+        return await original(work)
+
+    monkeypatch.setattr(scheduler, "final", count)
+    before = len(asyncio.all_tasks())
+    call = await Call(stub).open()
+    await call.say(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
+    await call.rpc.read()
+    call.rpc.cancel()
+    await until(lambda: not scheduler.running and not scheduler.waiting)
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+    assert finals == 0
+    assert words_of((await (await Call(stub).open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
+
+
+async def test_streams_side_by_side_hear_their_own_words(stub: Any) -> None:
+    async def one(clip: str) -> Heard:
+        return await (await Call(stub).open()).hear(clip_pcm(clip))
+
+    heard = await asyncio.gather(*(one(clip) for clip in LONG_CLIPS))
+    assert [words_of(each.text) for each in heard] == [words_of(TEXTS[clip]) for clip in LONG_CLIPS]
+
+
+async def test_recognize_reads_a_whole_file(stub: Any) -> None:
+    pcm = silence(1.5).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
+    config = asr.RecognitionConfig(enable_word_time_offsets=True, max_alternatives=2)
+    response = await stub.Recognize(asr.RecognizeRequest(config=config, audio=pcm, id=common.RequestId(value="file")))
+    assert response.id.value == "file"
+    assert [words_of(result.alternatives[0].transcript) for result in response.results] == [
+        words_of(TEXTS[clip]) for clip in LONG_CLIPS[:2]
+    ]
+    assert [len(result.alternatives) for result in response.results] == [2, 2]
+    assert response.results[1].alternatives[0].words[0].start_time > 4_000
+
+
+async def test_the_config_lists_the_language_online_and_offline(stub: Any) -> None:
+    response = await stub.GetRivaSpeechRecognitionConfig(asr.RivaSpeechRecognitionConfigRequest())
+    rows = [(row.model_name, row.parameters["type"], row.parameters["language_code"]) for row in response.model_config]
+    assert rows == [("whisper-tiny.en", "online", "en-US"), ("whisper-tiny.en", "offline", "en-US")]
+    other = await stub.GetRivaSpeechRecognitionConfig(asr.RivaSpeechRecognitionConfigRequest(model_name="conformer"))
+    assert not other.model_config

@@ -1,0 +1,153 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from riva.client.proto import riva_asr_pb2 as pb
+
+from stream.events import Hypothesis, RecognitionOptions, Word
+from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request
+
+
+def result(
+    *texts: str, is_final: bool = False, stability: float = 0.1, processed: float = 0.0
+) -> pb.StreamingRecognitionResult:
+    return pb.StreamingRecognitionResult(
+        alternatives=[pb.SpeechRecognitionAlternative(transcript=text) for text in texts],
+        is_final=is_final,
+        stability=stability,
+        audio_processed=processed,
+    )
+
+
+def spoken(text: str, start_ms: int = 0, confidence: float = 0.9) -> pb.StreamingRecognitionResult:
+    """A final result whose word n lasts from start + 100 n ms to 100 ms later."""
+    words = [
+        pb.WordInfo(word=word, start_time=start_ms + 100 * n, end_time=start_ms + 100 * n + 100, confidence=confidence)
+        for n, word in enumerate(text.split())
+    ]
+    alternative = pb.SpeechRecognitionAlternative(transcript=text, confidence=confidence, words=words)
+    return pb.StreamingRecognitionResult(alternatives=[alternative], is_final=True)
+
+
+def taken(*responses: list[pb.StreamingRecognitionResult], most: int = 5) -> tuple[list[Hypothesis | None], Hypothesis]:
+    assembler = HypothesisAssembler(most)
+    unsettled = [assembler.take(pb.StreamingRecognizeResponse(results=results)) for results in responses]
+    return unsettled, assembler.final()
+
+
+def text(hypothesis: Hypothesis | None) -> str:
+    assert hypothesis is not None
+    return hypothesis.best.transcript
+
+
+def test_the_opening_request_asks_for_what_the_session_wants() -> None:
+    streaming = opening_request(RecognitionOptions("en-US", 3, interim_results=False)).streaming_config
+    assert not streaming.interim_results
+    config = streaming.config
+    assert (config.language_code, config.max_alternatives, config.sample_rate_hertz) == ("en-US", 3, 16000)
+    assert config.enable_word_time_offsets
+    assert config.endpointing_config.stop_history >= 20_000
+
+
+def test_interims_of_one_response_are_concatenated() -> None:
+    (hypothesis,), _ = taken([result("the quick ", stability=0.9), result("brown fox", stability=0.1, processed=1.5)])
+    assert hypothesis is not None
+    assert text(hypothesis) == "the quick brown fox"
+    assert (hypothesis.stable_words, hypothesis.stability, hypothesis.processed) == (2, pytest.approx(0.1), 24000)
+    assert not hypothesis.is_final
+
+
+def test_a_first_pass_of_the_whole_utterance_stands_alone() -> None:
+    (hypothesis,), _ = taken([result("the quick"), result("the quick brown", stability=1.0)])
+    assert text(hypothesis) == "the quick brown"
+
+
+def test_empty_responses_say_nothing() -> None:
+    unsettled, final = taken([], [result()], [result("")])
+    assert unsettled[0] is None
+    assert [text(hypothesis) for hypothesis in unsettled[1:]] == ["", ""]
+    assert (final.alternatives, final.is_final) == ((), True)
+
+
+def test_the_amount_heard_never_goes_back() -> None:
+    unsettled, final = taken([result("a", processed=2.0)], [result("a", processed=1.0)])
+    assert [hypothesis and hypothesis.processed for hypothesis in unsettled] == [32000, 32000]
+    assert final.processed == 32000
+
+
+def test_several_finals_are_joined_and_stay_in_front_of_what_follows() -> None:
+    unsettled, final = taken(
+        [spoken("one two")], [result(" three")], [spoken(" three four", start_ms=500, confidence=0.3)]
+    )
+    assert [text(hypothesis) for hypothesis in unsettled] == ["one two", "one two three", "one two three four"]
+    assert unsettled[1] is not None
+    assert unsettled[1].stable_words == 2
+    assert [(word.text, word.start) for word in final.best.words] == [
+        ("one", 0),
+        ("two", 1600),
+        ("three", 8000),
+        ("four", 9600),
+    ]
+    assert final.best.confidence == pytest.approx(0.6)
+
+
+def test_a_single_final_keeps_its_alternatives_as_many_as_were_asked_for() -> None:
+    _, final = taken([result("one", "won", "wan", is_final=True)], most=2)
+    assert [alternative.transcript for alternative in final.alternatives] == ["one", "won"]
+
+
+def test_a_final_of_spaces_is_empty() -> None:
+    _, final = taken([result("  ", is_final=True)])
+    assert final.alternatives == ()
+
+
+def test_the_spelling_is_the_transcripts_and_the_times_are_the_words() -> None:
+    final = spoken("hello world")
+    final.alternatives[0].transcript = " Hello, world. "
+    (word, _) = taken([final])[1].best.words
+    assert word == Word("Hello,", 0, 1600, word.confidence)
+    assert word.confidence == pytest.approx(0.9)
+
+
+def test_words_that_do_not_fit_the_transcript_give_it_no_times() -> None:
+    final = spoken("hello world")
+    final.alternatives[0].transcript = "Hello world again"
+    assert [word.end for word in taken([final])[1].best.words] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("reported", "probability"), [(0.0, 0.0), (0.5, 0.5), (3.0, 1.0), (-0.5, math.exp(-0.5))])
+def test_confidences_become_probabilities(reported: float, probability: float) -> None:
+    assert taken([spoken("a", confidence=reported)])[1].best.confidence == pytest.approx(probability)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.text(max_size=8), st.booleans(), st.floats(0, 1, width=32)), max_size=4), max_size=6)
+)
+def test_whatever_a_server_says_finals_are_kept_and_words_are_joined_by_one_space(
+    responses: list[list[tuple[str, bool, float]]],
+) -> None:
+    _, final = taken(*([result(t, is_final=f, stability=s) for t, f, s in results] for results in responses))
+    said = [word for results in responses for t, is_final, _ in results if is_final for word in t.split()]
+    assert final.best.transcript.split() == said
+    assert final.best.transcript == " ".join(said)
+
+
+def row(language: str, kind: str | None = "online") -> pb.RivaSpeechRecognitionConfigResponse.Config:
+    parameters = {"language_code": language} | ({"type": kind} if kind else {})
+    return pb.RivaSpeechRecognitionConfigResponse.Config(model_name="m", parameters=parameters)
+
+
+def test_languages_are_those_of_streaming_models() -> None:
+    response = pb.RivaSpeechRecognitionConfigResponse(
+        model_config=[row("en-US"), row("ru-RU", "offline"), row("de-DE, fr-FR"), row("en-US"), row("es-ES", None)]
+    )
+    assert online_languages(response) == ("en-US", "de-DE", "fr-FR", "es-ES")
+
+
+@pytest.mark.parametrize(
+    ("requested", "match"),
+    [("en-US", "en-US"), ("EN-gb", "en-GB"), ("en", "en-US"), ("en-AU", "en-US"), ("fa", None), ("e", None)],
+)
+def test_a_language_is_matched_exactly_or_by_its_primary_subtag(requested: str, match: str | None) -> None:
+    assert matching_language(requested, ("en-US", "en-GB", "de-DE")) == match

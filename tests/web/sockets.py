@@ -1,0 +1,84 @@
+"""A bare WebSocket client for tests: what was sent, what came back, how it closed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+
+LIVE = "/v1/speech/asrlive"
+
+
+@dataclass
+class Conversation:
+    """Everything that a server said on one connection."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    close_code: int | None = None
+    close_reason: str | None = None
+
+    @property
+    def partials(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["status"] == "partial"]
+
+    @property
+    def settled(self) -> list[str]:
+        return [m["results"][0]["transcript"] for m in self.partials if is_settled(m)]
+
+    @property
+    def transcript(self) -> str:
+        assert self.messages[-1]["status"] == "done"
+        return " ".join(result["transcript"] for result in self.messages[-1]["results"])
+
+
+def is_settled(message: dict[str, Any]) -> bool:
+    words = message["results"][0]["words"]
+    return bool(words) and words[-1]["endTime"] > 0
+
+
+def address(base: str, query: str = "") -> str:
+    return base.replace("http", "ws", 1) + LIVE + (f"?{query}" if query else "")
+
+
+async def converse(
+    base: str, *sent: bytes | str, query: str = "", headers: Iterable[tuple[str, str]] = ()
+) -> Conversation:
+    """Send everything, then listen until the server closes."""
+    conversation = Conversation()
+    async with (
+        asyncio.timeout(60),
+        connect(address(base, query), proxy=None, compression=None, additional_headers=list(headers)) as socket,
+    ):
+        sending = asyncio.create_task(_send(socket, sent))
+        conversation.messages += [json.loads(message) async for message in received(socket)]
+        await sending
+        conversation.close_code, conversation.close_reason = socket.close_code, socket.close_reason
+    return conversation
+
+
+async def received(socket: ClientConnection) -> AsyncIterator[str]:
+    """Every message until the server closes, with whatever code."""
+    with suppress(ConnectionClosedError):
+        async for message in socket:
+            assert isinstance(message, str)
+            yield message
+
+
+async def _send(socket: ClientConnection, sent: Iterable[bytes | str]) -> None:
+    # Nobody listens any more when the server has closed in the middle.
+    with suppress(ConnectionClosed):
+        for message in sent:
+            await socket.send(message)
+
+
+async def refusal(base: str, query: str = "", headers: Iterable[tuple[str, str]] = ()) -> tuple[int, dict[str, Any]]:
+    """Status and body with which the handshake is refused."""
+    try:
+        async with connect(address(base, query), proxy=None, additional_headers=list(headers)):
+            raise AssertionError("the handshake was accepted")
+    except InvalidStatus as refused:
+        return refused.response.status_code, json.loads(refused.response.body or b"")

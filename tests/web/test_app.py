@@ -1,0 +1,62 @@
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.recognizers import ScriptedRecognizer
+from web.serve import running
+from web.settings import Settings
+
+
+def fetch(url: str, method: str = "GET") -> tuple[int, str, bytes]:
+    request = urllib.request.Request(url, method=method)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request) as response:  # noqa: S310
+            return response.status, response.headers["Content-Type"], response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read()
+
+
+async def answer(path: str, method: str = "GET", *, is_ready: bool = True) -> tuple[int, str, bytes]:
+    recognizer = ScriptedRecognizer()
+    async with running(Settings(port=0), recognizer) as server:
+        recognizer.is_ready = is_ready
+        return await asyncio.to_thread(fetch, server.url + path, method)
+
+
+@pytest.mark.parametrize(
+    ("is_ready", "health"),
+    [
+        (True, {"status": "Running", "message": "OK.", "version": "1.0.7"}),
+        (False, {"status": "Critical", "message": "The recognizer is not ready.", "version": "1.0.7"}),
+    ],
+)
+async def test_the_health_check_answers_200_in_every_state(is_ready: bool, health: dict[str, Any]) -> None:
+    status, kind, body = await answer("/v1/speech/healthcheck", is_ready=is_ready)
+    assert (status, kind, json.loads(body)) == (200, "application/json", health)
+
+
+async def test_the_page_is_served() -> None:
+    status, kind, body = await answer("/")
+    assert (status, kind.split(";")[0]) == (200, "text/html")
+    assert b"Shenava" in body
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "kind"),
+    [
+        ("/v1/nothing", "GET", 404, "not_found"),
+        ("/static/../settings.py", "GET", 404, "not_found"),
+        ("/v1/speech/healthcheck", "DELETE", 405, "method_not_allowed"),
+    ],
+)
+async def test_what_is_not_served_has_the_body_of_every_error(path: str, method: str, status: int, kind: str) -> None:
+    answered, content_type, body = await answer(path, method)
+    assert (answered, content_type) == (status, "application/json")
+    error = json.loads(body)
+    assert (error["type"], error["code"]) == (kind, status)
+    assert error["detail"] == f"{method} {path} is not served here"

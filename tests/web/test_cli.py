@@ -1,0 +1,166 @@
+"""The command as a user types it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
+from tests.web.sockets import converse, refusal
+
+SHENAVA = [sys.executable, "-m", "web.cli"]
+
+
+def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | settings
+    return subprocess.run(
+        [*SHENAVA, *arguments], capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server or engine process and the line that it prints when it is up."""
+    with subprocess.Popen([*SHENAVA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+def child_of(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def url_in(line: str) -> str:
+    found = re.search(r"http://\S+", line)
+    assert found is not None, line
+    return found.group()
+
+
+def test_serve_prints_the_page_and_a_line_to_try() -> None:
+    with started("serve", "--port", "0") as (_, line):
+        url = url_in(line)
+        assert line == f"Open {url} in a browser and talk, or try:  shenava transcribe --server {url} FILE\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_cleanly_and_its_engine_with_it(number: signal.Signals) -> None:
+    with started("serve", "--port", "0") as (process, _):
+        engine = child_of(process.pid)
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert not Path(f"/proc/{engine}").exists()
+        assert process.stderr is not None
+        lines = process.stderr.read().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["engine_started"]
+
+
+async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
+    with started("serve", "--port", "0", "--quiet") as (process, line):
+        url = url_in(line)
+        os.kill(child_of(process.pid), signal.SIGKILL)
+        heard: list[str] = []
+        async with asyncio.timeout(30):
+            while heard != ["yes"]:
+                # Until the engine is back, sessions are refused or settle empty.
+                with contextlib.suppress(InvalidStatus):
+                    heard = words_of((await converse(url, clip_pcm("yes.wav"), "close")).transcript)
+                await asyncio.sleep(0.1)
+
+
+def test_the_engine_ends_when_its_parent_is_gone() -> None:
+    with started("serve", "--port", "0", "--quiet") as (process, _):
+        engine = child_of(process.pid)
+        process.kill()
+        process.wait()
+        for _ in range(200):
+            if not Path(f"/proc/{engine}").exists():
+                break
+            subprocess.run(["sleep", "0.05"], check=True)
+        assert not Path(f"/proc/{engine}").exists()
+
+
+async def test_a_server_whose_riva_is_down_starts_and_refuses_sessions() -> None:
+    with started("serve", "--port", "0", "--quiet", "--riva-uri", "127.0.0.1:1") as (process, line):
+        status, body = await refusal(url_in(line))
+        assert (status, body["type"]) == (503, "overloaded")
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+async def test_the_gateway_speaks_to_an_engine_that_runs_alone() -> None:
+    with started("engine", "--listen", "127.0.0.1:0") as (_, engine_line):
+        riva = engine_line.split()[-1]
+        with started("serve", "--port", "0", "--quiet", "--riva-uri", riva) as (_, line):
+            conversation = await converse(url_in(line), clip_pcm("yes.wav"), "close")
+    assert words_of(conversation.transcript) == ["yes"]
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = shenava("serve", "--port", str(port))
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"shenava: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        "stop what uses it, or choose another port with --port\n"
+    )
+
+
+def test_a_wrong_setting_is_told() -> None:
+    result = shenava("serve", "--host", "0.0.0.0")
+    assert result.returncode == 1
+    assert result.stderr.startswith("shenava: SHENAVA_HOST is '0.0.0.0': ")
+
+
+def test_transcribe_starts_a_server_for_the_occasion() -> None:
+    result = shenava("transcribe", str(CLIPS / "quick.wav"))
+    assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"]))
+
+
+def test_transcribe_uses_a_running_server(server: str) -> None:
+    result = shenava("transcribe", "--server", server, "--format", "json", str(CLIPS / "weather.wav"))
+    assert result.returncode == 0
+    done = json.loads(result.stdout)
+    assert words_of(done["results"][0]["transcript"]) == words_of(clip_texts()["weather.wav"])
+
+
+def test_transcribe_prints_subtitles(server: str) -> None:
+    result = shenava("transcribe", "--server", server, "--format", "vtt", str(CLIPS / "weather.wav"))
+    assert result.stdout.startswith("WEBVTT\n")
+    assert "-->" in result.stdout
+
+
+def test_transcribe_tells_a_missing_file_a_missing_server_and_missing_speech(server: str, tmp_path: Path) -> None:
+    missing = shenava("transcribe", "--server", server, str(tmp_path / "nothing.wav"))
+    assert missing.returncode == 2
+    assert "nothing.wav" in missing.stderr
+    nobody = shenava("transcribe", "--server", "http://127.0.0.1:1", str(CLIPS / "yes.wav"))
+    assert nobody.returncode == 1
+    assert "http://127.0.0.1:1" in nobody.stderr
+    silence = tmp_path / "silence.wav"
+    header = (CLIPS / "yes.wav").read_bytes()[:44]
+    silence.write_bytes(header + SILENT_FRAME * 200)
+    silent = shenava("transcribe", "--server", server, str(silence))
+    assert silent.returncode == 3
+    assert "no speech found" in silent.stderr
+
+
+def test_a_model_that_is_none_ends_the_wait_with_a_reason(tmp_path: Path) -> None:
+    result = shenava("transcribe", str(CLIPS / "yes.wav"), SHENAVA_MODEL=str(tmp_path))
+    assert result.returncode == 1
+    assert str(tmp_path) in result.stderr

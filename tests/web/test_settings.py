@@ -1,0 +1,59 @@
+import pytest
+
+from web.settings import Settings, SettingsError, is_loopback, read_settings
+
+
+def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHENAVA_PORT", "9000")
+    monkeypatch.setenv("SHENAVA_IDLE_MS", "500")
+    monkeypatch.setenv("SHENAVA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
+    settings = read_settings({"port": 9001})
+    assert (settings.port, settings.runner_limits.pause) == (9001, 0.5)
+    assert settings.session_config.hangover_ms == 400
+
+
+def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
+    settings = Settings(stream_defaults={"sampleRateHertz": 8000})
+    assert not settings.session_config.audio_format.rate_is_explicit
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SHENAVA_PORT", "70000", "SHENAVA_PORT is '70000': Input should be less than or equal to 65535"),
+        (
+            "SHENAVA_HOST",
+            "0.0.0.0",
+            "SHENAVA_HOST is '0.0.0.0': 0.0.0.0 can be reached from other machines, and this server asks nobody for "
+            "a key; use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front",
+        ),
+        (
+            "SHENAVA_STREAM_DEFAULTS",
+            '{"hangoverMs": 1}',
+            "SHENAVA_STREAM_DEFAULTS is {'hangoverMs': 1}: hangoverMs is 1; it must be between 100 and 5000",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_value_and_what_is_allowed(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    assert str(caught.value) == sentence
+
+
+def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHENAVA_STREAM_DEFAULTS", "{")
+    with pytest.raises(SettingsError, match="stream_defaults"):
+        read_settings({})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost", "LOCALHOST"])
+def test_this_machine_is_recognized_by_its_names(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.168.1.1", "example.org", "localhost.example.org"])
+def test_other_names_are_not_this_machine(host: str) -> None:
+    assert not is_loopback(host)

@@ -1,0 +1,80 @@
+"""Owns the application: its routes, and what lives as long as it does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from stream.recognizer import Recognizer
+from stream.riva import RivaOptions, RivaRecognizer
+from web.live import Live
+from web.responses import on_fault, on_http_exception
+from web.rest.health import healthcheck
+from web.sessions import Sessions
+from web.settings import Settings
+
+_STATIC = Path(__file__).with_name("static")
+LIVE_PATH = "/v1/speech/asrlive"
+
+
+def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Starlette:
+    """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application."""
+    sessions = Sessions()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with _recognizing(recognizer) as ready:
+            app.state.recognizer = ready
+            app.state.live = Live(settings, ready, sessions)
+            yield
+
+    app = Starlette(
+        routes=[
+            WebSocketRoute(LIVE_PATH, _live),
+            Route(LIVE_PATH, _explain, methods=["GET"]),
+            Route("/v1/speech/healthcheck", healthcheck, methods=["GET"]),
+            Route("/", _page, methods=["GET"]),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+        ],
+        exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
+        lifespan=lifespan,
+    )
+    app.state.sessions = sessions
+    return app
+
+
+@asynccontextmanager
+async def _recognizing(recognizer: Recognizer | RivaOptions) -> AsyncIterator[Recognizer]:
+    if not isinstance(recognizer, RivaOptions):
+        yield recognizer
+        return
+    riva = RivaRecognizer(recognizer)
+    watching = asyncio.create_task(riva.watch())
+    try:
+        yield riva
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await riva.close()
+
+
+async def _live(websocket: WebSocket) -> None:
+    live: Live = websocket.app.state.live
+    await live.websocket(websocket)
+
+
+async def _explain(request: Request) -> Response:
+    live: Live = request.app.state.live
+    return await live.explain(request)
+
+
+async def _page(_: Request) -> Response:
+    return FileResponse(_STATIC / "index.html")

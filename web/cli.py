@@ -1,0 +1,136 @@
+"""Owns the command line; what a command needs is imported when it runs, so that each starts fast."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from web.formats import OutputFormat
+
+app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+_Model = Annotated[Path | None, typer.Option(help="A CTranslate2 Whisper directory.", exists=True, file_okay=False)]
+_Workers = Annotated[int | None, typer.Option(help="Decodings at once; by default one a core.", min=1, max=64)]
+
+
+@app.callback()
+def shenava() -> None:
+    """Real-time speech recognition behind a WebSocket."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
+    riva_uri: Annotated[str | None, typer.Option(help="A Riva server; by default the embedded engine.")] = None,
+    model: _Model = None,
+    quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
+) -> None:
+    """Start the server."""
+    from web.logs import configure_logs  # noqa: PLC0415
+
+    configure_logs(logging.WARNING if quiet else logging.INFO)
+    overrides = {"host": host, "port": port, "riva_uri": riva_uri, "model": model}
+    _run(_serve({name: value for name, value in overrides.items() if value is not None}))
+
+
+@app.command()
+def engine(
+    listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
+    model: _Model = None,
+    workers: _Workers = None,
+    exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Start the embedded engine alone: a server of Riva's protocol."""
+    from stream.engine.server import EngineOptions, run  # noqa: PLC0415
+    from stream.engine.whisper import ModelError  # noqa: PLC0415
+    from web.engine_child import CANNOT_START  # noqa: PLC0415
+
+    options = EngineOptions(listen=listen, model=model, workers=workers)
+    try:
+        _run(run(options, exit_with_stdin=exit_with_stdin, ready=lambda address: typer.echo(f"listening on {address}")))
+    except (ModelError, RuntimeError) as error:
+        typer.echo(f"shenava engine: {error}", err=True)
+        raise typer.Exit(CANNOT_START) from None
+
+
+@app.command()
+def transcribe(  # noqa: PLR0913, PLR0917
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
+    server: Annotated[str | None, typer.Option(help="A running server; by default the local one or a new one.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language tag such as en or en-US.")] = None,
+    output_format: Annotated[OutputFormat, typer.Option("--format", help="What to print.")] = OutputFormat.TEXT,
+    realtime: Annotated[bool, typer.Option(help="Send at the speed of speech.")] = False,
+    token: Annotated[str | None, typer.Option(help="A token, where the server asks for one.")] = None,
+) -> None:
+    """Transcribe audio files with a server."""
+    from web.transcribe import TranscribeOptions, transcribe_files  # noqa: PLC0415
+
+    options = TranscribeOptions(server, language, output_format, realtime, token)
+    raise typer.Exit(transcribe_files(files, options, _server_for_the_occasion))
+
+
+async def _serve(overrides: dict[str, object]) -> None:
+    from web.serve import StartError, running  # noqa: PLC0415
+    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+
+    try:
+        async with running(read_settings(overrides), handles_signals=True) as server:
+            _announce(server.url, is_ready=server.is_ready)
+            await server.stopped
+    except (SettingsError, StartError) as error:
+        sys.exit(f"shenava: {error}")
+
+
+@asynccontextmanager
+async def _server_for_the_occasion() -> AsyncIterator[str]:
+    from web.logs import configure_logs  # noqa: PLC0415
+    from web.serve import StartError, running  # noqa: PLC0415
+    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.transcribe import ServerStartError  # noqa: PLC0415
+
+    configure_logs(logging.ERROR)
+    try:
+        async with running(read_settings({"host": "127.0.0.1", "port": 0})) as server:
+            if not server.is_ready:
+                raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
+            yield server.url
+    except (SettingsError, StartError) as error:
+        raise ServerStartError(str(error)) from error
+
+
+def _announce(url: str, *, is_ready: bool) -> None:
+    if not is_ready:
+        typer.echo("The recognizer does not answer yet; clients are refused until it does.", err=True)
+    typer.echo(f"Open {url} in a browser and talk, or try:  shenava transcribe --server {url} FILE")
+
+
+def _run(main: Coroutine[None, None, None]) -> None:
+    """Run on uvloop where there is one; Ctrl-C ends quietly."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(main)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return new_event_loop
+
+
+def main() -> None:
+    """Run the command `shenava`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Owns the forms in which results are written."""
+
+from enum import StrEnum
+
+
+class OutputFormat(StrEnum):
+    """Lines of text, the `done` message as JSON, or subtitles."""
+
+    TEXT = "text"
+    JSON = "json"
+    SRT = "srt"
+    VTT = "vtt"

@@ -1,0 +1,104 @@
+"""Owns the settings: read once from the environment, validated, never changed afterwards."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SettingsSourceError
+
+from stream.config import SessionConfig
+from stream.errors import ClientError
+from stream.runner import RunnerLimits
+
+
+class Settings(BaseSettings):
+    """Every setting is the environment variable SHENAVA_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SHENAVA_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    riva_uri: str | None = None
+    """A Riva server as host:port or unix:/path; without one the embedded engine is started."""
+    model: Path | None = None
+    """A CTranslate2 Whisper directory for the embedded engine; without one the bundled English model."""
+    engine_workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Decodings that the embedded engine runs at once; without one as many as there are cores."""
+    stream_defaults: dict[str, object] = {}
+    """Keys of the configuration (protocol names) that hold where a client sets none, as a JSON object."""
+    max_message_bytes: Annotated[int, Field(ge=100_000, le=64 * 1024 * 1024)] = 1024 * 1024
+    idle_ms: Annotated[int, Field(ge=100, le=60_000)] = 3000
+    """Nothing received for so long inside an utterance ends the utterance."""
+    idle_limit_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Nothing received for so long ends the connection."""
+    stream_limit_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
+    final_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """The recognizer owes an utterance's final within this time of its last audio."""
+    send_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """A client that takes no message for so long is cut off."""
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_loopback(cls, host: str) -> str:
+        if not is_loopback(host):
+            raise ValueError(
+                f"{host} can be reached from other machines, and this server asks nobody for a key; "
+                "use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front"
+            )
+        return host
+
+    @field_validator("stream_defaults")
+    @classmethod
+    def _stream_defaults_are_valid(cls, values: dict[str, object]) -> dict[str, object]:
+        try:
+            SessionConfig().with_message(values, audio_began=False)
+        except ClientError as error:
+            raise ValueError(error.detail) from None
+        return values
+
+    @property
+    def session_config(self) -> SessionConfig:
+        """The configuration of a stream that sets nothing; what only the server set, a WAV header may override."""
+        config = SessionConfig().with_message(self.stream_defaults, audio_began=False)
+        return replace(config, explicit=frozenset())
+
+    @property
+    def runner_limits(self) -> RunnerLimits:
+        return RunnerLimits(
+            pause=self.idle_ms / 1000,
+            idle=self.idle_limit_seconds,
+            stream=self.stream_limit_minutes * 60,
+            final=self.final_limit_seconds,
+        )
+
+
+class SettingsError(Exception):
+    """Settings that cannot be; the text names each with its value and what is allowed."""
+
+
+def read_settings(overrides: Mapping[str, object]) -> Settings:
+    """Read the environment; what the command line says wins. Raises SettingsError."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(fault) for fault in error.errors())) from None
+    except SettingsSourceError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in fault["loc"]).upper()
+    return f"SHENAVA_{name} is {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
