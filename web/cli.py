@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from web.formats import OutputFormat
 
 app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+# There in a checkout, where `make serve` is typed.
+_SAMPLE = Path("tests/clips/quick.wav")
 _Model = Annotated[Path | None, typer.Option(help="A CTranslate2 Whisper directory.", exists=True, file_okay=False)]
 _Workers = Annotated[int | None, typer.Option(help="Decodings at once; by default one a core.", min=1, max=64)]
 
@@ -28,7 +31,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
     riva_uri: Annotated[str | None, typer.Option(help="A Riva server; by default the embedded engine.")] = None,
-    model: _Model = None,
+    model: # There in a checkout, where `make serve` is typed.
+_SAMPLE = Path("tests/clips/quick.wav")
+_Model = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
     """Start the server."""
@@ -42,7 +47,9 @@ def serve(
 @app.command()
 def engine(
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
-    model: _Model = None,
+    model: # There in a checkout, where `make serve` is typed.
+_SAMPLE = Path("tests/clips/quick.wav")
+_Model = None,
     workers: _Workers = None,
     exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
@@ -107,7 +114,9 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
 def _announce(url: str, *, is_ready: bool) -> None:
     if not is_ready:
         typer.echo("The recognizer does not answer yet; clients are refused until it does.", err=True)
-    typer.echo(f"Open {url} in a browser and talk, or try:  shenava transcribe --server {url} FILE")
+    command = "shenava" if shutil.which("shenava") else sys.argv[0]
+    sample = _SAMPLE if _SAMPLE.exists() else "FILE"
+    typer.echo(f"Open {url} in a browser and talk, or try:  {command} transcribe --server {url} {sample}")
 
 
 def _run(main: Coroutine[None, None, None]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
+from stream.engine.memory import share_one_arena
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
 from stream.engine.whisper import SAMPLE_RATE, Whisper
@@ -85,6 +86,7 @@ async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[
 
     A supervised engine has a pipe of its parent as stdin: it closes when the parent dies, however it died.
     """
+    share_one_arena()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
