@@ -31,9 +31,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
     riva_uri: Annotated[str | None, typer.Option(help="A Riva server; by default the embedded engine.")] = None,
-    model: # There in a checkout, where `make serve` is typed.
-_SAMPLE = Path("tests/clips/quick.wav")
-_Model = None,
+    model: _Model = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
     """Start the server."""
@@ -47,9 +45,7 @@ _Model = None,
 @app.command()
 def engine(
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
-    model: # There in a checkout, where `make serve` is typed.
-_SAMPLE = Path("tests/clips/quick.wav")
-_Model = None,
+    model: _Model = None,
     workers: _Workers = None,
     exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
