@@ -4,14 +4,17 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 
-.PHONY: install serve test check format lock bench clean
+LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate
+
+.PHONY: install serve test check format lock bench browser clean
 
 install: $(RUNTIME)
 
 serve: $(RUNTIME)
 	$(BIN)/shenava serve
 
-test: $(DEVELOPMENT)
+test: $(DEVELOPMENT) browser
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -33,10 +36,13 @@ bench: $(DEVELOPMENT)
 # Lock files hold versions and hashes only.
 lock: $(DEVELOPMENT)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		pyproject.toml --group build --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --group build --output-file requirements.txt
+	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+# The tests of the page drive Debian's Chromium; where there is neither it nor root, they say what to install.
+browser:
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; }
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -2,17 +2,21 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
-from stream.events import RecognitionOptions
+from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
 from tests.web.sockets import LIVE, Conversation, address, converse, received, refusal
@@ -105,6 +109,22 @@ async def test_no_speech_ends_with_one_empty_result(server: str, sound: bytes) -
     (done,) = conversation.messages
     assert done["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
     assert conversation.close_code == 1000
+
+
+@pytest.mark.parametrize("name", ["noise", "hum", "clicks"])
+async def test_sound_that_is_no_speech_ends_without_a_word(server: str, name: str) -> None:
+    times = np.arange(3 * 16000) / 16000
+    random = np.random.default_rng(7)
+    match name:
+        case "noise":
+            wave = random.normal(0, 3000, times.size)
+        case "hum":
+            wave = 8000 * np.sin(2 * np.pi * 120 * times) + 3000 * np.sin(2 * np.pi * 360 * times)
+        case _:
+            wave = np.where(random.random(times.size) < 0.0005, 20000.0, 0.0)
+    conversation = await converse(server, *cut(wave.astype("<i2").tobytes() + SILENCE, 3200), "close")
+    assert conversation.transcript == ""
+    assert conversation.settled == []
 
 
 async def test_a_language_that_the_engine_does_not_serve_is_refused_with_what_to_configure(server: str) -> None:
@@ -271,6 +291,37 @@ async def test_a_fault_of_ours_says_only_that() -> None:
     assert conversation.close_code == 1011
     assert conversation.messages[-1]["type"] == "internal"
     assert "secret" not in json.dumps(conversation.messages)
+
+
+class FloodingStream(CountingStream):
+    """Settles every utterance with far more text than anybody said."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        async for hypothesis in super().hypotheses():
+            flood = tuple(Word("flood" * 2000, 0, 1) for _ in range(200))
+            yield replace(hypothesis, alternatives=(Alternative(flood),))
+
+
+async def test_a_client_that_never_reads_is_cut_off() -> None:
+    settings = Settings(port=0, send_limit_seconds=0.3)
+    async with scripted(FloodingStream, settings=settings) as (url, recognizer), asyncio.timeout(30):
+        async with connect(address(url), proxy=None, compression=None, max_queue=1, max_size=None) as socket:
+            sending = asyncio.create_task(keep_sending(socket, clip_pcm("yes.wav") + SILENCE))
+            while not recognizer.streams or not all(stream.is_abandoned for stream in recognizer.streams):
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.0)
+            opened = len(recognizer.streams)
+            await asyncio.sleep(0.3)
+            assert len(recognizer.streams) == opened
+            _ = [message async for message in received(socket)]
+        await sending
+    assert socket.close_code in {1006, 1008}
+
+
+async def keep_sending(socket: ClientConnection, sound: bytes) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.send(sound)
 
 
 # --- the handshake ---
