@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from stream.recognizer import Recognizer
@@ -22,6 +23,12 @@ from web.sessions import Sessions
 from web.settings import Settings
 
 _STATIC = Path(__file__).with_name("static")
+# After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 LIVE_PATH = "/v1/speech/asrlive"
 
 
@@ -42,7 +49,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
             Route(LIVE_PATH, _explain, methods=["GET"]),
             Route("/v1/speech/healthcheck", healthcheck, methods=["GET"]),
             Route("/", _page, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/static", _Modules(directory=_STATIC)),
         ],
         exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
         lifespan=lifespan,
@@ -77,4 +84,13 @@ async def _explain(request: Request) -> Response:
 
 
 async def _page(_: Request) -> Response:
-    return FileResponse(_STATIC / "index.html")
+    return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
+
+
+class _Modules(StaticFiles):
+    """The files of the page, with the page's headers."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_PAGE_HEADERS)
+        return response

@@ -46,6 +46,15 @@ async def test_the_page_is_served() -> None:
     assert b"Shenava" in body
 
 
+@pytest.mark.parametrize("path", ["/", "/static/live.js"])
+async def test_the_page_and_its_modules_are_always_fresh_and_framed_by_nobody(path: str) -> None:
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        with await asyncio.to_thread(urllib.request.urlopen, server.url + path) as response:
+            assert response.headers["Cache-Control"] == "no-cache"
+            assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("path", "method", "status", "kind"),
     [

@@ -169,7 +169,7 @@ async def test_a_server_without_models_is_not_ready() -> None:
 async def test_a_server_that_is_not_there_is_not_ready_and_opens_nothing() -> None:
     recognizer = RivaRecognizer(RivaOptions("127.0.0.1:1"))
     try:
-        with pytest.raises(RecognizerError, match="^UNAVAILABLE: ") as caught:
+        with pytest.raises(RecognizerError, match=r"^UNAVAILABLE: ") as caught:
             await recognizer.refresh()
         assert caught.value.retryable
         assert not recognizer.is_ready
