@@ -241,6 +241,6 @@ async def test_a_server_that_goes_away_is_told_and_ends_the_capture(speaking_bro
         assert await track_states(page) == ["ended"]
         await expect(page.get_by_role("log")).to_contain_text("w0 w1")
         await start(page)
-        await expect_notice(page, "The server cannot be reached. Is it running?")
+        await expect_notice(page, "A part of this page cannot be loaded. Is the server running?")
         await expect_state(page, "Ready")
         assert await track_states(page) == ["ended", "ended"]

@@ -71,7 +71,9 @@ export class Microphone {
     resumed.catch(() => {});
     const asked = navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...processing } });
     // Loaded meanwhile, so that the first sound finds it there.
-    const loaded = context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url));
+    const loaded = context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url)).catch(() => {
+      throw new MicrophoneError("A part of this page cannot be loaded. Is the server running?");
+    });
     try {
       const [stream] = await unlessAborted(signal, Promise.all([asked, loaded]));
       await within(RESUME_MS, resumed, new MicrophoneError("The browser did not start the sound. Try again."));
