@@ -7,7 +7,7 @@ DEVELOPMENT := .venv/.development
 LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: install serve test check format lock bench browser clean
+.PHONY: install serve test check format docs lock bench browser clean
 
 install: $(RUNTIME)
 
@@ -29,6 +29,10 @@ check: $(DEVELOPMENT)
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pages that are generated from the tables of the code.
+docs: $(RUNTIME)
+	$(BIN)/python -m web.reference
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m bench.live

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 from statistics import median
 
@@ -24,7 +25,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from bench.clips import SAMPLE_RATE, Clip, load_clips
 from stream.client import connect
 from stream.engine.whisper import Whisper
-from stream.wire import Done, Partial
+from stream.wire import DoneMessage, FinalMessage, PartialMessage
 
 _CHUNK_BYTES = SAMPLE_RATE // 10 * 2
 _CHUNK_SECONDS = 0.1
@@ -35,6 +36,25 @@ _normalize = EnglishTextNormalizer()
 
 
 @dataclass(slots=True)
+class Flicker:
+    """How many words were shown, and how many of them were taken back by a later text of their utterance."""
+
+    words: int = 0
+    changed: int = 0
+    _utterance: int = 0
+    _before: list[str] = field(default_factory=list)
+
+    def show(self, utterance: int, words: list[str]) -> None:
+        """Count what a new text of an utterance adds and takes back; case and punctuation are not counted."""
+        words = ["".join(letter for letter in word.casefold() if letter.isalnum()) for word in words]
+        before = self._before if utterance == self._utterance else []
+        kept = sum(block.size for block in SequenceMatcher(None, before, words, autojunk=False).get_matching_blocks())
+        self.words += len(words) - kept
+        self.changed += len(before) - kept
+        self._utterance, self._before = utterance, words
+
+
+@dataclass(slots=True)
 class Heard:
     """What came back for one clip: transcript, and seconds from the first sample to each message."""
 
@@ -42,7 +62,8 @@ class Heard:
     transcript: str = ""
     first_partial: float | None = None
     settled: float | None = None
-    partials: int = 0
+    shown: Flicker = field(default_factory=Flicker)
+    stable: Flicker = field(default_factory=Flicker)
 
 
 @dataclass(slots=True)
@@ -84,7 +105,7 @@ def _peak_mb(pid: int) -> float:
 async def hear(url: str, clip: Clip) -> Heard:
     """Stream one clip as a microphone would and note when which text came."""
     heard = Heard(clip)
-    async with connect(url) as live:
+    async with connect(url, config={"extended": True}) as live:
         clock = asyncio.get_running_loop().time
         began = clock()
 
@@ -100,11 +121,17 @@ async def hear(url: str, clip: Clip) -> Heard:
         async for message in live:
             now = clock() - began
             match message:
-                case Partial(results=[result]) if result.words:
-                    heard.partials += 1
+                case PartialMessage(utterance_id=utterance, results=[result, *_], stable_words=stable):
                     heard.first_partial = heard.first_partial or now
-                    heard.settled = now if result.is_settled else heard.settled
-                case Done():
+                    words = result.transcript.split()
+                    heard.shown.show(utterance, words)
+                    heard.stable.show(utterance, words[:stable])
+                case FinalMessage(utterance_id=utterance, results=[result]):
+                    words = result.transcript.split()
+                    heard.settled = now if words else heard.settled
+                    heard.shown.show(utterance, words)
+                    heard.stable.show(utterance, words)
+                case DoneMessage():
                     heard.transcript = " ".join(result.transcript for result in message.results)
         await speaking
     return heard
@@ -145,6 +172,8 @@ async def measure(clips: list[Clip], repeat: int) -> Table:
     whole = error_rate(decode_whole(clips))
     first = [h.first_partial - h.clip.speech_span()[0] for h in heard if h.first_partial is not None]
     settled = [h.settled - h.clip.speech_span()[1] - _HANGOVER_SECONDS for h in heard if h.settled is not None]
+    shown = sum(h.shown.changed for h in heard) / sum(h.shown.words for h in heard)
+    stable = sum(h.stable.changed for h in heard) / sum(h.stable.words for h in heard)
     seconds = sum(clip.seconds for clip in clips)
     table = Table(title=f"{len(clips)} clips, {seconds:.0f} s of speech, {repeat} time(s)")
     for column in ("figure", "measured", "goal"):
@@ -155,6 +184,8 @@ async def measure(clips: list[Clip], repeat: int) -> Table:
         ("first partial after the first speech sample, median", f"{median(first):.2f} s", "at most 1.2 s"),
         ("settled after last speech sample + hangover, median", f"{1000 * median(settled):.0f} ms", "at most 350 ms"),
         ("same, worst clip", f"{1000 * max(settled):.0f} ms", ""),
+        ("words shown and later changed", f"{100 * shown:.1f} %", ""),
+        ("stable words later changed", f"{100 * stable:.1f} %", "0 %"),
         ("clips without a partial or a settled text", f"{2 * len(heard) - len(first) - len(settled)}", "0"),
         ("shenava serve ready, median of 3", f"{median(starts):.2f} s", "under 5 s"),
         ("gateway memory, peak", f"{gateway_mb:.0f} MB", "under 120 MB"),

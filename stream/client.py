@@ -29,7 +29,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import Close
 
 from stream.errors import quoted
-from stream.wire import Done, Failure, Partial, decode
+from stream.wire import Done, DoneMessage, ErrorMessage, Failed, Failure, Told, decode
 
 LIVE_PATH = "/v1/speech/asrlive"
 MESSAGE_BYTES = 64 * 1024  # two seconds of audio at 16 kHz: a server's limit is 1 MiB, small ones keep a sender fair
@@ -37,7 +37,7 @@ DONE_BYTES = 16 * 1024 * 1024  # `done` keeps all its text, so four hours of spe
 QUERY_BYTES = 4096  # many servers and proxies refuse a request line over 8 kB
 PING_SECONDS = 20.0  # keeps the mappings of routers alive; nobody waits for the pong, see `_open`
 
-Message = Partial | Done
+Message = Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class RefusedError(LiveError):
 class RecognitionError(LiveError):
     """The server sent `failure`, its error message, and closes."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failed) -> None:
         super().__init__(f"the server stopped: {failure.detail}")
         self.failure = failure
 
@@ -153,9 +153,9 @@ class Live:
         except (msgspec.DecodeError, UnicodeDecodeError) as invalid:
             raise UnreadableError(text, str(invalid)) from invalid
         match message:
-            case Failure():
+            case Failure() | ErrorMessage():
                 raise RecognitionError(message)
-            case Done():
+            case Done() | DoneMessage():
                 self._is_done = True
         return message
 
@@ -216,7 +216,7 @@ async def transcribe(live: Live, chunks: AsyncIterable[bytes]) -> AsyncGenerator
                 sender.result()
             message = await receiver
             yield message
-            if isinstance(message, Done):
+            if isinstance(message, Done | DoneMessage):
                 return
             receiver = asyncio.create_task(live.receive())
     finally:

@@ -19,7 +19,18 @@ class Configure:
     values: Mapping[str, object]
 
 
-Command = Close | Configure
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """The open utterance is to be settled now; the stream goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Nothing to say, but still there."""
+
+
+Command = Close | Configure | Finalize | KeepAlive
+_PLAIN: dict[str, Command] = {"close": Close(), "finalize": Finalize(), "keepAlive": KeepAlive()}
 
 
 def parse_command(text: str) -> Command:
@@ -27,8 +38,8 @@ def parse_command(text: str) -> Command:
     if text.strip().lower() == "close":
         return Close()
     match _object(text):
-        case {"type": "close", **rest} if not rest:
-            return Close()
+        case {"type": str(name), **rest} if not rest and name in _PLAIN:
+            return _PLAIN[name]
         case {"config": dict(values), **rest} if not rest:
             return Configure(values)
         case _:
@@ -58,5 +69,6 @@ def _no_constant(name: str) -> object:
 def _refused(text: str) -> ClientError:
     return ClientError(
         Problem.INVALID_MESSAGE,
-        f'{quoted(text)} is not understood; allowed are close, {{"type":"close"}} and {{"config":{{...}}}}',
+        f'{quoted(text)} is not understood; allowed are close, {{"type": ...}} with close, finalize or keepAlive, '
+        'and {"config": {...}}',
     )

@@ -1,118 +1,68 @@
-"""Owns the configuration of a connection: its keys, their values, and what may still change when."""
+"""Owns the configuration of a connection: its keys, what they default to, and what may still change when."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from stream.audio import AudioFormat, AudioTransfer
+from stream.audio import AudioFormat, AudioTransfer, Encoding
 from stream.errors import ClientError, Problem, quoted
+from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageKey, NumberKey, PhrasesKey
 from vad import SegmenterOptions, frames_in
 
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-
 
 @dataclass(frozen=True, slots=True)
-class Key(ABC):
-    """One key: its wire name, what is allowed (for people), and whether the first audio freezes it."""
+class Preset:
+    """What an `asrModel` sets where the client does not; `meaning` is for people."""
 
-    name: str
-    attribute: str
-    frozen_by_audio: bool
-
-    @property
-    @abstractmethod
-    def allowed(self) -> str:
-        """What the value must be, for an error's sentence."""
-
-    @abstractmethod
-    def accepts(self, value: object) -> bool:
-        """Whether the value is allowed."""
-
-    def from_text(self, text: str) -> object:
-        """Read a value of the query string; what cannot be read is returned as it is, and then refused."""
-        return text
-
-    def check(self, value: object) -> object:
-        """Return the value, or raise ClientError naming the key, the value and what is allowed."""
-        if not self.accepts(value):
-            shown = quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')
-            raise ClientError(Problem.INVALID_CONFIG, f"{self.name} is {shown}; it must be {self.allowed}")
-        return value
+    hangover_ms: int
+    vad_aggressiveness: int
+    meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class IntegerKey(Key):
-    minimum: int
-    maximum: int
-
-    @property
-    def allowed(self) -> str:
-        return f"between {self.minimum} and {self.maximum}"
-
-    def accepts(self, value: object) -> bool:
-        return type(value) is int and self.minimum <= value <= self.maximum
-
-    def from_text(self, text: str) -> object:
-        return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10 else text
-
-
-@dataclass(frozen=True, slots=True)
-class BooleanKey(Key):
-    @property
-    def allowed(self) -> str:
-        return "true or false"
-
-    def accepts(self, value: object) -> bool:
-        return isinstance(value, bool)
-
-    def from_text(self, text: str) -> object:
-        return _TRUTHS.get(text, text)
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceKey(Key):
-    choices: tuple[str, ...]
-
-    @property
-    def allowed(self) -> str:
-        return self.choices[0] if len(self.choices) == 1 else "one of " + ", ".join(self.choices)
-
-    def accepts(self, value: object) -> bool:
-        return value in self.choices
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageKey(Key):
-    """A BCP-47 tag; whether it is served is for the recognizer to say."""
-
-    @property
-    def allowed(self) -> str:
-        return "a language tag such as en or en-US"
-
-    def accepts(self, value: object) -> bool:
-        return (
-            isinstance(value, str)
-            and 2 <= len(value) <= 35
-            and value.isascii()
-            and all(part.isalnum() for part in value.split("-"))
-        )
-
+PRESETS = {
+    "default": Preset(600, 3, "good sound, sentences of any length"),
+    "video": Preset(800, 3, "several speakers, thoughtful pauses"),
+    "command_and_search": Preset(300, 3, "short phrases that want a quick answer"),
+    "phone_call": Preset(600, 2, "narrow, quiet telephone sound: more of it is taken for speech"),
+}
+VAD_KINDS = ("webrtc", "silero", "off")
+LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 
 KEYS: tuple[Key, ...] = (
-    ChoiceKey("audioEncoding", "audio_encoding", True, ("LINEAR16",)),
-    IntegerKey("sampleRateHertz", "sample_rate_hertz", True, 8000, 48000),
-    LanguageKey("languageCode", "language_code", False),
-    IntegerKey("maxAlternatives", "max_alternatives", False, 0, 5),
-    BooleanKey("interimResults", "interim_results", False),
-    BooleanKey("wholeSeconds", "whole_seconds", True),
-    ChoiceKey("audioTransfer", "audio_transfer", True, tuple(transfer.value for transfer in AudioTransfer)),
-    ChoiceKey("vad", "vad", True, ("webrtc",)),
-    IntegerKey("vadAggressiveness", "vad_aggressiveness", False, 0, 3),
-    IntegerKey("prerollMs", "preroll_ms", False, 0, 1000),
-    IntegerKey("hangoverMs", "hangover_ms", False, 100, 5000),
-    IntegerKey("maxUtteranceMs", "max_utterance_ms", False, 2000, 30000),
+    ChoiceKey("audioEncoding", "audio_encoding", "what the audio is", True, tuple(e.value for e in Encoding)),
+    IntegerKey("sampleRateHertz", "sample_rate_hertz", "the rate of headerless samples", True, 8000, 48000),
+    LanguageKey("languageCode", "language_code", "the tag itself, else one of the same language", False),
+    IntegerKey("maxAlternatives", "max_alternatives", "hypotheses of an utterance; 0 means 1", False, 0, 5),
+    BooleanKey("profanityFilter", "profanity_filter", "all but the first letter becomes *", False),
+    ChoiceKey("asrModel", "asr_model", "the kind of sound; see the presets", False, tuple(PRESETS)),
+    ChoiceKey("languageModel", "language_model", "what is expected to be said", False, LANGUAGE_MODELS),
+    BooleanKey("interimResults", "interim_results", "send unsettled text too", False),
+    BooleanKey("extended", "extended", "the messages of extended mode", True),
+    BooleanKey("wholeSeconds", "whole_seconds", "`duration` and `inferenceTime` as integers", True),
+    ChoiceKey(
+        "audioTransfer",
+        "audio_transfer",
+        "samples as they are, or as base64 text",
+        True,
+        tuple(t.value for t in AudioTransfer),
+    ),
+    ChoiceKey("vad", "vad", "what finds speech; `off` leaves that to the recognizer", True, VAD_KINDS),
+    IntegerKey(
+        "vadAggressiveness", "vad_aggressiveness", "from 0, nearly all is speech, to 3, most is noise", False, 0, 3
+    ),
+    IntegerKey("prerollMs", "preroll_ms", "audio kept from before the onset of speech", False, 0, 1000),
+    IntegerKey("hangoverMs", "hangover_ms", "the pause that ends an utterance", False, 100, 5000),
+    IntegerKey("maxUtteranceMs", "max_utterance_ms", "the longest utterance", False, 2000, 30000),
+    PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, 500, 100),
+    NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, 100),
+    BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
+    IntegerKey("channels", "channels", "2 recognises each channel on its own (extended mode)", True, 1, 2),
+    BooleanKey("store", "store", "keep the transcription", True),
 )
 _KEYS = {key.name: key for key in KEYS}
+# What a voice activity detector needs and a recognizer that finds the endpoints itself does not.
+_DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
+# An endless segment of sound: longer than any connection may last.
+_ENDLESS = SegmenterOptions(onset=0, preroll=0, hangover=1 << 40, longest=1 << 41, longest_search=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +73,11 @@ class SessionConfig:
     sample_rate_hertz: int = 16_000
     language_code: str = "en"
     max_alternatives: int = 1
+    profanity_filter: bool = True
+    asr_model: str = "default"
+    language_model: str = "general"
     interim_results: bool = True
+    extended: bool = False
     whole_seconds: bool = False
     audio_transfer: str = "auto"
     vad: str = "webrtc"
@@ -131,16 +85,28 @@ class SessionConfig:
     preroll_ms: int = 300
     hangover_ms: int = 600
     max_utterance_ms: int = 20_000
+    phrases: tuple[str, ...] = ()
+    boost: float = 20
+    punctuation: bool = True
+    channels: int = 1
+    store: bool = True
     explicit: frozenset[str] = field(default=frozenset())
 
     @property
     def audio_format(self) -> AudioFormat:
         return AudioFormat(
-            AudioTransfer(self.audio_transfer), self.sample_rate_hertz, "sampleRateHertz" in self.explicit
+            Encoding(self.audio_encoding),
+            AudioTransfer(self.audio_transfer),
+            self.sample_rate_hertz,
+            self.channels,
+            encoding_is_explicit="audioEncoding" in self.explicit,
+            rate_is_explicit="sampleRateHertz" in self.explicit,
         )
 
     @property
     def segmenter_options(self) -> SegmenterOptions:
+        if self.vad == "off":
+            return _ENDLESS
         longest = frames_in(self.max_utterance_ms)
         return SegmenterOptions(
             preroll=frames_in(self.preroll_ms),
@@ -150,14 +116,16 @@ class SessionConfig:
             longest_search=min(200, longest // 4),
         )
 
+    def on_wire(self) -> dict[str, object]:
+        """Every key with the value in force."""
+        return {key.name: getattr(self, key.attribute) for key in KEYS}
+
     def with_query(self, parameters: Iterable[tuple[str, str]]) -> "SessionConfig":
         """Apply the query string of the handshake; raises ClientError."""
-        seen: dict[str, object] = {}
+        texts: dict[str, list[str]] = {}
         for name, text in parameters:
-            if name in seen:
-                raise ClientError(Problem.INVALID_CONFIG, f"{quoted(name)} is given more than once")
-            seen[name] = _key(name).from_text(text)
-        return self._with(seen)
+            texts.setdefault(name, []).append(text)
+        return self._with({name: _key(name).from_texts(values) for name, values in texts.items()})
 
     def with_message(self, values: Mapping[str, object], *, audio_began: bool) -> "SessionConfig":
         """Apply a config message; raises ClientError, also for a key that the first audio froze."""
@@ -174,7 +142,25 @@ class SessionConfig:
 
     def _with(self, values: Mapping[str, object]) -> "SessionConfig":
         checked = {_key(name).attribute: _key(name).check(value) for name, value in values.items()}
-        return replace(self, explicit=self.explicit | values.keys(), **checked)  # type: ignore[arg-type]
+        explicit = self.explicit | values.keys()
+        preset = PRESETS[str(checked.get("asr_model", self.asr_model))]
+        if "hangoverMs" not in explicit:
+            checked["hangover_ms"] = preset.hangover_ms
+        if "vadAggressiveness" not in explicit:
+            checked["vad_aggressiveness"] = preset.vad_aggressiveness
+        changed = replace(self, explicit=explicit, **checked)  # type: ignore[arg-type]
+        changed._check_together()
+        return changed
+
+    def _check_together(self) -> None:
+        """Refuse keys that contradict each other."""
+        if self.channels == 2 and not self.extended:
+            raise ClientError(Problem.INVALID_CONFIG, "channels is 2, which needs extended to be true")
+        for name in _DETECTOR_KEYS:
+            if self.vad == "off" and name in self.explicit:
+                raise ClientError(
+                    Problem.INVALID_CONFIG, f"{name} is set although vad is off; set it with webrtc or silero only"
+                )
 
 
 def _key(name: str) -> Key:

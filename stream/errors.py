@@ -7,29 +7,69 @@ from http import HTTPStatus
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """One row: the `type` on the wire, the HTTP status and the WebSocket close code that go with it."""
+    """One row: the `type` on the wire, the HTTP status and the close code that go with it, and when it happens."""
 
     type: str
     http: HTTPStatus
     close_code: int
+    meaning: str
 
 
 class Problem(Enum):
     """Every way in which a request or a connection can fail."""
 
-    INVALID_MESSAGE = ErrorKind("invalid_message", HTTPStatus.BAD_REQUEST, 1007)
-    INVALID_AUDIO = ErrorKind("invalid_audio", HTTPStatus.BAD_REQUEST, 1007)
-    INVALID_CONFIG = ErrorKind("invalid_config", HTTPStatus.BAD_REQUEST, 4400)
-    FORBIDDEN = ErrorKind("forbidden", HTTPStatus.FORBIDDEN, 4403)
-    NOT_FOUND = ErrorKind("not_found", HTTPStatus.NOT_FOUND, 4404)
-    METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, 4405)
-    IDLE_TIMEOUT = ErrorKind("idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408)
-    UPGRADE_REQUIRED = ErrorKind("upgrade_required", HTTPStatus.UPGRADE_REQUIRED, 4426)
-    SLOW_READER = ErrorKind("slow_reader", HTTPStatus.REQUEST_TIMEOUT, 1008)
-    RECOGNIZER_FAILED = ErrorKind("recognizer_failed", HTTPStatus.INTERNAL_SERVER_ERROR, 1011)
-    INTERNAL = ErrorKind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, 1011)
-    OVERLOADED = ErrorKind("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, 1013)
-    SHUTTING_DOWN = ErrorKind("shutting_down", HTTPStatus.SERVICE_UNAVAILABLE, 1012)
+    INVALID_MESSAGE = ErrorKind(
+        "invalid_message", HTTPStatus.BAD_REQUEST, 1007, "a text message that is no command, or has a key twice"
+    )
+    INVALID_AUDIO = ErrorKind(
+        "invalid_audio",
+        HTTPStatus.BAD_REQUEST,
+        1007,
+        "audio that is not what was declared: bad base64, a header that contradicts, a file that cannot be decoded",
+    )
+    INVALID_CONFIG = ErrorKind(
+        "invalid_config",
+        HTTPStatus.BAD_REQUEST,
+        4400,
+        "an unknown key, a value that is not allowed, keys that contradict each other, a key frozen by the first "
+        "audio, a language that is not served",
+    )
+    FORBIDDEN = ErrorKind(
+        "forbidden", HTTPStatus.FORBIDDEN, 4403, "a page (`Origin`) or a name (`Host`) of another machine"
+    )
+    NOT_FOUND = ErrorKind("not_found", HTTPStatus.NOT_FOUND, 4404, "nothing is served at this address")
+    METHOD_NOT_ALLOWED = ErrorKind(
+        "method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, 4405, "the address is served, by other methods (`Allow`)"
+    )
+    IDLE_TIMEOUT = ErrorKind("idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408, "no audio ever came")
+    UPGRADE_REQUIRED = ErrorKind(
+        "upgrade_required",
+        HTTPStatus.UPGRADE_REQUIRED,
+        4426,
+        "a plain GET of the live address: its WebSocket handshake would be accepted",
+    )
+    SLOW_READER = ErrorKind(
+        "slow_reader",
+        HTTPStatus.REQUEST_TIMEOUT,
+        1008,
+        "the client takes no messages any more, so it gets none about this",
+    )
+    RECOGNIZER_FAILED = ErrorKind(
+        "recognizer_failed", HTTPStatus.INTERNAL_SERVER_ERROR, 1011, "three utterances in a row failed"
+    )
+    INTERNAL = ErrorKind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, 1011, "a fault of the server")
+    OVERLOADED = ErrorKind(
+        "overloaded",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        1013,
+        "the recognizer is not ready; `Retry-After` says when to come back",
+    )
+    SHUTTING_DOWN = ErrorKind(
+        "shutting_down",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        1012,
+        "the server stops; `Retry-After` says when to come back. An open connection gets its `done` first",
+    )
 
 
 class ClientError(Exception):

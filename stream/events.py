@@ -37,11 +37,13 @@ class Hypothesis:
     """The recognizer's current text for an utterance, best alternative first.
 
     `stable_words` leading words of the best alternative will not change any more, `stability` is the
-    recognizer's own estimate from 0 to 1. `processed` is how many samples of the utterance it has heard.
+    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard.
+    A final hypothesis that `is_stretch` settles what was said so far; the stream goes on.
     """
 
     alternatives: tuple[Alternative, ...] = ()
     is_final: bool = False
+    is_stretch: bool = False
     stability: float = 0.0
     stable_words: int = 0
     processed: int = 0
@@ -67,22 +69,43 @@ class Reason(Enum):
 
     ENDPOINT = "endpoint"
     MAX_UTTERANCE = "maxUtterance"
+    FINALIZE = "finalize"
     CLOSE = "close"
     IDLE = "idle"
     LIMIT = "limit"
     SHUTDOWN = "shutdown"
     DISCONNECT = "disconnect"
+    RECOGNIZER = "recognizer"
     ERROR = "error"
     GAP = "gap"
 
 
 @dataclass(frozen=True, slots=True)
 class RecognitionOptions:
-    """What the recognition of one utterance is asked for."""
+    """What the recognition of one stream is asked for.
+
+    `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
+    settles by itself. `closed_vocabulary`: nothing but the phrases is expected.
+    """
 
     language_code: str
     max_alternatives: int = 1
     interim_results: bool = True
+    profanity_filter: bool = True
+    punctuation: bool = True
+    asr_model: str = "default"
+    phrases: tuple[str, ...] = ()
+    boost: float = 20.0
+    closed_vocabulary: bool = False
+    finds_endpoints_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where time went, in seconds: received to sent on, last audio sent to hypothesis."""
+
+    queue_seconds: float = 0.0
+    recognizer_seconds: float = 0.0
 
 
 # --- into the session ---
@@ -90,22 +113,41 @@ class RecognitionOptions:
 
 @dataclass(frozen=True, slots=True)
 class FrameReceived:
-    """The next frame, `int16[160]`; only the last one of a connection may be shorter."""
+    """The next frame of each channel, `int16[160]`; only the last one of a connection may be shorter."""
 
-    pcm: bytes
+    pcm: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A configuration that was checked; `language_code` is the tag that the recognizer serves for it."""
+    """A configuration that was checked, and what it means for the recognizer."""
 
     config: SessionConfig
-    language_code: str
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceFinalized:
+    """The client wants the open utterance settled now."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderPaused:
     """Nothing was received for a while: an open utterance ends here, the connection goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FellBehind:
+    """Audio waits unread, because of `whom`: the recognizer or the client itself."""
+
+    whom: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNears:
+    """The connection will be ended after so many more seconds."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +160,31 @@ class AudioEnded:
 
 @dataclass(frozen=True, slots=True)
 class HypothesisReceived:
-    """The recognizer's word on an utterance; `waited_seconds` counts from its last audio, for finals."""
+    """The recognizer's word on a stream."""
 
-    utterance_id: int
+    stream_id: int
     hypothesis: Hypothesis
-    waited_seconds: float = 0.0
+    latency: Latency = Latency()
 
 
 @dataclass(frozen=True, slots=True)
 class RecognitionFailed:
-    """The recognition of an utterance was given up."""
+    """The recognition of a stream was given up."""
 
-    utterance_id: int
+    stream_id: int
 
 
-SessionInput = FrameReceived | Configured | SenderPaused | AudioEnded | HypothesisReceived | RecognitionFailed
+SessionInput = (
+    FrameReceived
+    | Configured
+    | UtteranceFinalized
+    | SenderPaused
+    | FellBehind
+    | LimitNears
+    | AudioEnded
+    | HypothesisReceived
+    | RecognitionFailed
+)
 
 
 # --- what the session orders ---
@@ -140,32 +192,32 @@ SessionInput = FrameReceived | Configured | SenderPaused | AudioEnded | Hypothes
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """Begin the recognition of an utterance."""
+    """Begin the recognition of an utterance, or of several where the recognizer finds the endpoints."""
 
-    utterance_id: int
+    stream_id: int
     options: RecognitionOptions
 
 
 @dataclass(frozen=True, slots=True)
 class SendAudio:
-    """Send the utterance's next samples, `int16[n_samples]`."""
+    """Send the stream's next samples, `int16[n_samples]`."""
 
-    utterance_id: int
+    stream_id: int
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class FinishStream:
-    """Drain the utterance: no more audio follows."""
+    """Drain the stream: no more audio follows."""
 
-    utterance_id: int
+    stream_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonStream:
-    """Stop the recognition of the utterance now."""
+    """Stop the recognition of the stream now."""
 
-    utterance_id: int
+    stream_id: int
 
 
 Order = OpenStream | SendAudio | FinishStream | AbandonStream
@@ -175,18 +227,60 @@ Order = OpenStream | SendAudio | FinishStream | AbandonStream
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the connection is: samples received, and those before which everything is settled or skipped."""
+
+    received: int = 0
+    settled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The configuration in force, at the beginning and after each change."""
+
+    config: SessionConfig
+    language_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """An utterance began; `onset` is the first sample of its speech."""
+
+    utterance_id: int
+    onset: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The endpoint of an utterance; `end` is the first sample after it."""
+
+    utterance_id: int
+    end: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A hypothesis that may change, positions on the connection's clock."""
+    """A hypothesis that may change, positions on the connection's clock; `revision` counts from 1."""
 
     utterance_id: int
     hypothesis: Hypothesis
     heard: int
     inference_seconds: float
+    revision: int = 1
+    channel: int = 0
+    latency: Latency = Latency()
+    progress: Progress = Progress()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The last word on an utterance; `was_shown` when an unsettled hypothesis of it was sent."""
+    """The last word on an utterance.
+
+    `was_shown` when an unsettled hypothesis of it was told, `endpoint` is the samples from its last speech
+    to its end, `broke_promise` when it changed words that were told to be stable.
+    """
 
     utterance_id: int
     hypothesis: Hypothesis
@@ -194,11 +288,28 @@ class Settled:
     heard: int
     inference_seconds: float
     was_shown: bool
+    start: int = 0
+    endpoint: int = 0
+    channel: int = 0
+    latency: Latency = Latency()
+    progress: Progress = Progress()
+    broke_promise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that does not end the connection: `gap`, `slow` or `limit`; a gap has its span of samples."""
+
+    code: str
+    detail: str
+    start: int | None = None
+    end: int | None = None
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What became of the samples: received = recognized + skipped + lost."""
+    """What became of the samples of all channels: received = recognized + skipped + lost."""
 
     received: int = 0
     recognized: int = 0
@@ -208,13 +319,14 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of the session: all that was settled and not empty, in order."""
+    """The end of the session: all that was settled and not empty, in order; `received` on the one clock."""
 
     settled: tuple[Settled, ...]
     totals: Totals
+    received: int
     inference_seconds: float
     cause: EndCause
     error: ClientError | None = None
 
 
-ClientEvent = Unsettled | Settled | Finished
+ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Warned | Finished

@@ -27,10 +27,10 @@ class Outbox:
 
     def put(self, event: ClientEvent) -> None:
         """Add an event; the caller reads no more audio while `is_full`."""
-        if isinstance(event, Unsettled | Settled) and self._waiting:
-            newest = self._waiting[-1]
-            if isinstance(newest, Unsettled) and newest.utterance_id == event.utterance_id:
-                self._waiting.pop()
+        if isinstance(event, Unsettled | Settled):
+            stale = [e for e in self._waiting if isinstance(e, Unsettled) and e.utterance_id == event.utterance_id]
+            for waiting in stale:
+                self._waiting.remove(waiting)
         self._waiting.append(event)
         self._changed.set()
 

@@ -38,9 +38,9 @@ class RecognitionStream(Protocol):
         ...
 
     def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """Yield hypotheses, word positions counted from the utterance's first sample.
+        """Yield hypotheses, word positions counted from the stream's first sample.
 
-        Ends after the final one; raises RecognizerError when the stream fails.
+        Ends after a final one that is no stretch; raises RecognizerError when the stream fails.
         """
         ...
 
@@ -50,10 +50,16 @@ class RecognitionStream(Protocol):
 
 
 class Recognizer(Protocol):
-    """Recognizes utterances; `is_ready` tells whether a new session may count on it."""
+    """Recognizes utterances; `is_ready` tells whether a new session may count on it.
+
+    `most_phrases` is how many phrases of a stream it can be told to listen for.
+    """
 
     @property
     def is_ready(self) -> bool: ...
+
+    @property
+    def most_phrases(self) -> int: ...
 
     def match_language(self, language_code: str) -> str:
         """Return the served tag for a requested one; raises LanguageNotServedError."""

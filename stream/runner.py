@@ -1,48 +1,39 @@
 """Owns the running of one session: bytes and commands in, orders carried out, events into the outbox."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Protocol
 
-from stream.audio import AudioDecoder
-from stream.commands import Close, Configure, parse_command
+from stream.audio import AudioDecoder, Samples
+from stream.channel import ClassifierFactory
+from stream.commands import Close, Configure, Finalize, KeepAlive, parse_command
 from stream.config import SessionConfig
+from stream.deadlines import Deadline, Deadlines, RunnerLimits
 from stream.errors import ClientError, Problem
 from stream.events import (
     AbandonStream,
     AudioEnded,
     Configured,
     EndCause,
+    FellBehind,
     FinishStream,
     FrameReceived,
+    LimitNears,
     OpenStream,
     Order,
     SendAudio,
     SenderPaused,
     SessionInput,
+    UtteranceFinalized,
 )
 from stream.outbox import Outbox
-from stream.recognition import Recognition
-from stream.recognizer import LanguageNotServedError, Recognizer
-from stream.session import ClassifierFactory, Session, State
-from vad import Framer, WebRtcClassifier
+from stream.recognition import MOST_UNSENT_BYTES, Recognition
+from stream.recognizer import Recognizer
+from stream.request import recognition_options
+from stream.session import Session, State
+from vad import Framer, make_classifier
 
 # So many frames take about 2.5 ms; other connections get their turn in between.
 _FRAMES_PER_TURN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerLimits:
-    """Every wait of a session, in seconds.
-
-    `pause`: silence of the sender that ends an open utterance; `idle`: silence that ends the session;
-    `stream`: the longest session; `final`: how long a final may take after the utterance's last audio.
-    """
-
-    pause: float = 3.0
-    idle: float = 30.0
-    stream: float = 240 * 60.0
-    final: float = 20.0
 
 
 class MessageSource(Protocol):
@@ -62,15 +53,15 @@ class SessionRunner:
         config: SessionConfig,
         outbox: Outbox,
         limits: RunnerLimits,
-        classifier_factory: ClassifierFactory = WebRtcClassifier,
+        classifier_factory: ClassifierFactory = make_classifier,
     ) -> None:
-        """Raises ClientError when the language of `config` is not served."""
+        """Raises ClientError when the language or the vocabulary of `config` is not served."""
         self._recognizer = recognizer
         self._outbox = outbox
         self._limits = limits
-        self._session = Session(config, self._language(config), classifier_factory)
+        self._session = Session(Configured(config, recognition_options(config, recognizer)), classifier_factory)
         self.config = config
-        self._framer = Framer()
+        self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
         self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
@@ -80,10 +71,15 @@ class SessionRunner:
 
     async def run(self, source: MessageSource) -> None:
         """Read until the audio ends, then drain; the last event in the outbox is Finished."""
-        async with self._tasks:
-            await self._read(source)
-            while self._session.state is not State.CLOSED:
-                await self._next_progress()
+        try:
+            async with self._tasks:
+                self._pass_on()
+                await self._read(source)
+                while self._session.state is not State.CLOSED:
+                    await self._next_progress()
+        finally:
+            if self._decoder is not None:
+                self._decoder.close()
 
     def end(self, cause: EndCause) -> None:
         """Let the session drain and end, as soon as it has dealt with what it received."""
@@ -93,20 +89,18 @@ class SessionRunner:
     # --- messages in ---
 
     async def _read(self, source: MessageSource) -> None:
-        clock = asyncio.get_running_loop().time
-        heard = clock()
-        limit = heard + self._limits.stream
+        self._deadlines = Deadlines(self._limits, asyncio.get_running_loop().time())
         while self._is_reading:
-            due = heard + (self._limits.pause if self._session.is_in_utterance else self._limits.idle)
+            due = self._deadlines.next(in_utterance=self._session.is_in_utterance)
             try:
-                message = await self._next_message(source, min(due, limit))
-                heard = clock()
+                message = await self._next_message(source, due)
+                self._deadlines.heard(asyncio.get_running_loop().time(), is_audio=isinstance(message, bytes))
                 await self._take(message)
             except TimeoutError:
                 if self._is_reading:
-                    await self._run_out(is_over_limit=clock() >= limit)
+                    await self._run_out()
             except ClientError as error:
-                await self._frames(self._framer.flush())
+                await self._flush_frames()
                 self._feed(AudioEnded(EndCause.ERROR, error))
 
     @property
@@ -120,19 +114,24 @@ class SessionRunner:
         finally:
             self._waiting = None
 
-    async def _run_out(self, *, is_over_limit: bool) -> None:
+    async def _run_out(self) -> None:
         """Decide what it means that nothing came in time."""
         if self._ordered_end is not None:
             await self._end_audio(self._ordered_end)
-        elif is_over_limit:
-            await self._end_audio(EndCause.LIMIT)
-        elif self._session.is_in_utterance:
-            self._feed(SenderPaused())
-        elif self._session.state is State.CONFIGURING:
-            detail = f"no audio was received for {self._limits.idle:g} seconds"
-            self._feed(AudioEnded(EndCause.IDLE, ClientError(Problem.IDLE_TIMEOUT, detail)))
-        else:
-            await self._end_audio(EndCause.IDLE)
+            return
+        now = asyncio.get_running_loop().time()
+        match self._deadlines.passed(now, in_utterance=self._session.is_in_utterance):
+            case Deadline.PAUSE:
+                self._feed(SenderPaused())
+            case Deadline.NOTICE:
+                self._feed(LimitNears(self._limits.notice))
+            case Deadline.STREAM:
+                await self._end_audio(EndCause.LIMIT)
+            case Deadline.IDLE if self._session.state is State.CONFIGURING:
+                detail = f"no audio was received for {self._limits.idle:g} seconds"
+                self._feed(AudioEnded(EndCause.IDLE, ClientError(Problem.IDLE_TIMEOUT, detail)))
+            case Deadline.IDLE:
+                await self._end_audio(EndCause.IDLE)
 
     async def _take(self, message: bytes | str | None) -> None:
         match message:
@@ -148,53 +147,70 @@ class SessionRunner:
             return
         if self._decoder is None:
             self._decoder = AudioDecoder(self.config.audio_format)
-        for pcm in self._decoder.push(message):
-            await self._frames(*self._framer.push(pcm))
+            self._framers = [Framer() for _ in range(self.config.channels)]
+        for samples in self._decoder.push(message):
+            await self._samples(samples)
 
     async def _take_command(self, text: str) -> None:
         match parse_command(text):
             case Close():
                 await self._end_audio(EndCause.CLOSE)
+            case Finalize():
+                self._feed(UtteranceFinalized())
+            case KeepAlive():
+                pass
             case Configure(values):
-                self.config = self.config.with_message(values, audio_began=self._decoder is not None)
-                self._feed(Configured(self.config, self._language(self.config)))
+                config = self.config.with_message(values, audio_began=self._decoder is not None)
+                self._feed(Configured(config, recognition_options(config, self._recognizer)))
+                self.config = config
 
     async def _end_audio(self, cause: EndCause) -> None:
         error = None
         try:
-            for pcm in self._decoder.flush() if self._decoder is not None else ():
-                await self._frames(*self._framer.push(pcm))
+            for samples in self._decoder.flush() if self._decoder is not None else ():
+                await self._samples(samples)
         except ClientError as fault:
             cause, error = EndCause.ERROR, fault
-        await self._frames(self._framer.flush())
+        await self._flush_frames()
         self._feed(AudioEnded(cause, error))
 
-    async def _frames(self, *frames: bytes) -> None:
-        """Feed frames while the recognizer and the client keep up; wait where they do not."""
-        for number, frame in enumerate(frame for frame in frames if frame):
-            while self._session.is_full:
-                await self._next_progress()
-            await self._outbox.room()
-            self._feed(FrameReceived(frame))
+    async def _samples(self, samples: Samples) -> None:
+        """Feed the frames that the samples of each channel complete."""
+        framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
+        for number, frames in enumerate(framed):
+            await self._frame(frames)
             if number % _FRAMES_PER_TURN == _FRAMES_PER_TURN - 1:
                 await asyncio.sleep(0)
 
-    def _language(self, config: SessionConfig) -> str:
-        try:
-            return self._recognizer.match_language(config.language_code)
-        except LanguageNotServedError as error:
-            served = ", ".join(error.served) or "none"
-            raise ClientError(
-                Problem.INVALID_CONFIG,
-                f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}. "
-                "To serve another language, point SHENAVA_MODEL at a Whisper model that knows it, "
-                "or SHENAVA_RIVA_URI at a Riva server that does",
-            ) from None
+    async def _flush_frames(self) -> None:
+        rest = tuple(framer.flush() for framer in self._framers)
+        if any(rest):
+            await self._frame(rest)
+
+    async def _frame(self, frames: Samples) -> None:
+        """Feed a frame once the recognizer and the client keep up."""
+        if self._is_recognizer_behind:
+            self._feed(FellBehind("the recognizer"))
+            while self._is_recognizer_behind:
+                await self._next_progress()
+        if self._outbox.is_full:
+            self._feed(FellBehind("the reader of the messages"))
+            await self._outbox.room()
+        self._feed(FrameReceived(frames))
+
+    @property
+    def _is_recognizer_behind(self) -> bool:
+        unsent = (recognition.unsent_bytes for recognition, _ in self._recognitions.values())
+        return self._session.is_full or any(bytes_ > MOST_UNSENT_BYTES for bytes_ in unsent)
 
     # --- the session's word ---
 
     def _feed(self, event: SessionInput) -> None:
         self._session.receive(event)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Carry out what the session orders, and queue what it tells."""
         for order in self._session.take_orders():
             self._carry_out(order)
         for told in self._session.take_events():
@@ -209,17 +225,17 @@ class SessionRunner:
 
     def _carry_out(self, order: Order) -> None:
         match order:
-            case OpenStream(utterance_id):
+            case OpenStream(stream_id):
                 recognition = Recognition(order, self._feed, final_seconds=self._limits.final)
                 task = self._tasks.create_task(recognition.run(self._recognizer))
-                task.add_done_callback(lambda _: self._recognitions.pop(utterance_id, None))
-                self._recognitions[utterance_id] = recognition, task
-            case SendAudio(utterance_id, pcm) if utterance_id in self._recognitions:
-                self._recognitions[utterance_id][0].add(pcm)
-            case FinishStream(utterance_id) if utterance_id in self._recognitions:
-                self._recognitions[utterance_id][0].finish()
-            case AbandonStream(utterance_id) if utterance_id in self._recognitions:
-                self._recognitions[utterance_id][1].cancel()
+                task.add_done_callback(lambda _: self._recognitions.pop(stream_id, None))
+                self._recognitions[stream_id] = recognition, task
+            case SendAudio(stream_id, pcm) if stream_id in self._recognitions:
+                self._recognitions[stream_id][0].add(pcm)
+            case FinishStream(stream_id) if stream_id in self._recognitions:
+                self._recognitions[stream_id][0].finish()
+            case AbandonStream(stream_id) if stream_id in self._recognitions:
+                self._recognitions[stream_id][1].cancel()
 
     async def _next_progress(self) -> None:
         self._progress.clear()

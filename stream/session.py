@@ -4,11 +4,9 @@ A core without I/O: `receive` an event, then drain `take_orders` and `take_event
 count of received samples.
 """
 
-from collections import deque
 from enum import Enum, auto
-from typing import Protocol
 
-from stream.config import SessionConfig
+from stream.channel import Channel, ClassifierFactory
 from stream.errors import ClientError, Problem
 from stream.events import (
     AbandonStream,
@@ -16,41 +14,45 @@ from stream.events import (
     ClientEvent,
     Configured,
     EndCause,
+    FellBehind,
     Finished,
     FinishStream,
     FrameReceived,
-    Hypothesis,
     HypothesisReceived,
+    LimitNears,
     OpenStream,
     Order,
+    Progress,
+    Ready,
     Reason,
     RecognitionFailed,
-    RecognitionOptions,
     SendAudio,
     SenderPaused,
     SessionInput,
     Settled,
+    SpeechEnded,
+    SpeechStarted,
     Totals,
+    UtteranceFinalized,
+    Warned,
 )
 from stream.utterance import Utterance
 from vad import (
-    FRAME_BYTES,
     SAMPLE_BYTES,
+    SAMPLE_RATE,
     EndReason,
-    FrameClassifier,
     SegmentAudio,
     SegmentEnded,
-    Segmenter,
     SegmentEvent,
     SegmentStarted,
-    WebRtcClassifier,
+    make_classifier,
 )
 
 # More than this many unsettled utterances mean that the recognizer is behind; audio then waits unread.
 MOST_OPEN_UTTERANCES = 4
-_REASONS = {EndReason.ENDPOINT: Reason.ENDPOINT, EndReason.LONGEST: Reason.MAX_UTTERANCE}
 # As many failed utterances in a row are no accident any more.
 MOST_FAILURES_IN_A_ROW = 3
+_REASONS = {EndReason.ENDPOINT: Reason.ENDPOINT, EndReason.LONGEST: Reason.MAX_UTTERANCE}
 
 
 class State(Enum):
@@ -62,49 +64,37 @@ class State(Enum):
     CLOSED = auto()
 
 
-class ClassifierFactory(Protocol):
-    """Makes the frame classifier for an aggressiveness from 0 to 3."""
-
-    def __call__(self, aggressiveness: int, /) -> FrameClassifier: ...
-
-
 class Session:
     """Follows one connection from its first sample to its last final.
 
-    Utterances are settled in the order in which they were spoken, and nothing of an utterance is told
-    before all earlier ones are settled.
+    Utterances of a channel are settled in the order in which they were spoken. In plain mode nothing of
+    an utterance is told before all earlier ones are settled; in extended mode partials may interleave.
     """
 
-    def __init__(
-        self, config: SessionConfig, language_code: str, classifier_factory: ClassifierFactory = WebRtcClassifier
-    ) -> None:
+    def __init__(self, configured: Configured, classifier_factory: ClassifierFactory = make_classifier) -> None:
         self.state = State.CONFIGURING
-        self.config = config
-        self._language_code = language_code
         self._classifier_factory = classifier_factory
-        self._classifier = classifier_factory(config.vad_aggressiveness)
-        self._segmenter = Segmenter(config.segmenter_options)
+        self._channels: list[Channel] = []
         self._next_config: Configured | None = None
-        self._open: deque[Utterance] = deque()
-        self._speaking: Utterance | None = None
         self._utterance_count = 0
         self._failures_in_a_row = 0
-        self._segmented = 0
         self._totals = Totals()
         self._inference_seconds = 0.0
         self._settled: list[Settled] = []
         self._ending: AudioEnded | None = None
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
+        self._apply(configured)
+        self._announce(Ready(self._config, self._options.language_code))
 
     @property
     def is_full(self) -> bool:
         """Whether further frames have to wait for a final."""
-        return len(self._open) >= MOST_OPEN_UTTERANCES
+        return sum(len(channel.unsettled) for channel in self._channels) >= MOST_OPEN_UTTERANCES
 
     @property
     def is_in_utterance(self) -> bool:
-        return self._speaking is not None
+        return any(channel.speaking is not None for channel in self._channels)
 
     def receive(self, event: SessionInput) -> None:
         """Take in what happened; what it leads to is in `take_orders` and `take_events`."""
@@ -115,14 +105,16 @@ class Session:
                 self._receive_frame(pcm)
             case Configured():
                 self._configure(event)
-            case SenderPaused():
-                self._follow(self._segmenter.cut(), Reason.IDLE)
+            case UtteranceFinalized() | SenderPaused():
+                self._cut(Reason.IDLE if isinstance(event, SenderPaused) else Reason.FINALIZE)
+            case FellBehind() | LimitNears():
+                self._warn(event)
             case AudioEnded():
                 self._end_audio(event)
-            case HypothesisReceived(utterance_id, hypothesis, waited_seconds):
-                self._receive_hypothesis(utterance_id, hypothesis, waited_seconds)
-            case RecognitionFailed(utterance_id):
-                self._fail(utterance_id)
+            case HypothesisReceived():
+                self._receive_hypothesis(event)
+            case RecognitionFailed(stream_id):
+                self._fail(stream_id)
 
     def take_orders(self) -> list[Order]:
         orders, self._orders = self._orders, []
@@ -134,49 +126,50 @@ class Session:
 
     # --- audio in ---
 
-    def _receive_frame(self, pcm: bytes) -> None:
+    def _receive_frame(self, pcm: tuple[bytes, ...]) -> None:
         if self.state is State.CONFIGURING:
             self._enter(State.STREAMING)
         if self.state is not State.STREAMING:
             return
-        self._count(received=len(pcm) // SAMPLE_BYTES)
-        is_whole = len(pcm) == FRAME_BYTES
-        is_speech = is_whole and self._classifier.is_speech(pcm)
-        self._follow(self._segmenter.push(pcm, is_speech), Reason.ENDPOINT)
+        for channel, frame in zip(self._channels, pcm, strict=True):
+            self._count(received=len(frame) // SAMPLE_BYTES)
+            self._follow(channel, channel.push(frame), Reason.ENDPOINT)
 
-    def _follow(self, segment_events: list[SegmentEvent], cut_reason: Reason) -> None:
+    def _cut(self, reason: Reason) -> None:
+        for channel in self._channels:
+            self._follow(channel, channel.cut(), reason)
+
+    def _follow(self, channel: Channel, segment_events: list[SegmentEvent], cut_reason: Reason) -> None:
         for event in segment_events:
             match event:
-                case SegmentStarted(start):
-                    self._open_utterance(start)
-                case SegmentAudio(_, pcm):
-                    self._send(pcm)
-                case SegmentEnded(end, _, reason):
-                    self._finish_utterance(end, _REASONS.get(reason, cut_reason))
+                case SegmentStarted(start, onset):
+                    self._open_utterance(channel, start, onset)
+                case SegmentAudio(_, pcm) if channel.speaking is not None:
+                    self._orders.append(SendAudio(channel.speaking.stream_id, pcm))
+                case SegmentEnded(end, speech_end, reason):
+                    self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
 
-    def _open_utterance(self, start: int) -> None:
+    def _open_utterance(self, channel: Channel, start: int, onset: int) -> None:
         self._utterance_count += 1
-        utterance = Utterance(self._utterance_count, start)
-        self._speaking = utterance
-        self._open.append(utterance)
-        self._count(skipped=start - self._segmented)
-        options = RecognitionOptions(
-            self._language_code, max(1, self.config.max_alternatives), self.config.interim_results
-        )
-        self._orders.append(OpenStream(utterance.utterance_id, options))
+        utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
+        channel.speaking = utterance
+        channel.unsettled.append(utterance)
+        self._count(skipped=start - channel.segmented)
+        self._orders.append(OpenStream(utterance.stream_id, self._options))
+        if self._config.vad != "off":
+            self._announce(SpeechStarted(utterance.utterance_id, onset, channel.index))
 
-    def _send(self, pcm: bytes) -> None:
-        if self._speaking is not None:
-            self._orders.append(SendAudio(self._speaking.utterance_id, pcm))
-
-    def _finish_utterance(self, end: int, reason: Reason) -> None:
-        utterance, self._speaking = self._speaking, None
+    def _finish_utterance(self, channel: Channel, end: int, speech_end: int, reason: Reason) -> None:
+        utterance, channel.speaking = channel.speaking, None
         if utterance is None:
             return
-        utterance.end = self._segmented = end
+        utterance.end = channel.segmented = end
+        utterance.speech_end = speech_end
         utterance.reason = reason
-        self._orders.append(FinishStream(utterance.utterance_id))
-        if self._next_config is not None:
+        self._orders.append(FinishStream(utterance.stream_id))
+        if self._config.vad != "off":
+            self._announce(SpeechEnded(utterance.utterance_id, end, channel.index))
+        if self._next_config is not None and not self.is_in_utterance:
             self._apply(self._next_config)
 
     def _count(self, *, received: int = 0, recognized: int = 0, skipped: int = 0, lost: int = 0) -> None:
@@ -188,65 +181,108 @@ class Session:
     # --- configuration ---
 
     def _configure(self, event: Configured) -> None:
-        if self._speaking is None:
-            self._apply(event)
-        else:
+        if self.is_in_utterance:
             self._next_config = event
+        else:
+            self._apply(event)
+        if event.config.extended:
+            self._events.append(Ready(event.config, event.options.language_code))
 
     def _apply(self, event: Configured) -> None:
         self._next_config = None
-        if event.config.vad_aggressiveness != self.config.vad_aggressiveness:
-            self._classifier = self._classifier_factory(event.config.vad_aggressiveness)
-        self.config = event.config
-        self._language_code = event.language_code
-        self._segmenter.options = event.config.segmenter_options
+        self._config = event.config
+        self._options = event.options
+        if self.state is State.CONFIGURING:
+            self._channels = [
+                Channel(index, event.config, self._classifier_factory) for index in range(event.config.channels)
+            ]
+        for channel in self._channels:
+            channel.configure(event.config)
 
     # --- hypotheses in ---
 
-    def _receive_hypothesis(self, utterance_id: int, hypothesis: Hypothesis, waited_seconds: float) -> None:
-        utterance = self._find(utterance_id)
-        if utterance is None:
+    def _receive_hypothesis(self, event: HypothesisReceived) -> None:
+        channel, utterance = self._find(event.stream_id)
+        if channel is None or utterance is None:
             return
-        utterance.hear(hypothesis)
+        hypothesis = event.hypothesis
+        if hypothesis.is_stretch:
+            self._utterance_count += 1
+            channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
+            utterance.reason = Reason.RECOGNIZER
+        utterance.hear(hypothesis, event.latency)
         if hypothesis.is_final:
-            self._inference_seconds += waited_seconds
+            self._inference_seconds += event.latency.recognizer_seconds
             self._failures_in_a_row = 0
         self._tell()
 
-    def _fail(self, utterance_id: int) -> None:
-        utterance = self._find(utterance_id)
-        if utterance is None:
+    def _boundary(self, channel: Channel, utterance: Utterance, processed: int) -> int:
+        """Where the recognizer settled a stretch of its stream."""
+        last = utterance.end if utterance.is_complete else channel.position
+        return max(utterance.start, min(utterance.origin + processed, last)) if processed else last
+
+    def _fail(self, stream_id: int) -> None:
+        channel, utterance = self._find(stream_id)
+        if channel is None or utterance is None:
             return
-        if utterance is self._speaking:
-            self._follow(self._segmenter.cut(), Reason.GAP)
-        utterance.reason = Reason.GAP
-        utterance.is_settled = utterance.is_lost = True
+        if utterance is channel.speaking:
+            self._follow(channel, channel.cut(), Reason.GAP)
+        self._lose(utterance)
         self._failures_in_a_row += 1
         self._tell()
         if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
             self._give_up()
 
-    def _find(self, utterance_id: int) -> Utterance | None:
-        """The utterance, unless it is settled: nothing that comes later changes it."""
-        return next((u for u in self._open if u.utterance_id == utterance_id and not u.is_settled), None)
+    def _lose(self, utterance: Utterance) -> None:
+        utterance.reason = Reason.GAP
+        utterance.is_settled = utterance.is_lost = True
+        start, end = utterance.start / SAMPLE_RATE, utterance.end / SAMPLE_RATE
+        detail = f"the recognizer failed; audio from {start:.2f} to {end:.2f} seconds may be missing in the text"
+        self._announce(Warned("gap", detail, utterance.start, utterance.end, utterance.channel))
+
+    def _find(self, stream_id: int) -> tuple[Channel | None, Utterance | None]:
+        for channel in self._channels:
+            utterance = channel.find(stream_id)
+            if utterance is not None:
+                return channel, utterance
+        return None, None
 
     # --- what the client is told ---
 
+    def _announce(self, event: ClientEvent) -> None:
+        """Tell what only extended mode has."""
+        if self._config.extended:
+            self._events.append(event)
+
+    def _warn(self, event: FellBehind | LimitNears) -> None:
+        match event:
+            case FellBehind(whom):
+                self._announce(Warned("slow", f"audio waits: {whom} is behind"))
+            case LimitNears(seconds):
+                self._announce(Warned("limit", f"the connection ends in {seconds:g} seconds"))
+
     def _tell(self) -> None:
-        while self._open and self._open[0].is_settled and self._open[0].is_complete:
-            self._settle(self._open.popleft())
-        if self._open and self._open[0].has_news:
-            self._events.append(self._open[0].unsettled(self._inference_seconds))
+        for channel in self._channels:
+            while (utterance := channel.pop_settled()) is not None:
+                self._settle(utterance)
+            for utterance in list(channel.unsettled)[: None if self._config.extended else 1]:
+                if utterance.has_news and not utterance.is_settled:
+                    self._events.append(utterance.unsettled(self._inference_seconds, self._progress()))
         self._finish_if_drained()
+
+    def _progress(self) -> Progress:
+        return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
 
     def _settle(self, utterance: Utterance) -> None:
         if utterance.is_lost:
             self._count(lost=utterance.length)
         else:
             self._count(recognized=utterance.length)
-        settled = utterance.settled(self._inference_seconds)
+        settled = utterance.settled(self._inference_seconds, self._progress())
         if settled.hypothesis.best.words:
             self._settled.append(settled)
+        elif not utterance.length and not settled.was_shown:
+            return  # the end of a stream whose last stretch the recognizer had settled already
         self._events.append(settled)
 
     # --- the end ---
@@ -254,7 +290,7 @@ class Session:
     def _end_audio(self, event: AudioEnded) -> None:
         if self.state is State.DRAINING:
             return
-        self._follow(self._segmenter.cut(), Reason(event.cause.value))
+        self._cut(Reason(event.cause.value))
         self._ending = event
         self._enter(State.DRAINING)
         self._finish_if_drained()
@@ -262,21 +298,29 @@ class Session:
     def _give_up(self) -> None:
         detail = f"the recognizer failed {MOST_FAILURES_IN_A_ROW} times in a row; try again later"
         self._ending = AudioEnded(EndCause.ERROR, ClientError(Problem.RECOGNIZER_FAILED, detail))
-        self._follow(self._segmenter.cut(), Reason.ERROR)
-        for utterance in self._open:
-            self._orders.append(AbandonStream(utterance.utterance_id))
-            utterance.is_settled = utterance.is_lost = True
+        self._cut(Reason.ERROR)
+        for channel in self._channels:
+            for utterance in channel.unsettled:
+                self._orders.append(AbandonStream(utterance.stream_id))
+                if not utterance.is_settled:
+                    self._lose(utterance)
         self._enter(State.DRAINING)
         self._tell()
 
     def _finish_if_drained(self) -> None:
-        if self._ending is None or self._open or self.state is not State.DRAINING:
+        if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):
             return
-        self._count(skipped=self._segmenter.position - self._segmented)
+        for channel in self._channels:
+            self._count(skipped=channel.position - channel.segmented)
         self._enter(State.CLOSED)
         self._events.append(
             Finished(
-                tuple(self._settled), self._totals, self._inference_seconds, self._ending.cause, self._ending.error
+                tuple(sorted(self._settled, key=lambda settled: settled.utterance_id)),
+                self._totals,
+                self._channels[0].position,
+                self._inference_seconds,
+                self._ending.cause,
+                self._ending.error,
             )
         )
 

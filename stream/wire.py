@@ -2,9 +2,7 @@
 
 import msgspec
 
-from stream.errors import ClientError, Problem
-from stream.events import Alternative, ClientEvent, Finished, Hypothesis, Settled, Unsettled
-from vad import SAMPLE_RATE
+from stream.errors import Problem
 
 
 class WireWord(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -65,6 +63,161 @@ class Failure(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     message: str
 
 
+# --- extended mode ---
+
+
+class AudioProgress(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Milliseconds received, and those before which every sample is in a delivered final or was skipped."""
+
+    received_ms: float
+    settled_ms: float
+
+
+class PartialLatency(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Milliseconds from received to sent on, and from the last audio sent to the hypothesis."""
+
+    queue_ms: float
+    recognizer_ms: float
+
+
+class FinalLatency(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """As of a partial; `endpoint_ms` is from the last frame of speech to the endpoint."""
+
+    queue_ms: float
+    recognizer_ms: float
+    endpoint_ms: float
+
+
+class FullResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The best hypothesis of an utterance, and all of them in `alternatives`, best first."""
+
+    transcript: str
+    confidence: float
+    words: list[WireWord]
+    alternatives: list[WireResult]
+
+
+class Extended(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What every message of extended mode has; `sequence` counts from 1 without gaps."""
+
+    type: str
+    sequence: int
+    transcription_id: str
+    channel: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class SessionLimits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What the server allows a connection."""
+
+    max_message_bytes: int
+    idle_ms: float
+    idle_limit_ms: float
+    stream_limit_ms: float
+
+
+class ReadyMessage(Extended, frozen=True, kw_only=True):
+    """The answer to the handshake and to each accepted config: all keys with the values in force."""
+
+    config: dict[str, object]
+    limits: SessionLimits
+
+
+class SpeechMessage(Extended, frozen=True, kw_only=True):
+    """`speechStart` at the onset of an utterance, `speechEnd` at its endpoint; `time` in seconds."""
+
+    utterance_id: int
+    time: float
+
+
+class PartialMessage(Extended, frozen=True, kw_only=True):
+    """The unsettled text of an utterance; `stable_words` leading words will not change any more."""
+
+    duration: int | float
+    inference_time: int | float
+    status: str
+    partial: int
+    results: list[WireResult]
+    utterance_id: int
+    revision: int
+    is_final: bool
+    stability: float
+    stable_words: int
+    audio: AudioProgress
+    latency: PartialLatency
+
+
+class FinalMessage(Extended, frozen=True, kw_only=True):
+    """The settled text of an utterance, once."""
+
+    duration: int | float
+    inference_time: int | float
+    status: str
+    partial: int
+    results: list[FullResult]
+    utterance_id: int
+    is_final: bool
+    reason: str
+    audio: AudioProgress
+    latency: FinalLatency
+
+
+class WarningMessage(Extended, frozen=True, kw_only=True):
+    """`gap` with its span in seconds, `slow` or `limit`; the connection goes on."""
+
+    code: str
+    detail: str
+    start_time: float | msgspec.UnsetType = msgspec.UNSET
+    end_time: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class DoneMessage(Extended, frozen=True, kw_only=True):
+    """The end; the milliseconds count every channel and add up: received = recognized + skipped + lost."""
+
+    duration: int | float
+    inference_time: int | float
+    status: str
+    results: list[FullResult]
+    received_ms: float
+    recognized_ms: float
+    skipped_ms: float
+    lost_ms: float
+
+
+class ErrorMessage(Extended, frozen=True, kw_only=True):
+    """The error before a close; `error` is what `type` is in plain mode and over HTTP."""
+
+    error: str
+    status: str
+    detail: str
+    title: str
+    code: int
+    message: str
+
+
+Failed = Failure | ErrorMessage
+Told = (
+    Partial
+    | Done
+    | ReadyMessage
+    | SpeechMessage
+    | PartialMessage
+    | FinalMessage
+    | WarningMessage
+    | DoneMessage
+)
+Message = Told | Failed
+EXTENDED_TYPES: dict[str, type[Extended]] = {
+    "ready": ReadyMessage,
+    "speechStart": SpeechMessage,
+    "speechEnd": SpeechMessage,
+    "partial": PartialMessage,
+    "final": FinalMessage,
+    "warning": WarningMessage,
+    "done": DoneMessage,
+    "error": ErrorMessage,
+}
+
+
 def failure(problem: Problem, detail: str) -> Failure:
     """Build the message for a problem of the table in `stream.errors`."""
     http = problem.value.http
@@ -78,116 +231,20 @@ def failure(problem: Problem, detail: str) -> Failure:
     )
 
 
-def decode(text: str | bytes) -> Partial | Done | Failure:
+def encode(message: Message) -> str:
+    """Write a message as JSON."""
+    return msgspec.json.encode(message).decode()
+
+
+def decode(text: str | bytes) -> Message:
     """Read a message of the server; raises msgspec.ValidationError for anything else."""
     fields = msgspec.json.decode(text)
     match fields:
+        case {"sequence": int(), "type": str(kind)} if kind in EXTENDED_TYPES:
+            return msgspec.convert(fields, EXTENDED_TYPES[kind])  # type: ignore[return-value]
         case {"status": "partial"}:
             return msgspec.convert(fields, Partial)
         case {"status": "done"}:
             return msgspec.convert(fields, Done)
         case _:
             return msgspec.convert(fields, Failure)
-
-
-# --- events of the session -> messages ---
-
-# Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
-MOST_DONE_BYTES = 900_000
-_encoder = msgspec.json.Encoder()
-
-
-class PlainWriter:
-    """Writes a session's events as the messages of the reference, with exactly its fields.
-
-    `partial` is counted as a message is written, so that what was overtaken before leaves no gap.
-    """
-
-    def __init__(self, transcription_id: str) -> None:
-        self.transcription_id = transcription_id
-        self._partials = 0
-        self._whole_seconds = False
-
-    def write(self, event: ClientEvent, *, whole_seconds: bool) -> str | None:
-        """Return the message as JSON, or None where the client needs none."""
-        self._whole_seconds = whole_seconds
-        match event:
-            case Unsettled(_, hypothesis, heard, inference_seconds):
-                return self._partial(hypothesis, heard, inference_seconds)
-            case Settled(_, hypothesis, _, heard, inference_seconds, was_shown):
-                if not hypothesis.best.words and not was_shown:
-                    return None
-                return self._partial(hypothesis, heard, inference_seconds)
-            case Finished(error=ClientError() as error):
-                return encoded_failure(error.problem, error.detail)
-            case Finished():
-                return self._done(event)
-
-    def _partial(self, hypothesis: Hypothesis, heard: int, inference_seconds: float) -> str:
-        self._partials += 1
-        return _json(
-            Partial(
-                self.transcription_id,
-                self._seconds(heard / SAMPLE_RATE),
-                self._seconds(inference_seconds),
-                "partial",
-                self._partials,
-                _results(hypothesis.alternatives),
-            )
-        )
-
-    def _done(self, event: Finished) -> str:
-        match event.settled:
-            case ():
-                results = _results(())
-            case (only,):
-                results = _results(only.hypothesis.alternatives)
-            case several:
-                results = [_result(settled.hypothesis.best) for settled in several]
-        done = Done(
-            self.transcription_id,
-            self._seconds(event.totals.received / SAMPLE_RATE),
-            self._seconds(event.inference_seconds),
-            "done",
-            results,
-        )
-        return _json(_shortened(done))
-
-    def _seconds(self, seconds: float) -> int | float:
-        return round(seconds) if self._whole_seconds else round(seconds, 3)
-
-
-def _results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
-    """At least one result, because clients read the first one unseen."""
-    return [_result(alternative) for alternative in alternatives or (Alternative(),)]
-
-
-def _result(alternative: Alternative) -> WireResult:
-    words = [
-        WireWord(
-            round(word.start / SAMPLE_RATE, 3), round(word.end / SAMPLE_RATE, 3), word.text, round(word.confidence, 3)
-        )
-        for word in alternative.words
-    ]
-    return WireResult(alternative.transcript, round(alternative.confidence, 3), words)
-
-
-def _shortened(done: Done) -> Done:
-    """Empty the word lists, oldest first, until the message fits; the text always stays."""
-    excess_bytes = len(_encoder.encode(done)) - MOST_DONE_BYTES
-    results = list(done.results)
-    for position, result in enumerate(results):
-        if excess_bytes <= 0:
-            break
-        excess_bytes -= len(_encoder.encode(result.words))
-        results[position] = msgspec.structs.replace(result, words=[])
-    return msgspec.structs.replace(done, results=results)
-
-
-def encoded_failure(problem: Problem, detail: str) -> str:
-    """Write the error message of a problem as JSON."""
-    return _json(failure(problem, detail))
-
-
-def _json(message: Partial | Done | Failure) -> str:
-    return _encoder.encode(message).decode()

@@ -78,6 +78,7 @@ class ScriptedRecognizer:
     script: list[Callable[[RecognitionOptions], CountingStream]] = field(default_factory=lambda: [CountingStream])
     languages: tuple[str, ...] = ("en-US",)
     is_ready: bool = True
+    most_phrases: int = 500
     streams: list[CountingStream] = field(default_factory=list)
 
     def match_language(self, language_code: str) -> str:

@@ -35,9 +35,10 @@ def words_of(text: str) -> list[str]:
 
 
 class MarkedClassifier:
-    """Takes a frame for speech when its first sample is odd; what the aggressiveness is does not matter."""
+    """Takes a frame for speech when its first sample is odd, whatever it was made for."""
 
-    def __init__(self, aggressiveness: int = 3) -> None:
+    def __init__(self, kind: str = "webrtc", aggressiveness: int = 3) -> None:
+        self.kind = kind
         self.aggressiveness = aggressiveness
 
     def is_speech(self, frame: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Voice activity detection: frames of sound in, segments of speech out; pure and counted in samples."""
 
-from vad.classifier import FrameClassifier, WebRtcClassifier
+from vad.classifier import FrameClassifier, WebRtcClassifier, make_classifier
 from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in
 from vad.segmenter import (
     EndReason,
@@ -29,4 +29,5 @@ __all__ = [
     "SegmenterOptions",
     "WebRtcClassifier",
     "frames_in",
+    "make_classifier",
 ]

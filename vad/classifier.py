@@ -29,3 +29,14 @@ class WebRtcClassifier:
 
     def is_speech(self, frame: bytes) -> bool:
         return bool(self._detector.is_speech(frame, SAMPLE_RATE))
+
+
+def make_classifier(kind: str, aggressiveness: int) -> FrameClassifier:
+    """Make a `webrtc` or a `silero` classifier; what Silero needs is loaded only then."""
+    if kind == "silero":
+        from vad.silero import SileroClassifier  # noqa: PLC0415
+
+        return SileroClassifier(aggressiveness)
+    if kind != "webrtc":
+        raise ValueError(f"kind is {kind}; it must be webrtc or silero")
+    return WebRtcClassifier(aggressiveness)

@@ -93,6 +93,11 @@ class Segmenter:
         return self._position
 
     @property
+    def held_from(self) -> int:
+        """The earliest sample that may still become part of a segment; everything before is decided."""
+        return self._start if self._open else self._position - sum(len(pcm) for pcm, _ in self._recent) // SAMPLE_BYTES
+
+    @property
     def is_open(self) -> bool:
         return self._open
 

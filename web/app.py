@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
+from web.asyncapi import ADDRESS, asyncapi_json
 from web.live import Live
 from web.responses import on_fault, on_http_exception
 from web.rest.health import healthcheck
@@ -29,7 +30,6 @@ _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-LIVE_PATH = "/v1/speech/asrlive"
 
 
 def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Starlette:
@@ -45,8 +45,9 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
 
     app = Starlette(
         routes=[
-            WebSocketRoute(LIVE_PATH, _live),
-            Route(LIVE_PATH, _explain, methods=["GET"]),
+            WebSocketRoute(ADDRESS, _live),
+            Route(ADDRESS, _explain, methods=["GET"]),
+            Route("/asyncapi.json", asyncapi_json, methods=["GET"]),
             Route("/v1/speech/healthcheck", healthcheck, methods=["GET"]),
             Route("/", _page, methods=["GET"]),
             Mount("/static", _Modules(directory=_STATIC)),

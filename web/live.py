@@ -16,7 +16,8 @@ from stream.events import EndCause, Finished
 from stream.outbox import Outbox
 from stream.recognizer import Recognizer
 from stream.runner import SessionRunner
-from stream.wire import PlainWriter, encoded_failure
+from stream.wire import SessionLimits
+from stream.writer import MessageWriter
 from web.auth import check_caller
 from web.responses import problem_response
 from web.sessions import Sessions
@@ -46,7 +47,7 @@ class Live:
             return
         await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         with self.sessions.holding(runner):
-            await Connection(websocket, runner, outbox, self.settings.send_limit_seconds).run()
+            await Connection(websocket, runner, outbox, self.settings).run()
 
     async def explain(self, request: Request) -> Response:
         """Answer what the handshake would have been answered; browsers hide that from a page."""
@@ -72,13 +73,13 @@ class Live:
 class Connection:
     """An accepted connection: what the client sends goes to the runner, what the runner tells goes out."""
 
-    def __init__(self, websocket: WebSocket, runner: SessionRunner, outbox: Outbox, send_limit_seconds: float) -> None:
+    def __init__(self, websocket: WebSocket, runner: SessionRunner, outbox: Outbox, settings: Settings) -> None:
         self._websocket = websocket
         self._runner = runner
         self._outbox = outbox
-        self._send_limit_seconds = send_limit_seconds
+        self._send_limit_seconds = settings.send_limit_seconds
         self._is_gone = False
-        self._writer = PlainWriter(str(uuid.uuid4()))
+        self._writer = MessageWriter(str(uuid.uuid4()), _limits(settings))
         self._log = _log.bind(transcription=self._writer.transcription_id)
 
     async def run(self) -> None:
@@ -96,7 +97,8 @@ class Connection:
             self._log.warning("session_cut", type=closing[1])
         except* Exception:  # the connection's last resort: whatever broke, the client is told and the server goes on
             self._log.exception("session_broke")
-            await self._send(encoded_failure(Problem.INTERNAL, "the connection failed through a fault of the server"))
+            detail = "the connection failed through a fault of the server"
+            await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
         await self._close(*closing)
 
     async def receive(self) -> bytes | str | None:
@@ -112,7 +114,7 @@ class Connection:
     async def _send_until_finished(self) -> Finished:
         while True:
             event = await self._outbox.get()
-            await self._send(self._writer.write(event, whole_seconds=self._runner.config.whole_seconds))
+            await self._send(self._writer.write(event, self._runner.config))
             if isinstance(event, Finished):
                 return event
 
@@ -138,6 +140,11 @@ class Connection:
 
 class _SlowReaderError(Exception):
     """The client takes no more messages."""
+
+
+def _limits(settings: Settings) -> SessionLimits:
+    limits = settings.runner_limits
+    return SessionLimits(settings.max_message_bytes, 1000 * limits.pause, 1000 * limits.idle, 1000 * limits.stream)
 
 
 def _closing(finished: Finished) -> tuple[int, str]:

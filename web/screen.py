@@ -9,8 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from stream.client import Message
-from stream.wire import Done
+from stream.wire import Done, Partial
 from web.media import Clip
 
 SETTLED_LINES = 6  # the screen below has to stay in view on a small terminal
@@ -34,7 +33,7 @@ class Screen:
         """So much of the sound, in seconds from its start, has left for the server."""
         self._advance(self._sent, seconds)
 
-    def show(self, message: Message) -> None:
+    def show(self, message: Partial | Done) -> None:
         """Take in a message of the server; the next refresh shows it."""
         if isinstance(message, Done):
             self._unsettled = ""

@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from stream.config import SessionConfig
+from stream.deadlines import RunnerLimits
 from stream.errors import ClientError
-from stream.runner import RunnerLimits
 
 
 class Settings(BaseSettings):
@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     riva_uri: str | None = None
     """A Riva server as host:port or unix:/path; without one the embedded engine is started."""
+    riva_models: dict[str, str] = {}
+    """The Riva server's own model name for an asrModel, as a JSON object; without one the server chooses."""
+    riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """How many phrases the Riva server takes for a stream."""
     model: Path | None = None
     """A CTranslate2 Whisper directory for the embedded engine; without one the bundled English model."""
     engine_workers: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -65,7 +69,7 @@ class Settings(BaseSettings):
     def session_config(self) -> SessionConfig:
         """The configuration of a stream that sets nothing; what only the server set, a WAV header may override."""
         config = SessionConfig().with_message(self.stream_defaults, audio_began=False)
-        return replace(config, explicit=frozenset())
+        return replace(config, explicit=config.explicit - {"sampleRateHertz", "audioEncoding"})
 
     @property
     def runner_limits(self) -> RunnerLimits:

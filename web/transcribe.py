@@ -18,7 +18,7 @@ from rich.text import Text
 from stream import client
 from stream.client import LiveError, RefusedError, UnreachableError, connect
 from stream.subtitles import srt, vtt
-from stream.wire import Done, WireResult
+from stream.wire import Done, Partial, WireResult
 from web.formats import OutputFormat
 from web.media import SAMPLE_RATE, SECOND_BYTES, Clip, MediaError, paced
 from web.screen import Screen, printable, shown
@@ -168,12 +168,15 @@ async def _recognise(
         aclosing(_outgoing(clip, screen, is_paced=options.realtime)) as chunks,
         aclosing(client.transcribe(live, chunks)) as messages,
     ):
-        while not isinstance(message := await anext(messages), Done):
-            screen.show(message)
-            if message.results and message.results[0].is_settled:
-                settled.append(message.results[0])
-        screen.show(message)
-        return message, settled
+        async for message in messages:
+            match message:
+                case Partial():
+                    screen.show(message)
+                    settled += [result for result in message.results[:1] if result.is_settled]
+                case Done():
+                    screen.show(message)
+                    return message, settled
+    raise AssertionError("messages that end without `done` raise")
 
 
 async def _outgoing(clip: Clip, screen: Screen, *, is_paced: bool) -> AsyncGenerator[bytes, None]:

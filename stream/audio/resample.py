@@ -1,4 +1,4 @@
-"""Owns the way from a client's samples to 16 kHz mono PCM16."""
+"""Owns the way from a client's samples to 16 kHz PCM16, mixed down or channel by channel."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,55 +6,61 @@ import soxr
 
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
+_Samples = npt.NDArray[np.float32]
 _BLOCKS_PER_SECOND = 100
 _FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Takes interleaved `int16[n_frames * channels]` bytes at `rate` hertz in any cut; stereo is mixed down.
+    """Takes interleaved `int16[n_frames * channels]` bytes at `rate` hertz in any cut.
 
-    soxr works in float32 on blocks of fixed length, so that its output is the same, bit by bit,
-    however the input was cut.
+    Gives each of `kept` channels on its own, or mixes all down when one is kept. soxr works in float32
+    on blocks of fixed length, so that its output is the same, bit by bit, however the input was cut.
     """
 
-    def __init__(self, rate: int, channels: int = 1) -> None:
+    def __init__(self, rate: int, channels: int = 1, kept: int = 1) -> None:
         self._channels = channels
+        self._kept = kept
         self._unit_bytes = SAMPLE_BYTES * channels
-        self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, kept, dtype="float32")
         self._block_bytes = self._unit_bytes * (rate // _BLOCKS_PER_SECOND)
         self._remainder = bytearray()
 
-    def push(self, data: bytes) -> bytes:
-        """Return the `int16[n_samples]` at 16 kHz that `data` completes."""
+    def push(self, data: bytes) -> tuple[bytes, ...]:
+        """Return the `int16[n_samples]` at 16 kHz that `data` completes, for each kept channel."""
         self._remainder += data
         step_bytes = self._unit_bytes if self._stream is None else self._block_bytes
         whole_bytes = len(self._remainder) // step_bytes * step_bytes
         whole = bytes(self._remainder[:whole_bytes])
         del self._remainder[:whole_bytes]
         if self._stream is None:
-            return self._mono(whole) if self._channels > 1 else whole
-        return b"".join(
-            self._resample(whole[start : start + step_bytes]) for start in range(0, whole_bytes, step_bytes)
-        )
+            return (whole,) if self._channels == 1 else _split(self._mixed(whole))
+        blocks = [self._resample(whole[start : start + step_bytes]) for start in range(0, whole_bytes, step_bytes)]
+        return tuple(b"".join(channel) for channel in zip(*blocks, strict=True)) or (b"",) * self._kept
 
-    def flush(self) -> bytes:
-        """Return the rest; half a sample at the very end is dropped."""
+    def flush(self) -> tuple[bytes, ...]:
+        """Return the rest of each kept channel; half a sample at the very end is dropped."""
         rest = bytes(self._remainder[: len(self._remainder) // self._unit_bytes * self._unit_bytes])
         self._remainder.clear()
-        return b"" if self._stream is None else self._resample(rest, last=True)
+        return (b"",) * self._kept if self._stream is None else self._resample(rest, last=True)
 
-    def _resample(self, block: bytes, *, last: bool = False) -> bytes:
+    def _resample(self, block: bytes, *, last: bool = False) -> tuple[bytes, ...]:
         assert self._stream is not None  # noqa: S101
-        samples = np.frombuffer(self._mono(block), dtype="<i2").astype(np.float32) / _FULL_SCALE
-        return _pcm16(self._stream.resample_chunk(samples, last=last) * _FULL_SCALE)
+        samples = self._mixed(block) / np.float32(_FULL_SCALE)
+        resampled = self._stream.resample_chunk(samples[:, 0] if self._kept == 1 else samples, last=last)
+        return _split(resampled.reshape(-1, self._kept) * np.float32(_FULL_SCALE))
 
-    def _mono(self, data: bytes) -> bytes:
-        if self._channels == 1:
-            return data
-        frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels)
-        return _pcm16(frames.mean(axis=1, dtype=np.float32))
+    def _mixed(self, data: bytes) -> _Samples:
+        """Read interleaved bytes as `float32[n_frames, kept]`."""
+        frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels).astype(np.float32)
+        return frames if self._kept == self._channels else frames.mean(axis=1, keepdims=True, dtype=np.float32)
 
 
-def _pcm16(samples: npt.NDArray[np.float32]) -> bytes:
+def _split(samples: _Samples) -> tuple[bytes, ...]:
+    """Write each column as PCM16."""
+    return tuple(_pcm16(column) for column in samples.T)
+
+
+def _pcm16(samples: _Samples) -> bytes:
     pcm: bytes = np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes()
     return pcm

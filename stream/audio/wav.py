@@ -5,21 +5,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from stream.audio.format import Encoding
 from stream.errors import ClientError, Problem
 
 _RIFF_BYTES = 12
 _CHUNK_BYTES = 8
 _FORMAT_BYTES = 16
-_PCM = 1
 _EXTENSIBLE = 0xFFFE
+# Format tag and bits a sample, as far as they are served.
+_ENCODINGS = {
+    (1, 16): Encoding.LINEAR16,
+    (_EXTENSIBLE, 16): Encoding.LINEAR16,
+    (6, 8): Encoding.ALAW,
+    (7, 8): Encoding.MULAW,
+}
 # Recorders that write to a pipe do not know the length yet and leave one of these.
 _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)
 
 
 @dataclass(frozen=True, slots=True)
 class WavFormat:
-    """What a WAV header says of the PCM16 samples that follow."""
+    """What a WAV header says of the samples that follow."""
 
+    encoding: Encoding
     sample_rate_hertz: int
     channels: int
 
@@ -125,13 +133,17 @@ class WavReader:
         if len(self._buffer) < _FORMAT_BYTES:
             return False
         tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", self._buffer)
-        if tag not in (_PCM, _EXTENSIBLE) or bits != 16:
-            raise _fault(f"its format is {tag} with {bits} bits a sample; it must be PCM (1) with 16 bits")
+        encoding = _ENCODINGS.get((tag, bits))
+        if encoding is None:
+            raise _fault(
+                f"its format is {tag} with {bits} bits a sample; it must be PCM (1) with 16 bits, "
+                "or A-law (6) or mu-law (7) with 8"
+            )
         if channels not in (1, 2):
             raise _fault(f"it has {channels} channels; it must have 1 or 2")
         if not 8000 <= rate <= 48000:
             raise _fault(f"its sample rate is {rate}; it must be between 8000 and 48000")
-        self.format = WavFormat(rate, channels)
+        self.format = WavFormat(encoding, rate, channels)
         self._buffer = self._buffer[_FORMAT_BYTES:]
         self._left_bytes += self._left_bytes % 2 - _FORMAT_BYTES
         self._state = _State.SKIP

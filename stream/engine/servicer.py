@@ -61,7 +61,12 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         rows = [
             asr.RivaSpeechRecognitionConfigResponse.Config(
                 model_name=name,
-                parameters={"type": mode, "language_code": language, "sample_rate": str(SAMPLE_RATE)},
+                parameters={
+                    "type": mode,
+                    "language_code": language,
+                    "sample_rate": str(SAMPLE_RATE),
+                    "stable_words": "true",
+                },
             )
             for language in self._whisper.languages
             for mode in (_ONLINE, _OFFLINE)

@@ -1,6 +1,7 @@
 """Owns the connection to a Riva server: its address and how the channel behaves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -14,10 +15,13 @@ class RivaOptions:
     """Where the server is: `host:port`, `unix:/path` or anything else that gRPC resolves.
 
     `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often.
+    `models` names the server's own model for an `asrModel`; without one the server chooses.
     """
 
     uri: str
     keepalive_seconds: float = 0.0
+    most_phrases: int = 500
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_channel(options: RivaOptions) -> grpc.aio.Channel:

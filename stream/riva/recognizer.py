@@ -12,7 +12,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 from stream.events import Hypothesis, RecognitionOptions
 from stream.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva.channels import RivaOptions, open_channel
-from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request
+from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request, says
 
 if TYPE_CHECKING:
     Call = grpc.aio.StreamStreamCall[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]
@@ -42,8 +42,11 @@ class RivaRecognizer:
         self._channel = open_channel(options)
         self._stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(self._channel)
         self._languages: tuple[str, ...] = ()
+        self._knows_closed_vocabularies = False
+        self._promises_stable_words = False
         self._in_doubt = asyncio.Event()
         self.is_ready = False
+        self.most_phrases = options.most_phrases
 
     async def refresh(self) -> None:
         """Ask the server for its models; raises RecognizerError while it cannot serve."""
@@ -55,6 +58,8 @@ class RivaRecognizer:
             self.is_ready = False
             raise _recognizer_error(error.code(), error.details()) from None
         self._languages = online_languages(response)
+        self._knows_closed_vocabularies = says(response, "closed_vocabulary")
+        self._promises_stable_words = says(response, "stable_words")
         self.is_ready = bool(self._languages)
         if not self.is_ready:
             raise RecognizerError(f"{self._options.uri} serves no streaming model", retryable=True)
@@ -76,9 +81,12 @@ class RivaRecognizer:
         return match
 
     async def open(self, options: RecognitionOptions) -> "RivaStream":
-        stream = RivaStream(self._stub.StreamingRecognize(), options.max_alternatives)
+        assembler = HypothesisAssembler(options, promises_stable_words=self._promises_stable_words)
+        stream = RivaStream(self._stub.StreamingRecognize(), assembler)
+        model = self._options.models.get(options.asr_model, "")
+        request = opening_request(options, model=model, knows_closed_vocabularies=self._knows_closed_vocabularies)
         try:
-            await stream.write(opening_request(options))
+            await stream.write(request)
         except RecognizerError:
             self._in_doubt.set()
             raise
@@ -92,9 +100,9 @@ class RivaRecognizer:
 class RivaStream:
     """One StreamingRecognize call; after a failure the call's own status tells what happened."""
 
-    def __init__(self, call: "Call", max_alternatives: int) -> None:
+    def __init__(self, call: "Call", assembler: HypothesisAssembler) -> None:
         self._call = call
-        self._assembler = HypothesisAssembler(max_alternatives)
+        self._assembler = assembler
         self._is_finished = False
 
     async def send(self, pcm: bytes) -> None:
@@ -110,8 +118,7 @@ class RivaStream:
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         try:
             while (response := await self._call.read()) is not grpc.aio.EOF:
-                hypothesis = self._assembler.take(response)
-                if hypothesis is not None:
+                for hypothesis in self._assembler.take(response):
                     yield hypothesis
             code = await self._call.code()
         except grpc.aio.AioRpcError:

@@ -16,17 +16,20 @@ from stream.config import SessionConfig
 from stream.events import (
     AudioEnded,
     ClientEvent,
+    Configured,
     EndCause,
     FinishStream,
     FrameReceived,
     HypothesisReceived,
     OpenStream,
     Order,
+    RecognitionOptions,
     SendAudio,
     SessionInput,
 )
 from stream.session import Session
-from stream.wire import PlainWriter
+from stream.wire import SessionLimits
+from stream.writer import MessageWriter
 from tests.recognizers import WORD_SAMPLES, counted
 from tests.sounds import clip_pcm
 from vad import SAMPLE_BYTES, Framer
@@ -60,16 +63,17 @@ class Lockstep:
         config = SessionConfig(sample_rate_hertz=rate)
         self._decoder = AudioDecoder(config.audio_format)
         self._framer = Framer()
-        self._session = Session(config, "en-US")
-        self._writer = PlainWriter("id")
+        self._config = config
+        self._session = Session(Configured(config, RecognitionOptions("en-US")))
+        self._writer = MessageWriter("id", SessionLimits(1, 1, 1, 1))
         self._heard: dict[int, int] = {}
         self.messages: list[str] = []
 
     def run(self, sent: list[bytes]) -> list[str]:
         for message in sent:
-            for pcm in self._decoder.push(message):
+            for (pcm,) in self._decoder.push(message):
                 self._frames(*self._framer.push(pcm))
-        for pcm in self._decoder.flush():
+        for (pcm,) in self._decoder.flush():
             self._frames(*self._framer.push(pcm))
         self._frames(self._framer.flush())
         self._feed(AudioEnded(EndCause.CLOSE))
@@ -77,7 +81,7 @@ class Lockstep:
 
     def _frames(self, *frames: bytes) -> None:
         for frame in frames:
-            self._feed(FrameReceived(frame))
+            self._feed(FrameReceived((frame,)))
 
     def _feed(self, event: SessionInput) -> None:
         self._session.receive(event)
@@ -96,11 +100,11 @@ class Lockstep:
                 for words in range(before // WORD_SAMPLES + 1, self._heard[utterance_id] // WORD_SAMPLES + 1):
                     self._feed(HypothesisReceived(utterance_id, counted(words * WORD_SAMPLES, is_final=False)))
             case FinishStream(utterance_id):
-                self._feed(HypothesisReceived(utterance_id, counted(self._heard[utterance_id], is_final=True), 0.25))
+                self._feed(HypothesisReceived(utterance_id, counted(self._heard[utterance_id], is_final=True)))
 
     def _tell(self, events: list[ClientEvent]) -> None:
         for event in events:
-            message = self._writer.write(event, whole_seconds=False)
+            message = self._writer.write(event, self._config)
             if message is not None:
                 self.messages.append(message)
 

@@ -71,7 +71,7 @@ async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
 
 
 async def everything(live: Live, *pieces: bytes) -> list[Partial | Done]:
-    return [message async for message in transcribe(live, chunks(*pieces))]
+    return [m async for m in transcribe(live, chunks(*pieces)) if isinstance(m, Partial | Done)]
 
 
 async def test_messages_come_as_they_were_sent_and_end_with_done() -> None:

@@ -2,13 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.commands import Close, Configure, parse_command
+from stream.commands import Close, Configure, Finalize, KeepAlive, parse_command
 from stream.errors import ClientError, Problem
 
 
 @pytest.mark.parametrize("text", ["close", " CLOSE \n", "Close", '{"type":"close"}', ' {"type": "close"} '])
 def test_close_is_understood_in_every_spelling(text: str) -> None:
     assert parse_command(text) == Close()
+
+
+def test_finalize_and_keep_alive_are_understood() -> None:
+    assert parse_command('{"type":"finalize"}') == Finalize()
+    assert parse_command('{"type":"keepAlive"}') == KeepAlive()
 
 
 def test_a_config_message_carries_its_values_unchecked() -> None:
@@ -34,7 +39,8 @@ def test_anything_else_is_quoted_back(text: str) -> None:
         parse_command(text)
     assert caught.value.problem is Problem.INVALID_MESSAGE
     assert caught.value.detail == (
-        f'"{text}" is not understood; allowed are close, {{"type":"close"}} and {{"config":{{...}}}}'
+        f'"{text}" is not understood; allowed are close, {{"type": ...}} with close, finalize or keepAlive, '
+        'and {"config": {...}}'
     )
 
 

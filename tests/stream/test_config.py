@@ -35,7 +35,15 @@ def test_a_query_is_read_by_type() -> None:
         ("sampleRateHertz", "", 'sampleRateHertz is ""; it must be between 8000 and 48000'),
         ("hangoverMs", "-1", "hangoverMs is -1; it must be between 100 and 5000"),
         ("interimResults", "yes", 'interimResults is "yes"; it must be true or false'),
-        ("audioEncoding", "FLAC", 'audioEncoding is "FLAC"; it must be LINEAR16'),
+        (
+            "audioEncoding",
+            "AAC",
+            'audioEncoding is "AAC"; it must be one of LINEAR16, FLAC, MP3, MULAW, ALAW, OGG_OPUS, WEBM_OPUS',
+        ),
+        ("boost", "many", 'boost is "many"; it must be between 0 and 100'),
+        ("boost", "nan", "boost is nan; it must be between 0 and 100"),
+        ("channels", "3", "channels is 3; it must be between 1 and 2"),
+        ("asrModel", "best", 'asrModel is "best"; it must be one of default, video, command_and_search, phone_call'),
         ("audioTransfer", "hex", 'audioTransfer is "hex"; it must be one of auto, raw, base64'),
         ("languageCode", "e", 'languageCode is "e"; it must be a language tag such as en or en-US'),
         ("languageCode", "en us", 'languageCode is "en us"; it must be a language tag such as en or en-US'),
@@ -88,3 +96,51 @@ def test_a_value_of_control_characters_is_quoted_on_one_line() -> None:
     detail = refusal(lambda: SessionConfig().with_query([("vad", "\r\nx" * 100)]))
     assert "\n" not in detail
     assert len(detail) < 200
+
+
+def test_a_preset_holds_where_the_client_sets_nothing() -> None:
+    config = SessionConfig().with_query([("asrModel", "command_and_search")])
+    assert (config.hangover_ms, config.vad_aggressiveness) == (300, 3)
+    assert config.with_message({"asrModel": "phone_call"}, audio_began=True).vad_aggressiveness == 2
+
+
+def test_an_explicit_value_beats_the_preset_in_any_order() -> None:
+    config = SessionConfig().with_query([("hangoverMs", "450"), ("asrModel", "video")])
+    assert config.hangover_ms == 450
+    assert config.with_message({"asrModel": "command_and_search"}, audio_began=True).hangover_ms == 450
+
+
+def test_phrases_repeat_in_a_query_and_are_kept_once() -> None:
+    config = SessionConfig().with_query([("phrases", "Riva"), ("phrases", " Shenava "), ("phrases", "Riva")])
+    assert config.phrases == ("Riva", "Shenava")
+
+
+@pytest.mark.parametrize("phrases", [["x"] * 501, ["x" * 101], [""], "Riva", [1]])
+def test_too_many_too_long_or_other_phrases_are_refused(phrases: object) -> None:
+    detail = refusal(lambda: SessionConfig().with_message({"phrases": phrases}, audio_began=False))
+    assert detail.endswith("it must be at most 500 phrases of 1 to 100 characters")
+
+
+def test_two_channels_need_extended_mode() -> None:
+    assert refusal(lambda: SessionConfig().with_query([("channels", "2")])) == (
+        "channels is 2, which needs extended to be true"
+    )
+    assert SessionConfig().with_query([("channels", "2"), ("extended", "true")]).audio_format.channels == 2
+
+
+@pytest.mark.parametrize(("name", "text"), [("prerollMs", "0"), ("maxUtteranceMs", "3000"), ("vadAggressiveness", "1")])
+def test_keys_of_the_detector_are_refused_without_one(name: str, text: str) -> None:
+    detail = refusal(lambda: SessionConfig().with_query([("vad", "off"), (name, text)]))
+    assert detail == f"{name} is set although vad is off; set it with webrtc or silero only"
+
+
+def test_without_a_detector_all_audio_is_one_segment() -> None:
+    options = SessionConfig().with_query([("vad", "off")]).segmenter_options
+    assert options.onset == 0
+    assert options.longest > 24 * 3600 * 100
+
+
+def test_every_key_is_on_the_wire_with_its_value_in_force() -> None:
+    on_wire = SessionConfig().with_query([("asrModel", "video")]).on_wire()
+    assert list(on_wire) == [key.name for key in KEYS]
+    assert on_wire["hangoverMs"] == 800

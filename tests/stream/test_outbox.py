@@ -14,7 +14,7 @@ from stream.events import (
 )
 from stream.outbox import MOST_WAITING, Outbox
 
-END = Finished((), Totals(), 0.0, EndCause.CLOSE)
+END = Finished((), Totals(), 0, 0.0, EndCause.CLOSE)
 
 
 def hypothesis(text: str) -> Hypothesis:

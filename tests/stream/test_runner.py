@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.config import SessionConfig
+from stream.deadlines import RunnerLimits
 from stream.errors import ClientError, Problem
 from stream.events import ClientEvent, EndCause, Finished, Reason, RecognitionOptions, Settled, Unsettled
 from stream.outbox import MOST_WAITING, Outbox
-from stream.runner import RunnerLimits, SessionRunner
+from stream.runner import SessionRunner
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import MarkedClassifier, frame_numbers, numbered_pcm
 from vad import FRAME_BYTES, FRAME_SAMPLES
@@ -126,17 +127,17 @@ async def test_garbage_text_is_told_after_the_open_utterance_was_finished() -> N
 
 
 async def test_bad_audio_is_told_after_what_came_before_it() -> None:
-    finished = await Harness(config=SessionConfig(audio_transfer="base64")).run(b"AAAA*")
+    finished = await Harness(config=SessionConfig(audio_transfer="base64")).run(b"AAAAAAAA*")
     assert finished.error is not None
     assert finished.error.problem is Problem.INVALID_AUDIO
-    assert finished.totals.received == 1
+    assert finished.totals.received == 3
 
 
 async def test_bad_audio_that_shows_only_at_the_end_is_told() -> None:
-    finished = await Harness(config=SessionConfig()).run(b"AAAA=", "close")
+    finished = await Harness(config=SessionConfig()).run(b"AAAAAAAA=", "close")
     assert finished.error is not None
     assert finished.error.problem is Problem.INVALID_AUDIO
-    assert finished.totals.received == 1
+    assert finished.totals.received == 3
 
 
 async def test_a_config_message_takes_effect() -> None:

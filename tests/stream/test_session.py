@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
@@ -9,13 +10,18 @@ from stream.events import (
     ClientEvent,
     Configured,
     EndCause,
+    FellBehind,
     Finished,
     FinishStream,
     FrameReceived,
     Hypothesis,
     HypothesisReceived,
+    Latency,
+    LimitNears,
     OpenStream,
     Order,
+    Progress,
+    Ready,
     Reason,
     RecognitionFailed,
     RecognitionOptions,
@@ -23,8 +29,12 @@ from stream.events import (
     SenderPaused,
     SessionInput,
     Settled,
+    SpeechEnded,
+    SpeechStarted,
     Totals,
     Unsettled,
+    UtteranceFinalized,
+    Warned,
     Word,
 )
 from stream.session import MOST_OPEN_UTTERANCES, Session, State
@@ -34,18 +44,19 @@ from vad import FRAME_SAMPLES
 # 8 speech frames open an utterance, 10 frames of silence end it.
 CONFIG = SessionConfig(preroll_ms=50, hangover_ms=100)
 SPOKEN = "x" * 20 + "." * 10
+OPTIONS = RecognitionOptions("en-US")
 
 
 class Timeline:
     """Drives a session: `x` is a frame of speech, `.` one of silence."""
 
-    def __init__(self, config: SessionConfig = CONFIG) -> None:
-        self.session = Session(config, "en-US", MarkedClassifier)
+    def __init__(self, config: SessionConfig = CONFIG, options: RecognitionOptions = OPTIONS) -> None:
+        self.session = Session(Configured(config, options), MarkedClassifier)
         self.orders: list[Order] = []
         self.told: list[ClientEvent] = []
 
     def hear(self, marks: str) -> "Timeline":
-        return self.receive(*(FrameReceived(SPEECH_FRAME if mark == "x" else SILENT_FRAME) for mark in marks))
+        return self.receive(*(FrameReceived((SPEECH_FRAME if mark == "x" else SILENT_FRAME,)) for mark in marks))
 
     def receive(self, *events: SessionInput) -> "Timeline":
         for event in events:
@@ -58,7 +69,7 @@ class Timeline:
         return [order for order in self.orders if not isinstance(order, SendAudio)]
 
     def sent_frames(self, utterance_id: int) -> int:
-        sent = (o for o in self.orders if isinstance(o, SendAudio) and o.utterance_id == utterance_id)
+        sent = (o for o in self.orders if isinstance(o, SendAudio) and o.stream_id == utterance_id)
         return sum(len(order.pcm) for order in sent) // len(SPEECH_FRAME)
 
 
@@ -66,9 +77,15 @@ def partial(utterance_id: int, text: str) -> HypothesisReceived:
     return HypothesisReceived(utterance_id, Hypothesis((_alternative(text),)))
 
 
+def stretch(text: str, frames: int) -> HypothesisReceived:
+    """What a recognizer settled by itself after so many frames of stream 1."""
+    hypothesis = Hypothesis((_alternative(text),), is_final=True, is_stretch=True, processed=frames * FRAME_SAMPLES)
+    return HypothesisReceived(1, hypothesis)
+
+
 def final(utterance_id: int, text: str, waited: float = 0.5) -> HypothesisReceived:
     alternatives = (_alternative(text),) if text else ()
-    return HypothesisReceived(utterance_id, Hypothesis(alternatives, is_final=True), waited)
+    return HypothesisReceived(utterance_id, Hypothesis(alternatives, is_final=True), Latency(recognizer_seconds=waited))
 
 
 def _alternative(text: str) -> Alternative:
@@ -99,12 +116,14 @@ CLOSE = AudioEnded(EndCause.CLOSE)
 def test_silence_orders_nothing_and_is_skipped() -> None:
     timeline = Timeline().hear("." * 50).receive(CLOSE)
     assert timeline.orders == []
-    assert timeline.told == [Finished((), Totals(50 * FRAME_SAMPLES, 0, 50 * FRAME_SAMPLES, 0), 0.0, EndCause.CLOSE)]
+    assert timeline.told == [
+        Finished((), Totals(50 * FRAME_SAMPLES, 0, 50 * FRAME_SAMPLES, 0), 50 * FRAME_SAMPLES, 0.0, EndCause.CLOSE)
+    ]
 
 
 def test_an_utterance_is_opened_at_its_onset_with_the_preroll_and_finished_at_its_endpoint() -> None:
     timeline = Timeline().hear("." * 20 + SPOKEN)
-    assert timeline.streams() == [OpenStream(1, RecognitionOptions("en-US", 1, True)), FinishStream(1)]
+    assert timeline.streams() == [OpenStream(1, OPTIONS), FinishStream(1)]
     assert timeline.sent_frames(1) == 5 + 20 + 10
 
 
@@ -201,13 +220,13 @@ def test_every_sample_is_recognized_skipped_or_lost() -> None:
 
 
 def test_a_last_frame_of_a_few_samples_is_counted() -> None:
-    timeline = Timeline().hear("x" * 20).receive(FrameReceived(b"\x01\x00" * 7), CLOSE, final(1, "a"))
+    timeline = Timeline().hear("x" * 20).receive(FrameReceived((b"\x01\x00" * 7,)), CLOSE, final(1, "a"))
     assert finished(timeline).totals == Totals(20 * FRAME_SAMPLES + 7, 20 * FRAME_SAMPLES + 7)
 
 
 def test_a_pausing_sender_ends_the_utterance_and_not_the_session() -> None:
     timeline = Timeline().hear("x" * 20).receive(SenderPaused(), final(1, "a")).hear(SPOKEN)
-    assert timeline.streams()[1:] == [FinishStream(1), OpenStream(2, RecognitionOptions("en-US")), FinishStream(2)]
+    assert timeline.streams()[1:] == [FinishStream(1), OpenStream(2, OPTIONS), FinishStream(2)]
     (told,) = timeline.told
     assert isinstance(told, Settled)
     assert told.reason is Reason.IDLE
@@ -223,7 +242,7 @@ def test_speech_without_end_is_cut_at_the_longest_utterance() -> None:
 
 
 def test_a_new_configuration_waits_for_the_next_utterance() -> None:
-    changed = Configured(SessionConfig(hangover_ms=300, max_alternatives=3, preroll_ms=50), "en-GB")
+    changed = Configured(SessionConfig(hangover_ms=300, preroll_ms=50), RecognitionOptions("en-GB", 3))
     timeline = Timeline().hear("x" * 20).receive(changed).hear("." * 10 + "x" * 20 + "." * 29)
     assert timeline.streams()[1:] == [FinishStream(1), OpenStream(2, RecognitionOptions("en-GB", 3))]
     timeline.hear(".")
@@ -233,13 +252,14 @@ def test_a_new_configuration_waits_for_the_next_utterance() -> None:
 def test_a_new_aggressiveness_makes_a_new_classifier() -> None:
     made: list[int] = []
 
-    def factory(aggressiveness: int) -> MarkedClassifier:
+    def factory(kind: str, aggressiveness: int) -> MarkedClassifier:
         made.append(aggressiveness)
-        return MarkedClassifier(aggressiveness)
+        return MarkedClassifier(kind, aggressiveness)
 
-    session = Session(CONFIG, "en-US", factory)
-    session.receive(Configured(SessionConfig(vad_aggressiveness=1), "en-US"))
-    session.receive(Configured(SessionConfig(vad_aggressiveness=1, hangover_ms=100), "en-US"))
+    session = Session(Configured(CONFIG, OPTIONS), factory)
+    session.receive(FrameReceived((SILENT_FRAME,)))
+    session.receive(Configured(SessionConfig(vad_aggressiveness=1), OPTIONS))
+    session.receive(Configured(SessionConfig(vad_aggressiveness=1, hangover_ms=100), OPTIONS))
     assert made == [3, 1]
 
 
@@ -255,7 +275,7 @@ def test_a_failed_utterance_is_settled_with_what_was_known_and_speech_goes_on_in
     assert isinstance(settled, Settled)
     assert settled.reason is Reason.GAP
     assert settled.hypothesis.best.words[-1].end == 5 * FRAME_SAMPLES
-    assert [o.utterance_id for o in timeline.orders if isinstance(o, OpenStream)] == [1, 2]
+    assert [o.stream_id for o in timeline.orders if isinstance(o, OpenStream)] == [1, 2]
 
 
 def test_three_failures_in_a_row_end_the_session_and_abandon_what_is_open() -> None:
@@ -296,3 +316,159 @@ def test_only_the_first_end_counts_and_nothing_follows_it() -> None:
     count = len(timeline.told)
     timeline.hear(SPOKEN).receive(CLOSE)
     assert len(timeline.told) == count
+
+
+# --- extended mode ---
+
+EXTENDED = replace(CONFIG, extended=True)
+
+
+def kinds(events: Iterable[ClientEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def test_plain_mode_tells_nothing_that_only_extended_mode_has() -> None:
+    timeline = Timeline().hear(SPOKEN).receive(FellBehind("it"), LimitNears(60), Configured(CONFIG, OPTIONS))
+    timeline.receive(RecognitionFailed(1))
+    assert kinds(timeline.told) == ["Settled"]
+
+
+def test_extended_mode_is_ready_and_tells_where_speech_begins_and_ends() -> None:
+    timeline = Timeline(EXTENDED).hear("." * 20 + SPOKEN).receive(partial(1, "a"), final(1, "a"), CLOSE)
+    ready, started, ended, shown, settled, _ = timeline.told
+    assert ready == Ready(EXTENDED, "en-US")
+    assert started == SpeechStarted(1, 20 * FRAME_SAMPLES)
+    assert ended == SpeechEnded(1, 50 * FRAME_SAMPLES)
+    assert isinstance(shown, Unsettled)
+    assert isinstance(settled, Settled)
+    assert (settled.endpoint, settled.start) == (10 * FRAME_SAMPLES, 15 * FRAME_SAMPLES)
+
+
+def test_each_accepted_configuration_is_answered() -> None:
+    changed = Configured(replace(EXTENDED, hangover_ms=200), OPTIONS)
+    timeline = Timeline(EXTENDED).hear("x" * 20).receive(changed)
+    assert timeline.told[-1] == Ready(changed.config, "en-US")
+
+
+def test_partials_of_several_utterances_interleave_and_finals_stay_in_order() -> None:
+    timeline = (
+        Timeline(EXTENDED).hear(SPOKEN * 2).receive(partial(2, "b"), partial(1, "a"), final(2, "b"), final(1, "a"))
+    )
+    assert texts(timeline.told) == [
+        ("Unsettled", 2, "b"),
+        ("Unsettled", 1, "a"),
+        ("Settled", 1, "a"),
+        ("Settled", 2, "b"),
+    ]
+
+
+def test_revisions_count_and_stable_words_hold() -> None:
+    first = HypothesisReceived(1, Hypothesis((_alternative("a b c"),), stable_words=2, stability=0.1))
+    second = HypothesisReceived(1, Hypothesis((_alternative("x b d"),), stable_words=0))
+    timeline = Timeline(EXTENDED).hear(SPOKEN).receive(first, second, final(1, "a q"))
+    one, two, settled = (event for event in timeline.told if isinstance(event, Unsettled | Settled))
+    assert isinstance(one, Unsettled)
+    assert isinstance(two, Unsettled)
+    assert (one.revision, one.hypothesis.stable_words, one.hypothesis.stability) == (1, 2, 0.1)
+    assert (two.revision, two.hypothesis.stable_words, two.hypothesis.best.transcript) == (2, 2, "a b d")
+    assert isinstance(settled, Settled)
+    assert settled.broke_promise
+
+
+def test_progress_tells_what_a_client_may_forget() -> None:
+    timeline = Timeline(EXTENDED).hear(SPOKEN).receive(partial(1, "a")).hear("." * 50).receive(final(1, "a"))
+    shown, settled = (event for event in timeline.told if isinstance(event, Unsettled | Settled))
+    assert shown.progress == Progress(30 * FRAME_SAMPLES, 0)
+    # What could still be the pre-roll of a next utterance is not skipped yet.
+    assert settled.progress == Progress(80 * FRAME_SAMPLES, (80 - 5 - 12) * FRAME_SAMPLES)
+
+
+def test_finalize_settles_the_open_utterance_and_does_nothing_without_one() -> None:
+    timeline = Timeline(EXTENDED).receive(UtteranceFinalized()).hear("x" * 20).receive(UtteranceFinalized())
+    timeline.receive(final(1, "a")).hear(SPOKEN)
+    settled = next(event for event in timeline.told if isinstance(event, Settled))
+    assert settled.reason is Reason.FINALIZE
+    assert [type(order).__name__ for order in timeline.streams()] == ["OpenStream", "FinishStream"] * 2
+
+
+def test_a_gap_is_told_with_its_span_before_the_final() -> None:
+    timeline = Timeline(EXTENDED).hear(SPOKEN).receive(RecognitionFailed(1))
+    warned, settled = timeline.told[-2:]
+    assert warned == Warned(
+        "gap",
+        "the recognizer failed; audio from 0.00 to 0.30 seconds may be missing in the text",
+        0,
+        30 * FRAME_SAMPLES,
+    )
+    assert isinstance(settled, Settled)
+
+
+def test_falling_behind_and_a_near_limit_are_told() -> None:
+    timeline = Timeline(EXTENDED).receive(FellBehind("the recognizer"), LimitNears(60.0))
+    assert timeline.told[1:] == [
+        Warned("slow", "audio waits: the recognizer is behind"),
+        Warned("limit", "the connection ends in 60 seconds"),
+    ]
+
+
+# --- two channels ---
+
+
+def test_each_channel_has_its_own_utterances_on_one_clock() -> None:
+    config = replace(EXTENDED, channels=2)
+    timeline = Timeline(config)
+    for left, right in zip("x" * 20 + "." * 40, "." * 15 + "x" * 20 + "." * 25, strict=True):
+        timeline.receive(FrameReceived(tuple(SPEECH_FRAME if m == "x" else SILENT_FRAME for m in (left, right))))
+    timeline.receive(final(2, "b"), final(1, "a"), CLOSE)
+    settled = [event for event in timeline.told if isinstance(event, Settled)]
+    assert [(s.channel, s.hypothesis.best.transcript, s.start // FRAME_SAMPLES) for s in settled] == [
+        (1, "b", 10),
+        (0, "a", 0),
+    ]
+    assert [s.utterance_id for s in finished(timeline).settled] == [1, 2]
+    totals = finished(timeline).totals
+    assert totals.received == 2 * 60 * FRAME_SAMPLES == totals.recognized + totals.skipped
+    assert finished(timeline).received == 60 * FRAME_SAMPLES
+
+
+# --- a recognizer that finds the endpoints ---
+
+OFF = SessionConfig(vad="off", extended=True)
+
+
+def test_without_a_detector_one_stream_takes_everything_from_the_first_sample() -> None:
+    timeline = Timeline(OFF).hear("." * 300 + "x" * 5)
+    assert timeline.streams() == [OpenStream(1, OPTIONS)]
+    assert timeline.sent_frames(1) == 305
+    assert kinds(timeline.told) == ["Ready"]
+
+
+def test_each_final_of_the_recognizer_is_an_utterance_and_nothing_is_skipped() -> None:
+    timeline = Timeline(OFF).hear("." * 100).receive(partial(1, "a"), stretch("a", 40), partial(1, "b"))
+    timeline.hear("." * 50).receive(stretch("b b", 90)).receive(CLOSE, final(1, "c"))
+    assert texts(timeline.told) == [
+        ("Unsettled", 1, "a"),
+        ("Settled", 1, "a"),
+        ("Unsettled", 2, "b"),
+        ("Settled", 2, "b b"),
+        ("Settled", 3, "c"),
+    ]
+    settled = [event for event in timeline.told if isinstance(event, Settled)]
+    assert [(s.reason, s.start // FRAME_SAMPLES, s.heard // FRAME_SAMPLES) for s in settled] == [
+        (Reason.RECOGNIZER, 0, 40),
+        (Reason.RECOGNIZER, 40, 90),
+        (Reason.CLOSE, 90, 150),
+    ]
+    assert finished(timeline).totals == Totals(150 * FRAME_SAMPLES, 150 * FRAME_SAMPLES)
+
+
+def test_a_stream_that_ends_with_nothing_left_tells_no_empty_utterance() -> None:
+    timeline = Timeline(OFF).hear("." * 100).receive(CLOSE, stretch("a", 100), final(1, ""))
+    assert texts(timeline.told) == [("Settled", 1, "a")]
+    assert finished(timeline).totals.recognized == 100 * FRAME_SAMPLES
+
+
+def test_a_stretch_of_unknown_length_reaches_to_the_newest_sample() -> None:
+    timeline = Timeline(OFF).hear("." * 100).receive(stretch("a", 0))
+    settled = next(event for event in timeline.told if isinstance(event, Settled))
+    assert settled.heard == 100 * FRAME_SAMPLES

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.config import SessionConfig
 from stream.errors import ClientError, Problem, quoted
 from stream.events import (
     Alternative,
@@ -18,8 +19,11 @@ from stream.events import (
     Unsettled,
     Word,
 )
-from stream.wire import MOST_DONE_BYTES, Done, Failure, Partial, PlainWriter, decode, failure
+from stream.results import MOST_DONE_BYTES
+from stream.wire import Done, Failure, Partial, SessionLimits, decode, failure
+from stream.writer import MessageWriter
 
+LIMITS = SessionLimits(1048576, 3000, 30000, 14400000)
 WORDS = (Word("one", 8000, 16000, 0.5), Word("two.", 16000, 24008, 0.98765))
 
 
@@ -32,12 +36,12 @@ def settled(utterance_id: int = 1, *alternatives: Alternative, was_shown: bool =
 
 
 def finished(*utterances: Settled, error: ClientError | None = None) -> Finished:
-    return Finished(utterances, Totals(received=96320), 0.41234, EndCause.CLOSE, error)
+    return Finished(utterances, Totals(received=96320), 96320, 0.41234, EndCause.CLOSE, error)
 
 
 def written(*events: ClientEvent, whole_seconds: bool = False) -> list[dict[str, object]]:
-    writer = PlainWriter("the-id")
-    messages = [writer.write(event, whole_seconds=whole_seconds) for event in events]
+    writer = MessageWriter("the-id", LIMITS)
+    messages = [writer.write(event, SessionConfig(whole_seconds=whole_seconds)) for event in events]
     return [json.loads(message) for message in messages if message is not None]
 
 
@@ -100,8 +104,8 @@ def test_whole_seconds_are_integers() -> None:
 
 def test_a_done_that_is_too_long_loses_the_oldest_word_lists_and_no_text() -> None:
     long = alternative(*(Word(f"word{n}", n, n + 1, 0.5) for n in range(2000)))
-    writer = PlainWriter("the-id")
-    text = writer.write(finished(*(settled(n, long) for n in range(12))), whole_seconds=False)
+    writer = MessageWriter("the-id", LIMITS)
+    text = writer.write(finished(*(settled(n, long) for n in range(12))), SessionConfig())
     assert text is not None
     assert len(text) <= MOST_DONE_BYTES
     done = decode(text)
@@ -127,8 +131,8 @@ def test_an_error_takes_the_place_of_done() -> None:
 
 
 def test_messages_are_read_back_as_what_they_are() -> None:
-    writer = PlainWriter("the-id")
-    messages = [writer.write(event, whole_seconds=False) or "" for event in (settled(1, alternative()), finished())]
+    writer = MessageWriter("the-id", LIMITS)
+    messages = [writer.write(event, SessionConfig()) or "" for event in (settled(1, alternative()), finished())]
     messages.append(msgspec.json.encode(failure(Problem.INTERNAL, "x")).decode())
     assert [type(decode(message)) for message in messages] == [Partial, Done, Failure]
     partial = decode(messages[0])

@@ -45,9 +45,9 @@ def address(base: str, query: str = "") -> str:
 
 
 async def converse(
-    base: str, *sent: bytes | str, query: str = "", headers: Iterable[tuple[str, str]] = ()
+    base: str, *sent: bytes | str | float, query: str = "", headers: Iterable[tuple[str, str]] = ()
 ) -> Conversation:
-    """Send everything, then listen until the server closes."""
+    """Send everything, with pauses of so many seconds, then listen until the server closes."""
     conversation = Conversation()
     async with (
         asyncio.timeout(60),
@@ -68,11 +68,14 @@ async def received(socket: ClientConnection) -> AsyncIterator[str]:
             yield message
 
 
-async def _send(socket: ClientConnection, sent: Iterable[bytes | str]) -> None:
+async def _send(socket: ClientConnection, sent: Iterable[bytes | str | float]) -> None:
     # Nobody listens any more when the server has closed in the middle.
     with suppress(ConnectionClosed):
         for message in sent:
-            await socket.send(message)
+            if isinstance(message, float):
+                await asyncio.sleep(message)
+            else:
+                await socket.send(message)
 
 
 async def refusal(base: str, query: str = "", headers: Iterable[tuple[str, str]] = ()) -> tuple[int, dict[str, Any]]:

@@ -168,7 +168,7 @@ async def test_settings_are_the_defaults_of_a_stream() -> None:
     [
         ("sampleRateHertz=4000", "sampleRateHertz is 4000; it must be between 8000 and 48000"),
         ("hangoverMs=300&hangoverMs=400", '"hangoverMs" is given more than once'),
-        ("audioEncoding=FLAC", 'audioEncoding is "FLAC"; it must be LINEAR16'),
+        ("audioTransfer=hex", 'audioTransfer is "hex"; it must be one of auto, raw, base64'),
     ],
 )
 async def test_a_wrong_query_is_refused_in_the_handshake(query: str, detail: str) -> None:
@@ -188,9 +188,9 @@ async def test_a_wrong_query_is_refused_in_the_handshake(query: str, detail: str
 
 async def test_an_unknown_key_is_refused() -> None:
     async with scripted() as (url, _):
-        status, body = await refusal(url, "extended=true")
+        status, body = await refusal(url, "expanded=true")
     assert status == 400
-    assert body["detail"].startswith('"extended" is not a key; known are ')
+    assert body["detail"].startswith('"expanded" is not a key; known are ')
 
 
 # --- bad input ---

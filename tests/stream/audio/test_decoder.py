@@ -14,7 +14,9 @@ WAV = (CLIPS / "yes.wav").read_bytes()
 
 def decoded(*messages: bytes, audio_format: AudioFormat | None = None) -> bytes:
     decoder = AudioDecoder(audio_format or AudioFormat())
-    return b"".join([part for message in messages for part in decoder.push(message)] + list(decoder.flush()))
+    parts = [part for message in messages for part in decoder.push(message)] + list(decoder.flush())
+    decoder.close()
+    return b"".join(part for (part,) in parts)
 
 
 def in_messages(data: bytes, size: int) -> list[bytes]:
@@ -44,9 +46,9 @@ def test_less_than_sixteen_bytes_are_judged_at_the_end() -> None:
 
 def test_a_named_transfer_is_not_guessed() -> None:
     looks_like_text = b"ABCDEFGHIJKLMNOPQRST"
-    assert decoded(looks_like_text, audio_format=AudioFormat(AudioTransfer.RAW)) == looks_like_text
+    assert decoded(looks_like_text, audio_format=AudioFormat(transfer=AudioTransfer.RAW)) == looks_like_text
     with pytest.raises(ClientError, match="not valid base64"):
-        decoded(PCM, audio_format=AudioFormat(AudioTransfer.BASE64))
+        decoded(PCM, audio_format=AudioFormat(transfer=AudioTransfer.BASE64))
 
 
 def test_a_header_wins_over_the_default_rate() -> None:
@@ -59,7 +61,8 @@ def test_a_header_that_contradicts_an_explicit_rate_is_refused_naming_both() -> 
         decoded(WAV, audio_format=AudioFormat(sample_rate_hertz=44100, rate_is_explicit=True))
     assert caught.value.problem is Problem.INVALID_AUDIO
     assert caught.value.detail == (
-        "the WAV header says 16000 Hz, but sampleRateHertz is 44100; leave sampleRateHertz out or make them agree"
+        "the header of the audio says 16000 Hz, but sampleRateHertz is 44100; "
+        "leave sampleRateHertz out or make them agree"
     )
 
 

@@ -16,12 +16,13 @@ def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0, channels: int = 
 
 def resampled(rate: int, data: bytes, cuts: list[int], channels: int = 1) -> bytes:
     resampler = Resampler(rate, channels)
-    out = b""
+    parts = []
     start = 0
     for cut in cuts:
-        out += resampler.push(data[start : start + cut])
+        parts.append(resampler.push(data[start : start + cut]))
         start += cut
-    return out + resampler.push(data[start:]) + resampler.flush()
+    parts += [resampler.push(data[start:]), resampler.flush()]
+    return b"".join(part for (part,) in parts)
 
 
 @settings(deadline=None, max_examples=25)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.audio.format import Encoding
 from stream.audio.wav import WavFormat, WavReader
 from stream.errors import ClientError, Problem
 
@@ -40,7 +41,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize("size", [1, 3, 44, 1000])
 def test_the_header_is_read_and_only_sound_comes_out(size: int) -> None:
     clip = wav(rate=22050, channels=2, before=b"LIST\x03\x00\x00\x00abc\x00", after=b"LIST\x04\x00\x00\x00abcd")
-    assert read(*in_pieces(clip, size)) == (SOUND, WavFormat(22050, 2))
+    assert read(*in_pieces(clip, size)) == (SOUND, WavFormat(Encoding.LINEAR16, 22050, 2))
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
@@ -59,7 +60,7 @@ def test_sound_goes_on_after_a_length_that_counted_the_first_buffer_only() -> No
 
 
 def test_an_extensible_format_of_16_bits_is_read() -> None:
-    assert read(wav(tag=0xFFFE))[1] == WavFormat(16000, 1)
+    assert read(wav(tag=0xFFFE))[1] == WavFormat(Encoding.LINEAR16, 16000, 1)
 
 
 @pytest.mark.parametrize("size", range(4, 44))
@@ -70,8 +71,14 @@ def test_a_truncated_header_yields_no_sound(size: int) -> None:
 @pytest.mark.parametrize(
     ("clip", "what"),
     [
-        (wav(tag=3, bits=32), "its format is 3 with 32 bits a sample; it must be PCM (1) with 16 bits"),
-        (wav(bits=8), "its format is 1 with 8 bits a sample; it must be PCM (1) with 16 bits"),
+        (
+            wav(tag=3, bits=32),
+            "its format is 3 with 32 bits a sample; it must be PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
+        ),
+        (
+            wav(bits=8),
+            "its format is 1 with 8 bits a sample; it must be PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
+        ),
         (wav(channels=8), "it has 8 channels; it must have 1 or 2"),
         (wav(rate=192000), "its sample rate is 192000; it must be between 8000 and 48000"),
         (b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0", "its format chunk has 2 bytes; it must have at least 16"),

@@ -69,7 +69,8 @@ def test_short_raw_sound_and_half_a_sample_at_its_end() -> None:
         (
             wav(PCM, bits=8),
             0,
-            "the WAV header cannot be served: its format is 1 with 8 bits a sample; it must be PCM (1) with 16 bits",
+            "the WAV header cannot be served: its format is 1 with 8 bits a sample; it must be "
+            "PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.events import Hypothesis, RecognitionOptions, Word
-from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request
+from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request, says
 
 
 def result(
@@ -31,8 +31,9 @@ def spoken(text: str, start_ms: int = 0, confidence: float = 0.9) -> pb.Streamin
 
 
 def taken(*responses: list[pb.StreamingRecognitionResult], most: int = 5) -> tuple[list[Hypothesis | None], Hypothesis]:
-    assembler = HypothesisAssembler(most)
-    unsettled = [assembler.take(pb.StreamingRecognizeResponse(results=results)) for results in responses]
+    assembler = HypothesisAssembler(RecognitionOptions("en-US", most), promises_stable_words=True)
+    taken = [assembler.take(pb.StreamingRecognizeResponse(results=results)) for results in responses]
+    unsettled = [hypotheses[0] if hypotheses else None for hypotheses in taken]
     return unsettled, assembler.final()
 
 
@@ -48,6 +49,61 @@ def test_the_opening_request_asks_for_what_the_session_wants() -> None:
     assert (config.language_code, config.max_alternatives, config.sample_rate_hertz) == ("en-US", 3, 16000)
     assert config.enable_word_time_offsets
     assert config.endpointing_config.stop_history >= 20_000
+
+
+def test_every_option_reaches_the_request() -> None:
+    options = RecognitionOptions(
+        "en-US",
+        profanity_filter=False,
+        punctuation=False,
+        phrases=("Riva", "Shenava"),
+        boost=40.0,
+        closed_vocabulary=True,
+        finds_endpoints_ms=700,
+    )
+    config = opening_request(options, model="tele", knows_closed_vocabularies=True).streaming_config.config
+    assert not config.profanity_filter
+    assert not config.enable_automatic_punctuation
+    assert config.model == "tele"
+    assert [(list(c.phrases), c.boost) for c in config.speech_contexts] == [(["Riva", "Shenava"], 40.0)]
+    assert dict(config.custom_configuration) == {"closed_vocabulary": "true"}
+    assert config.endpointing_config.stop_history == 700
+
+
+def test_a_server_that_knows_no_closed_vocabularies_is_not_asked_for_one() -> None:
+    config = opening_request(
+        RecognitionOptions("en-US", phrases=("yes",), closed_vocabulary=True)
+    ).streaming_config.config
+    assert not config.custom_configuration
+    assert len(config.speech_contexts) == 1
+    assert not opening_request(RecognitionOptions("en-US")).streaming_config.config.speech_contexts
+
+
+def test_where_the_server_finds_the_endpoints_each_final_settles_a_stretch() -> None:
+    assembler = HypothesisAssembler(RecognitionOptions("en-US", finds_endpoints_ms=600))
+    first = assembler.take(pb.StreamingRecognizeResponse(results=[spoken("one two"), result("three", processed=2.0)]))
+    assert [(text(h), h.is_final, h.is_stretch) for h in first] == [("one two", True, True), ("three", False, False)]
+    last = assembler.final()
+    assert (last.alternatives, last.is_final, last.is_stretch) == ((), True, False)
+
+
+def test_stable_words_that_nobody_promised_are_those_that_stood_for_a_while() -> None:
+    assembler = HypothesisAssembler(RecognitionOptions("en-US"))
+    stable = []
+    for seconds, said in ((0.5, "the"), (1.0, "the quick"), (1.5, "the quick brown")):
+        (hypothesis,) = assembler.take(
+            pb.StreamingRecognizeResponse(results=[result(said, stability=0.95, processed=seconds)])
+        )
+        stable.append(hypothesis.stable_words)
+    assert stable == [0, 0, 1]
+
+
+def test_abilities_are_what_a_model_says_of_itself() -> None:
+    rows = [row("en-US"), row("de-DE")]
+    rows[1].parameters["closed_vocabulary"] = "true"
+    response = pb.RivaSpeechRecognitionConfigResponse(model_config=rows)
+    assert says(response, "closed_vocabulary")
+    assert not says(response, "stable_words")
 
 
 def test_interims_of_one_response_are_concatenated() -> None:

@@ -1,0 +1,65 @@
+"""Owns when a session's patience ends: every deadline of one connection, as pure arithmetic on its clock."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLimits:
+    """Every wait of a session, in seconds.
+
+    `pause`: silence of the sender that ends an open utterance; `idle`: silence that ends the session;
+    `stream`: the longest session, with a warning `notice` before its end; `final`: how long a final may
+    take after the utterance's last audio.
+    """
+
+    pause: float = 3.0
+    idle: float = 30.0
+    stream: float = 240 * 60.0
+    notice: float = 60.0
+    final: float = 20.0
+
+
+class Deadline(Enum):
+    """What passed: a pause inside an utterance, the notice before the end, the longest session, silence."""
+
+    PAUSE = auto()
+    NOTICE = auto()
+    STREAM = auto()
+    IDLE = auto()
+
+
+class Deadlines:
+    """The deadlines of one connection; times are seconds on the caller's clock."""
+
+    def __init__(self, limits: RunnerLimits, now: float) -> None:
+        self._limits = limits
+        self._end = now + limits.stream
+        self._notice: float | None = self._end - limits.notice if limits.stream > limits.notice else None
+        self._heard = self._audio = now
+
+    def heard(self, now: float, *, is_audio: bool) -> None:
+        """Something came; only audio keeps an utterance open, everything keeps the connection."""
+        self._heard = now
+        self._audio = now if is_audio else self._audio
+
+    def next(self, *, in_utterance: bool) -> float:
+        """The time at which `passed` has something to say."""
+        return min(self._all(in_utterance).values())
+
+    def passed(self, now: float, *, in_utterance: bool) -> Deadline | None:
+        """The earliest deadline that has passed, None if none has; a notice is given once."""
+        deadline, due = min(self._all(in_utterance).items(), key=lambda item: item[1])
+        if due > now:
+            return None
+        if deadline is Deadline.NOTICE:
+            self._notice = None
+        return deadline
+
+    def _all(self, in_utterance: bool) -> dict[Deadline, float]:
+        due = {Deadline.STREAM: self._end, Deadline.IDLE: self._heard + self._limits.idle}
+        if in_utterance:
+            due[Deadline.PAUSE] = self._audio + self._limits.pause
+        if self._notice is not None:
+            due[Deadline.NOTICE] = self._notice
+        return due

@@ -1,0 +1,147 @@
+"""Owns the kinds of configuration keys: what each takes, and how a value is read and refused."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from stream.errors import ClientError, Problem, quoted
+
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Key(ABC):
+    """One key: its wire name, its meaning for people, and whether the first audio freezes it."""
+
+    name: str
+    attribute: str
+    meaning: str
+    frozen_by_audio: bool
+
+    @property
+    @abstractmethod
+    def allowed(self) -> str:
+        """What the value must be, for an error's sentence."""
+
+    @abstractmethod
+    def accepts(self, value: object) -> bool:
+        """Whether the value is allowed."""
+
+    def from_texts(self, texts: list[str]) -> object:
+        """Read the values of the query string; what cannot be read is returned as it is, and then refused."""
+        if len(texts) > 1:
+            raise ClientError(Problem.INVALID_CONFIG, f"{quoted(self.name)} is given more than once")
+        return self.from_text(texts[0])
+
+    def from_text(self, text: str) -> object:
+        return text
+
+    def check(self, value: object) -> object:
+        """Return the value as it is kept, or raise ClientError naming the key, the value and what is allowed."""
+        if not self.accepts(value):
+            shown = quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')
+            raise ClientError(Problem.INVALID_CONFIG, f"{self.name} is {shown}; it must be {self.allowed}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerKey(Key):
+    minimum: int
+    maximum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"between {self.minimum} and {self.maximum}"
+
+    def accepts(self, value: object) -> bool:
+        return type(value) is int and self.minimum <= value <= self.maximum
+
+    def from_text(self, text: str) -> object:
+        return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10 else text
+
+
+@dataclass(frozen=True, slots=True)
+class NumberKey(Key):
+    minimum: float
+    maximum: float
+
+    @property
+    def allowed(self) -> str:
+        return f"between {self.minimum:g} and {self.maximum:g}"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, int | float) and type(value) is not bool and self.minimum <= value <= self.maximum
+
+    def from_text(self, text: str) -> object:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanKey(Key):
+    @property
+    def allowed(self) -> str:
+        return "true or false"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def from_text(self, text: str) -> object:
+        return _TRUTHS.get(text, text)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceKey(Key):
+    choices: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.choices)
+
+    def accepts(self, value: object) -> bool:
+        return value in self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageKey(Key):
+    """A BCP-47 tag; whether it is served is for the recognizer to say."""
+
+    @property
+    def allowed(self) -> str:
+        return "a language tag such as en or en-US"
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, str)
+            and 2 <= len(value) <= 35
+            and value.isascii()
+            and all(part.isalnum() for part in value.split("-"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PhrasesKey(Key):
+    """A list of phrases; in a query the key is repeated."""
+
+    most_phrases: int
+    most_characters: int
+
+    @property
+    def allowed(self) -> str:
+        return f"at most {self.most_phrases} phrases of 1 to {self.most_characters} characters"
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) <= self.most_phrases
+            and all(isinstance(phrase, str) and 0 < len(phrase.strip()) <= self.most_characters for phrase in value)
+        )
+
+    def from_texts(self, texts: list[str]) -> object:
+        return texts
+
+    def check(self, value: object) -> object:
+        checked = super(PhrasesKey, self).check(value)
+        assert isinstance(checked, list | tuple)  # noqa: S101
+        return tuple(dict.fromkeys(phrase.strip() for phrase in checked))

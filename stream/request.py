@@ -1,0 +1,54 @@
+"""Owns what a connection's configuration asks of the recognizer; made once for each configuration."""
+
+from stream.config import SessionConfig
+from stream.errors import ClientError, Problem
+from stream.events import RecognitionOptions
+from stream.recognizer import LanguageNotServedError, Recognizer
+from stream.vocabularies import VocabularyLanguageError, vocabulary
+
+
+def recognition_options(config: SessionConfig, recognizer: Recognizer) -> RecognitionOptions:
+    """Build the options of every stream; raises ClientError for what the recognizer does not serve."""
+    language_code = _language(config, recognizer)
+    words = _vocabulary(config.language_model, language_code)
+    phrases = tuple(dict.fromkeys((*config.phrases, *words)))
+    if len(phrases) > recognizer.most_phrases:
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            f"phrases and languageModel make {len(phrases)} phrases; the recognizer takes at most "
+            f"{recognizer.most_phrases}",
+        )
+    return RecognitionOptions(
+        language_code=language_code,
+        max_alternatives=max(1, config.max_alternatives),
+        interim_results=config.interim_results,
+        profanity_filter=config.profanity_filter,
+        punctuation=config.punctuation,
+        asr_model=config.asr_model,
+        phrases=phrases,
+        boost=config.boost,
+        closed_vocabulary=bool(words),
+        finds_endpoints_ms=config.hangover_ms if config.vad == "off" else None,
+    )
+
+
+def _language(config: SessionConfig, recognizer: Recognizer) -> str:
+    try:
+        return recognizer.match_language(config.language_code)
+    except LanguageNotServedError as error:
+        served = ", ".join(error.served) or "none"
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}. "
+            "To serve another language, point SHENAVA_MODEL at a Whisper model that knows it, "
+            "or SHENAVA_RIVA_URI at a Riva server that does",
+        ) from None
+
+
+def _vocabulary(name: str, language_code: str) -> tuple[str, ...]:
+    if name == "general":
+        return ()
+    try:
+        return vocabulary(name, language_code)
+    except VocabularyLanguageError as error:
+        raise ClientError(Problem.INVALID_CONFIG, f"languageModel is {name}: {error}") from None

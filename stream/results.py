@@ -1,0 +1,59 @@
+"""Owns how hypotheses look on the wire, and how much of them fits into one message."""
+
+from typing import TypeVar
+
+import msgspec
+
+from stream.events import Alternative
+from stream.wire import Done, DoneMessage, FullResult, WireResult, WireWord
+from vad import SAMPLE_RATE
+
+# Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
+MOST_DONE_BYTES = 900_000
+_encoder = msgspec.json.Encoder()
+_Done = TypeVar("_Done", Done, DoneMessage)
+
+
+def seconds(samples: int) -> float:
+    """Samples of the connection's clock as seconds, to the millisecond."""
+    return round(samples / SAMPLE_RATE, 3)
+
+
+def result(alternative: Alternative) -> WireResult:
+    """One hypothesis."""
+    words = [
+        WireWord(seconds(word.start), seconds(word.end), word.text, round(word.confidence, 3))
+        for word in alternative.words
+    ]
+    return WireResult(alternative.transcript, round(alternative.confidence, 3), words)
+
+
+def results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
+    """All hypotheses; at least one result, because clients read the first one unseen."""
+    return [result(alternative) for alternative in alternatives or (Alternative(),)]
+
+
+def full_result(hypotheses: tuple[Alternative, ...]) -> FullResult:
+    """A settled utterance: its best hypothesis, with all of them as alternatives."""
+    alternatives = results(hypotheses)
+    best = alternatives[0]
+    return FullResult(best.transcript, best.confidence, best.words, alternatives)
+
+
+def shortened(done: _Done) -> _Done:
+    """Empty the word lists, oldest first, until the message fits; the text always stays."""
+    excess_bytes = len(_encoder.encode(done)) - MOST_DONE_BYTES
+    kept = list(done.results)
+    for position, utterance in enumerate(kept):
+        if excess_bytes <= 0:
+            break
+        bare = msgspec.structs.replace(utterance, words=[])
+        if isinstance(bare, FullResult):
+            bare = msgspec.structs.replace(bare, alternatives=[_bare(one) for one in bare.alternatives])
+        excess_bytes -= len(_encoder.encode(utterance)) - len(_encoder.encode(bare))
+        kept[position] = bare
+    return msgspec.structs.replace(done, results=kept)
+
+
+def _bare(alternative: WireResult) -> WireResult:
+    return msgspec.structs.replace(alternative, words=[])

@@ -1,0 +1,221 @@
+"""The AsyncAPI document: whole in itself, and true of what really goes over the wire."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, ValidationError
+
+from stream.commands import parse_command
+from stream.config import KEYS, SessionConfig
+from stream.errors import ClientError, Problem
+from stream.wire import EXTENDED_TYPES
+from tests.recognizers import FailingStream, ScriptedRecognizer
+from tests.sounds import clip_pcm
+from tests.web.sockets import LIVE, Conversation, converse
+from tests.web.test_live import SILENCE, cut, scripted
+from web.asyncapi import asyncapi
+from web.serve import running
+from web.settings import Settings
+
+DOCUMENT: dict[str, Any] = asyncapi()
+CHANNEL = DOCUMENT["channels"]["live"]
+SENTENCE = clip_pcm("quick.wav") + SILENCE
+
+
+def validator(schema: dict[str, Any]) -> Draft7Validator:
+    return Draft7Validator({"allOf": [schema], "components": DOCUMENT["components"]})
+
+
+def payload(name: str) -> Draft7Validator:
+    return validator(DOCUMENT["components"]["messages"][name]["payload"])
+
+
+def kind(message: dict[str, Any]) -> str:
+    """The name in the document of a message of the server."""
+    if "sequence" in message:
+        return str(message["type"])
+    return {"partial": "plainPartial", "done": "plainDone"}.get(message["status"], "plainError")
+
+
+def kinds_of(conversation: Conversation) -> set[str]:
+    """What was said, once all of it is as the document says."""
+    for message in conversation.messages:
+        payload(kind(message)).validate(message)
+    return {kind(message) for message in conversation.messages}
+
+
+def references(part: object) -> Iterator[str]:
+    match part:
+        case {"$ref": str(reference)}:
+            yield reference
+        case dict():
+            for value in part.values():
+                yield from references(value)
+        case list():
+            for value in part:
+                yield from references(value)
+
+
+def resolved(reference: str) -> Any:
+    assert reference.startswith("#/")
+    part: Any = DOCUMENT
+    for name in reference[2:].split("/"):
+        part = part[name]
+    return part
+
+
+# --- the document ---
+
+
+async def test_the_document_is_served() -> None:
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        with await asyncio.to_thread(urllib.request.urlopen, server.url + "/asyncapi.json") as response:
+            assert response.headers["Content-Type"] == "application/json"
+            assert json.loads(response.read()) == DOCUMENT
+
+
+def test_it_is_an_asyncapi_3_document() -> None:
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert set(DOCUMENT) == {
+        "asyncapi", "info", "defaultContentType", "servers", "channels", "operations", "components"
+    }  # fmt: skip
+    assert DOCUMENT["info"]["title"]
+    assert DOCUMENT["info"]["version"]
+    assert all({"host", "protocol"} <= set(server) for server in DOCUMENT["servers"].values())
+    assert CHANNEL["address"] == LIVE
+    assert CHANNEL["bindings"]["ws"]["query"]["type"] == "object"
+
+
+def test_every_reference_leads_somewhere() -> None:
+    found = set(references(DOCUMENT))
+    assert found
+    for reference in found:
+        assert isinstance(resolved(reference), dict)
+
+
+def test_every_message_belongs_to_one_operation_of_the_channel() -> None:
+    told: list[str] = []
+    for operation in DOCUMENT["operations"].values():
+        assert operation["action"] in {"send", "receive"}
+        assert resolved(operation["channel"]["$ref"]) is CHANNEL
+        for message in operation["messages"]:
+            prefix, name = message["$ref"].rsplit("/", 1)
+            assert prefix == "#/channels/live/messages"
+            told.append(name)
+    assert sorted(told) == sorted(CHANNEL["messages"]) == sorted(DOCUMENT["components"]["messages"])
+    assert set(EXTENDED_TYPES) < set(told)
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_every_schema_is_valid_and_explains_its_fields(name: str) -> None:
+    schema = DOCUMENT["components"]["schemas"][name]
+    Draft7Validator.check_schema(schema)
+    assert schema["additionalProperties"] is False
+    assert "_" not in schema.get("description", "")
+    for field in schema["properties"].values():
+        assert "$ref" in field or field["description"]
+
+
+def test_every_error_has_its_row() -> None:
+    rows = [(row["type"], row["http"], row["closeCode"], row["meaning"]) for row in CHANNEL["x-errors"]]
+    table = [(p.value.type, p.value.http.value, p.value.close_code, p.value.meaning) for p in Problem]
+    assert rows == table
+
+
+# --- the configuration ---
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_a_key_takes_what_its_schema_takes(key: Any) -> None:
+    query = CHANNEL["bindings"]["ws"]["query"]["properties"][key.name]
+    assert query == DOCUMENT["components"]["schemas"]["Configuration"]["properties"][key.name]
+    assert ("frozen" in query["description"]) == key.frozen_by_audio
+    assert query["default"] == json.loads(json.dumps(SessionConfig().on_wire()[key.name]))
+    values: list[object] = [True, None, -1, 0, 1, 2, 3, 4, 5, 6, 100, 101, 7999, 8000, 48000, 48001, 30001, 0.5, {}]
+    values += ["", "e", "en", "en-US", "en--US", "é" * 3, "x" * 35, "x" * 36, "webrtc", "silero", "off", "FLAC", "auto"]
+    values += [[], [""], [" "], ["word"], ["x" * 100], ["x" * 101], ["x"] * 500, ["x"] * 501, [1], "default", "general"]
+    for value in [*values, query["default"]]:
+        assert Draft7Validator(query).is_valid(value) == key.accepts(value), value
+
+
+# --- what a client says ---
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("close", '{"type":"close"}'),
+        ("finalize", '{"type":"finalize"}'),
+        ("keepAlive", '{"type":"keepAlive"}'),
+        ("configure", '{"config":{"hangoverMs":300,"phrases":["harbour"]}}'),
+        ("configure", '{"config":{}}'),
+    ],
+)
+def test_a_command_that_is_understood_is_valid(name: str, text: str) -> None:
+    parse_command(text)
+    message = json.loads(text)
+    payload(name).validate(message)
+    assert not payload(name).is_valid({**message, "more": 1})
+
+
+@pytest.mark.parametrize(("text", "is_close"), [("close", True), (" Close\n", True), ("closed", False), ("", False)])
+def test_the_bare_word_is_a_pattern(text: str, is_close: bool) -> None:
+    assert payload("closeWord").is_valid(text) == is_close
+    if is_close:
+        parse_command(text)
+    else:
+        with pytest.raises(ClientError):
+            parse_command(text)
+
+
+# --- what the server says ---
+
+
+@pytest.mark.parametrize("query", ["", "wholeSeconds=true&maxAlternatives=3"])
+async def test_plain_traffic_is_as_the_document_says(server: str, query: str) -> None:
+    conversation = await converse(server, *cut(SENTENCE * 2, 3200), "close", query=query)
+    assert kinds_of(conversation) == {"plainPartial", "plainDone"}
+
+
+async def test_a_plain_error_is_as_the_document_says() -> None:
+    async with scripted() as (url, _):
+        assert kinds_of(await converse(url, SENTENCE, "nonsense")) == {"plainPartial", "plainError"}
+
+
+async def test_extended_traffic_is_as_the_document_says(server: str) -> None:
+    messages: list[bytes | str | float] = ['{"config":{"phrases":["fox"],"boost":2.5}}']
+    for chunk in cut(SENTENCE, 6400):
+        messages += [chunk, 0.05]
+    conversation = await converse(server, *messages, "close", query="extended=true")
+    assert kinds_of(conversation) == {"ready", "speechStart", "speechEnd", "partial", "final", "done"}
+
+
+async def test_two_channels_and_a_gap_are_as_the_document_says() -> None:
+    async with scripted(FailingStream) as (url, _):
+        conversation = await converse(url, SENTENCE, "close", query="extended=true&channels=2")
+        kinds = kinds_of(conversation)
+    assert {"warning", "final", "done"} <= kinds
+    assert any("channel" in message for message in conversation.messages)
+
+
+async def test_an_extended_error_is_as_the_document_says() -> None:
+    async with scripted() as (url, _):
+        assert kinds_of(await converse(url, "nonsense", query="extended=true")) == {"ready", "error"}
+
+
+async def test_a_foreign_field_or_value_is_not_as_the_document_says() -> None:
+    async with scripted() as (url, _):
+        plain = await converse(url, SENTENCE, "close")
+        extended = await converse(url, SENTENCE, "close", query="extended=true")
+    for message in plain.messages + extended.messages:
+        payload(kind(message)).validate(message)
+        with pytest.raises(ValidationError, match="foreign"):
+            payload(kind(message)).validate({**message, "foreign": 1})
+        if "sequence" in message:
+            assert not payload(kind(message)).is_valid({**message, "type": "foreign"})
+        if "status" in message:
+            assert not payload(kind(message)).is_valid({**message, "status": "foreign"})
