@@ -20,19 +20,22 @@ class Recognition:
     """Carries out the session's orders for one stream and reports what comes of it.
 
     `add` never waits: what is not sent yet is bounded by the longest utterance, 30 s or 960 kB, and with
-    `vad=off` by the runner, which reads no more while `unsent_bytes` is past that.
+    `vad=off` by the runner, which reads no more while `unsent_bytes` is past that. `sent` is called after
+    each part that was sent.
     """
 
     def __init__(
         self,
         order: OpenStream,
         report: Callable[[HypothesisReceived | RecognitionFailed], None],
+        sent: Callable[[], None],
         *,
         final_seconds: float,
     ) -> None:
         self._stream_id = order.stream_id
         self._options = order.options
         self._report = report
+        self._sent = sent
         self._final_seconds = final_seconds
         self._pending = bytearray()
         self._pending_since = 0.0
@@ -97,6 +100,7 @@ class Recognition:
             self._queue_seconds = _now() - self._pending_since
             self._pending_since = self._sent_at = _now()
             await stream.send(pcm)
+            self._sent()
 
 
 def _now() -> float:

@@ -226,7 +226,7 @@ class SessionRunner:
     def _carry_out(self, order: Order) -> None:
         match order:
             case OpenStream(stream_id):
-                recognition = Recognition(order, self._feed, final_seconds=self._limits.final)
+                recognition = Recognition(order, self._feed, self._progress.set, final_seconds=self._limits.final)
                 task = self._tasks.create_task(recognition.run(self._recognizer))
                 task.add_done_callback(lambda _: self._recognitions.pop(stream_id, None))
                 self._recognitions[stream_id] = recognition, task

@@ -117,7 +117,7 @@ class CodecDecoder:
                     return
                 case _Pause.ENDED:
                     self._finish()
-                case BaseException() as error:
+                case error:
                     self._finish()
                     raise error
 

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from stream.config import SessionConfig
 from stream.deadlines import RunnerLimits
 from stream.errors import ClientError, Problem
-from stream.events import ClientEvent, EndCause, Finished, Reason, RecognitionOptions, Settled, Unsettled
+from stream.events import ClientEvent, EndCause, Finished, Hypothesis, Reason, RecognitionOptions, Settled, Unsettled
 from stream.outbox import MOST_WAITING, Outbox
 from stream.runner import SessionRunner
-from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
+from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer, counted
 from tests.sounds import MarkedClassifier, frame_numbers, numbered_pcm
 from vad import FRAME_BYTES, FRAME_SAMPLES
 
@@ -193,6 +193,28 @@ async def test_a_session_that_gave_up_waits_for_no_further_message() -> None:
     limits = RunnerLimits(pause=60.0, idle=60.0)
     finished = await Harness(FailingStream, limits=limits).run(numbered_pcm(SENTENCE * 3))
     assert finished.cause is EndCause.ERROR
+
+
+class TaciturnStream(CountingStream):
+    """Takes its time with the audio and says nothing before the end."""
+
+    async def send(self, pcm: bytes) -> None:
+        await asyncio.sleep(0.001)
+        self.pcm += pcm
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        while not self._is_finished:
+            await self._changed.wait()
+            self._changed.clear()
+        yield counted(len(self.pcm) // 2, is_final=True)
+
+
+async def test_a_stream_of_which_nothing_is_heard_for_long_is_sent_all_the_same() -> None:
+    config = SessionConfig(vad="off", audio_transfer="raw")
+    harness = Harness(TaciturnStream, limits=RunnerLimits(), config=config)
+    finished = await harness.run(bytes(FRAME_BYTES * 12_000), "close")
+    assert len(harness.recognizer.streams[0].pcm) == FRAME_BYTES * 12_000
+    assert finished.totals.recognized == 12_000 * FRAME_SAMPLES
 
 
 async def test_audio_waits_unread_while_four_utterances_are_open() -> None:
