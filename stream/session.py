@@ -265,7 +265,8 @@ class Session:
         for channel in self._channels:
             while (utterance := channel.pop_settled()) is not None:
                 self._settle(utterance)
-            for utterance in list(channel.unsettled)[: None if self._config.extended else 1]:
+            shown = list(channel.unsettled)[: None if self._config.extended else 1]
+            for utterance in shown if self._config.interim_results else ():
                 if utterance.has_news and not utterance.is_settled:
                     self._events.append(utterance.unsettled(self._inference_seconds, self._progress()))
         self._finish_if_drained()

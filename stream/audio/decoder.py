@@ -12,7 +12,14 @@ from stream.errors import ClientError, Problem
 
 # Enough to tell text from samples: sound has all 16 bytes among these 68 characters once in 10^9 times.
 _SNIFF_BYTES = 16
-_MAGIC = {b"fLaC": "FLAC", b"OggS": "Ogg", b"\x1aE\xdf\xa3": "WebM", b"ID3\x03": "MP3", b"ID3\x04": "MP3"}
+_MAGIC = {
+    b"RIFF": ("WAV", (Encoding.LINEAR16, Encoding.MULAW, Encoding.ALAW)),
+    b"fLaC": ("FLAC", (Encoding.FLAC,)),
+    b"OggS": ("Ogg", (Encoding.OGG_OPUS,)),
+    b"\x1aE\xdf\xa3": ("WebM", (Encoding.WEBM_OPUS,)),
+    b"ID3\x03": ("MP3", (Encoding.MP3,)),
+    b"ID3\x04": ("MP3", (Encoding.MP3,)),
+}
 _MAGIC_BYTES = 4
 _TO_PCM16: dict[Encoding, Callable[[bytes], bytes]] = {Encoding.MULAW: decode_mulaw, Encoding.ALAW: decode_alaw}
 # The rate of these is the decoder's, whatever the configuration says.
@@ -90,8 +97,8 @@ class AudioDecoder:
                 self._head = data
                 return
             self._head = None
-            kind = _MAGIC.get(data[:_MAGIC_BYTES])
-            if kind is not None and self._codec is None:
+            kind, encodings = _MAGIC.get(data[:_MAGIC_BYTES], ("", (self._format.encoding,)))
+            if self._format.encoding not in encodings:
                 declared = self._format.encoding.value
                 raise ClientError(
                     Problem.INVALID_AUDIO, f"the audio is {kind}, but audioEncoding is {declared}; declare what is sent"

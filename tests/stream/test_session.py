@@ -139,6 +139,11 @@ def test_unsettled_words_carry_neither_times_nor_confidence() -> None:
     assert told.hypothesis.best == Alternative((Word("one"), Word("two")))
 
 
+def test_a_client_that_wants_no_interim_results_gets_none_whatever_the_recognizer_says() -> None:
+    timeline = Timeline(replace(CONFIG, interim_results=False)).hear(SPOKEN).receive(partial(1, "one"), final(1, "one"))
+    assert texts(timeline.told) == [("Settled", 1, "one")]
+
+
 def test_the_same_words_again_are_not_told_again() -> None:
     timeline = Timeline().hear(SPOKEN).receive(partial(1, "one"), partial(1, "one"), partial(1, ""), partial(1, "one"))
     assert texts(timeline.told) == [("Unsettled", 1, "one")]

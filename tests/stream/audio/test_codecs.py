@@ -277,6 +277,12 @@ def test_noise_after_a_flac_header_is_no_silence() -> None:
     assert what == "no sound was found in its 30042 bytes"
 
 
+def test_flac_frames_without_their_header_could_be_anything() -> None:
+    clip = encoded(Encoding.FLAC)
+    frame_sync = b"\xff\xf8"
+    assert refusal(Encoding.FLAC, clip[clip.index(frame_sync) :]) == "it does not begin as it must"
+
+
 @pytest.mark.parametrize("sent", COMPRESSED)
 @pytest.mark.parametrize("declared", COMPRESSED)
 def test_another_format_than_declared_is_refused(declared: Encoding, sent: Encoding) -> None:

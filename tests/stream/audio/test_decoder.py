@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.audio import AudioDecoder, AudioFormat, AudioTransfer
+from stream.audio import AudioDecoder, AudioFormat, AudioTransfer, Encoding
 from stream.errors import ClientError, Problem
 from tests.sounds import CLIPS, clip_pcm
 
@@ -63,6 +63,39 @@ def test_a_header_that_contradicts_an_explicit_rate_is_refused_naming_both() -> 
     assert caught.value.detail == (
         "the header of the audio says 16000 Hz, but sampleRateHertz is 44100; "
         "leave sampleRateHertz out or make them agree"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "declared", "kind"),
+    [
+        (b"fLaC" + bytes(20), Encoding.LINEAR16, "FLAC"),
+        (b"OggS" + bytes(20), Encoding.WEBM_OPUS, "Ogg"),
+        (WAV, Encoding.MP3, "WAV"),
+    ],
+)
+def test_a_file_that_was_not_declared_is_refused_naming_both(sent: bytes, declared: Encoding, kind: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        decoded(*in_messages(sent, 3), audio_format=AudioFormat(declared))
+    assert caught.value.problem is Problem.INVALID_AUDIO
+    assert caught.value.detail == (f"the audio is {kind}, but audioEncoding is {declared.value}; declare what is sent")
+
+
+def test_each_channel_is_kept_on_its_own() -> None:
+    left, right = PCM, PCM[::-1]
+    stereo = bytearray(2 * len(PCM))
+    for offset, channel in ((0, left), (2, right)):
+        stereo[offset::4], stereo[offset + 1 :: 4] = channel[::2], channel[1::2]
+    decoder = AudioDecoder(AudioFormat(transfer=AudioTransfer.RAW, channels=2))
+    parts = [part for message in in_messages(bytes(stereo), 777) for part in decoder.push(message)]
+    assert [b"".join(channel) for channel in zip(*parts, strict=True)] == [left, right]
+
+
+def test_one_channel_is_not_two() -> None:
+    with pytest.raises(ClientError) as caught:
+        decoded(WAV, audio_format=AudioFormat(channels=2))
+    assert caught.value.detail == (
+        "the header of the audio says 1 channel, but channels is 2; leave channels out or make them agree"
     )
 
 
