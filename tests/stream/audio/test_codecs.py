@@ -506,7 +506,7 @@ def test_a_fault_of_ours_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object, **__: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("stream.audio.codecs.av.open", fail)
+    monkeypatch.setattr("stream.audio.unpacker.av.open", fail)
     with pytest.raises(MemoryError, match="no room"):
         list(CodecDecoder(Encoding.FLAC).push(b"fLaC"))
     assert not codec_threads()
@@ -536,7 +536,7 @@ class StumblingContainer:
 def test_ffmpeg_is_asked_again_after_an_error_while_the_input_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = decode(Encoding.WEBM_OPUS, encoded(Encoding.WEBM_OPUS))
     really_open = av.open
-    monkeypatch.setattr("stream.audio.codecs.av.open", lambda *a, **k: StumblingContainer(really_open(*a, **k)))
+    monkeypatch.setattr("stream.audio.unpacker.av.open", lambda *a, **k: StumblingContainer(really_open(*a, **k)))
     assert decode(Encoding.WEBM_OPUS, encoded(Encoding.WEBM_OPUS)) == whole
 
 
