@@ -195,16 +195,7 @@ class ErrorMessage(Extended, frozen=True, kw_only=True):
 
 
 Failed = Failure | ErrorMessage
-Told = (
-    Partial
-    | Done
-    | ReadyMessage
-    | SpeechMessage
-    | PartialMessage
-    | FinalMessage
-    | WarningMessage
-    | DoneMessage
-)
+Told = Partial | Done | ReadyMessage | SpeechMessage | PartialMessage | FinalMessage | WarningMessage | DoneMessage
 Message = Told | Failed
 EXTENDED_TYPES: dict[str, type[Extended]] = {
     "ready": ReadyMessage,
