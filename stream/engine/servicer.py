@@ -18,6 +18,9 @@ from stream.engine.whisper import SAMPLE_RATE, Whisper
 
 StreamContext = ServicerContext[asr.StreamingRecognizeRequest, asr.StreamingRecognizeResponse]
 _ONLINE, _OFFLINE = "online", "offline"
+# Mostly one turn of the loop is enough to learn that a call was cancelled, on a busy machine not always. Too late,
+# it costs a decode that nobody wants, so it is worth 3 % of a final's time.
+_CANCELLATION_SECONDS = 0.005
 _END_UTTERANCE = "force_eou"
 
 
@@ -143,8 +146,8 @@ async def _listen(context: StreamContext, recognition: Recognition, caller: _Cal
         await recognition.feed(request.audio_content)
         if request.runtime_config.get(_END_UTTERANCE, "").lower() == "true":
             await recognition.end_utterance()
-    # A call that its client cancelled ends like any other; only the next turn of the loop tells.
-    await asyncio.sleep(0)
+    # A call that its client cancelled ends like any other; the news of it comes a little later.
+    await asyncio.sleep(_CANCELLATION_SECONDS)
     await recognition.drain()
 
 
