@@ -97,8 +97,9 @@ class Connection:
             self._log.warning("session_cut", type=closing[1])
         except* Exception:  # the connection's last resort: whatever broke, the client is told and the server goes on
             self._log.exception("session_broke")
-            detail = "the connection failed through a fault of the server"
-            await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
+            detail = f"the connection failed through a fault of the server; its id is {self._writer.transcription_id}"
+            with contextlib.suppress(_SlowReaderError):
+                await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
         await self._close(*closing)
 
     async def receive(self) -> bytes | str | None:

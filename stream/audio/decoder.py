@@ -1,14 +1,17 @@
 """Owns the chain from a client's binary messages to 16 kHz PCM16, one stream of samples for each channel."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from stream.audio.base64 import TEXT, Base64Decoder
-from stream.audio.codecs import CodecDecoder
 from stream.audio.format import AudioFormat, AudioTransfer, Encoding
 from stream.audio.g711 import decode_alaw, decode_mulaw
 from stream.audio.resample import Resampler
 from stream.audio.wav import WavReader
 from stream.errors import ClientError, Problem
+
+if TYPE_CHECKING:
+    from stream.audio.codecs import CodecDecoder
 
 # Enough to tell text from samples: sound has all 16 bytes among these 68 characters once in 10^9 times.
 _SNIFF_BYTES = 16
@@ -45,8 +48,7 @@ class AudioDecoder:
         self._base64 = Base64Decoder()
         self._head: bytes | None = b""
         self._wav = WavReader()
-        compressed = audio_format.encoding in (Encoding.FLAC, *_RATE_IS_THE_DECODERS)
-        self._codec = CodecDecoder(audio_format.encoding) if compressed else None
+        self._codec = _codec(audio_format.encoding)
         self._resampler: Resampler | None = None
 
     def push(self, message: bytes) -> Iterator[Samples]:
@@ -143,6 +145,15 @@ class AudioDecoder:
         if channels < self._format.channels:
             raise _contradiction("channels", str(self._format.channels), f"{channels} channel")
         return Resampler(rate, channels, self._format.channels)
+
+
+def _codec(encoding: Encoding) -> "CodecDecoder | None":
+    """The decoder of a compressed encoding; PyAV takes 18 MB, which nobody pays who never needs it."""
+    if encoding not in (Encoding.FLAC, *_RATE_IS_THE_DECODERS):
+        return None
+    from stream.audio.codecs import CodecDecoder  # noqa: PLC0415
+
+    return CodecDecoder(encoding)
 
 
 def _contradiction(key: str, declared: str, found: str) -> ClientError:

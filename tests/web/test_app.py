@@ -1,5 +1,7 @@
 import asyncio
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from typing import Any
@@ -26,6 +28,12 @@ async def answer(path: str, method: str = "GET", *, is_ready: bool = True) -> tu
     async with running(Settings(port=0), recognizer) as server:
         recognizer.is_ready = is_ready
         return await asyncio.to_thread(fetch, server.url + path, method)
+
+
+def test_what_only_some_connections_need_is_not_loaded_before() -> None:
+    heavy = "av", "onnxruntime", "babel", "ctranslate2"
+    program = f"import sys, web.app, web.serve; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize(
