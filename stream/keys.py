@@ -22,6 +22,11 @@ class Key(ABC):
     def allowed(self) -> str:
         """What the value must be, for an error's sentence."""
 
+    @property
+    @abstractmethod
+    def schema(self) -> dict[str, object]:
+        """The JSON Schema of the values that `accepts` lets pass."""
+
     @abstractmethod
     def accepts(self, value: object) -> bool:
         """Whether the value is allowed."""
@@ -52,6 +57,10 @@ class IntegerKey(Key):
     def allowed(self) -> str:
         return f"between {self.minimum} and {self.maximum}"
 
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
     def accepts(self, value: object) -> bool:
         return type(value) is int and self.minimum <= value <= self.maximum
 
@@ -67,6 +76,10 @@ class NumberKey(Key):
     @property
     def allowed(self) -> str:
         return f"between {self.minimum:g} and {self.maximum:g}"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
 
     def accepts(self, value: object) -> bool:
         return isinstance(value, int | float) and type(value) is not bool and self.minimum <= value <= self.maximum
@@ -84,6 +97,10 @@ class BooleanKey(Key):
     def allowed(self) -> str:
         return "true or false"
 
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"type": "boolean"}
+
     def accepts(self, value: object) -> bool:
         return isinstance(value, bool)
 
@@ -99,6 +116,10 @@ class ChoiceKey(Key):
     def allowed(self) -> str:
         return "one of " + ", ".join(self.choices)
 
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "enum": list(self.choices)}
+
     def accepts(self, value: object) -> bool:
         return value in self.choices
 
@@ -110,6 +131,10 @@ class LanguageKey(Key):
     @property
     def allowed(self) -> str:
         return "a language tag such as en or en-US"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "minLength": 2, "maxLength": 35, "pattern": "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$"}
 
     def accepts(self, value: object) -> bool:
         return (
@@ -130,6 +155,11 @@ class PhrasesKey(Key):
     @property
     def allowed(self) -> str:
         return f"at most {self.most_phrases} phrases of 1 to {self.most_characters} characters"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        phrase = {"type": "string", "minLength": 1, "maxLength": self.most_characters, "pattern": r"\S"}
+        return {"type": "array", "items": phrase, "maxItems": self.most_phrases}
 
     def accepts(self, value: object) -> bool:
         return (

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stream.config import KEYS, SessionConfig
-from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageKey, NumberKey, PhrasesKey
+from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, NumberKey
 
 Schema = dict[str, Any]
 
@@ -34,23 +34,4 @@ def allowed(key: Key) -> str:
 
 def _schema(key: Key) -> Schema:
     frozen = "; frozen by the first audio" if key.frozen_by_audio else ""
-    return {**_values(key), "default": default(key), "description": key.meaning + frozen}
-
-
-def _values(key: Key) -> Schema:
-    match key:
-        case IntegerKey(minimum=minimum, maximum=maximum):
-            return {"type": "integer", "minimum": minimum, "maximum": maximum}
-        case NumberKey(minimum=minimum, maximum=maximum):
-            return {"type": "number", "minimum": minimum, "maximum": maximum}
-        case BooleanKey():
-            return {"type": "boolean"}
-        case ChoiceKey(choices=choices):
-            return {"type": "string", "enum": list(choices)}
-        case LanguageKey():
-            return {"type": "string", "minLength": 2, "maxLength": 35, "pattern": "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$"}
-        case PhrasesKey(most_phrases=phrases, most_characters=characters):
-            phrase = {"type": "string", "minLength": 1, "maxLength": characters, "pattern": r"\S"}
-            return {"type": "array", "items": phrase, "maxItems": phrases}
-        case _:
-            raise NotImplementedError(type(key).__name__)
+    return {**key.schema, "default": default(key), "description": key.meaning + frozen}

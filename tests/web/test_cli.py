@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -86,14 +87,12 @@ async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
 
 def test_the_engine_ends_when_its_parent_is_gone() -> None:
     with started("serve", "--port", "0", "--quiet") as (process, _):
-        engine = child_of(process.pid)
+        engine = os.pidfd_open(child_of(process.pid))
         process.kill()
         process.wait()
-        for _ in range(200):
-            if not Path(f"/proc/{engine}").exists():
-                break
-            subprocess.run(["sleep", "0.05"], check=True)
-        assert not Path(f"/proc/{engine}").exists()
+        ended, _, _ = select.select([engine], [], [], 20)
+        os.close(engine)
+    assert ended == [engine]
 
 
 async def test_a_server_whose_riva_is_down_starts_and_refuses_sessions() -> None:
