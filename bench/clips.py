@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-SAMPLE_RATE = 16_000
+from vad import SAMPLE_RATE
+
 _FRAME_SAMPLES = SAMPLE_RATE // 100
 # A 10 ms frame belongs to the speech when it is within 40 dB of the clip's loudest.
 _SPEECH_RANGE = 10 ** (-40 / 20)

@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.table import Table
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from bench.clips import SAMPLE_RATE, Clip, load_clips
+from bench.clips import Clip, load_clips
 from stream.client import connect
 from stream.engine.whisper import Whisper
 from stream.wire import DoneMessage, FinalMessage, PartialMessage
+from vad import SAMPLE_RATE
 
 _CHUNK_BYTES = SAMPLE_RATE // 10 * 2
 _CHUNK_SECONDS = 0.1

@@ -18,7 +18,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.client import responses
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -28,10 +27,10 @@ from websockets.asyncio import client as websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import Close
 
+from stream.addresses import LIVE_PATH, is_loopback
 from stream.errors import quoted
 from stream.wire import Done, DoneMessage, ErrorMessage, Failed, Failure, Told, decode
 
-LIVE_PATH = "/v1/speech/asrlive"
 MESSAGE_BYTES = 64 * 1024  # two seconds of audio at 16 kHz: a server's limit is 1 MiB, small ones keep a sender fair
 DONE_BYTES = 16 * 1024 * 1024  # `done` keeps all its text, so four hours of speech may pass the usual 1 MiB
 QUERY_BYTES = 4096  # many servers and proxies refuse a request line over 8 kB
@@ -258,7 +257,7 @@ async def _open(url: str, target: str, headers: Mapping[str, str], waits: Waits)
             target,
             additional_headers=headers,
             compression=None,
-            proxy=None if _is_loopback(urlsplit(target).hostname or "") else True,
+            proxy=None if is_loopback(urlsplit(target).hostname or "") else True,
             open_timeout=waits.open_seconds,
             close_timeout=waits.close_seconds,
             max_size=DONE_BYTES,
@@ -316,10 +315,3 @@ def _pairs(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                     yield from _pairs({key: item})
             case _:
                 raise TypeError(f"{key} is {value!r}; a configuration holds strings, numbers, booleans and lists")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -49,6 +49,15 @@ class _Head(TypedDict):
     channel: int | msgspec.UnsetType
 
 
+class _Text(TypedDict):
+    duration: int | float
+    inference_time: int | float
+    status: str
+    partial: int
+    utterance_id: int
+    audio: AudioProgress
+
+
 class MessageWriter:
     """Writes events as messages; `partial` and `sequence` are counted here, as a message leaves.
 
@@ -135,36 +144,24 @@ class MessageWriter:
                 return self._done(event)
 
     def _partial(self, event: Unsettled) -> PartialMessage:
-        self._partials += 1
         return PartialMessage(
             **self._head("partial", event.channel),
-            duration=self._duration(event.heard),
-            inference_time=self._inference(event.inference_seconds),
-            status="partial",
-            partial=self._partials,
+            **self._text(event),
             results=results(event.hypothesis.alternatives),
-            utterance_id=event.utterance_id,
             revision=event.revision,
             is_final=False,
             stability=round(event.hypothesis.stability, 3),
             stable_words=event.hypothesis.stable_words,
-            audio=_progress(event.progress),
             latency=PartialLatency(_ms(event.latency.queue_seconds), _ms(event.latency.recognizer_seconds)),
         )
 
     def _final(self, event: Settled) -> FinalMessage:
-        self._partials += 1
         return FinalMessage(
             **self._head("final", event.channel),
-            duration=self._duration(event.heard),
-            inference_time=self._inference(event.inference_seconds),
-            status="partial",
-            partial=self._partials,
+            **self._text(event),
             results=[full_result(event.hypothesis.alternatives)],
-            utterance_id=event.utterance_id,
             is_final=True,
             reason=event.reason.value,
-            audio=_progress(event.progress),
             latency=FinalLatency(
                 _ms(event.latency.queue_seconds),
                 _ms(event.latency.recognizer_seconds),
@@ -211,6 +208,18 @@ class MessageWriter:
         self._sequence += 1
         told = channel if channel is not None and self._config.channels > 1 else msgspec.UNSET
         return _Head(type=kind, sequence=self._sequence, transcription_id=self.transcription_id, channel=told)
+
+    def _text(self, event: Unsettled | Settled) -> _Text:
+        """What the text of an utterance has, settled or not."""
+        self._partials += 1
+        return _Text(
+            duration=self._duration(event.heard),
+            inference_time=self._inference(event.inference_seconds),
+            status="partial",
+            partial=self._partials,
+            utterance_id=event.utterance_id,
+            audio=_progress(event.progress),
+        )
 
     def _duration(self, samples: int) -> int | float:
         return round(samples / SAMPLE_RATE) if self._config.whole_seconds else seconds(samples)

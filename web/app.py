@@ -14,9 +14,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
+from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
-from web.asyncapi import ADDRESS, asyncapi_json
+from web.asyncapi import asyncapi_json
 from web.live import Live
 from web.responses import on_fault, on_http_exception
 from web.rest.health import healthcheck
@@ -45,10 +46,10 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
 
     app = Starlette(
         routes=[
-            WebSocketRoute(ADDRESS, _live),
-            Route(ADDRESS, _explain, methods=["GET"]),
+            WebSocketRoute(LIVE_PATH, _live),
+            Route(LIVE_PATH, _explain, methods=["GET"]),
             Route("/asyncapi.json", asyncapi_json, methods=["GET"]),
-            Route("/v1/speech/healthcheck", healthcheck, methods=["GET"]),
+            Route(HEALTH_PATH, healthcheck, methods=["GET"]),
             Route("/", _page, methods=["GET"]),
             Mount("/static", _Modules(directory=_STATIC)),
         ],

@@ -1,6 +1,7 @@
 """Owns the AsyncAPI document of the live WebSocket, generated from what the code accepts and sends."""
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -8,11 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stream.addresses import LIVE_PATH
 from stream.errors import Problem
 from web.configuration import Schema, configuration_schema
 from web.schemas import EXTENDED, PLAIN, MessageKind, schemas
 
-ADDRESS = "/v1/speech/asrlive"
 _ABOUT = """\
 Audio in, text out while people talk. A connection is plain or, with `extended=true`, extended; the messages of the
 server are those of its mode. Every message of the server is JSON; binary messages of the client are audio."""
@@ -29,7 +30,12 @@ header is understood, and so is base64."""
 
 async def asyncapi_json(_: Request) -> Response:
     """Answer the document."""
-    return Response(msgspec.json.encode(asyncapi()), media_type="application/json")
+    return Response(_encoded(), media_type="application/json")
+
+
+@cache
+def _encoded() -> bytes:
+    return msgspec.json.encode(asyncapi())
 
 
 def asyncapi() -> dict[str, object]:
@@ -54,7 +60,7 @@ def asyncapi() -> dict[str, object]:
         },
         "channels": {
             "live": {
-                "address": ADDRESS,
+                "address": LIVE_PATH,
                 "title": "Live recognition",
                 "description": _ENDINGS,
                 "servers": [{"$ref": "#/servers/gateway"}],

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from stream.addresses import is_loopback
 from stream.errors import ClientError, Problem, quoted
-from web.settings import is_loopback
 
 
 def check_caller(connection: HTTPConnection) -> None:

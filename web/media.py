@@ -12,8 +12,9 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-SAMPLE_RATE = 16_000
-SECOND_BYTES = SAMPLE_RATE * 2
+from vad import SAMPLE_BYTES, SAMPLE_RATE
+
+SECOND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 CHUNK_BYTES = SECOND_BYTES // 10
 
 

@@ -1,6 +1,5 @@
 """Owns the settings: read once from the environment, validated, never changed afterwards."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
+from stream.addresses import is_loopback
 from stream.config import SessionConfig
 from stream.deadlines import RunnerLimits
 from stream.errors import ClientError
@@ -98,11 +98,3 @@ def read_settings(overrides: Mapping[str, object]) -> Settings:
 def _sentence(fault: ErrorDetails) -> str:
     name = "_".join(str(part) for part in fault["loc"]).upper()
     return f"SHENAVA_{name} is {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -16,15 +16,16 @@ from rich.console import Console
 from rich.text import Text
 
 from stream import client
+from stream.addresses import HEALTH_PATH
 from stream.client import LiveError, RefusedError, UnreachableError, connect
 from stream.subtitles import srt, vtt
 from stream.wire import Done, Partial, WireResult
+from vad import SAMPLE_RATE
 from web.formats import OutputFormat
-from web.media import SAMPLE_RATE, SECOND_BYTES, Clip, MediaError, paced
+from web.media import SECOND_BYTES, Clip, MediaError, paced
 from web.screen import Screen, printable, shown
 
 LOCAL_SERVER = "http://127.0.0.1:8000"
-HEALTH_PATH = "/v1/speech/healthcheck"
 HEALTH_SECONDS = 1.0
 HEALTH_BYTES = 64 * 1024
 

@@ -108,7 +108,6 @@ class AudioDecoder:
         yield from self._unwrapped(data)
 
     def _unwrapped(self, data: bytes) -> Iterator[Samples]:
-        self._head = None
         for samples in (self._wav if self._codec is None else self._codec).push(data):
             yield from self._resampled(samples)
 

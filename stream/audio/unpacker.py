@@ -10,8 +10,8 @@ from av.stream import Disposition
 from stream.audio.format import Encoding
 from stream.audio.lane import Lane, Outcome, Pause
 from stream.errors import ClientError, Problem
+from vad import SAMPLE_BYTES
 
-_SAMPLE_BYTES = 2
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _MINIMUM_HERTZ = 8_000
 _MAXIMUM_HERTZ = 192_000
@@ -154,7 +154,7 @@ class Unpacker:
             )
 
     def _keep(self, frames: list[av.AudioFrame]) -> None:
-        frame_bytes = self.channels * _SAMPLE_BYTES
+        frame_bytes = self.channels * SAMPLE_BYTES
         for frame in frames:
             samples = memoryview(frame.planes[0])[: frame.samples * frame_bytes]
             self._lane.keep(samples, self.rate * frame_bytes)

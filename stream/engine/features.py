@@ -5,12 +5,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vad import SAMPLE_RATE
+
 Samples = NDArray[np.float32]
 Features = NDArray[np.float32]
 
 HOP_SAMPLES = 160  # one feature frame every 10 ms
 WINDOW_SAMPLES = 400  # 25 ms
-_SAMPLE_RATE = 16_000
 _LARGEST_FLOAT = 32_768.0  # what int16 is divided by to lie in [-1, 1)
 _FLOOR = 1e-10  # Whisper clamps the power before the logarithm
 _RANGE = 8.0  # and what lies more than eight decades below the loudest value
@@ -55,8 +56,8 @@ def _hann_window() -> Samples:
 @cache
 def _mel_filters(n_mels: int) -> NDArray[np.float32]:
     """Return the triangles `float32[n_mels, 201]` from 0 to 8 kHz, each of unit area (Slaney)."""
-    bins_hz = np.fft.rfftfreq(WINDOW_SAMPLES, 1 / _SAMPLE_RATE)
-    corners_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(_SAMPLE_RATE / 2), n_mels + 2))
+    bins_hz = np.fft.rfftfreq(WINDOW_SAMPLES, 1 / SAMPLE_RATE)
+    corners_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(SAMPLE_RATE / 2), n_mels + 2))
     widths = np.diff(corners_hz)
     slopes = corners_hz[:, None] - bins_hz[None, :]
     rising = -slopes[:-2] / widths[:-1, None]

@@ -10,8 +10,9 @@ from stream.engine.options import CallOptions
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundReader
 from stream.engine.utterance import Decoder, Partial, Utterance, UtteranceState
-from stream.engine.whisper import SAMPLE_RATE, Decoding, Reading
+from stream.engine.whisper import Decoding, Reading
 from vad import (
+    SAMPLE_RATE,
     Framer,
     SegmentAudio,
     SegmentEnded,

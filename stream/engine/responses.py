@@ -5,7 +5,8 @@ from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.recognition import Final
 from stream.engine.utterance import Partial
-from stream.engine.whisper import SAMPLE_RATE, DecodedWord, Reading
+from stream.engine.whisper import DecodedWord, Reading
+from vad import SAMPLE_RATE
 
 _STABLE, _UNSTABLE = 0.9, 0.1  # the stabilities that Riva's own pipelines give
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000

@@ -15,7 +15,8 @@ from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from stream.engine.memory import share_one_arena
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
-from stream.engine.whisper import SAMPLE_RATE, Whisper
+from stream.engine.whisper import Whisper
+from vad import SAMPLE_RATE
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 

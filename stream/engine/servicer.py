@@ -14,7 +14,8 @@ from stream.engine.responses import Speaker
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundError
 from stream.engine.utterance import Partial, Utterance, UtteranceState
-from stream.engine.whisper import SAMPLE_RATE, Whisper
+from stream.engine.whisper import Whisper
+from vad import SAMPLE_RATE
 
 StreamContext = ServicerContext[asr.StreamingRecognizeRequest, asr.StreamingRecognizeResponse]
 _ONLINE, _OFFLINE = "online", "offline"

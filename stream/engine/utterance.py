@@ -6,9 +6,8 @@ from enum import Enum, auto
 from typing import Protocol
 
 from stream.engine.features import Samples, samples_of
-from stream.engine.whisper import SAMPLE_RATE, DecodedWord, Decoding, Reading
-
-_SAMPLE_BYTES = 2
+from stream.engine.whisper import DecodedWord, Decoding, Reading
+from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 # A partial from less sound than this is junk, and one more often than this shows nothing new (measured).
 FIRST_PARTIAL_SAMPLES = SAMPLE_RATE * 8 // 10
@@ -73,7 +72,7 @@ class Utterance:
 
     @property
     def n_samples(self) -> int:
-        return len(self._pcm) // _SAMPLE_BYTES
+        return len(self._pcm) // SAMPLE_BYTES
 
     @property
     def wants_partial(self) -> bool:

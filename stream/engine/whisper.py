@@ -15,8 +15,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from stream.engine.features import HOP_SAMPLES, Samples, log_mel
+from stream.languages import matching_language
+from vad import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, what the encoder's 30 s can hold
 _PADDING_SAMPLES = 6 * SAMPLE_RATE  # below 5 s of silence after the sound the decoder loops (measured)
 _WHOLE_SAMPLES = 30 * SAMPLE_RATE  # what Whisper was trained on: slow, and safe from loops
@@ -131,10 +132,7 @@ class Whisper:
         """
         if not language_code:
             return self.languages[0] if len(self._languages) == 1 else ""
-        wanted = language_code.lower().replace("_", "-")
-        primary = wanted.partition("-")[0]
-        by_fit = sorted(self._languages, key=lambda tag: tag.lower() != wanted)
-        return next((tag for tag in by_fit if tag.lower().partition("-")[0] == primary), None)
+        return matching_language(language_code.replace("_", "-"), self.languages)
 
     def decode(
         self,

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from riva.client.proto import riva_asr_pb2 as pb
@@ -60,13 +60,6 @@ def online_languages(response: pb.RivaSpeechRecognitionConfigResponse) -> tuple[
             tags = row.parameters.get("language_code", "").split(",")
             languages |= dict.fromkeys(tag.strip() for tag in tags if tag.strip())
     return tuple(languages)
-
-
-def matching_language(requested: str, served: Sequence[str]) -> str | None:
-    """Choose the exact tag, else the first with the same primary subtag: `en` finds `en-US`."""
-    exact = [tag for tag in served if tag.lower() == requested.lower()]
-    related = [tag for tag in served if _primary(tag) == _primary(requested)]
-    return next(iter(exact + related), None)
 
 
 class HypothesisAssembler:
@@ -164,7 +157,3 @@ def _joined(stretches: Iterable[Alternative]) -> Alternative:
 def _probability(confidence: float) -> float:
     """Some models report a logarithm instead of a probability."""
     return math.exp(confidence) if confidence < 0 else min(confidence, 1.0)
-
-
-def _primary(tag: str) -> str:
-    return tag.split("-", maxsplit=1)[0].lower()

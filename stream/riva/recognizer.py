@@ -10,9 +10,10 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
 from stream.events import Hypothesis, RecognitionOptions
+from stream.languages import matching_language
 from stream.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva.channels import RivaOptions, open_channel
-from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request, says
+from stream.riva.mapping import HypothesisAssembler, online_languages, opening_request, says
 
 if TYPE_CHECKING:
     Call = grpc.aio.StreamStreamCall[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]

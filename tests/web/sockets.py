@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-LIVE = "/v1/speech/asrlive"
+LIVE = "/v1/speech/asrlive"  # spelled out: published clients have it so
 
 
 @dataclass

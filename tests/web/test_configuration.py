@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from stream.config import KEYS
+from stream.languages import matching_language
 from stream.recognizer import LanguageNotServedError
-from stream.riva.mapping import matching_language
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.sockets import Conversation, converse

@@ -1,6 +1,6 @@
 import pytest
 
-from web.settings import Settings, SettingsError, is_loopback, read_settings
+from web.settings import Settings, SettingsError, read_settings
 
 
 def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,13 +47,3 @@ def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.Monke
     monkeypatch.setenv("SHENAVA_STREAM_DEFAULTS", "{")
     with pytest.raises(SettingsError, match="stream_defaults"):
         read_settings({})
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost", "LOCALHOST"])
-def test_this_machine_is_recognized_by_its_names(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.168.1.1", "example.org", "localhost.example.org"])
-def test_other_names_are_not_this_machine(host: str) -> None:
-    assert not is_loopback(host)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.events import Hypothesis, RecognitionOptions, Word
-from stream.riva.mapping import HypothesisAssembler, matching_language, online_languages, opening_request, says
+from stream.riva.mapping import HypothesisAssembler, online_languages, opening_request, says
 
 
 def result(
@@ -199,11 +199,3 @@ def test_languages_are_those_of_streaming_models() -> None:
         model_config=[row("en-US"), row("ru-RU", "offline"), row("de-DE, fr-FR"), row("en-US"), row("es-ES", None)]
     )
     assert online_languages(response) == ("en-US", "de-DE", "fr-FR", "es-ES")
-
-
-@pytest.mark.parametrize(
-    ("requested", "match"),
-    [("en-US", "en-US"), ("EN-gb", "en-GB"), ("en", "en-US"), ("en-AU", "en-US"), ("fa", None), ("e", None)],
-)
-def test_a_language_is_matched_exactly_or_by_its_primary_subtag(requested: str, match: str | None) -> None:
-    assert matching_language(requested, ("en-US", "en-GB", "de-DE")) == match

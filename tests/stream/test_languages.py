@@ -1,0 +1,11 @@
+import pytest
+
+from stream.languages import matching_language
+
+
+@pytest.mark.parametrize(
+    ("requested", "match"),
+    [("en-US", "en-US"), ("EN-gb", "en-GB"), ("en", "en-US"), ("en-AU", "en-US"), ("fa", None), ("e", None)],
+)
+def test_a_language_is_matched_exactly_or_by_its_primary_subtag(requested: str, match: str | None) -> None:
+    assert matching_language(requested, ("en-US", "en-GB", "de-DE")) == match
