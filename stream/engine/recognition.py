@@ -1,7 +1,7 @@
 """Owns the recognition of one call: its sound is cut into utterances, and each is decoded when its turn comes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from vad import (
 _STRICTEST = 3  # WebRTC's mode that lets the least noise through
 # The event loop is held for this long a piece of sound at a time, a few milliseconds of work.
 _PIECE_BYTES = 2 * SAMPLE_RATE
+# A caller that hears nothing for longer may think that nobody is there any more.
+_SIGN_OF_LIFE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Listener(Protocol):
 
     async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
         """Tell an unsettled text; it is worth nothing any more once `utterance` is not growing."""
+        ...
+
+    async def tell_delay(self) -> None:
+        """Tell that a final is still being made; told each second until it is there."""
         ...
 
     async def tell_final(self, final: Final) -> None:
@@ -125,7 +131,21 @@ class Recognition:
     async def _settle(self, utterance: Utterance, end: int) -> None:
         utterance.complete()
         options = self._options
-        decoding = await self._scheduler.final(
-            lambda: utterance.decode_final(self._decoder, options.alternatives, options.word_times)
+        decoding = await self._patiently(
+            self._scheduler.final(
+                lambda: utterance.decode_final(self._decoder, options.alternatives, options.word_times)
+            )
         )
         await self._listener.tell_final(Final(utterance.heard_final(decoding), utterance.start, end))
+
+    async def _patiently(self, final: Coroutine[None, None, Decoding]) -> Decoding:
+        """Await a final's decoding, with a word to the caller while it takes long: a large model may."""
+        decoding = asyncio.create_task(final)
+        try:
+            while not decoding.done():
+                await asyncio.wait((decoding,), timeout=_SIGN_OF_LIFE_SECONDS)
+                if not decoding.done():
+                    await self._listener.tell_delay()
+            return decoding.result()
+        finally:
+            decoding.cancel()

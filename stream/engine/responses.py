@@ -13,7 +13,10 @@ _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
 class Speaker:
-    """Writes the results of one call; the first final with text begins without a space, the later ones with one."""
+    """Writes the results of one call; after the first final with text each text begins with a space.
+
+    So the finals read right when a client joins them with nothing in between, and so does a partial after them.
+    """
 
     def __init__(self, *, word_times: bool) -> None:
         self._word_times = word_times
@@ -27,16 +30,22 @@ class Speaker:
         One of them may be missing. Without any text the second is there, empty, to tell how far the sound was heard.
         """
         processed_seconds = (utterance_start + partial.heard_samples) / SAMPLE_RATE
+        texts = self._spaced(partial.stable), partial.tail if partial.stable else self._spaced(partial.tail)
         results = [
             asr.StreamingRecognitionResult(
                 alternatives=[asr.SpeechRecognitionAlternative(transcript=text)],
                 stability=stability,
                 audio_processed=processed_seconds,
             )
-            for text, stability in ((partial.stable, _STABLE), (partial.tail, _UNSTABLE))
+            for text, stability in zip(texts, (_STABLE, _UNSTABLE), strict=True)
             if text or (stability == _UNSTABLE and not partial.stable)
         ]
         return asr.StreamingRecognizeResponse(results=results, id=request_id)
+
+    def whole(self, final: Final, request_id: common.RequestId | None) -> asr.StreamingRecognizeResponse:
+        """The text of a final as a partial, all of it settled: for an utterance that ended before it had one."""
+        text = final.readings[0].text
+        return self.partial(Partial(text, "", final.end - final.start), final.start, request_id)
 
     def final(self, final: Final, request_id: common.RequestId | None) -> asr.StreamingRecognizeResponse:
         """One result; without speech its one alternative has an empty transcript."""
@@ -60,16 +69,19 @@ class Speaker:
     def _alternatives(self, final: Final) -> list[asr.SpeechRecognitionAlternative]:
         if not final.readings:
             return [asr.SpeechRecognitionAlternative(transcript="")]
-        space = " " if self._has_spoken else ""
-        self._has_spoken = True
-        return [
+        alternatives = [
             asr.SpeechRecognitionAlternative(
-                transcript=space + reading.text,
+                transcript=self._spaced(reading.text),
                 confidence=reading.confidence,
                 words=self._words(reading, final.start),
             )
             for reading in final.readings
         ]
+        self._has_spoken = True
+        return alternatives
+
+    def _spaced(self, text: str) -> str:
+        return f" {text}" if text and self._has_spoken else text
 
     def _words(self, reading: Reading, utterance_start: int) -> list[asr.WordInfo]:
         return [_word_info(word, utterance_start) for word in reading.words] if self._word_times else []

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc.aio
@@ -15,6 +15,7 @@ from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from stream.engine.memory import share_one_arena
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
+from stream.engine.tls import TlsOptions, server_credentials
 from stream.engine.whisper import Whisper
 from vad import SAMPLE_RATE
 
@@ -38,12 +39,13 @@ _STDIN = 0
 class EngineOptions:
     """`listen` is `host:port` (port 0 for any) or `unix:/path`; `model` None is the bundled tiny.en.
 
-    `workers` is how many decodes run at once, None for one on each core.
+    `workers` is how many decodes run at once, None for one on each core; without `tls` it speaks in the clear.
     """
 
     listen: str = "127.0.0.1:0"
     model: Path | None = None
     workers: int | None = None
+    tls: TlsOptions = field(default_factory=TlsOptions)
 
 
 class EngineServer:
@@ -58,10 +60,15 @@ class EngineServer:
     async def start(self) -> str:
         """Bind, load the model, warm it up and serve; return the bound address.
 
-        Raises RuntimeError when the address cannot be bound, ModelError when the model cannot be used.
+        Raises TlsError when the files for TLS cannot be used, RuntimeError when the address cannot be bound,
+        ModelError when the model cannot be used.
         """
         listen = self._options.listen
-        port = self._server.add_insecure_port(listen)
+        credentials = server_credentials(self._options.tls)
+        if credentials is None:
+            port = self._server.add_insecure_port(listen)
+        else:
+            port = self._server.add_secure_port(listen, credentials)
         workers = self._options.workers or os.cpu_count() or 1
         whisper = await asyncio.to_thread(_load, self._options.model, workers)
         self._scheduler = Scheduler(workers)

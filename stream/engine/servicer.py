@@ -8,16 +8,16 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.caller import Caller, StreamContext
 from stream.engine.options import CallOptions, RequestError, read_config
 from stream.engine.recognition import Final, Listener, Recognition
 from stream.engine.responses import Speaker
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundError
-from stream.engine.utterance import Partial, Utterance, UtteranceState
+from stream.engine.utterance import Partial, Utterance
 from stream.engine.whisper import Whisper
 from vad import SAMPLE_RATE
 
-StreamContext = ServicerContext[asr.StreamingRecognizeRequest, asr.StreamingRecognizeResponse]
 _ONLINE, _OFFLINE = "online", "offline"
 # Mostly one turn of the loop is enough to learn that a call was cancelled, on a busy machine not always. Too late,
 # it costs a decode that nobody wants, so it is worth 3 % of a final's time.
@@ -92,37 +92,18 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         if not isinstance(first, asr.StreamingRecognizeRequest) or not first.HasField("streaming_config"):
             raise RequestError("the first message of a stream must be streaming_config")
         options = read_config(first.streaming_config.config)
-        caller = _Caller(context, Speaker(word_times=options.word_times), _id_of(first))
+        wants_partials = first.streaming_config.interim_results
+        speaker = Speaker(word_times=options.word_times)
+        caller = Caller(context, speaker, _id_of(first), wants_partials=wants_partials)
         recognition = self._recognition(options, _ONLINE, caller)
         # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
         # client's is turned into INTERNAL by its own library.
         await context.send_initial_metadata(())
         async with asyncio.TaskGroup() as tasks:
-            partials = (
-                tasks.create_task(recognition.hear_partials()) if first.streaming_config.interim_results else None
-            )
+            partials = tasks.create_task(recognition.hear_partials()) if wants_partials else None
             await _listen(context, recognition, caller)
             if partials:
                 partials.cancel()
-
-
-class _Caller:
-    """Who made a streaming call: it is told partials and finals, one message at a time."""
-
-    def __init__(self, context: StreamContext, speaker: Speaker, request_id: common.RequestId | None) -> None:
-        self.request_id = request_id
-        self._context = context
-        self._speaker = speaker
-        self._writing = asyncio.Lock()
-
-    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
-        async with self._writing:
-            if utterance.state is UtteranceState.GROWING:
-                await self._context.write(self._speaker.partial(partial, utterance.start, self.request_id))
-
-    async def tell_final(self, final: Final) -> None:
-        async with self._writing:
-            await self._context.write(self._speaker.final(final, self.request_id))
 
 
 class _Collector:
@@ -134,11 +115,14 @@ class _Collector:
     async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
         """Nobody hears partials for such a call."""
 
+    async def tell_delay(self) -> None:
+        """Nobody waits for a word from such a call."""
+
     async def tell_final(self, final: Final) -> None:
         self.finals.append(final)
 
 
-async def _listen(context: StreamContext, recognition: Recognition, caller: _Caller) -> None:
+async def _listen(context: StreamContext, recognition: Recognition, caller: Caller) -> None:
     """Read to the end of the call; while a final is decoded nothing is read, and the caller is held back."""
     while isinstance(request := await context.read(), asr.StreamingRecognizeRequest):
         caller.request_id = _id_of(request) or caller.request_id
@@ -147,6 +131,8 @@ async def _listen(context: StreamContext, recognition: Recognition, caller: _Cal
         await recognition.feed(request.audio_content)
         if request.runtime_config.get(_END_UTTERANCE, "").lower() == "true":
             await recognition.end_utterance()
+        if request.HasField("audio_content"):
+            await caller.answer()
     # A call that its client cancelled ends like any other; the news of it comes a little later.
     await asyncio.sleep(_CANCELLATION_SECONDS)
     await recognition.drain()

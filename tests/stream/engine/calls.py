@@ -40,12 +40,17 @@ class Heard:
     responses: list[asr.StreamingRecognizeResponse]
 
     @property
+    def told(self) -> list[asr.StreamingRecognizeResponse]:
+        """Those with results; the others only answer a message of sound."""
+        return [response for response in self.responses if response.results]
+
+    @property
     def finals(self) -> list[asr.StreamingRecognitionResult]:
         return [result for response in self.responses for result in response.results if result.is_final]
 
     @property
     def partials(self) -> list[list[asr.StreamingRecognitionResult]]:
-        return [list(response.results) for response in self.responses if not response.results[0].is_final]
+        return [list(response.results) for response in self.told if not response.results[0].is_final]
 
     @property
     def text(self) -> str:
@@ -88,15 +93,21 @@ class Call:
             piece = pcm[start : start + piece_bytes]
             await self.say(piece, piece_bytes=piece_bytes)
             if len(piece) == piece_bytes:
-                responses.append(await self.rpc.read())
+                responses.append(await self.result())
         return Heard(responses + (await self.end()).responses)
+
+    async def result(self) -> asr.StreamingRecognizeResponse:
+        """Return the next response with results."""
+        while not (response := await self.rpc.read()).results:
+            pass
+        assert isinstance(response, asr.StreamingRecognizeResponse)
+        return response
 
     async def force_end(self) -> asr.StreamingRecognizeResponse:
         """End the utterance and return its final."""
         await self.rpc.write(asr.StreamingRecognizeRequest(runtime_config={"force_eou": "true"}))
-        while not (response := await self.rpc.read()).results[0].is_final:
+        while not (response := await self.result()).results[0].is_final:
             pass
-        assert isinstance(response, asr.StreamingRecognizeResponse)
         return response
 
     async def end(self) -> Heard:

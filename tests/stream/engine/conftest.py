@@ -1,6 +1,8 @@
-"""The model, once for all tests, and a server around it for each."""
+"""The model, once for all tests, and servers around it."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 
 import grpc.aio
 import pytest
@@ -9,8 +11,17 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
 from stream.engine.whisper import Whisper
+from tests.stream.engine.certificates import Certificates, issue
 
 WORKERS = 2
+
+
+class Serving(Protocol):
+    """Serves while the context lasts; `host:port` comes back."""
+
+    def __call__(
+        self, credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = ()
+    ) -> AbstractAsyncContextManager[str]: ...
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +37,28 @@ async def scheduler() -> AsyncIterator[Scheduler]:
 
 
 @pytest.fixture
-async def stub(whisper: Whisper, scheduler: Scheduler) -> AsyncIterator[asr_grpc.RivaSpeechRecognitionStub]:
-    server = grpc.aio.server()
-    asr_grpc.add_RivaSpeechRecognitionServicer_to_server(RecognitionServicer(whisper, scheduler), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+def serving(whisper: Whisper, scheduler: Scheduler) -> Serving:
+    @asynccontextmanager
+    async def serve(
+        credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = ()
+    ) -> AsyncIterator[str]:
+        server = grpc.aio.server(interceptors=interceptors)
+        asr_grpc.add_RivaSpeechRecognitionServicer_to_server(RecognitionServicer(whisper, scheduler), server)
+        address = "127.0.0.1:0"
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        await server.start()
+        yield f"127.0.0.1:{port}"
+        await server.stop(0)
+
+    return serve
+
+
+@pytest.fixture
+async def stub(serving: Serving) -> AsyncIterator[asr_grpc.RivaSpeechRecognitionStub]:
+    async with serving() as address, grpc.aio.insecure_channel(address) as channel:
         yield asr_grpc.RivaSpeechRecognitionStub(channel)
-    await server.stop(0)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return issue(tmp_path_factory.mktemp("certificates"))

@@ -54,6 +54,23 @@ def test_finals_after_the_first_with_text_begin_with_a_space() -> None:
     assert transcripts == ["", "Good morning.", "", " Good morning."]
 
 
+def test_partials_after_a_final_with_text_begin_with_a_space_too() -> None:
+    speaker = Speaker(word_times=False)
+    speaker.final(Final((READING,), 0, 1), None)
+    for stable, tail in (("so far", " so good"), ("", "so good"), ("", "")):
+        results = speaker.partial(Partial(stable, tail, 24_000), 16_000, None).results
+        text = "".join(result.alternatives[0].transcript for result in results)
+        assert text == (f" {stable}{tail}" if stable or tail else "")
+
+
+def test_the_whole_final_as_a_partial_is_settled_and_reaches_to_its_end() -> None:
+    speaker = Speaker(word_times=True)
+    (result,) = speaker.whole(Final((READING, SECOND_BEST), 32_000, 48_000), None).results
+    assert (result.is_final, result.stability, result.audio_processed) == (False, pytest.approx(0.9), 3.0)
+    assert [alternative.transcript for alternative in result.alternatives] == ["Good morning."]
+    assert speaker.final(Final((READING,), 0, 1), None).results[0].alternatives[0].transcript == "Good morning."
+
+
 def test_the_id_is_echoed_only_if_there_was_one() -> None:
     speaker = Speaker(word_times=False)
     assert speaker.final(Final((), 0, 1), common.RequestId(value="7")).id.value == "7"

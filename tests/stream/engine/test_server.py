@@ -10,9 +10,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
 from stream.engine.server import EngineOptions, EngineServer
+from stream.engine.tls import TlsError, TlsOptions
 from stream.engine.whisper import ModelError
 from tests.sounds import clip_pcm
 from tests.stream.engine.calls import Call, words_of
+from tests.stream.engine.certificates import Certificates
 
 PROGRAM = """
 import asyncio
@@ -31,6 +33,30 @@ async def test_it_serves_on_a_port_of_its_choosing_and_says_so_in_its_health() -
         for service in ("", "nvidia.riva.asr.RivaSpeechRecognition"):
             response = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert response.status == health_pb2.HealthCheckResponse.SERVING
+    await server.stop(0)
+
+
+async def test_with_tls_it_serves_those_whose_certificate_it_knows(certificates: Certificates) -> None:
+    tls = TlsOptions(certificates.certificate, certificates.key, certificates.client_ca)
+    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1, tls=tls))
+    address = await server.start()
+    root, key, chain = (
+        path.read_bytes() for path in (certificates.ca, certificates.client_key, certificates.client_certificate)
+    )
+    request = health_pb2.HealthCheckRequest()
+    async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(root, key, chain)) as channel:
+        response = await health_pb2_grpc.HealthStub(channel).Check(request)
+        assert response.status == health_pb2.HealthCheckResponse.SERVING
+    async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(root)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await health_pb2_grpc.HealthStub(channel).Check(request)
+    await server.stop(0)
+
+
+async def test_files_that_are_not_for_tls_are_refused(tmp_path: Path) -> None:
+    server = EngineServer(EngineOptions("127.0.0.1:0", tls=TlsOptions(tmp_path / "no", tmp_path / "no")))
+    with pytest.raises(TlsError):
+        await server.start()
     await server.stop(0)
 
 

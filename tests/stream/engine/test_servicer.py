@@ -39,6 +39,48 @@ async def test_a_stream_gives_partials_and_then_one_final(stub: Any) -> None:
     assert 0.5 < heard.finals[0].alternatives[0].confidence <= 1
 
 
+async def test_silence_is_answered_message_by_message(stub: Any) -> None:
+    call = await Call(stub, stop_history=800).open()
+    for _ in range(10):
+        await call.say(silence(0.1))
+        assert not (await call.rpc.read()).results
+    assert (await call.end()).responses == []
+
+
+async def test_there_are_as_many_responses_as_messages_of_sound_and_one_final(stub: Any) -> None:
+    """With other numbers NVIDIA's benchmark gives no latencies."""
+    call = await Call(stub).open()
+    pcm = clip_pcm("library.wav")
+    responses: list[asr.StreamingRecognizeResponse] = []
+    for second in range(4):
+        await call.say(pcm[second * SECOND_BYTES : (second + 1) * SECOND_BYTES], piece_bytes=SECOND_BYTES)
+        while sum(bool(response.results) for response in responses) <= second:
+            responses.append(await call.rpc.read())
+    await call.say(pcm[4 * SECOND_BYTES :], piece_bytes=SECOND_BYTES)
+    responses += (await call.end()).responses
+    # The first second has an empty answer and a partial, which stands for the answer to the next.
+    assert [bool(response.results) for response in responses] == [False, True, True, True, True, True]
+    assert responses[-1].results[0].is_final
+
+
+async def test_a_message_without_sound_in_it_is_answered_too(stub: Any) -> None:
+    call = await Call(stub).open()
+    await call.rpc.write(asr.StreamingRecognizeRequest(audio_content=b"", id=common.RequestId(value="empty")))
+    (response,) = (await call.end()).responses
+    assert (response.id.value, response.results) == ("empty", [])
+
+
+async def test_sound_that_comes_in_one_burst_has_a_partial_before_each_final(stub: Any) -> None:
+    call = await Call(stub, stop_history=500).open()
+    pcm = b"".join(clip_pcm(clip) + silence(1) for clip in ("yes.wav", "quick.wav", "yes.wav"))
+    heard = await call.hear(pcm, piece_bytes=len(pcm))
+    texts = ["".join(result.alternatives[0].transcript for result in response.results) for response in heard.told]
+    assert [response.results[0].is_final for response in heard.told] == [False, True] * 3
+    assert texts[::2] == texts[1::2]
+    assert [words_of(text) for text in texts[::2]] == [["yes"], words_of(TEXTS["quick.wav"]), ["yes"]]
+    assert [text.startswith(" ") for text in texts] == [False, False, True, True, True, True]
+
+
 async def test_stable_words_only_grow_and_lead_the_final(stub: Any) -> None:
     call = await Call(stub).open()
     pcm = b"".join(clip_pcm(clip) for clip in LONG_CLIPS[:4])
@@ -107,7 +149,7 @@ async def test_pauses_end_utterances_when_the_engine_finds_the_endpoints(stub: A
 
 
 async def test_silence_alone_is_no_utterance_when_the_engine_finds_the_endpoints(stub: Any) -> None:
-    assert (await (await Call(stub, stop_history=800).open()).hear(silence(3))).responses == []
+    assert (await (await Call(stub, stop_history=800).open()).hear(silence(3))).told == []
 
 
 async def test_force_eou_settles_the_utterance_and_keeps_the_stream(stub: Any) -> None:
@@ -154,7 +196,8 @@ async def test_the_newest_id_is_echoed(stub: Any) -> None:
     await call.say(clip_pcm("yes.wav"))
     assert (await call.force_end()).id.value == "first"
     await call.say(clip_pcm("yes.wav"), id=common.RequestId(value="second"))
-    assert [response.id.value for response in (await call.end()).responses][-1] == "second"
+    *_, partial, final = (await call.end()).responses
+    assert [partial.id.value, final.id.value] == ["second", "second"]
 
 
 async def test_alternatives_are_given_in_finals(stub: Any) -> None:
@@ -219,7 +262,7 @@ async def test_a_cancelled_stream_frees_everything_and_decodes_no_final(
     for _ in range(5):
         call = await Call(stub).open()
         await call.say(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
-        await call.rpc.read()
+        await call.result()
         call.rpc.cancel()
         await until(lambda: not scheduler.running and not scheduler.waiting)
         await until(lambda: len(asyncio.all_tasks()) <= before)
