@@ -1,0 +1,210 @@
+"""Owns what can go wrong with one call of a Riva server, as a script that can be written down and replayed."""
+
+import dataclasses
+import json
+import math
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, get_args
+
+import grpc
+
+# The codes after which the same audio may be sent again.
+RETRYABLE = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+_MOST_MESSAGES = 40
+_MOST_RESPONSES = 12
+_MOST_LATE_SECONDS = 0.5
+_SHARE_BEHAVING = 0.25
+
+
+class At(Enum):
+    """A point in the life of a call; MESSAGE and RESPONSE are counted from 1, the others come once."""
+
+    OPEN = "before anything is read"
+    MESSAGE = "when a message of audio was read, before it is heard"
+    RESPONSE = "instead of a response, or before it when the call goes on"
+    DRAIN = "after the client's half-close, before what it still brings"
+    DONE = "after the last final was sent, before OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """The call ends with a status; `pushback_ms` goes along as `grpc-retry-pushback-ms`."""
+
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    at: At = At.MESSAGE
+    count: int = 1
+    pushback_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The server neither reads nor answers any more for so long; the call stays open."""
+
+    at: At = At.MESSAGE
+    count: int = 1
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class EndEarly:
+    """The call ends with OK too soon; `with_final` settles what was heard so far."""
+
+    at: At = At.MESSAGE
+    count: int = 1
+    with_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Every response comes so much later; the server goes on reading meanwhile."""
+
+    seconds: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Every response is sent twice, finals too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """After every interim the one before it is sent once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeverFinal:
+    """Nothing is ever marked as final; after the half-close the call ends with OK or, unless `ends`, never."""
+
+    ends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyResponses:
+    """Before every response comes one without results."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPass:
+    """Every interim holds the whole utterance once more, with stability 1.0: not to be concatenated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Every interim comes as two results, to be concatenated."""
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeConfidence:
+    """Confidences are logarithms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """Transcripts begin and end with spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEndpoints:
+    """The server settles at pauses of its own liking; 60 ms is one final for each word."""
+
+    pause_ms: int = 60
+
+
+Fault = (
+    Abort | Freeze | EndEarly | Late | Duplicate | Reorder | NeverFinal | EmptyResponses | FirstPass | Split
+    | NegativeConfidence | Spaces | OwnEndpoints
+)  # fmt: skip
+# What one call does; None behaves.
+Entry = Fault | tuple[Fault, ...] | None
+
+KINDS: tuple[type[Fault], ...] = get_args(Fault)
+_KINDS_BY_NAME = {kind.__name__: kind for kind in KINDS}
+
+
+def faults(
+    seed: int,
+    count: int,
+    *,
+    kinds: Collection[type[Fault]] = KINDS,
+    codes: Collection[grpc.StatusCode] = RETRYABLE,
+    behaving: float = _SHARE_BEHAVING,
+    freeze_seconds: float = math.inf,
+) -> list[Entry]:
+    """Script so many calls, at random; the same seed and arguments give the same script.
+
+    The kinds come in shuffled rounds, so that none is missed for long; `behaving` is the share of calls between
+    them that do nothing wrong.
+    """
+    dice = random.Random(seed)  # noqa: S311
+    round_of_kinds: list[type[Fault]] = []
+    script: list[Entry] = []
+    while len(script) < count:
+        if dice.random() < behaving:
+            script.append(None)
+            continue
+        if not round_of_kinds:
+            round_of_kinds = dice.sample(sorted(kinds, key=lambda kind: kind.__name__), len(kinds))
+        script.append(_random_fault(round_of_kinds.pop(), dice, codes, freeze_seconds))
+    return script
+
+
+def faults_of(entry: Entry) -> tuple[Fault, ...]:
+    """The faults of one call, none for one that behaves."""
+    if entry is None:
+        return ()
+    return entry if isinstance(entry, tuple) else (entry,)
+
+
+def dumps(script: Collection[Entry]) -> str:
+    """Write a script as JSON, for the command line of another process and the log of a failed test."""
+    return json.dumps([[_plain(fault) for fault in faults_of(entry)] for entry in script])
+
+
+def loads(text: str) -> list[Entry]:
+    """Read what `dumps` wrote."""
+    return [tuple(_fault(plain) for plain in entry) or None for entry in json.loads(text)]
+
+
+def _random_fault(
+    kind: type[Fault], dice: random.Random, codes: Collection[grpc.StatusCode], freeze_seconds: float
+) -> Fault:
+    at = dice.choice(list(At))
+    count = dice.randint(1, _MOST_RESPONSES if at is At.RESPONSE else _MOST_MESSAGES)
+    if kind is Abort:
+        code = dice.choice(sorted(codes, key=lambda code: code.name))
+        has_hint = code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return Abort(code, at, count, pushback_ms=dice.randint(50, 500) if has_hint else None)
+    if kind is Freeze:
+        return Freeze(at, count, freeze_seconds)
+    if kind is EndEarly:
+        return EndEarly(at, count, with_final=dice.random() < 0.5)
+    if kind is Late:
+        return Late(dice.uniform(0, _MOST_LATE_SECONDS))
+    if kind is NeverFinal:
+        return NeverFinal(ends=dice.random() < 0.5 or freeze_seconds < math.inf)
+    return kind()
+
+
+def _plain(fault: Fault) -> dict[str, Any]:
+    values = {field.name: getattr(fault, field.name) for field in dataclasses.fields(fault)}
+    plain = {name: value.name if isinstance(value, Enum) else value for name, value in values.items()}
+    return {"kind": type(fault).__name__} | plain
+
+
+def _fault(plain: dict[str, Any]) -> Fault:
+    values = {name: value for name, value in plain.items() if name != "kind"}
+    if "at" in values:
+        values["at"] = At[values["at"]]
+    if "code" in values:
+        values["code"] = grpc.StatusCode[values["code"]]
+    return _KINDS_BY_NAME[plain["kind"]](**values)

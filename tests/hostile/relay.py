@@ -1,0 +1,136 @@
+"""Owns a Riva server that passes everything on to a real one, and fails on the way as its script says.
+
+Of the faults it knows those that need no ear: Abort, Freeze, EndEarly (without a final of its own), Duplicate and
+EmptyResponses.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from riva.client.proto import riva_asr_pb2 as pb
+from riva.client.proto import riva_asr_pb2_grpc
+
+from tests.hostile.call import abort
+from tests.hostile.faults import Abort, At, Duplicate, EmptyResponses, EndEarly, Entry, Fault, Freeze, faults_of
+
+if TYPE_CHECKING:
+    StreamContext = grpc.aio.ServicerContext[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]
+
+RELAYED = (Abort, Freeze, EndEarly, Duplicate, EmptyResponses)
+_COUNTED = frozenset({At.MESSAGE, At.RESPONSE})
+
+
+class HostileRelay(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
+    """The n-th StreamingRecognize follows the n-th entry of `script`, later ones behave; `fired` is what happened."""
+
+    def __init__(self, upstream: "grpc.aio.Channel", script: Iterable[Entry] = ()) -> None:
+        self.script = list(script)
+        self.fired: list[Fault] = []
+        self.open_calls = 0
+        self._stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(upstream)
+        self._taken = 0
+
+    async def GetRivaSpeechRecognitionConfig(  # noqa: N802
+        self, request: pb.RivaSpeechRecognitionConfigRequest, _context: object
+    ) -> pb.RivaSpeechRecognitionConfigResponse:
+        return await self._stub.GetRivaSpeechRecognitionConfig(request)
+
+    async def StreamingRecognize(self, _requests: object, context: "StreamContext") -> None:  # noqa: N802
+        self._taken += 1
+        faults = faults_of(self.script[self._taken - 1] if self._taken <= len(self.script) else None)
+        self.open_calls += 1
+        call = self._stub.StreamingRecognize()
+        try:
+            await _RelayedCall(context, call, faults, self.fired).run()
+        finally:
+            self.open_calls -= 1
+            call.cancel()
+
+
+class _EndedEarlyError(Exception):
+    """The script ends the call here, with OK."""
+
+
+class _RelayedCall:
+    """One call: its requests go up in a task of their own while the responses come down."""
+
+    def __init__(self, context: "StreamContext", call: Any, faults: tuple[Fault, ...], fired: list[Fault]) -> None:
+        self._context = context
+        self._call = call
+        self._faults = [fault for fault in faults if isinstance(fault, RELAYED)]
+        self._fired = fired
+        self._is_thawed = asyncio.Event()
+        self._is_thawed.set()
+
+    async def run(self) -> None:
+        sending = asyncio.create_task(self._up())
+        answering = asyncio.create_task(self._down())
+        try:
+            # Whichever meets the fault ends the call.
+            await asyncio.wait((sending, answering), return_when=asyncio.FIRST_EXCEPTION)
+            for task in (sending, answering):
+                if task.done() and task.exception() is not None:
+                    task.result()
+        except _EndedEarlyError:
+            return
+        except _AbortedError as aborted:
+            await abort(self._context, aborted.fault)
+        finally:
+            for task in (sending, answering):
+                task.cancel()
+            await asyncio.gather(sending, answering, return_exceptions=True)
+
+    async def _up(self) -> None:
+        await self._reach(At.OPEN)
+        messages = 0
+        while (request := await self._context.read()) is not grpc.aio.EOF:
+            if request.HasField("audio_content"):
+                messages += 1
+                await self._reach(At.MESSAGE, messages)
+            await self._call.write(request)
+        await self._reach(At.DRAIN)
+        await self._call.done_writing()
+
+    async def _down(self) -> None:
+        responses = 0
+        while (response := await self._call.read()) is not grpc.aio.EOF:
+            responses += 1
+            await self._reach(At.RESPONSE, responses)
+            await self._is_thawed.wait()
+            if self._has(EmptyResponses):
+                await self._context.write(pb.StreamingRecognizeResponse())
+            for _ in range(2 if self._has(Duplicate) else 1):
+                await self._context.write(response)
+        await self._reach(At.DONE)
+
+    def _has(self, kind: type[Fault]) -> bool:
+        return any(isinstance(fault, kind) for fault in self._faults)
+
+    async def _reach(self, at: At, count: int = 1) -> None:
+        for fault in [fault for fault in self._faults if isinstance(fault, Abort | Freeze | EndEarly)]:
+            if fault.at is at and (fault.count == count or at not in _COUNTED):
+                self._faults.remove(fault)
+                self._fired.append(fault)
+                await self._suffer(fault)
+
+    async def _suffer(self, fault: Abort | Freeze | EndEarly) -> None:
+        match fault:
+            case Freeze():
+                self._is_thawed.clear()
+                await (asyncio.Event().wait() if math.isinf(fault.seconds) else asyncio.sleep(fault.seconds))
+                self._is_thawed.set()
+            case EndEarly():
+                raise _EndedEarlyError
+            case Abort():
+                raise _AbortedError(fault)
+
+
+class _AbortedError(Exception):
+    """The script ends the call here with a status."""
+
+    def __init__(self, fault: Abort) -> None:
+        super().__init__(fault.code.name)
+        self.fault = fault

@@ -1,0 +1,150 @@
+"""Owns a hostile Riva that serves on loopback, in this process or, with `python -m tests.hostile.server`, in its own.
+
+As a process it prints `127.0.0.1:port`, then with `--report` a line of JSON for every call that has ended. It exits
+when its stdin closes. See tests/hostile/riva.py for the tools around it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
+
+from tests.hostile.call import Temper
+from tests.hostile.faults import faults, loads
+from tests.hostile.record import CallRecord
+from tests.hostile.riva import HostileRiva
+
+_SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
+_HOST = "127.0.0.1"
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class ReservedPort:
+    """Keeps a loopback port for ourselves while nothing listens on it; connections are refused meanwhile."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((_HOST, port))
+        self.number: int = self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class RunningRiva:
+    """A hostile Riva on a loopback port that stays the same from one start to the next."""
+
+    def __init__(self, riva: HostileRiva, port: int, options: Sequence[tuple[str, int]]) -> None:
+        self.riva = riva
+        self.port = port
+        self._options = (*_OPTIONS, *options)
+        self._server: grpc.aio.Server | None = None
+        self._health = health.aio.HealthServicer()
+
+    @property
+    def address(self) -> str:
+        return f"{_HOST}:{self.port}"
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server(options=self._options)
+        self._health = health.aio.HealthServicer()
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(self.riva, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        await self.set_serving(True)
+        self._server.add_insecure_port(self.address)
+        await self._server.start()
+
+    async def kill(self, grace_seconds: float = 0) -> None:
+        """Cut off the calls that are open after the grace, at once without, and refuse connections."""
+        if self._server:
+            await self._server.stop(grace_seconds)
+            self._server = None
+
+    async def restart(self) -> None:
+        """Come back on the same port, after a kill where need be."""
+        await self.kill()
+        await self.start()
+
+    async def set_serving(self, is_serving: bool) -> None:
+        """What grpc.health.v1 says, overall and of the service."""
+        statuses = health_pb2.HealthCheckResponse
+        for service in ("", _SERVICE):
+            await self._health.set(service, statuses.SERVING if is_serving else statuses.NOT_SERVING)
+
+
+@asynccontextmanager
+async def running(
+    riva: HostileRiva, port: int = 0, options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[RunningRiva]:
+    """Serve on loopback until the block ends; `options` are those of a grpc server."""
+    reserved = ReservedPort(port)
+    server = RunningRiva(riva, reserved.number, options)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.kill()
+        reserved.close()
+
+
+async def _closed_stdin() -> None:
+    """Wait until stdin ends, whatever comes before."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    descriptor = 0
+
+    def read() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            ended.set()
+
+    loop.add_reader(descriptor, read)
+    await ended.wait()
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    script = loads(arguments.script) + faults(arguments.seed, arguments.faults)
+
+    def report(record: CallRecord) -> None:
+        print(json.dumps(record.plain()), flush=True)
+
+    riva = HostileRiva(
+        script,
+        otherwise=loads(arguments.otherwise)[0],
+        temper=Temper(tuple(arguments.language or ["en-US"]), arguments.interim_ms),
+        abilities=dict(ability.split("=", 1) for ability in arguments.ability),
+        ended=report if arguments.report else None,
+    )
+    async with running(riva, arguments.port) as server:
+        print(server.address, flush=True)
+        await _closed_stdin()
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m tests.hostile.server", description=__doc__)
+    options.add_argument("--port", type=int, default=0)
+    options.add_argument("--language", action="append", help="may be given again; en-US without")
+    options.add_argument("--ability", action="append", default=[], metavar="NAME=VALUE")
+    options.add_argument("--interim-ms", type=int, default=250)
+    options.add_argument("--script", default="[]", help="as tests.hostile.faults.dumps writes it")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--faults", type=int, default=0, help="so many random entries after the script")
+    options.add_argument("--otherwise", default="[[]]", help="the entry after the last, as a script of one")
+    options.add_argument("--report", action="store_true")
+    return options
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(parser().parse_args()))
