@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.live import Server
+from bench.server import Server
 from tests.web.clients import CLIENTS
 
 # Longer than any pause of a client, and shorter than the default, for those that wait for the end.

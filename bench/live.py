@@ -7,10 +7,6 @@ Clips are streamed one at a time in 100 ms chunks at the speed of speech, each f
 
 import argparse
 import asyncio
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -23,6 +19,7 @@ from rich.table import Table
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from bench.clips import Clip, load_clips
+from bench.server import Server
 from stream.client import connect
 from stream.engine.whisper import Whisper
 from stream.wire import DoneMessage, FinalMessage, PartialMessage
@@ -65,42 +62,6 @@ class Heard:
     settled: float | None = None
     shown: Flicker = field(default_factory=Flicker)
     stable: Flicker = field(default_factory=Flicker)
-
-
-@dataclass(slots=True)
-class Server:
-    """A `shenava serve` of this bench's own."""
-
-    process: subprocess.Popen[str]
-    url: str
-    ready_seconds: float
-    children: list[int] = field(default_factory=list)
-
-    @classmethod
-    def start(cls) -> "Server":
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        ready_seconds = time.perf_counter() - began
-        url = next(word for word in line.split() if word.startswith("http"))
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return cls(process, url, ready_seconds, [int(child) for child in children])
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-
-    def memory_mb(self) -> tuple[float, float]:
-        """Largest resident memory so far of the gateway and of the engine."""
-        return _peak_mb(self.process.pid), sum(_peak_mb(child) for child in self.children)
-
-
-def _peak_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 async def hear(url: str, clip: Clip) -> Heard:

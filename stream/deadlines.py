@@ -10,7 +10,8 @@ class RunnerLimits:
 
     `pause`: silence of the sender that ends an open utterance; `idle`: silence that ends the session;
     `stream`: the longest session, with a warning `notice` before its end; `final`: how long a final may
-    take after the utterance's last audio.
+    take after the utterance's last audio; `stall`: how long the recognizer may owe an answer to speech before
+    it is asked anew.
     """
 
     pause: float = 3.0
@@ -18,6 +19,7 @@ class RunnerLimits:
     stream: float = 240 * 60.0
     notice: float = 60.0
     final: float = 20.0
+    stall: float = 5.0
 
 
 class Deadline(Enum):

@@ -169,9 +169,10 @@ class HypothesisReceived:
 
 @dataclass(frozen=True, slots=True)
 class RecognitionFailed:
-    """The recognition of a stream was given up."""
+    """The recognition of a stream was given up; what comes before sample `settled` of it is not lost."""
 
     stream_id: int
+    settled: int = 0
 
 
 SessionInput = (

@@ -1,27 +1,46 @@
-"""Owns the recognition of one stream: its audio goes up, its hypotheses come back."""
+"""Owns the recognition of one stream, however many attempts it takes: audio goes up, hypotheses come back."""
 
 import asyncio
-import contextlib
+import random
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from stream.events import HypothesisReceived, Latency, OpenStream, RecognitionFailed
-from stream.recognizer import RecognitionStream, Recognizer, RecognizerError
+import structlog
+
+from stream.assembly import Assembly
+from stream.attempt import Attempt, Outcome, Rotation, StalledError
+from stream.events import Hypothesis, HypothesisReceived, Latency, OpenStream, RecognitionFailed
+from stream.patience import Pace, Patience
+from stream.recognizer import Recognizer, RecognizerError
+from stream.replay import Replay
+from stream.retry import Retry
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
-# Sending less at a time costs more in messages than it gains in delay; more helps nobody.
-_LEAST_SEND_BYTES = SAMPLE_RATE // 20 * SAMPLE_BYTES
-_MOST_SEND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 _OPEN_SECONDS = 10.0
 # More than the longest utterance.
 MOST_UNSENT_BYTES = 32 * SAMPLE_RATE * SAMPLE_BYTES
+# Speech with its hangover is longer.
+_LEAST_SAID = SAMPLE_RATE // 2
+_MOST_SILENT_ENDS = 2
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionLimits:
+    """How long a final may take after the stream's last audio, and an owed answer until a new attempt is made."""
+
+    final_seconds: float = 20.0
+    stall_seconds: float = 5.0
+    rotation: Rotation = field(default_factory=Rotation)
 
 
 class Recognition:
     """Carries out the session's orders for one stream and reports what comes of it.
 
-    `add` never waits: what is not sent yet is bounded by the longest utterance, 30 s or 960 kB, and with
-    `vad=off` by the runner, which reads no more while `unsent_bytes` is past that. `sent` is called after
-    each part that was sent.
+    A stream that fails is begun again from the last settled sample, so that no word is lost and none is said twice.
+    `add` never waits: what is not settled is bounded by the longest utterance, and with `vad=off` by the rotation
+    and by the runner, which reads no more while `unsent_bytes` is past its bound. `sent` is called after each part
+    that was sent.
     """
 
     def __init__(
@@ -29,78 +48,157 @@ class Recognition:
         order: OpenStream,
         report: Callable[[HypothesisReceived | RecognitionFailed], None],
         sent: Callable[[], None],
-        *,
-        final_seconds: float,
+        limits: RecognitionLimits,
+        pace: Pace,
     ) -> None:
         self._stream_id = order.stream_id
         self._options = order.options
         self._report = report
         self._sent = sent
-        self._final_seconds = final_seconds
-        self._pending = bytearray()
-        self._pending_since = 0.0
-        self._queue_seconds = 0.0
-        self._sent_at = 0.0
-        self._is_finished = False
-        self._wake = asyncio.Event()
-        self._watchdog = asyncio.timeout(None)
+        self._limits = limits
+        self._pace = pace
+        self._replay = Replay()
+        self._assembly = Assembly(order.options)
+        self._attempt: Attempt | None = None
+        self._has_stalled = False
+        self._silent_ends = 0
+        self._furthest = 0
+        self._due: float | None = None
+        self._deadline: asyncio.Timeout | None = None
 
     @property
     def unsent_bytes(self) -> int:
-        return len(self._pending)
+        if self._attempt is None:
+            return (self._replay.end - self._replay.start) * SAMPLE_BYTES
+        return self._attempt.unsent_bytes
 
     def add(self, pcm: bytes) -> None:
         """Queue the stream's next samples, `int16[n_samples]`."""
-        if not self._pending:
-            self._pending_since = _now()
-        self._pending += pcm
-        if len(self._pending) >= _LEAST_SEND_BYTES:
-            self._wake.set()
+        self._replay.append(pcm)
+        self._notify(len(pcm))
 
     def finish(self) -> None:
-        """No more audio follows; from now on the final hypothesis is due within `final_seconds`."""
-        self._is_finished = True
-        self._wake.set()
+        """No more audio follows; from now on the final hypothesis is due within the limit."""
+        self._replay.is_complete = True
+        self._due = _now() + self._limits.final_seconds
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(self._due)
+        self._notify(0)
 
     async def run(self, recognizer: Recognizer) -> None:
         """See the stream through to its final hypothesis or its failure."""
         try:
+            async with asyncio.timeout_at(self._due) as self._deadline:
+                await self._recognize(recognizer)
+        except (RecognizerError, TimeoutError) as error:
+            _log.warning("recognition_failed", stream_id=self._stream_id, error=str(error) or "no final in time")
+            self._report(RecognitionFailed(self._stream_id, self._assembly.settled))
+        finally:
+            self._deadline = None
+
+    def _notify(self, added_bytes: int) -> None:
+        if self._attempt is not None:
+            self._attempt.notify(added_bytes)
+
+    async def _recognize(self, recognizer: Recognizer) -> None:
+        retry = Retry(_now(), random.random)
+        while True:
+            try:
+                outcome = await self._try(recognizer)
+                if outcome is Outcome.ENDED:
+                    self._check_end()
+            except RecognizerError as error:
+                if not self._is_known_to_the_end(error):
+                    await self._pause(retry, error)
+                    continue
+                outcome = Outcome.ENDED
+            if outcome is Outcome.ENDED and self._settle():
+                return
+
+    async def _try(self, recognizer: Recognizer) -> Outcome:
+        """Make one attempt from the last settled sample on; raises RecognizerError."""
+        is_continuous = self._options.finds_endpoints_ms is not None
+        self._attempt = attempt = Attempt(
+            self._replay,
+            Patience(self._pace, self._limits.stall_seconds, is_doubled=self._has_stalled),
+            self._hear,
+            self._sent,
+            rotation=self._limits.rotation if is_continuous else None,
+        )
+        try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 stream = await recognizer.open(self._options)
-            try:
-                await self._converse(stream)
-            finally:
-                await stream.abandon()
-        except* (RecognizerError, TimeoutError):
-            self._report(RecognitionFailed(self._stream_id))
+        except TimeoutError:
+            raise StalledError("the recognizer opened no stream in time", retryable=True) from None
+        is_stalled = False
+        try:
+            return await attempt.run(stream)
+        except StalledError:
+            is_stalled = True
+            raise
+        finally:
+            await stream.abandon(is_stalled=is_stalled)
 
-    async def _converse(self, stream: RecognitionStream) -> None:
-        async with self._watchdog, asyncio.TaskGroup() as tasks:
-            sender = tasks.create_task(self._send(stream))
-            async for hypothesis in stream.hypotheses():
-                latency = Latency(self._queue_seconds, _now() - self._sent_at if self._sent_at else 0.0)
-                self._report(HypothesisReceived(self._stream_id, hypothesis, latency))
-            sender.cancel()
+    def _check_end(self) -> None:
+        """Raise RecognizerError if the stream ended as if all was well, but with audio of which nothing was said.
 
-    async def _send(self, stream: RecognitionStream) -> None:
-        # A stream that has failed says so to the reader of its hypotheses.
-        with contextlib.suppress(RecognizerError):
-            while not self._is_finished or self._pending:
-                await self._wake.wait()
-                self._wake.clear()
-                await self._send_pending(stream)
-            self._watchdog.reschedule(_now() + self._final_seconds)
-            self._sent_at = _now()
-            await stream.finish()
+        Where it does so again, there may be nothing to say.
+        """
+        assert self._attempt is not None  # noqa: S101
+        sent = self._attempt.placement.sent
+        is_silent = not self._attempt.has_final and not self._assembly.speaks_of(sent)
+        if is_silent and sent - self._assembly.settled > _LEAST_SAID and self._silent_ends < _MOST_SILENT_ENDS:
+            self._silent_ends += 1
+            raise RecognizerError("the stream ended without a final", retryable=True)
 
-    async def _send_pending(self, stream: RecognitionStream) -> None:
-        while self._pending:
-            pcm = bytes(self._pending[:_MOST_SEND_BYTES])
-            del self._pending[: len(pcm)]
-            self._queue_seconds = _now() - self._pending_since
-            self._pending_since = self._sent_at = _now()
-            await stream.send(pcm)
-            self._sent()
+    async def _pause(self, retry: Retry, error: RecognizerError) -> None:
+        """Wait before the next attempt; raises the error when there is to be none."""
+        now = _now()
+        if self._assembly.processed > self._furthest:
+            self._furthest = self._assembly.processed
+            retry.progressed(now)
+        self._has_stalled = isinstance(error, StalledError)
+        was_taken = self._attempt is not None and self._attempt.is_taken
+        delay = retry.delay(now, was_taken=was_taken, hint_seconds=error.retry_after_seconds)
+        if not error.retryable or delay is None:
+            raise error
+        _log.info("recognition_retried", stream_id=self._stream_id, error=str(error), delay_seconds=round(delay, 3))
+        await asyncio.sleep(delay)
+
+    def _is_known_to_the_end(self, error: RecognizerError) -> bool:
+        """Whether a stream that broke at its very end had said everything before.
+
+        A recognizer that stalls there may be one that never marks anything as final.
+        """
+        end = self._replay.end
+        if not self._replay.is_complete:
+            return False
+        return self._assembly.is_settled_to(end) or (isinstance(error, StalledError) and self._assembly.speaks_of(end))
+
+    def _hear(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
+        """Pass on what is new; return whether it settled a stretch of the stream."""
+        heard = self._assembly.take(hypothesis, attempt.placement)
+        self._replay.settle(self._assembly.settled)
+        if heard is None:
+            return False
+        is_last = self._replay.is_complete and self._assembly.is_settled_to(self._replay.end)
+        if heard.is_stretch or not is_last:  # else the final follows at once
+            self._tell(heard, attempt)
+        return heard.is_stretch
+
+    def _settle(self) -> bool:
+        """Everything that was sent is dealt with; return whether that was all."""
+        assert self._attempt is not None  # noqa: S101
+        position = self._attempt.placement.sent
+        is_over = self._replay.is_complete and position == self._replay.end
+        final = self._assembly.settle_rest(position)
+        self._replay.settle(position)
+        self._tell(replace(final, is_stretch=not is_over), self._attempt)
+        return is_over
+
+    def _tell(self, hypothesis: Hypothesis, attempt: Attempt) -> None:
+        latency = Latency(attempt.queue_seconds, attempt.recognizer_seconds)
+        self._report(HypothesisReceived(self._stream_id, hypothesis, latency))
 
 
 def _now() -> float:

@@ -1,6 +1,7 @@
 """Owns what the session expects of a recognizer, whichever it is."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from stream.events import Hypothesis, RecognitionOptions
@@ -9,12 +10,14 @@ from stream.events import Hypothesis, RecognitionOptions
 class RecognizerError(Exception):
     """The recognizer could not do what was asked; `retryable` when the same request may succeed later.
 
-    The text is for the operator's log: it may name hosts and codes and never reaches a client.
+    `retry_after_seconds` is the recognizer's own hint, None where it gave none. The text is for the operator's
+    log: it may name hosts and codes and never reaches a client.
     """
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
 
 
 class LanguageNotServedError(Exception):
@@ -26,8 +29,13 @@ class LanguageNotServedError(Exception):
         self.served = served
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The recognizer answered, without a new hypothesis: it is alive."""
+
+
 class RecognitionStream(Protocol):
-    """The recognition of one utterance."""
+    """One conversation with the recognizer, about one utterance or about several."""
 
     async def send(self, pcm: bytes) -> None:
         """Send `int16[n_samples]` at 16 kHz; raises RecognizerError once the stream has failed."""
@@ -37,15 +45,16 @@ class RecognitionStream(Protocol):
         """Drain: no more audio; the hypotheses go on to the final one."""
         ...
 
-    def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """Yield hypotheses, word positions counted from the stream's first sample.
+    def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+        """Yield hypotheses, positions counted from the stream's first sample.
 
-        Ends after a final one that is no stretch; raises RecognizerError when the stream fails.
+        Each speaks of what follows the last final one; a final one settles that. Ends once everything that was sent
+        is dealt with; raises RecognizerError when the stream fails.
         """
         ...
 
-    async def abandon(self) -> None:
-        """Stop now and release everything; never raises."""
+    async def abandon(self, *, is_stalled: bool = False) -> None:
+        """Stop now and release everything, `is_stalled` if it no longer answered; never raises."""
         ...
 
 

@@ -26,7 +26,8 @@ from stream.events import (
     UtteranceFinalized,
 )
 from stream.outbox import Outbox
-from stream.recognition import MOST_UNSENT_BYTES, Recognition
+from stream.patience import Pace
+from stream.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.request import recognition_options
 from stream.session import Session, State
@@ -63,6 +64,8 @@ class SessionRunner:
         self.config = config
         self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
+        self._recognition_limits = RecognitionLimits(limits.final, limits.stall)
+        self._pace = Pace()
         self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
         self._progress = asyncio.Event()
@@ -178,17 +181,20 @@ class SessionRunner:
         """Feed the frames that the samples of each channel complete."""
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
         for number, frames in enumerate(framed):
-            await self._frame(frames)
-            if number % _FRAMES_PER_TURN == _FRAMES_PER_TURN - 1:
-                await asyncio.sleep(0)
+            if number % _FRAMES_PER_TURN == 0:
+                self._pass_on()
+                await self._keep_pace()
+            self._session.receive(FrameReceived(frames))
+        self._pass_on()
 
     async def _flush_frames(self) -> None:
         rest = tuple(framer.flush() for framer in self._framers)
         if any(rest):
-            await self._frame(rest)
+            self._feed(FrameReceived(rest))
 
-    async def _frame(self, frames: Samples) -> None:
-        """Feed a frame once the recognizer and the client keep up."""
+    async def _keep_pace(self) -> None:
+        """Give others their turn, and wait until the recognizer and the client keep up."""
+        await asyncio.sleep(0)
         if self._is_recognizer_behind:
             self._feed(FellBehind("the recognizer"))
             while self._is_recognizer_behind:
@@ -196,7 +202,6 @@ class SessionRunner:
         if self._outbox.is_full:
             self._feed(FellBehind("the reader of the messages"))
             await self._outbox.room()
-        self._feed(FrameReceived(frames))
 
     @property
     def _is_recognizer_behind(self) -> bool:
@@ -226,7 +231,7 @@ class SessionRunner:
     def _carry_out(self, order: Order) -> None:
         match order:
             case OpenStream(stream_id):
-                recognition = Recognition(order, self._feed, self._progress.set, final_seconds=self._limits.final)
+                recognition = Recognition(order, self._feed, self._progress.set, self._recognition_limits, self._pace)
                 task = self._tasks.create_task(recognition.run(self._recognizer))
                 task.add_done_callback(lambda _: self._recognitions.pop(stream_id, None))
                 self._recognitions[stream_id] = recognition, task

@@ -4,6 +4,7 @@ A core without I/O: `receive` an event, then drain `take_orders` and `take_event
 count of received samples.
 """
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from stream.channel import Channel, ClassifierFactory
@@ -64,6 +65,20 @@ class State(Enum):
     CLOSED = auto()
 
 
+@dataclass(slots=True)
+class Tally:
+    """Counts what becomes of the samples of all channels."""
+
+    received: int = 0
+    recognized: int = 0
+    skipped: int = 0
+    lost: int = 0
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(self.received, self.recognized, self.skipped, self.lost)
+
+
 class Session:
     """Follows one connection from its first sample to its last final.
 
@@ -78,7 +93,7 @@ class Session:
         self._next_config: Configured | None = None
         self._utterance_count = 0
         self._failures_in_a_row = 0
-        self._totals = Totals()
+        self._tally = Tally()
         self._inference_seconds = 0.0
         self._settled: list[Settled] = []
         self._ending: AudioEnded | None = None
@@ -113,8 +128,8 @@ class Session:
                 self._end_audio(event)
             case HypothesisReceived():
                 self._receive_hypothesis(event)
-            case RecognitionFailed(stream_id):
-                self._fail(stream_id)
+            case RecognitionFailed(stream_id, settled):
+                self._fail(stream_id, settled)
 
     def take_orders(self) -> list[Order]:
         orders, self._orders = self._orders, []
@@ -132,7 +147,7 @@ class Session:
         if self.state is not State.STREAMING:
             return
         for channel, frame in zip(self._channels, pcm, strict=True):
-            self._count(received=len(frame) // SAMPLE_BYTES)
+            self._tally.received += len(frame) // SAMPLE_BYTES
             self._follow(channel, channel.push(frame), Reason.ENDPOINT)
 
     def _cut(self, reason: Reason) -> None:
@@ -154,7 +169,7 @@ class Session:
         utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
         channel.speaking = utterance
         channel.unsettled.append(utterance)
-        self._count(skipped=start - channel.segmented)
+        self._tally.skipped += start - channel.segmented
         self._orders.append(OpenStream(utterance.stream_id, self._options))
         if self._config.vad != "off":
             self._announce(SpeechStarted(utterance.utterance_id, onset, channel.index))
@@ -171,12 +186,6 @@ class Session:
             self._announce(SpeechEnded(utterance.utterance_id, end, channel.index))
         if self._next_config is not None and not self.is_in_utterance:
             self._apply(self._next_config)
-
-    def _count(self, *, received: int = 0, recognized: int = 0, skipped: int = 0, lost: int = 0) -> None:
-        totals = self._totals
-        self._totals = Totals(
-            totals.received + received, totals.recognized + recognized, totals.skipped + skipped, totals.lost + lost
-        )
 
     # --- configuration ---
 
@@ -221,24 +230,27 @@ class Session:
         last = utterance.end if utterance.is_complete else channel.position
         return max(utterance.start, min(utterance.origin + processed, last)) if processed else last
 
-    def _fail(self, stream_id: int) -> None:
+    def _fail(self, stream_id: int, settled: int) -> None:
         channel, utterance = self._find(stream_id)
         if channel is None or utterance is None:
             return
         if utterance is channel.speaking:
             self._follow(channel, channel.cut(), Reason.GAP)
-        self._lose(utterance)
+        self._lose(utterance, utterance.origin + settled)
         self._failures_in_a_row += 1
         self._tell()
         if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
             self._give_up()
 
-    def _lose(self, utterance: Utterance) -> None:
-        utterance.reason = Reason.GAP
-        utterance.is_settled = utterance.is_lost = True
-        start, end = utterance.start / SAMPLE_RATE, utterance.end / SAMPLE_RATE
-        detail = f"the recognizer failed; audio from {start:.2f} to {end:.2f} seconds may be missing in the text"
-        self._announce(Warned("gap", detail, utterance.start, utterance.end, utterance.channel))
+    def _lose(self, utterance: Utterance, settled: int) -> None:
+        """Settle an utterance with what is known of it; its audio from `settled` on is lost."""
+        utterance.lose(settled)
+        start, end = utterance.end - utterance.lost, utterance.end
+        detail = (
+            f"the recognizer failed; audio from {start / SAMPLE_RATE:.2f} to {end / SAMPLE_RATE:.2f} seconds "
+            "may be missing in the text"
+        )
+        self._announce(Warned("gap", detail, start, end, utterance.channel))
 
     def _find(self, stream_id: int) -> tuple[Channel | None, Utterance | None]:
         for channel in self._channels:
@@ -275,10 +287,8 @@ class Session:
         return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
 
     def _settle(self, utterance: Utterance) -> None:
-        if utterance.is_lost:
-            self._count(lost=utterance.length)
-        else:
-            self._count(recognized=utterance.length)
+        self._tally.recognized += utterance.length - utterance.lost
+        self._tally.lost += utterance.lost
         settled = utterance.settled(self._inference_seconds, self._progress())
         if settled.hypothesis.best.words:
             self._settled.append(settled)
@@ -304,7 +314,7 @@ class Session:
             for utterance in channel.unsettled:
                 self._orders.append(AbandonStream(utterance.stream_id))
                 if not utterance.is_settled:
-                    self._lose(utterance)
+                    self._lose(utterance, utterance.start)
         self._enter(State.DRAINING)
         self._tell()
 
@@ -312,12 +322,12 @@ class Session:
         if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):
             return
         for channel in self._channels:
-            self._count(skipped=channel.position - channel.segmented)
+            self._tally.skipped += channel.position - channel.segmented
         self._enter(State.CLOSED)
         self._events.append(
             Finished(
                 tuple(sorted(self._settled, key=lambda settled: settled.utterance_id)),
-                self._totals,
+                self._tally.totals,
                 self._channels[0].position,
                 self._inference_seconds,
                 self._ending.cause,

@@ -11,7 +11,7 @@ class Utterance:
     """A segment and its recognition; positions are samples on the connection's clock.
 
     `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
-    the recognizer settled earlier utterances of that stream.
+    the recognizer settled earlier utterances of that stream. `lost` is how many samples at its end were given up.
     """
 
     utterance_id: int
@@ -27,7 +27,7 @@ class Utterance:
     shown: tuple[tuple[Word, ...], int] = ((), 0)
     revision: int = 0
     is_settled: bool = False
-    is_lost: bool = False
+    lost: int = 0
     promise: Promise = field(default_factory=Promise)
 
     @property
@@ -50,6 +50,12 @@ class Utterance:
         self.hypothesis = hypothesis if hypothesis.is_final else self.promise.kept(hypothesis)
         self.latency = latency
         self.is_settled = hypothesis.is_final
+
+    def lose(self, settled: int) -> None:
+        """Settle it with what is known, although its audio from `settled` on was not recognized."""
+        self.reason = Reason.GAP
+        self.is_settled = True
+        self.lost = self.end - max(self.start, min(settled, self.end))
 
     def unsettled(self, inference_seconds: float, progress: Progress) -> Unsettled:
         """What is shown before the end: words only, as times and confidences are still to come."""

@@ -27,7 +27,7 @@ class CountingStream:
     def __init__(self, options: RecognitionOptions) -> None:
         self.options = options
         self.pcm = b""
-        self.is_abandoned = False
+        self.is_abandoned = self.is_stalled = False
         self._changed = asyncio.Event()
         self._is_finished = False
 
@@ -50,17 +50,18 @@ class CountingStream:
             said = heard
         yield counted(len(self.pcm) // SAMPLE_BYTES, is_final=True)
 
-    async def abandon(self) -> None:
+    async def abandon(self, *, is_stalled: bool = False) -> None:
         self.is_abandoned = True
+        self.is_stalled = is_stalled
 
 
 class FailingStream(CountingStream):
-    """Fails once it has heard something."""
+    """Fails for good once it has heard something."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         await self._changed.wait()
         yield counted(2 * WORD_SAMPLES, is_final=False)
-        raise RecognizerError("UNAVAILABLE: gone", retryable=True)
+        raise RecognizerError("PERMISSION_DENIED: no", retryable=False)
 
 
 class MuteStream(CountingStream):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -30,7 +31,7 @@ def shenava() -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
-    riva_uri: Annotated[str | None, typer.Option(help="A Riva server; by default the embedded engine.")] = None,
+    riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
     model: _Model = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
@@ -43,21 +44,26 @@ def serve(
 
 
 @app.command()
-def engine(
+def engine(  # noqa: PLR0913, PLR0917
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
     model: _Model = None,
     workers: _Workers = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, a PEM file.")] = None,
+    tls_client_ca: Annotated[Path | None, typer.Option(help="Serve only callers with a certificate from it.")] = None,
     exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Start the embedded engine alone: a server of Riva's protocol."""
     from stream.engine.server import EngineOptions, run  # noqa: PLC0415
+    from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
     from stream.engine.whisper import ModelError  # noqa: PLC0415
     from web.engine_child import CANNOT_START  # noqa: PLC0415
 
-    options = EngineOptions(listen=listen, model=model, workers=workers)
+    tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
+    options = EngineOptions(listen=listen, model=model, workers=workers, tls=tls)
     try:
         _run(run(options, exit_with_stdin=exit_with_stdin, ready=lambda address: typer.echo(f"listening on {address}")))
-    except (ModelError, RuntimeError) as error:
+    except (ModelError, TlsError, RuntimeError) as error:
         typer.echo(f"shenava engine: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
@@ -76,6 +82,34 @@ def transcribe(  # noqa: PLR0913, PLR0917
 
     options = TranscribeOptions(server, language, output_format, realtime, token)
     raise typer.Exit(transcribe_files(files, options, _server_for_the_occasion))
+
+
+@app.command()
+def doctor(
+    riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
+    language: Annotated[str | None, typer.Option(help="A language that has to be served, such as en-US.")] = None,
+) -> None:
+    """Find out whether live recognition works, and what to do if it does not."""
+    from web.logs import configure_logs  # noqa: PLC0415
+
+    # What gRPC says on its own of every failed connection, the examination says in plain words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    configure_logs(logging.CRITICAL)
+    _run(_doctor({} if riva_uri is None else {"riva_uri": riva_uri}, language))
+
+
+async def _doctor(overrides: dict[str, object], language: str | None) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from web.doctor import examine_everything  # noqa: PLC0415
+    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+
+    try:
+        works = await examine_everything(read_settings(overrides), language, Console(highlight=False))
+    except SettingsError as error:
+        sys.exit(f"shenava: {error}")
+    if not works:
+        sys.exit(1)
 
 
 async def _serve(overrides: dict[str, object]) -> None:
@@ -109,7 +143,8 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
 
 def _announce(url: str, *, is_ready: bool) -> None:
     if not is_ready:
-        typer.echo("The recognizer does not answer yet; clients are refused until it does.", err=True)
+        sentence = "The recognizer does not answer yet; clients are refused until it does."
+        typer.echo(f"{sentence} `shenava doctor` finds out why.", err=True)
     command = "shenava" if shutil.which("shenava") else sys.argv[0]
     sample = _SAMPLE if _SAMPLE.exists() else "FILE"
     typer.echo(f"Open {url} in a browser and talk, or try:  {command} transcribe --server {url} {sample}")

@@ -80,23 +80,26 @@ class Connection:
         self._send_limit_seconds = settings.send_limit_seconds
         self._is_gone = False
         self._writer = MessageWriter(str(uuid.uuid4()), _limits(settings))
-        self._log = _log.bind(transcription=self._writer.transcription_id)
 
     async def run(self) -> None:
-        """Run until everything is told and the socket is closed."""
-        self._log.info("session_opened")
+        """Run until everything is told and the socket is closed; what is logged meanwhile names the transcription."""
+        with structlog.contextvars.bound_contextvars(transcription=self._writer.transcription_id):
+            await self._run()
+
+    async def _run(self) -> None:
+        _log.info("session_opened")
         closing = Problem.INTERNAL.value.close_code, "internal"
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._runner.run(self))
                 finished = await self._send_until_finished()
             closing = _closing(finished)
-            self._log.info("session_closed", cause=finished.cause.value, **asdict(finished.totals))
+            _log.info("session_closed", cause=finished.cause.value, **asdict(finished.totals))
         except* _SlowReaderError:
             closing = Problem.SLOW_READER.value.close_code, Problem.SLOW_READER.value.type
-            self._log.warning("session_cut", type=closing[1])
+            _log.warning("session_cut", type=closing[1])
         except* Exception:  # the connection's last resort: whatever broke, the client is told and the server goes on
-            self._log.exception("session_broke")
+            _log.exception("session_broke")
             detail = f"the connection failed through a fault of the server; its id is {self._writer.transcription_id}"
             with contextlib.suppress(_SlowReaderError):
                 await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))

@@ -10,6 +10,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     """Set up structlog, and let the libraries below speak only of trouble."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -111,10 +111,9 @@ async def running(
 async def _riva(settings: Settings, stack: AsyncExitStack) -> tuple[RivaOptions, asyncio.Event]:
     """Where the recognizer is, and the event of an engine that can never start."""
     if settings.riva_uri is not None:
-        options = RivaOptions(settings.riva_uri, most_phrases=settings.riva_most_phrases, models=settings.riva_models)
-        return options, asyncio.Event()
+        return settings.riva_options, asyncio.Event()
     child = await stack.enter_async_context(engine_child(settings))
-    return RivaOptions(child.address, keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS), child.gave_up
+    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS), child.gave_up
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -7,33 +7,33 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from stream.addresses import is_loopback
 from stream.config import SessionConfig
 from stream.deadlines import RunnerLimits
 from stream.errors import ClientError
+from web.riva_settings import RivaSettings, SettingsError
+
+__all__ = ["Settings", "SettingsError", "read_settings"]
+
+# What may hold a secret is never shown.
+_SECRET = frozenset({"riva_api_key", "riva_metadata"})
 
 
-class Settings(BaseSettings):
+class Settings(RivaSettings):
     """Every setting is the environment variable SHENAVA_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="SHENAVA_", frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    riva_uri: str | None = None
-    """A Riva server as host:port or unix:/path; without one the embedded engine is started."""
-    riva_models: dict[str, str] = {}
-    """The Riva server's own model name for an asrModel, as a JSON object; without one the server chooses."""
-    riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
-    """How many phrases the Riva server takes for a stream."""
     model: Path | None = None
     """A CTranslate2 Whisper directory for the embedded engine; without one the bundled English model."""
     engine_workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """Decodings that the embedded engine runs at once; without one as many as there are cores."""
-    stream_defaults: dict[str, object] = {}
+    stream_defaults: dict[str, object] = Field(default_factory=dict)
     """Keys of the configuration (protocol names) that hold where a client sets none, as a JSON object."""
     max_message_bytes: Annotated[int, Field(ge=100_000, le=64 * 1024 * 1024)] = 1024 * 1024
     idle_ms: Annotated[int, Field(ge=100, le=60_000)] = 3000
@@ -81,10 +81,6 @@ class Settings(BaseSettings):
         )
 
 
-class SettingsError(Exception):
-    """Settings that cannot be; the text names each with its value and what is allowed."""
-
-
 def read_settings(overrides: Mapping[str, object]) -> Settings:
     """Read the environment; what the command line says wins. Raises SettingsError."""
     try:
@@ -96,5 +92,8 @@ def read_settings(overrides: Mapping[str, object]) -> Settings:
 
 
 def _sentence(fault: ErrorDetails) -> str:
-    name = "_".join(str(part) for part in fault["loc"]).upper()
-    return f"SHENAVA_{name} is {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message  # about several settings, which it names
+    name = "SHENAVA_" + "_".join(str(part) for part in fault["loc"]).upper()
+    return f"{name}: {message}" if fault["loc"][0] in _SECRET else f"{name} is {fault['input']!r}: {message}"

@@ -1,40 +1,125 @@
-"""Owns the connection to a Riva server: its address and how the channel behaves."""
+"""Owns the connections to one server: how a channel behaves, and how streams are spread over several."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
 
 import grpc
+from riva.client.proto import riva_asr_pb2_grpc
+
+from stream.riva.options import RivaOptions
 
 # A lost server is looked for soon and then at most so rarely; gRPC's own default waits up to two minutes.
 _FIRST_RECONNECT_MS = 50
 _LAST_RECONNECT_MS = 2_000
+# gRPC calls it the least backoff and takes it for the time that connecting, TLS included, may take.
+_CONNECT_MS = 5_000
+# Servers and proxies commonly allow 100 streams a connection, and further ones wait without a word.
+MOST_STREAMS = 90
+# 1,080 streams, twice what one process of the gateway carries; past that the connections fill up evenly.
+MOST_CHANNELS = 12
+# These name many machines at once.
+_MANY_MACHINES = ("dns:", "ipv4:", "ipv6:")
+_SPREAD: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_CHECK_HEALTH: dict[str, object] = {"healthCheckConfig": {"serviceName": ""}}
 
 
-@dataclass(frozen=True, slots=True)
-class RivaOptions:
-    """Where the server is: `host:port`, `unix:/path` or anything else that gRPC resolves.
+class PooledChannel:
+    """One connection and how many streams it carries; `is_spare` since it was last found without any."""
 
-    `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often.
-    `models` names the server's own model for an `asrModel`; without one the server chooses.
-    """
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.asr = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+        self.streams = 0
+        self.is_spare = False
 
-    uri: str
-    keepalive_seconds: float = 0.0
-    most_phrases: int = 500
-    models: Mapping[str, str] = field(default_factory=dict)
+    def release(self) -> None:
+        """Give back the place of one stream."""
+        self.streams -= 1
 
 
-def open_channel(options: RivaOptions) -> grpc.aio.Channel:
-    """Open a channel; must be called inside the event loop that uses it."""
-    arguments: list[tuple[str, int]] = [
+class ChannelPool:
+    """The connections to one address; to be made inside the event loop that uses it."""
+
+    def __init__(self, uri: str, options: RivaOptions) -> None:
+        self._uri = uri
+        self._options = options
+        self._channels = [self._open()]
+        self._retired: list[PooledChannel] = []
+
+    @property
+    def first(self) -> PooledChannel:
+        """The connection that is always there."""
+        return self._channels[0]
+
+    @property
+    def streams(self) -> int:
+        return sum(channel.streams for channel in self._channels + self._retired)
+
+    def lease(self) -> PooledChannel:
+        """Take a place for a stream on the first connection that has one, on a new one if need be."""
+        chosen = next((channel for channel in self._channels if channel.streams < MOST_STREAMS), None)
+        if chosen is None and len(self._channels) < MOST_CHANNELS:
+            chosen = self._open()
+            self._channels.append(chosen)
+        elif chosen is None:
+            chosen = min(self._channels, key=lambda channel: channel.streams)
+        chosen.streams += 1
+        chosen.is_spare = False
+        return chosen
+
+    def renew(self) -> None:
+        """Connect anew for the streams to come; those that are open keep their connections."""
+        self._retired += self._channels
+        self._channels = [self._open()]
+
+    def retire(self, channel: PooledChannel) -> None:
+        """Open no more streams on this connection: it may lead nowhere."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+            self._retired.append(channel)
+            self._channels = self._channels or [self._open()]
+
+    async def tidy(self) -> None:
+        """Close the further connections that carried nothing since the last call."""
+        spare = [channel for channel in self._channels[1:] if not channel.streams]
+        over = [channel for channel in spare if channel.is_spare]
+        over += [channel for channel in self._retired if not channel.streams]
+        self._channels = [channel for channel in self._channels if channel not in over]
+        self._retired = [channel for channel in self._retired if channel not in over]
+        for channel in spare:
+            channel.is_spare = True
+        for channel in over:
+            await channel.channel.close()
+
+    async def close(self) -> None:
+        """Close everything, and with it every stream."""
+        for channel in self._channels + self._retired:
+            await channel.channel.close()
+
+    def _open(self) -> PooledChannel:
+        return PooledChannel(_open_channel(self._uri, self._options))
+
+
+def _open_channel(uri: str, options: RivaOptions) -> grpc.aio.Channel:
+    arguments: list[tuple[str, int | str]] = [
         ("grpc.enable_http_proxy", 0),
         ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
-        ("grpc.min_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
+        ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),
+        # Channels to the same address would otherwise share one connection, and its limit of streams.
+        ("grpc.use_local_subchannel_pool", 1),
     ]
+    if uri.startswith(_MANY_MACHINES):
+        # gRPC's own health check sends no metadata: where a proxy wants some, it would call every machine ill.
+        spread = _SPREAD if options.metadata else _SPREAD | _CHECK_HEALTH
+        arguments.append(("grpc.service_config", json.dumps(spread)))
     if options.keepalive_seconds:
         arguments += [
             ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
         ]
-    return grpc.aio.insecure_channel(options.uri, options=arguments)
+    if options.tls is None:
+        return grpc.aio.insecure_channel(uri, options=arguments)
+    if options.tls.server_name is not None:
+        arguments.append(("grpc.ssl_target_name_override", options.tls.server_name))
+    credentials = grpc.ssl_channel_credentials(options.tls.ca, options.tls.key, options.tls.certificate)
+    return grpc.aio.secure_channel(uri, credentials, options=arguments)

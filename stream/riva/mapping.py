@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_audio_pb2
@@ -22,9 +23,16 @@ _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
 def opening_request(
-    options: RecognitionOptions, *, model: str = "", knows_closed_vocabularies: bool = False
+    options: RecognitionOptions,
+    *,
+    model: str = "",
+    knows_closed_vocabularies: bool = False,
+    custom_configuration: Mapping[str, str] = MappingProxyType({}),
 ) -> pb.StreamingRecognizeRequest:
-    """Build the first message of a stream; `model` is the server's own name for one, "" for its choice."""
+    """Build the first message of a stream.
+
+    `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is.
+    """
     endpoint_ms = options.finds_endpoints_ms or _STOP_HISTORY_MS
     config = pb.RecognitionConfig(
         encoding=riva_audio_pb2.LINEAR_PCM,
@@ -37,6 +45,7 @@ def opening_request(
         enable_automatic_punctuation=options.punctuation,
         model=model,
         endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms),
+        custom_configuration=custom_configuration,
     )
     if options.phrases:
         config.speech_contexts.append(pb.SpeechContext(phrases=options.phrases, boost=options.boost))
@@ -62,66 +71,48 @@ def online_languages(response: pb.RivaSpeechRecognitionConfigResponse) -> tuple[
     return tuple(languages)
 
 
-class HypothesisAssembler:
-    """Turns the responses of one stream into hypotheses.
+class ResponseReader:
+    """Turns the responses of one stream into hypotheses, each about what follows the last final one.
 
-    Where each stream is one utterance, what the server settles on its own is joined, and each hypothesis
-    holds all of it. Where the server finds the endpoints, each of its finals settles a stretch. Stable words are
-    the server's where it promises them, else those on which hypotheses agreed for a while.
+    Stable words are the server's where it promises them, else those on which hypotheses agreed for a while.
     """
 
     def __init__(self, options: RecognitionOptions, *, promises_stable_words: bool = False) -> None:
-        self._options = options
-        self._settled: list[tuple[Alternative, ...]] = []
-        self._processed = 0
+        self._most_alternatives = options.max_alternatives
         self._agreement = None if promises_stable_words else Agreement()
 
-    def take(self, response: pb.StreamingRecognizeResponse) -> list[Hypothesis]:
-        """Return the hypotheses after this response; none when it says nothing new."""
-        if not response.results:
-            return []
-        self._processed = max(self._processed, *(int(r.audio_processed * SAMPLE_RATE) for r in response.results))
-        finals = [_alternatives(result) for result in response.results if result.is_final]
+    def read(self, response: pb.StreamingRecognizeResponse) -> list[Hypothesis]:
+        """Return what the response says: its finals, then its unsettled text; none when it says nothing."""
+        finals = [self._final(result) for result in response.results if result.is_final]
+        if finals and self._agreement is not None:
+            self._agreement = Agreement()
         interim = [result for result in response.results if not result.is_final and result.alternatives]
         whole = [result for result in interim if result.stability == _WHOLE_UTTERANCE_STABILITY]
-        if self._options.finds_endpoints_ms is None:
-            self._settled += finals
-            return [self._unsettled(whole[-1:] or interim)]
-        stretches = [replace(self._final([final]), is_stretch=True) for final in finals]
-        if stretches and self._agreement is not None:
-            self._agreement = Agreement()
-        return stretches + ([self._unsettled(whole[-1:] or interim)] if interim else [])
+        return finals + ([self._unsettled(whole[-1:] or interim)] if interim else [])
 
-    def final(self) -> Hypothesis:
-        """Return the settled hypothesis once the stream has ended."""
-        return self._final(self._settled)
-
-    def _final(self, stretches: list[tuple[Alternative, ...]]) -> Hypothesis:
-        if len(stretches) == 1:
-            alternatives = stretches[0]
-        else:
-            alternatives = (_joined(stretch[0] for stretch in stretches if stretch),) if stretches else ()
-        spoken = tuple(alternative for alternative in alternatives if alternative.words)
-        return Hypothesis(
-            spoken[: self._options.max_alternatives], is_final=True, stability=1.0, processed=self._processed
-        )
+    def _final(self, result: pb.StreamingRecognitionResult) -> Hypothesis:
+        spoken = [alternative for alternative in _alternatives(result) if alternative.words]
+        alternatives = tuple(spoken[: self._most_alternatives])
+        return Hypothesis(alternatives, is_final=True, stability=1.0, processed=_samples(result))
 
     def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
-        settled = [word for stretch in self._settled if stretch for word in stretch[0].words]
-        text = "".join(result.alternatives[0].transcript for result in results)
+        words = tuple(Word(token) for token in "".join(result.alternatives[0].transcript for result in results).split())
         promised = itertools.takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)
-        stable = sum(len(result.alternatives[0].transcript.split()) for result in promised)
-        words = tuple(settled) + tuple(Word(token) for token in text.split())
-        stability = min((result.stability for result in results), default=1.0)
         hypothesis = Hypothesis(
             (Alternative(words),) if words else (),
-            stability=stability,
-            stable_words=len(settled) + stable,
-            processed=self._processed,
+            stability=min(result.stability for result in results),
+            stable_words=sum(len(result.alternatives[0].transcript.split()) for result in promised),
+            processed=max(_samples(result) for result in results),
         )
         if self._agreement is None:
             return hypothesis
-        return replace(hypothesis, stable_words=max(len(settled), self._agreement.stable_words(hypothesis)))
+        return replace(hypothesis, stable_words=self._agreement.stable_words(hypothesis))
+
+
+def _samples(result: pb.StreamingRecognitionResult) -> int:
+    """How much of the stream the server had heard; 0 where it does not say."""
+    seconds = result.audio_processed
+    return round(seconds * SAMPLE_RATE) if math.isfinite(seconds) and seconds > 0 else 0
 
 
 def _alternatives(result: pb.StreamingRecognitionResult) -> tuple[Alternative, ...]:
@@ -146,14 +137,8 @@ def _words(alternative: pb.SpeechRecognitionAlternative) -> tuple[Word, ...]:
     )
 
 
-def _joined(stretches: Iterable[Alternative]) -> Alternative:
-    """Put settled stretches in a row; the confidence is the mean over the words."""
-    spoken = [stretch for stretch in stretches if stretch.words]
-    words = tuple(word for stretch in spoken for word in stretch.words)
-    weighed = sum(stretch.confidence * len(stretch.words) for stretch in spoken)
-    return Alternative(words, weighed / len(words) if words else 0.0)
-
-
 def _probability(confidence: float) -> float:
-    """Some models report a logarithm instead of a probability."""
+    """Some models report a logarithm instead of a probability; what is no number is unknown."""
+    if math.isnan(confidence):
+        return 0.0
     return math.exp(confidence) if confidence < 0 else min(confidence, 1.0)

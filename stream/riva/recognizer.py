@@ -1,145 +1,84 @@
-"""Owns the recognizer behind Riva's protocol: what it serves, and one gRPC stream per utterance."""
+"""Owns the recognizer behind Riva's protocol: several servers, and which of them gets a stream."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
-import grpc
-from riva.client.proto import riva_asr_pb2 as pb
-from riva.client.proto import riva_asr_pb2_grpc
-
-from stream.events import Hypothesis, RecognitionOptions
+from stream.events import RecognitionOptions
 from stream.languages import matching_language
 from stream.recognizer import LanguageNotServedError, RecognizerError
-from stream.riva.channels import RivaOptions, open_channel
-from stream.riva.mapping import HypothesisAssembler, online_languages, opening_request, says
-
-if TYPE_CHECKING:
-    Call = grpc.aio.StreamStreamCall[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]
-
-_RETRYABLE = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.OK,
-    }
-)
-_DISCOVERY_SECONDS = 5.0
-# How soon the server is asked again: while it serves, and while it does not.
-_REFRESH_SECONDS = 60.0
-_RETRY_SECONDS = 0.25
+from stream.riva.options import RivaOptions
+from stream.riva.server import RivaServer
+from stream.riva.stream import RivaStream
 
 
 class RivaRecognizer:
-    """Speaks to one Riva server; `refresh` finds out whether it is there and what it serves."""
+    """Speaks to one Riva server or to several; to be made inside the event loop that uses it."""
 
     def __init__(self, options: RivaOptions) -> None:
-        self._options = options
-        self._channel = open_channel(options)
-        self._stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(self._channel)
-        self._languages: tuple[str, ...] = ()
-        self._knows_closed_vocabularies = False
-        self._promises_stable_words = False
-        self._in_doubt = asyncio.Event()
-        self.is_ready = False
+        self._servers = [RivaServer(uri, options) for uri in options.uris]
         self.most_phrases = options.most_phrases
 
+    @property
+    def is_ready(self) -> bool:
+        return any(server.is_usable for server in self._servers)
+
     async def refresh(self) -> None:
-        """Ask the server for its models; raises RecognizerError while it cannot serve."""
-        try:
-            response = await self._stub.GetRivaSpeechRecognitionConfig(
-                pb.RivaSpeechRecognitionConfigRequest(), timeout=_DISCOVERY_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            self.is_ready = False
-            raise _recognizer_error(error.code(), error.details()) from None
-        self._languages = online_languages(response)
-        self._knows_closed_vocabularies = says(response, "closed_vocabulary")
-        self._promises_stable_words = says(response, "stable_words")
-        self.is_ready = bool(self._languages)
-        if not self.is_ready:
-            raise RecognizerError(f"{self._options.uri} serves no streaming model", retryable=True)
+        """Ask every server what it serves; raises RecognizerError while none can be used."""
+        outcomes = await asyncio.gather(*(server.refresh() for server in self._servers), return_exceptions=True)
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        for failure in failures:
+            if not isinstance(failure, RecognizerError) or len(failures) == len(self._servers):
+                raise failure
 
     async def watch(self) -> None:
-        """Keep `is_ready` true to life until cancelled; a failed utterance makes it look at once."""
-        while True:
-            with contextlib.suppress(RecognizerError):
-                await self.refresh()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_REFRESH_SECONDS if self.is_ready else _RETRY_SECONDS):
-                    await self._in_doubt.wait()
-            self._in_doubt.clear()
+        """Keep what is known of each server true to life until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for server in self._servers:
+                tasks.create_task(server.watch())
 
     def match_language(self, language_code: str) -> str:
-        match = matching_language(language_code, self._languages)
-        if match is None:
-            raise LanguageNotServedError(language_code, self._languages)
-        return match
+        """Choose among the languages that are served now, else among those of servers that are down."""
+        everything = _union(self._servers)
+        for served in (_union(server for server in self._servers if server.is_up), everything):
+            match = matching_language(language_code, served)
+            if match is not None:
+                return match
+        raise LanguageNotServedError(language_code, everything)
 
-    async def open(self, options: RecognitionOptions) -> "RivaStream":
-        assembler = HypothesisAssembler(options, promises_stable_words=self._promises_stable_words)
-        stream = RivaStream(self._stub.StreamingRecognize(), assembler)
-        model = self._options.models.get(options.asr_model, "")
-        request = opening_request(options, model=model, knows_closed_vocabularies=self._knows_closed_vocabularies)
-        try:
-            await stream.write(request)
-        except RecognizerError:
-            self._in_doubt.set()
-            raise
-        return stream
+    async def open(self, options: RecognitionOptions) -> RivaStream:
+        """Open a stream on the best server, on the next best if that fails."""
+        failure: RecognizerError | None = None
+        for server in self._candidates(options.language_code):
+            try:
+                return await server.open(options)
+            except RecognizerError as error:
+                failure = error
+        raise failure or self._unavailable(options.language_code)
 
     async def close(self) -> None:
-        """Close the channel and with it every stream."""
-        await self._channel.close()
+        """Close every connection and with it every stream."""
+        for server in self._servers:
+            await server.close()
+
+    def _candidates(self, language_code: str) -> Iterator[RivaServer]:
+        """The servers that may take a stream, each once: those that did not just fail first, then the least loaded."""
+        # Among equals it is everybody's turn: the first one goes to the end of the line.
+        self._servers.append(self._servers.pop(0))
+        for server in sorted(self._serving(language_code), key=lambda server: (server.is_suspect, server.streams)):
+            if server.is_up and not server.wait_seconds:
+                yield server
+
+    def _serving(self, language_code: str) -> list[RivaServer]:
+        return [server for server in self._servers if language_code in server.languages]
+
+    def _unavailable(self, language_code: str) -> RecognizerError:
+        waits = [server.wait_seconds for server in self._serving(language_code) if server.is_up]
+        return RecognizerError(
+            f"no server for {language_code} is available",
+            retryable=True,
+            retry_after_seconds=min(waits, default=None),
+        )
 
 
-class RivaStream:
-    """One StreamingRecognize call; after a failure the call's own status tells what happened."""
-
-    def __init__(self, call: "Call", assembler: HypothesisAssembler) -> None:
-        self._call = call
-        self._assembler = assembler
-        self._is_finished = False
-
-    async def send(self, pcm: bytes) -> None:
-        await self.write(pb.StreamingRecognizeRequest(audio_content=pcm))
-
-    async def finish(self) -> None:
-        self._is_finished = True
-        try:
-            await self._call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            raise await self._failure() from None
-
-    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        try:
-            while (response := await self._call.read()) is not grpc.aio.EOF:
-                for hypothesis in self._assembler.take(response):
-                    yield hypothesis
-            code = await self._call.code()
-        except grpc.aio.AioRpcError:
-            raise await self._failure() from None
-        if code is not grpc.StatusCode.OK or not self._is_finished:
-            raise await self._failure()
-        yield self._assembler.final()
-
-    async def abandon(self) -> None:
-        self._call.cancel()
-
-    async def write(self, request: pb.StreamingRecognizeRequest) -> None:
-        try:
-            await self._call.write(request)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            raise await self._failure() from None
-
-    async def _failure(self) -> RecognizerError:
-        return _recognizer_error(await self._call.code(), await self._call.details())
-
-
-def _recognizer_error(code: grpc.StatusCode, details: str | None) -> RecognizerError:
-    return RecognizerError(f"{code.name}: {details or 'the stream ended early'}", retryable=code in _RETRYABLE)
+def _union(servers: Iterable[RivaServer]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tag for server in servers for tag in server.languages))

@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
+from web.engine_child import CANNOT_START
 
 SHENAVA = [sys.executable, "-m", "web.cli"]
 
@@ -109,6 +110,20 @@ async def test_the_gateway_speaks_to_an_engine_that_runs_alone() -> None:
         with started("serve", "--port", "0", "--quiet", "--riva-uri", riva) as (_, line):
             conversation = await converse(url_in(line), clip_pcm("yes.wav"), "close")
     assert words_of(conversation.transcript) == ["yes"]
+
+
+def test_an_engine_that_cannot_serve_tls_says_why_and_ends(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pem"
+    for options, sentence in (
+        (
+            ["--tls-cert", str(missing), "--tls-key", str(missing)],
+            f"{missing} cannot be read: No such file or directory",
+        ),
+        (["--tls-key", str(missing)], "TLS needs a certificate and its key, and the certificate is missing"),
+        (["--tls-client-ca", str(missing)], "TLS needs a certificate and its key, and the certificate is missing"),
+    ):
+        result = shenava("engine", "--listen", "127.0.0.1:0", *options)
+        assert (result.returncode, result.stderr) == (CANNOT_START, f"shenava engine: {sentence}\n")
 
 
 def test_a_port_in_use_is_told() -> None:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.events import Hypothesis, RecognitionOptions, Word
-from stream.riva.mapping import HypothesisAssembler, online_languages, opening_request, says
+from stream.riva.mapping import ResponseReader, online_languages, opening_request, says
+
+SAID = ("the", "the quick", "the quick brown")
 
 
 def result(
@@ -30,15 +32,12 @@ def spoken(text: str, start_ms: int = 0, confidence: float = 0.9) -> pb.Streamin
     return pb.StreamingRecognitionResult(alternatives=[alternative], is_final=True)
 
 
-def taken(*responses: list[pb.StreamingRecognitionResult], most: int = 5) -> tuple[list[Hypothesis | None], Hypothesis]:
-    assembler = HypothesisAssembler(RecognitionOptions("en-US", most), promises_stable_words=True)
-    taken = [assembler.take(pb.StreamingRecognizeResponse(results=results)) for results in responses]
-    unsettled = [hypotheses[0] if hypotheses else None for hypotheses in taken]
-    return unsettled, assembler.final()
+def read(*responses: list[pb.StreamingRecognitionResult], most: int = 5, promises: bool = True) -> list[Hypothesis]:
+    reader = ResponseReader(RecognitionOptions("en-US", most), promises_stable_words=promises)
+    return [h for results in responses for h in reader.read(pb.StreamingRecognizeResponse(results=results))]
 
 
-def text(hypothesis: Hypothesis | None) -> str:
-    assert hypothesis is not None
+def text(hypothesis: Hypothesis) -> str:
     return hypothesis.best.transcript
 
 
@@ -79,23 +78,25 @@ def test_a_server_that_knows_no_closed_vocabularies_is_not_asked_for_one() -> No
     assert not opening_request(RecognitionOptions("en-US")).streaming_config.config.speech_contexts
 
 
-def test_where_the_server_finds_the_endpoints_each_final_settles_a_stretch() -> None:
-    assembler = HypothesisAssembler(RecognitionOptions("en-US", finds_endpoints_ms=600))
-    first = assembler.take(pb.StreamingRecognizeResponse(results=[spoken("one two"), result("three", processed=2.0)]))
-    assert [(text(h), h.is_final, h.is_stretch) for h in first] == [("one two", True, True), ("three", False, False)]
-    last = assembler.final()
-    assert (last.alternatives, last.is_final, last.is_stretch) == ((), True, False)
+def test_what_the_server_wants_configured_goes_to_it_as_it_is() -> None:
+    request = opening_request(RecognitionOptions("en-US"), custom_configuration={"apply_partial_itn": "true"})
+    assert dict(request.streaming_config.config.custom_configuration) == {"apply_partial_itn": "true"}
+
+
+def test_finals_come_before_the_unsettled_text_of_the_same_response() -> None:
+    hypotheses = read([result("three", processed=2.0), spoken("one two")])
+    assert [(text(h), h.is_final) for h in hypotheses] == [("one two", True), ("three", False)]
 
 
 def test_stable_words_that_nobody_promised_are_those_that_stood_for_a_while() -> None:
-    assembler = HypothesisAssembler(RecognitionOptions("en-US"))
-    stable = []
-    for seconds, said in ((0.5, "the"), (1.0, "the quick"), (1.5, "the quick brown")):
-        (hypothesis,) = assembler.take(
-            pb.StreamingRecognizeResponse(results=[result(said, stability=0.95, processed=seconds)])
-        )
-        stable.append(hypothesis.stable_words)
-    assert stable == [0, 0, 1]
+    interims = [[result(said, stability=0.95, processed=seconds)] for seconds, said in enumerate(SAID, start=1)]
+    assert [h.stable_words for h in read(*interims, promises=False)] == [0, 0, 1]
+
+
+def test_words_that_stood_before_a_final_tell_nothing_of_those_after_it() -> None:
+    interims = [[result(said, processed=seconds)] for seconds, said in enumerate(SAID, start=1)]
+    hypotheses = read(*interims[:2], [spoken("the quick")], interims[2], promises=False)
+    assert hypotheses[-1].stable_words == 0
 
 
 def test_abilities_are_what_a_model_says_of_itself() -> None:
@@ -107,61 +108,41 @@ def test_abilities_are_what_a_model_says_of_itself() -> None:
 
 
 def test_interims_of_one_response_are_concatenated() -> None:
-    (hypothesis,), _ = taken([result("the quick ", stability=0.9), result("brown fox", stability=0.1, processed=1.5)])
-    assert hypothesis is not None
+    (hypothesis,) = read([result("the quick ", stability=0.9), result("brown fox", stability=0.1, processed=1.5)])
     assert text(hypothesis) == "the quick brown fox"
     assert (hypothesis.stable_words, hypothesis.stability, hypothesis.processed) == (2, pytest.approx(0.1), 24000)
     assert not hypothesis.is_final
 
 
 def test_a_first_pass_of_the_whole_utterance_stands_alone() -> None:
-    (hypothesis,), _ = taken([result("the quick"), result("the quick brown", stability=1.0)])
+    (hypothesis,) = read([result("the quick"), result("the quick brown", stability=1.0)])
     assert text(hypothesis) == "the quick brown"
 
 
-def test_empty_responses_say_nothing() -> None:
-    unsettled, final = taken([], [result()], [result("")])
-    assert unsettled[0] is None
-    assert [text(hypothesis) for hypothesis in unsettled[1:]] == ["", ""]
-    assert (final.alternatives, final.is_final) == ((), True)
+def test_empty_responses_say_nothing_and_empty_results_that_nothing_was_understood() -> None:
+    assert read([], [result()]) == []
+    assert [text(hypothesis) for hypothesis in read([result("")])] == [""]
+    assert read([result(is_final=True)])[0].is_final
 
 
-def test_the_amount_heard_never_goes_back() -> None:
-    unsettled, final = taken([result("a", processed=2.0)], [result("a", processed=1.0)])
-    assert [hypothesis and hypothesis.processed for hypothesis in unsettled] == [32000, 32000]
-    assert final.processed == 32000
+@pytest.mark.parametrize("nonsense", [-1.0, math.nan, math.inf])
+def test_an_amount_of_audio_that_cannot_be_is_unknown(nonsense: float) -> None:
+    assert read([result("a", processed=nonsense)])[0].processed == 0
 
 
-def test_several_finals_are_joined_and_stay_in_front_of_what_follows() -> None:
-    unsettled, final = taken(
-        [spoken("one two")], [result(" three")], [spoken(" three four", start_ms=500, confidence=0.3)]
-    )
-    assert [text(hypothesis) for hypothesis in unsettled] == ["one two", "one two three", "one two three four"]
-    assert unsettled[1] is not None
-    assert unsettled[1].stable_words == 2
-    assert [(word.text, word.start) for word in final.best.words] == [
-        ("one", 0),
-        ("two", 1600),
-        ("three", 8000),
-        ("four", 9600),
-    ]
-    assert final.best.confidence == pytest.approx(0.6)
-
-
-def test_a_single_final_keeps_its_alternatives_as_many_as_were_asked_for() -> None:
-    _, final = taken([result("one", "won", "wan", is_final=True)], most=2)
+def test_a_final_has_as_many_alternatives_as_were_asked_for() -> None:
+    (final,) = read([result("one", "won", "wan", is_final=True)], most=2)
     assert [alternative.transcript for alternative in final.alternatives] == ["one", "won"]
 
 
 def test_a_final_of_spaces_is_empty() -> None:
-    _, final = taken([result("  ", is_final=True)])
-    assert final.alternatives == ()
+    assert read([result("  ", is_final=True)])[0].alternatives == ()
 
 
 def test_the_spelling_is_the_transcripts_and_the_times_are_the_words() -> None:
     final = spoken("hello world")
     final.alternatives[0].transcript = " Hello, world. "
-    (word, _) = taken([final])[1].best.words
+    (word, _) = read([final])[0].best.words
     assert word == Word("Hello,", 0, 1600, word.confidence)
     assert word.confidence == pytest.approx(0.9)
 
@@ -169,24 +150,23 @@ def test_the_spelling_is_the_transcripts_and_the_times_are_the_words() -> None:
 def test_words_that_do_not_fit_the_transcript_give_it_no_times() -> None:
     final = spoken("hello world")
     final.alternatives[0].transcript = "Hello world again"
-    assert [word.end for word in taken([final])[1].best.words] == [0, 0, 0]
+    assert [word.end for word in read([final])[0].best.words] == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("reported", "probability"), [(0.0, 0.0), (0.5, 0.5), (3.0, 1.0), (-0.5, math.exp(-0.5))])
-def test_confidences_become_probabilities(reported: float, probability: float) -> None:
-    assert taken([spoken("a", confidence=reported)])[1].best.confidence == pytest.approx(probability)
-
-
-@given(
-    st.lists(st.lists(st.tuples(st.text(max_size=8), st.booleans(), st.floats(0, 1, width=32)), max_size=4), max_size=6)
+@pytest.mark.parametrize(
+    ("reported", "probability"), [(0.0, 0.0), (0.5, 0.5), (3.0, 1.0), (math.nan, 0.0), (-0.5, math.exp(-0.5))]
 )
-def test_whatever_a_server_says_finals_are_kept_and_words_are_joined_by_one_space(
+def test_confidences_become_probabilities(reported: float, probability: float) -> None:
+    assert read([spoken("a", confidence=reported)])[0].best.confidence == pytest.approx(probability)
+
+
+@given(st.lists(st.lists(st.tuples(st.text(max_size=8), st.booleans(), st.floats(0, 1, width=32)), max_size=4)))
+def test_whatever_a_server_says_every_final_comes_out_and_words_are_joined_by_one_space(
     responses: list[list[tuple[str, bool, float]]],
 ) -> None:
-    _, final = taken(*([result(t, is_final=f, stability=s) for t, f, s in results] for results in responses))
-    said = [word for results in responses for t, is_final, _ in results if is_final for word in t.split()]
-    assert final.best.transcript.split() == said
-    assert final.best.transcript == " ".join(said)
+    hypotheses = read(*([result(t, is_final=f, stability=s) for t, f, s in results] for results in responses))
+    said = [t.split() for results in responses for t, is_final, _ in results if is_final]
+    assert [text(hypothesis) for hypothesis in hypotheses if hypothesis.is_final] == [" ".join(w) for w in said]
 
 
 def row(language: str, kind: str | None = "online") -> pb.RivaSpeechRecognitionConfigResponse.Config:

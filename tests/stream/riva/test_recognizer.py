@@ -1,101 +1,23 @@
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import contextlib
+from dataclasses import replace
 
 import grpc
 import pytest
-from riva.client.proto import riva_asr_pb2 as pb
-from riva.client.proto import riva_asr_pb2_grpc
 
-from stream.events import Hypothesis, RecognitionOptions
+from stream.events import Hypothesis
 from stream.recognizer import LanguageNotServedError, RecognizerError
-from stream.riva import RivaOptions, RivaRecognizer
-
-OPTIONS = RecognitionOptions("en-US")
-SECOND = bytes(32000)
-
-
-class ScriptedRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
-    """Says how many seconds it heard with each message; `fault` happens at the second message of audio."""
-
-    def __init__(self, fault: grpc.StatusCode | None = None, languages: tuple[str, ...] = ("en-US",)) -> None:
-        self.fault = fault
-        self.languages = languages
-        self.opened: list[pb.StreamingRecognitionConfig] = []
-        self.ended = asyncio.Event()
-
-    async def GetRivaSpeechRecognitionConfig(  # noqa: N802
-        self, request: pb.RivaSpeechRecognitionConfigRequest, context: object
-    ) -> pb.RivaSpeechRecognitionConfigResponse:
-        rows = [
-            pb.RivaSpeechRecognitionConfigResponse.Config(parameters={"type": "online", "language_code": language})
-            for language in self.languages
-        ]
-        return pb.RivaSpeechRecognitionConfigResponse(model_config=rows)
-
-    async def StreamingRecognize(  # noqa: N802
-        self,
-        requests: AsyncIterator[pb.StreamingRecognizeRequest],
-        context: grpc.aio.ServicerContext[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse],
-    ) -> AsyncIterator[pb.StreamingRecognizeResponse]:
-        asyncio.current_task().add_done_callback(lambda _: self.ended.set())  # type: ignore[union-attr]
-        seconds = 0
-        async for request in requests:
-            if request.HasField("streaming_config"):
-                self.opened.append(request.streaming_config)
-                continue
-            seconds += len(request.audio_content) // len(SECOND)
-            if seconds == 2 and self.fault is grpc.StatusCode.OK:
-                return
-            if seconds == 2 and self.fault is not None:
-                await context.abort(self.fault, "as the script says")
-            yield _response(seconds, is_final=False)
-        yield _response(seconds, is_final=True)
-
-
-def _response(seconds: int, *, is_final: bool) -> pb.StreamingRecognizeResponse:
-    alternative = pb.SpeechRecognitionAlternative(transcript=" ".join(f"s{n}" for n in range(seconds)))
-    result = pb.StreamingRecognitionResult(alternatives=[alternative], is_final=is_final, audio_processed=seconds)
-    return pb.StreamingRecognizeResponse(results=[result])
-
-
-@asynccontextmanager
-async def serving(riva: ScriptedRiva, address: str = "127.0.0.1:0") -> AsyncIterator[RivaRecognizer]:
-    server = grpc.aio.server()
-    riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(riva, server)
-    port = server.add_insecure_port(address)
-    await server.start()
-    recognizer = RivaRecognizer(RivaOptions(f"127.0.0.1:{port}", keepalive_seconds=20.0))
-    try:
-        yield recognizer
-    finally:
-        await recognizer.close()
-        await server.stop(None)
-
-
-async def converse(recognizer: RivaRecognizer, seconds: int) -> list[Hypothesis]:
-    stream = await recognizer.open(OPTIONS)
-    try:
-        for _ in range(seconds):
-            await stream.send(SECOND)
-        await stream.finish()
-        return [hypothesis async for hypothesis in stream.hypotheses()]
-    finally:
-        await stream.abandon()
+from stream.riva import RivaRecognizer
+from tests.stream.riva.servers import OPTIONS, SECOND, ScriptedRiva, converse, recognizing, row, serving
 
 
 async def test_an_utterance_is_heard_to_its_final() -> None:
     riva = ScriptedRiva()
-    async with serving(riva) as recognizer:
+    async with serving(riva) as server, recognizing(server.address, keepalive_seconds=20.0) as recognizer:
+        await recognizer.refresh()
         hypotheses = await converse(recognizer, 3)
-    assert [hypothesis.best.transcript for hypothesis in hypotheses] == [
-        "s0",
-        "s0 s1",
-        "s0 s1 s2",
-        "s0 s1 s2",
-        "s0 s1 s2",
-    ]
-    assert [hypothesis.is_final for hypothesis in hypotheses] == [False] * 4 + [True]
+    assert [hypothesis.best.transcript for hypothesis in hypotheses] == ["s0", "s0 s1", "s0 s1 s2", "s0 s1 s2"]
+    assert [hypothesis.is_final for hypothesis in hypotheses] == [False] * 3 + [True]
     assert riva.opened[0].config.language_code == "en-US"
 
 
@@ -109,14 +31,19 @@ async def test_an_utterance_is_heard_to_its_final() -> None:
     ],
 )
 async def test_a_fault_of_the_server_is_told_with_its_kind(fault: grpc.StatusCode, retryable: bool) -> None:
-    async with serving(ScriptedRiva(fault)) as recognizer:
+    async with serving(ScriptedRiva(fault)) as server, recognizing(server.address) as recognizer:
+        await recognizer.refresh()
+        stream = await recognizer.open(OPTIONS)
+        for _ in range(2):
+            await stream.send(SECOND)
         with pytest.raises(RecognizerError, match=f"{fault.name}: as the script says") as caught:
-            await converse(recognizer, 3)
+            _ = [hypothesis async for hypothesis in stream.hypotheses()]
     assert caught.value.retryable is retryable
 
 
 async def test_a_stream_that_ends_before_its_audio_is_a_failure() -> None:
-    async with serving(ScriptedRiva(grpc.StatusCode.OK)) as recognizer:
+    async with serving(ScriptedRiva(grpc.StatusCode.OK)) as server, recognizing(server.address) as recognizer:
+        await recognizer.refresh()
         stream = await recognizer.open(OPTIONS)
         await stream.send(SECOND)
         await stream.send(SECOND)
@@ -126,7 +53,8 @@ async def test_a_stream_that_ends_before_its_audio_is_a_failure() -> None:
 
 
 async def test_sending_after_a_failure_raises_what_happened() -> None:
-    async with serving(ScriptedRiva(grpc.StatusCode.ABORTED)) as recognizer:
+    async with serving(ScriptedRiva(grpc.StatusCode.ABORTED)) as server, recognizing(server.address) as recognizer:
+        await recognizer.refresh()
         stream = await recognizer.open(OPTIONS)
 
         async def send_for_ever() -> None:
@@ -140,7 +68,8 @@ async def test_sending_after_a_failure_raises_what_happened() -> None:
 
 async def test_an_abandoned_stream_ends_at_the_server() -> None:
     riva = ScriptedRiva()
-    async with serving(riva) as recognizer, asyncio.timeout(10):
+    async with serving(riva) as server, recognizing(server.address) as recognizer, asyncio.timeout(10):
+        await recognizer.refresh()
         stream = await recognizer.open(OPTIONS)
         await stream.send(SECOND)
         await anext(stream.hypotheses())
@@ -149,7 +78,7 @@ async def test_an_abandoned_stream_ends_at_the_server() -> None:
 
 
 async def test_a_server_is_ready_once_it_lists_a_streaming_model() -> None:
-    async with serving(ScriptedRiva()) as recognizer:
+    async with serving(ScriptedRiva()) as server, recognizing(server.address) as recognizer:
         assert not recognizer.is_ready
         await recognizer.refresh()
         assert recognizer.is_ready
@@ -159,31 +88,202 @@ async def test_a_server_is_ready_once_it_lists_a_streaming_model() -> None:
         assert caught.value.served == ("en-US",)
 
 
+async def test_persian_is_recognized_where_it_is_served() -> None:
+    riva = ScriptedRiva(rows=[row("en-US"), row("fa-IR")])
+    async with serving(riva) as server, recognizing(server.address) as recognizer:
+        await recognizer.refresh()
+        assert recognizer.match_language("fa") == "fa-IR"
+
+
 async def test_a_server_without_models_is_not_ready() -> None:
-    async with serving(ScriptedRiva(languages=())) as recognizer:
-        with pytest.raises(RecognizerError, match="serves no streaming model"):
+    async with serving(ScriptedRiva(rows=[])) as server, recognizing(server.address) as recognizer:
+        with pytest.raises(RecognizerError, match=r"serves no streaming model$"):
             await recognizer.refresh()
         assert not recognizer.is_ready
 
 
 async def test_a_server_that_is_not_there_is_not_ready_and_opens_nothing() -> None:
-    recognizer = RivaRecognizer(RivaOptions("127.0.0.1:1"))
-    try:
+    async with recognizing("127.0.0.1:1") as recognizer:
         with pytest.raises(RecognizerError, match=r"^UNAVAILABLE: ") as caught:
             await recognizer.refresh()
         assert caught.value.retryable
         assert not recognizer.is_ready
-        with pytest.raises(RecognizerError):
+        with pytest.raises(RecognizerError, match=r"^no server for en-US is available$") as unavailable:
             await recognizer.open(OPTIONS)
-    finally:
-        await recognizer.close()
+        assert (unavailable.value.retryable, unavailable.value.retry_after_seconds) == (True, None)
 
 
 async def test_watching_notices_a_server_that_comes_up_later() -> None:
-    async with serving(ScriptedRiva()) as recognizer, asyncio.timeout(10):
+    async with serving(ScriptedRiva()) as server, recognizing(server.address) as recognizer, asyncio.timeout(10):
         watching = asyncio.create_task(recognizer.watch())
         while not recognizer.is_ready:
             await asyncio.sleep(0.01)
         watching.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watching
+
+
+# --- several servers ---
+
+
+async def test_equally_loaded_servers_take_turns() -> None:
+    rivas = [ScriptedRiva() for _ in range(3)]
+    async with (
+        serving(rivas[0]) as a,
+        serving(rivas[1]) as b,
+        serving(rivas[2]) as c,
+        recognizing(a.address, b.address, c.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        for _ in range(6):
+            await converse(recognizer)
+    assert [len(riva.opened) for riva in rivas] == [2, 2, 2]
+
+
+async def test_a_stream_goes_to_the_server_with_the_fewest() -> None:
+    rivas = [ScriptedRiva(), ScriptedRiva()]
+    async with serving(rivas[0]) as a, serving(rivas[1]) as b, recognizing(a.address, b.address) as recognizer:
+        await recognizer.refresh()
+        at_first = []
+        for _ in range(6):
+            before = len(rivas[0].opened)
+            stream = await recognizer.open(OPTIONS)
+            await anext(stream.hypotheses())
+            at_first += [stream] * (len(rivas[0].opened) - before)
+        assert len(at_first) == 3
+        for stream in at_first:
+            await stream.abandon()
+        for _ in range(3):
+            await anext((await recognizer.open(OPTIONS)).hypotheses())
+    assert [len(riva.opened) for riva in rivas] == [6, 3]
+
+
+async def test_a_server_that_dies_takes_no_stream_with_it_that_begins_later() -> None:
+    rivas = [ScriptedRiva(), ScriptedRiva()]
+    async with (
+        serving(rivas[0]) as dying,
+        serving(rivas[1]) as living,
+        recognizing(dying.address, living.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        await dying.stop()
+        for _ in range(6):
+            assert await converse(recognizer)
+        assert recognizer.is_ready
+    assert len(rivas[1].opened) == 6
+
+
+async def test_a_server_that_refuses_every_stream_is_avoided_while_another_one_works() -> None:
+    refusing, working = ScriptedRiva(refusal=grpc.StatusCode.INTERNAL), ScriptedRiva()
+    async with serving(refusing) as a, serving(working) as b, recognizing(a.address, b.address) as recognizer:
+        await recognizer.refresh()
+        heard = 0
+        for _ in range(20):
+            with contextlib.suppress(RecognizerError):
+                heard += bool(await converse(recognizer))
+    assert heard >= 19
+
+
+async def test_a_server_that_is_not_serving_gets_no_stream() -> None:
+    rivas = [ScriptedRiva(), ScriptedRiva()]
+    async with serving(rivas[0]) as ill, serving(rivas[1]) as healthy:
+        await ill.say(is_serving=False)
+        async with recognizing(ill.address, healthy.address) as recognizer:
+            await recognizer.refresh()
+            for _ in range(4):
+                await converse(recognizer)
+    assert [len(riva.opened) for riva in rivas] == [0, 4]
+
+
+async def test_a_stream_goes_to_a_server_of_its_language() -> None:
+    rivas = [ScriptedRiva(rows=[row("de-DE")]), ScriptedRiva(rows=[row("en-US")])]
+    async with (
+        serving(rivas[0]) as german,
+        serving(rivas[1]) as english,
+        recognizing(german.address, english.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        assert [recognizer.match_language(tag) for tag in ("en", "de")] == ["en-US", "de-DE"]
+        for _ in range(4):
+            await converse(recognizer)
+        await anext((await recognizer.open(replace(OPTIONS, language_code="de-DE"))).hypotheses())
+        with pytest.raises(LanguageNotServedError) as caught:
+            recognizer.match_language("fa")
+    assert sorted(caught.value.served) == ["de-DE", "en-US"]
+    assert [len(riva.opened) for riva in rivas] == [1, 4]
+
+
+async def test_a_language_whose_server_is_down_may_succeed_later() -> None:
+    rivas = [ScriptedRiva(rows=[row("en-GB"), row("de-DE")]), ScriptedRiva(rows=[row("en-US")])]
+    async with (
+        serving(rivas[0]) as dying,
+        serving(rivas[1]) as living,
+        recognizing(dying.address, living.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        await dying.stop()
+        await recognizer.refresh()
+        assert recognizer.is_ready
+        assert recognizer.match_language("en") == "en-US"
+        assert recognizer.match_language("de") == "de-DE"
+        with pytest.raises(RecognizerError, match=r"^no server for de-DE is available$") as caught:
+            await recognizer.open(replace(OPTIONS, language_code="de-DE"))
+    assert caught.value.retryable
+
+
+async def test_when_all_servers_are_left_alone_it_is_said_when_to_come_back() -> None:
+    async with (
+        serving(ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)) as server,
+        recognizing(server.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        for _ in range(3):
+            with pytest.raises(RecognizerError, match=r"INTERNAL"):
+                await converse(recognizer)
+        assert not recognizer.is_ready
+        with pytest.raises(RecognizerError, match=r"^no server for en-US is available$") as caught:
+            await recognizer.open(OPTIONS)
+    assert caught.value.retry_after_seconds is not None
+    assert 0.5 < caught.value.retry_after_seconds <= 1.0
+
+
+async def test_one_slow_server_does_not_delay_what_is_known_of_the_others() -> None:
+    slow = ScriptedRiva()
+    slow.answers.clear()
+    async with serving(slow) as a, serving(ScriptedRiva()) as b, recognizing(a.address, b.address) as recognizer:
+        watching = asyncio.create_task(recognizer.watch())
+        async with asyncio.timeout(2):
+            while not recognizer.is_ready:
+                await asyncio.sleep(0.01)
+        assert await converse(recognizer)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        slow.answers.set()
+
+
+async def test_refreshing_fails_only_when_nobody_can_be_used() -> None:
+    async with serving(ScriptedRiva()) as server, recognizing("127.0.0.1:1", server.address) as recognizer:
+        await recognizer.refresh()
+        assert recognizer.is_ready
+    async with recognizing("127.0.0.1:1", "127.0.0.1:2") as nobody:
+        with pytest.raises(RecognizerError, match=r"^UNAVAILABLE: "):
+            await nobody.refresh()
+
+
+async def test_many_streams_at_once_are_all_heard() -> None:
+    rivas = [ScriptedRiva(), ScriptedRiva()]
+    async with (
+        serving(rivas[0], most_streams=90) as a,
+        serving(rivas[1], most_streams=90) as b,
+        recognizing(a.address, b.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        heard = await asyncio.gather(*(_heard(recognizer) for _ in range(300)))
+    assert heard == ["s0"] * 300
+    assert sum(len(riva.opened) for riva in rivas) == 300
+    assert min(len(riva.opened) for riva in rivas) > 100
+
+
+async def _heard(recognizer: RivaRecognizer) -> str:
+    hypotheses: list[Hypothesis] = await converse(recognizer)
+    return hypotheses[-1].best.transcript

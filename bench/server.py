@@ -1,0 +1,65 @@
+"""Owns the processes of a bench: a `shenava serve` of its own, or any other that prints where it listens."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_STOP_SECONDS = 40
+
+
+@dataclass(slots=True)
+class Server:
+    """A process of this bench's own that listens at `url`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ready_seconds: float
+    children: list[int] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
+        """Start `shenava serve` and wait until it is ready."""
+        return cls.run("web.cli", "serve", "--port", "0", "--quiet", *options, environment=environment)
+
+    @classmethod
+    def run(cls, module: str, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
+        """Start a module that prints a line in which its address is the last word that has a port."""
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        ready_seconds = time.perf_counter() - began
+        url = next((word for word in line.split() if word.startswith("http") or "127.0.0.1:" in word), "")
+        if not url:
+            process.kill()
+            raise SystemExit(f"{module} {' '.join(options)} did not start: {line!r}")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return cls(process, url, ready_seconds, [int(child) for child in children])
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(_STOP_SECONDS)
+
+    def memory_mb(self) -> tuple[float, float]:
+        """Largest resident memory so far of the process and of its children."""
+        return _peak_mb(self.process.pid), sum(_peak_mb(child) for child in self.children)
+
+    def cpu_seconds(self) -> float:
+        """Processor time that the process itself has used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024

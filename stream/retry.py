@@ -1,0 +1,37 @@
+"""Owns when a failed recognition is tried again, and when it is given up; pure."""
+
+from collections.abc import Callable
+
+_FIRST_DELAY_SECONDS = 0.05
+_LONGEST_DELAY_SECONDS = 2.0
+# A server that dies of the same audio as often is not asked to die again.
+_MOST_TRIES = 6
+# A server that cannot be reached may be starting: with a model to load that takes a while.
+_GIVE_UP_SECONDS = 30.0
+
+
+class Retry:
+    """The tries of one stream; times are seconds on the caller's clock, `jitter` gives numbers from 0 to 1."""
+
+    def __init__(self, now: float, jitter: Callable[[], float]) -> None:
+        self._jitter = jitter
+        self.progressed(now)
+
+    def progressed(self, now: float) -> None:
+        """The recognizer got further than ever before: all tries are new."""
+        self._progressed = now
+        self._failures = 0
+        self._tries = 0
+
+    def delay(self, now: float, *, was_taken: bool, hint_seconds: float | None = None) -> float | None:
+        """After how many seconds to try again, None to give up.
+
+        `was_taken` when the recognizer had accepted the stream before it failed; one that refuses or cannot be
+        reached is asked for longer. `hint_seconds` is the recognizer's own wish.
+        """
+        self._tries += was_taken
+        if self._tries >= _MOST_TRIES or now - self._progressed >= _GIVE_UP_SECONDS:
+            return None
+        longest = min(_FIRST_DELAY_SECONDS * float(1 << self._failures), _LONGEST_DELAY_SECONDS)
+        self._failures = min(self._failures + 1, 16)
+        return max(longest * (1 + self._jitter()) / 2, hint_seconds or 0.0)

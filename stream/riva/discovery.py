@@ -1,0 +1,95 @@
+"""Owns what a server says of itself: its health, its models and their languages."""
+
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2 as pb
+
+from stream.recognizer import RecognizerError
+from stream.riva.channels import PooledChannel
+from stream.riva.errors import riva_error
+from stream.riva.mapping import online_languages, says
+
+DISCOVERY_SECONDS = 5.0
+_ONLINE = "online"
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+class NotServingError(RecognizerError):
+    """The server answers, and says that it is not ready."""
+
+    def __init__(self) -> None:
+        super().__init__("NOT_SERVING: the server says that it is not ready", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One of the server's models; only those of the mode `online` recognize while people talk."""
+
+    name: str
+    mode: str
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server serves; `languages` are those of its live models, in its order.
+
+    `tells_health` is whether it answers questions for its health.
+    """
+
+    models: tuple[Model, ...]
+    languages: tuple[str, ...]
+    tells_health: bool
+    knows_closed_vocabularies: bool
+    promises_stable_words: bool
+
+    @property
+    def offline_languages(self) -> tuple[str, ...]:
+        """The languages that only files can be recognized in."""
+        others = dict.fromkeys(tag for model in self.models if model.mode != _ONLINE for tag in model.languages)
+        return tuple(tag for tag in others if tag not in self.languages)
+
+
+async def discover(channel: PooledChannel, metadata: Metadata) -> Served:
+    """Ask for health and models; raises RivaError, and NotServingError where a server is up but not ready."""
+    models = channel.asr.GetRivaSpeechRecognitionConfig(
+        pb.RivaSpeechRecognitionConfigRequest(), timeout=DISCOVERY_SECONDS, metadata=metadata
+    )
+    try:
+        tells_health = await _check_health(channel, metadata)
+        response = await models
+    except grpc.aio.AioRpcError as error:
+        raise riva_error(error.code(), error.details(), error.trailing_metadata()) from None
+    finally:
+        models.cancel()
+    return _served(response, tells_health=tells_health)
+
+
+async def _check_health(channel: PooledChannel, metadata: Metadata) -> bool:
+    """Whether the server tells its health; only what it says counts, because a question may well end at a proxy."""
+    stub = health_pb2_grpc.HealthStub(channel.channel)
+    try:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=DISCOVERY_SECONDS, metadata=metadata)
+    except grpc.aio.AioRpcError:
+        return False
+    if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+        raise NotServingError
+    return True
+
+
+def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: bool) -> Served:
+    return Served(
+        models=tuple(_model(row) for row in response.model_config),
+        languages=online_languages(response),
+        tells_health=tells_health,
+        knows_closed_vocabularies=says(response, "closed_vocabulary"),
+        promises_stable_words=says(response, "stable_words"),
+    )
+
+
+def _model(row: pb.RivaSpeechRecognitionConfigResponse.Config) -> Model:
+    tags = (tag.strip() for tag in row.parameters.get("language_code", "").split(","))
+    return Model(row.model_name, row.parameters.get("type", _ONLINE), tuple(tag for tag in tags if tag))

@@ -1,0 +1,36 @@
+"""Owns what the client of Riva is told: where the servers are, and how to speak to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """PEM bytes; without `ca` the authorities that come with gRPC are trusted.
+
+    `certificate` and `key` are the client's own, both or neither. `server_name` is the name that the server's
+    certificate has to be for, where that is not the name in the address.
+    """
+
+    ca: bytes | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RivaOptions:
+    """Servers as `host:port`, `unix:/path`, `dns:///name:port` for all machines of a name, or other gRPC targets.
+
+    Without `tls` nothing is encrypted. `metadata` goes with every call, keys in lower case; it may hold secrets.
+    `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often. `models` names
+    the server's own model for an `asrModel`, without one the server chooses; `custom_configuration` goes to it as is.
+    """
+
+    uris: tuple[str, ...]
+    tls: TlsOptions | None = None
+    metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    keepalive_seconds: float = 0.0
+    most_phrases: int = 500
+    models: Mapping[str, str] = field(default_factory=dict)
+    custom_configuration: Mapping[str, str] = field(default_factory=dict)

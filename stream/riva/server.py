@@ -1,0 +1,222 @@
+"""Owns one server: whether it is up, what it serves, and the streams that are open there."""
+
+import asyncio
+import contextlib
+
+import grpc
+import structlog
+from riva.client.proto import riva_asr_pb2 as pb
+
+from stream.events import RecognitionOptions
+from stream.recognizer import RecognizerError
+from stream.riva.breaker import Breaker, State
+from stream.riva.channels import ChannelPool, PooledChannel
+from stream.riva.discovery import Served, discover
+from stream.riva.errors import RivaError
+from stream.riva.mapping import ResponseReader, opening_request
+from stream.riva.options import RivaOptions
+from stream.riva.stream import RivaStream
+
+# How soon the server is asked again: while it serves, and while it does not.
+_REFRESH_SECONDS = 60.0
+_RETRY_SECONDS = 0.25
+# Longer than connecting may take.
+_OPEN_SECONDS = 6.0
+_ACCEPT_SECONDS = 1.0
+# What a server that is out of resources is given where it does not say itself, and at most: a hint is for one call.
+_BUSY_SECONDS = 0.5
+_LONGEST_BUSY_SECONDS = 1.0
+# Failures that say something about the server, whatever was asked of it.
+_FAULTS = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.DATA_LOSS,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.OK,
+    }
+)
+_log = structlog.get_logger()
+
+
+class RivaServer:
+    """Speaks to one server; `served` is what it said last, None before it said anything."""
+
+    def __init__(self, uri: str, options: RivaOptions) -> None:
+        self.uri = uri
+        self.served: Served | None = None
+        self.is_up = False
+        self._options = options
+        self._pool = ChannelPool(uri, options)
+        self._breaker = Breaker()
+        self._in_doubt = asyncio.Event()
+        self._hides_refusals = False
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self._pool.streams
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What its live models recognize, as far as is known."""
+        return self.served.languages if self.served is not None else ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is up and not left alone because it fails."""
+        return self.is_up and not self._breaker.is_broken(_now())
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it failed a moment ago."""
+        return self._breaker.is_suspect(_now())
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long no stream may be opened there."""
+        return self._breaker.wait_seconds(_now())
+
+    async def refresh(self) -> None:
+        """Find out whether the server is up and what it serves; raises RecognizerError while it cannot be used."""
+        try:
+            self._found(await discover(self._pool.first, self._options.metadata))
+        except RecognizerError as error:
+            self._lost(error)
+            raise
+        finally:
+            await self._pool.tidy()
+
+    async def watch(self) -> None:
+        """Refresh for ever: at once after a failure, often while the server is down, else once a minute."""
+        while True:
+            self._in_doubt.clear()
+            with contextlib.suppress(RecognizerError):
+                await self.refresh()
+            await asyncio.sleep(_RETRY_SECONDS)
+            if self.is_up:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_REFRESH_SECONDS):
+                        await self._in_doubt.wait()
+
+    async def open(self, options: RecognitionOptions) -> RivaStream:
+        """Open a stream; raises RecognizerError."""
+        lease = StreamLease(self, self._pool.lease())
+        self._breaker.began(lease.began)
+        call = lease.channel.asr.StreamingRecognize(metadata=self._options.metadata)
+        reader = ResponseReader(
+            options, promises_stable_words=self.served is not None and self.served.promises_stable_words
+        )
+        stream = RivaStream(call, reader, lease)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await stream.write(self._opening_request(options))
+                if self._hides_refusals:
+                    await stream.accepted(_ACCEPT_SECONDS)
+        except TimeoutError:
+            await stream.abandon(is_stalled=True)
+            raise RecognizerError(f"{self.uri} took no stream within {_OPEN_SECONDS:g} s", retryable=True) from None
+        except BaseException:  # cancelled too: the place must not be lost
+            await stream.abandon()
+            raise
+        return stream
+
+    async def close(self) -> None:
+        """Close the connections and with them every stream."""
+        await self._pool.close()
+
+    def heard(self) -> None:
+        """A stream got its first answer."""
+        self._breaker.answered()
+        self._hides_refusals = False
+
+    def failed(self, lease: "StreamLease", error: RivaError) -> None:
+        """A stream failed, answered before or not."""
+        self._hides_refusals |= error.is_unclear and not lease.is_heard
+        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            hint = error.retry_after_seconds
+            self._breaker.is_busy(min(_BUSY_SECONDS if hint is None else hint, _LONGEST_BUSY_SECONDS), _now())
+            return
+        if error.code in _FAULTS:
+            self._blame(lease, str(error))
+        # Its models may have changed.
+        self._in_doubt.set()
+
+    def stalled(self, lease: "StreamLease") -> None:
+        """A stream was given up because nothing came."""
+        self._blame(lease, "a stream got no answer")
+        # It may be the connection: one that leads nowhere any more looks like this, for minutes.
+        self._pool.retire(lease.channel)
+        self._in_doubt.set()
+
+    def _opening_request(self, options: RecognitionOptions) -> pb.StreamingRecognizeRequest:
+        return opening_request(
+            options,
+            model=self._options.models.get(options.asr_model, ""),
+            knows_closed_vocabularies=self.served is not None and self.served.knows_closed_vocabularies,
+            custom_configuration=self._options.custom_configuration,
+        )
+
+    def _blame(self, lease: "StreamLease", reason: str) -> None:
+        was_open = self._breaker.state is State.OPEN
+        self._breaker.failed(lease.began, _now())
+        if self._breaker.state is State.OPEN and not was_open:
+            _log.warning("riva_paused", uri=self.uri, seconds=self.wait_seconds, reason=reason)
+
+    def _found(self, served: Served) -> None:
+        was_known, self.served = self.served is not None, served
+        if not served.languages:
+            offline = ", ".join(served.offline_languages)
+            only = f"; its offline models know {offline}" if offline else ""
+            raise RecognizerError(f"{self.uri} serves no streaming model{only}", retryable=True)
+        if not self.is_up:
+            self._breaker.came_back(_now())
+            if was_known:
+                _log.info("riva_found", uri=self.uri)
+        self.is_up = True
+
+    def _lost(self, error: RecognizerError) -> None:
+        if self.is_up:
+            _log.warning("riva_lost", uri=self.uri, reason=str(error))
+        self.is_up = False
+        if isinstance(error, RivaError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            # No answer at all: the connection may lead nowhere any more, and nothing else would notice for minutes.
+            self._pool.renew()
+
+
+class StreamLease:
+    """The place of one stream, and what its server learns from it."""
+
+    def __init__(self, server: RivaServer, channel: PooledChannel) -> None:
+        self.channel = channel
+        self.began = _now()
+        self.is_heard = False
+        self._server = server
+        self._is_released = False
+
+    def heard(self) -> None:
+        # Later answers prove nothing: a server that takes no new streams may go on with the old ones.
+        if not self.is_heard:
+            self.is_heard = True
+            self._server.heard()
+
+    def failed(self, error: RivaError) -> None:
+        self._server.failed(self, error)
+
+    def stalled(self) -> None:
+        self._server.stalled(self)
+
+    def release(self) -> None:
+        if not self._is_released:
+            self._is_released = True
+            self.channel.release()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,332 @@
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import pytest
+from structlog.testing import capture_logs
+
+from stream.recognizer import RecognizerError
+from stream.riva import RivaOptions
+from stream.riva.errors import RivaError
+from stream.riva.server import RivaServer
+from stream.riva.stream import RivaStream
+from tests.stream.riva.servers import OPTIONS, SECOND, ScriptedRiva, bridge, listening, row, serving
+
+UNCLEAR = RivaError(grpc.StatusCode.INTERNAL, "Internal error from Core")
+
+
+@asynccontextmanager
+async def speaking_to(address: str, **options: Any) -> AsyncIterator[RivaServer]:
+    server = RivaServer(address, RivaOptions((address,), **options))
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def found(riva: ScriptedRiva, **options: Any) -> AsyncIterator[RivaServer]:
+    async with serving(riva) as served, speaking_to(served.address, **options) as server:
+        await server.refresh()
+        yield server
+
+
+async def hear(stream: RivaStream) -> None:
+    """Wait for the stream's first answer."""
+    await anext(stream.hypotheses())
+
+
+async def fail(server: RivaServer, times: int = 1) -> None:
+    """Open streams and hear how each fails."""
+    for _ in range(times):
+        with contextlib.suppress(RecognizerError):
+            stream = await server.open(OPTIONS)
+            try:
+                await hear(stream)
+            finally:
+                await stream.abandon()
+
+
+async def test_a_stream_opens_with_what_the_options_say() -> None:
+    metadata = (("function-id", "f-1"), ("authorization", "Bearer key"))
+    riva = ScriptedRiva()
+    async with found(
+        riva, metadata=metadata, models={"video": "parakeet"}, custom_configuration={"run_vad": "false"}
+    ) as server:
+        for asr_model in ("default", "video"):
+            stream = await server.open(replace(OPTIONS, asr_model=asr_model))
+            await hear(stream)
+            await stream.abandon()
+    assert [opened.config.model for opened in riva.opened] == ["", "parakeet"]
+    assert dict(riva.opened[0].config.custom_configuration) == {"run_vad": "false"}
+    assert all(set(metadata) <= set(seen.items()) for seen in riva.metadata)
+
+
+@pytest.mark.parametrize("knows", ["true", "false"])
+async def test_a_closed_vocabulary_is_asked_of_those_who_know_it(knows: str) -> None:
+    riva = ScriptedRiva(rows=[row(closed_vocabulary=knows)])
+    async with found(riva) as server:
+        stream = await server.open(replace(OPTIONS, closed_vocabulary=True, phrases=("yes",)))
+        await hear(stream)
+        await stream.abandon()
+    assert ("closed_vocabulary" in riva.opened[0].config.custom_configuration) is (knows == "true")
+
+
+async def test_a_place_is_given_back_once() -> None:
+    async with found(ScriptedRiva()) as server:
+        streams = [await server.open(OPTIONS) for _ in range(2)]
+        await streams[0].abandon()
+        await streams[0].abandon(is_stalled=True)
+        assert server.streams == 1
+
+
+async def test_opening_that_fails_gives_the_place_back_and_counts() -> None:
+    async with speaking_to("127.0.0.1:1") as server:
+        server.is_up = True
+        for _ in range(3):
+            with pytest.raises(RivaError, match=r"^UNAVAILABLE: "):
+                await server.open(OPTIONS)
+        assert server.streams == 0
+        assert not server.is_usable
+        assert 0.5 < server.wait_seconds <= 1.0
+
+
+async def test_opening_that_is_cancelled_gives_the_place_back_and_blames_nobody() -> None:
+    async with serving(ScriptedRiva(), most_streams=1) as served, speaking_to(served.address) as server:
+        await hear(await server.open(OPTIONS))
+        waiting = asyncio.create_task(server.open(OPTIONS))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (server.streams, server.is_suspect) == (1, False)
+
+
+async def test_a_server_that_takes_no_further_stream_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.riva.server._OPEN_SECONDS", 0.1)
+    async with serving(ScriptedRiva(), most_streams=1) as served, speaking_to(served.address) as server:
+        await hear(await server.open(OPTIONS))
+        with pytest.raises(RecognizerError, match=r"took no stream within 0\.1 s$") as caught:
+            await server.open(OPTIONS)
+        assert caught.value.retryable
+        assert (server.streams, server.is_suspect) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.PERMISSION_DENIED,
+    ],
+)
+async def test_a_server_that_fails_three_times_is_left_alone_and_that_is_logged(fault: grpc.StatusCode) -> None:
+    async with found(ScriptedRiva(refusal=fault)) as server:
+        with capture_logs() as logs:
+            await fail(server, 2)
+            assert server.is_usable
+            await fail(server)
+        assert not server.is_usable
+        assert [log["event"] for log in logs] == ["riva_paused"]
+        assert logs[0]["uri"] == server.uri
+
+
+async def test_what_the_caller_did_wrong_is_not_the_servers_fault() -> None:
+    async with found(ScriptedRiva(refusal=grpc.StatusCode.INVALID_ARGUMENT)) as server:
+        server.failed((await _lease_of(server)), UNCLEAR)
+        await fail(server, 5)
+        assert server.is_usable
+
+
+async def _lease_of(server: RivaServer) -> Any:
+    stream = await server.open(OPTIONS)
+    await stream.abandon()
+    return stream._lease
+
+
+async def test_a_stream_that_was_given_up_counts_as_a_failure() -> None:
+    async with found(ScriptedRiva(is_quiet=True)) as server:
+        for _ in range(3):
+            stream = await server.open(OPTIONS)
+            await stream.abandon(is_stalled=True)
+        assert not server.is_usable
+
+
+async def test_after_a_stall_the_next_stream_has_a_connection_of_its_own() -> None:
+    riva = ScriptedRiva()
+    async with found(riva) as server:
+        for is_stalled in (True, False, False):
+            stream = await server.open(OPTIONS)
+            await hear(stream)
+            await stream.abandon(is_stalled=is_stalled)
+    assert riva.peers[0] != riva.peers[1] == riva.peers[2]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "shortest", "longest"),
+    [((), 0.3, 0.5), ((("grpc-retry-pushback-ms", "100"),), 0.0, 0.1), ((("grpc-retry-pushback-ms", "9000"),), 0.8, 1)],
+)
+async def test_a_server_out_of_resources_is_given_a_moment(
+    metadata: tuple[tuple[str, str], ...], shortest: float, longest: float
+) -> None:
+    riva = ScriptedRiva(refusal=grpc.StatusCode.RESOURCE_EXHAUSTED, refusal_metadata=metadata)
+    async with found(riva) as server:
+        await fail(server)
+        assert shortest < server.wait_seconds <= longest
+        assert server.is_usable
+        assert not server.is_suspect
+
+
+async def test_a_server_whose_refusals_were_hidden_is_waited_for() -> None:
+    async with found(ScriptedRiva(refusal=grpc.StatusCode.INVALID_ARGUMENT)) as server:
+        server.failed(await _lease_of(server), UNCLEAR)
+        with pytest.raises(RivaError, match="INVALID_ARGUMENT: as the script says") as caught:
+            await server.open(OPTIONS)
+        assert not caught.value.retryable
+        assert server.streams == 0
+
+
+async def test_once_it_is_heard_it_is_not_waited_for_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.riva.server._ACCEPT_SECONDS", 0.3)
+    clock = asyncio.get_running_loop().time
+    async with found(ScriptedRiva(is_quiet=True)) as server:
+        server.failed(await _lease_of(server), UNCLEAR)
+        began = clock()
+        stream = await server.open(OPTIONS)
+        assert clock() - began >= 0.29
+        await stream.send(SECOND)
+        await hear(stream)
+        began = clock()
+        await server.open(OPTIONS)
+        assert clock() - began < 0.25
+
+
+async def test_a_failure_after_an_answer_hides_nothing() -> None:
+    async with found(ScriptedRiva(is_quiet=True)) as server:
+        stream = await server.open(OPTIONS)
+        await stream.send(SECOND)
+        await hear(stream)
+        server.failed(stream._lease, UNCLEAR)  # type: ignore[arg-type]
+        async with asyncio.timeout(0.5):
+            await server.open(OPTIONS)
+
+
+async def test_the_first_answer_of_a_trial_ends_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.riva.breaker._FIRST_PAUSE_SECONDS", 0.05)
+    riva = ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)
+    async with found(riva) as server:
+        await fail(server, 3)
+        riva.refusal = None
+        await asyncio.sleep(0.06)
+        await hear(await server.open(OPTIONS))
+        assert (server.wait_seconds, server.is_suspect) == (0.0, False)
+
+
+async def test_later_answers_of_an_old_stream_do_not_end_the_pause() -> None:
+    riva = ScriptedRiva()
+    async with found(riva) as server:
+        old = await server.open(OPTIONS)
+        answers = old.hypotheses()
+        await anext(answers)
+        riva.refusal = grpc.StatusCode.UNAVAILABLE
+        await fail(server, 3)
+        await old.send(SECOND)
+        await anext(answers)
+        assert not server.is_usable
+
+
+async def test_a_server_that_was_down_and_is_found_again_gets_a_trial_at_once() -> None:
+    riva = ScriptedRiva()
+    async with serving(riva) as served, speaking_to(served.address) as server:
+        await server.refresh()
+        riva.refusal = grpc.StatusCode.UNAVAILABLE
+        await fail(server, 3)
+        await server.refresh()
+        assert not server.is_usable  # it was never down, so this is no news
+        await served.say(is_serving=False)
+        with capture_logs() as logs:
+            for _ in range(2):
+                with pytest.raises(RecognizerError, match=r"^NOT_SERVING: "):
+                    await server.refresh()
+            await served.say(is_serving=True)
+            for _ in range(2):
+                await server.refresh()
+        assert [log["event"] for log in logs] == ["riva_lost", "riva_found"]
+        assert (server.is_usable, server.wait_seconds) == (True, 0.0)
+
+
+async def test_a_server_with_nothing_but_offline_models_is_not_up_and_says_what_it_has() -> None:
+    rows = [row("fa-IR", mode="offline"), row("de-DE", mode="offline")]
+    async with serving(ScriptedRiva(rows=rows)) as served, speaking_to(served.address) as server:
+        with pytest.raises(
+            RecognizerError, match=r"serves no streaming model; its offline models know fa-IR, de-DE$"
+        ) as caught:
+            await server.refresh()
+        assert caught.value.retryable
+        assert (server.is_up, server.languages) == (False, ())
+
+
+async def test_what_it_served_is_remembered_while_it_is_down() -> None:
+    async with serving(ScriptedRiva()) as served, speaking_to(served.address) as server:
+        await server.refresh()
+        await served.stop()
+        with pytest.raises(RecognizerError, match=r"^UNAVAILABLE: "):
+            await server.refresh()
+        assert (server.is_up, server.languages) == (False, ("en-US",))
+
+
+async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.3)
+    lost = 0
+    number = itertools.count()
+
+    async with serving(ScriptedRiva()) as served:
+
+        async def line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            mine = next(number)
+            await bridge(reader, writer, served.port, lambda: mine < lost)
+
+        async with listening(line) as port, speaking_to(f"127.0.0.1:{port}") as server:
+            await server.refresh()
+            lost = 1
+            with pytest.raises(RivaError, match=r"^DEADLINE_EXCEEDED: "):
+                await server.refresh()
+            await server.refresh()
+            assert server.is_up
+
+
+async def test_watching_looks_at_once_after_a_failure_and_else_seldom() -> None:
+    riva = ScriptedRiva()
+    async with found(riva) as server:
+        watching = asyncio.create_task(server.watch())
+        async with asyncio.timeout(5):
+            while riva.discoveries < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.6)
+            assert riva.discoveries == 2
+            riva.refusal = grpc.StatusCode.INTERNAL
+            await fail(server)
+            while riva.discoveries < 3:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_watching_notices_soon_that_a_server_is_up_again() -> None:
+    async with serving(ScriptedRiva()) as served, speaking_to(served.address) as server:
+        await served.say(is_serving=False)
+        watching = asyncio.create_task(server.watch())
+        await asyncio.sleep(0.1)
+        assert not server.is_up
+        await served.say(is_serving=True)
+        async with asyncio.timeout(1):
+            while not server.is_up:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
