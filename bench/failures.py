@@ -53,8 +53,8 @@ _GROUPS = [5] * 14
 _TALKERS = 3
 _MOST_ENTRIES = 2000
 # Bytes after which a connection breaks: a few seconds of all talkers, up and down.
-_UP_BYTES = (20_000, 800_000)
-_DOWN_BYTES = (200, 8_000)
+_UP_BYTES = (100_000, 2_000_000)
+_DOWN_BYTES = (1_000, 20_000)
 _BREAKING: tuple[type[Fault], ...] = (Abort, Freeze, EndEarly)
 _normalize = EnglishTextNormalizer()
 

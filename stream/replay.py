@@ -60,8 +60,7 @@ class Placement:
         """Turn a position on the recognizer's clock into one of the stream, never past what was sent."""
         inserted = [0, *accumulate(samples for _, samples in self._silences)]
         ends = [
-            at - self._base + before + samples
-            for (at, samples), before in zip(self._silences, inserted, strict=False)
+            at - self._base + before + samples for (at, samples), before in zip(self._silences, inserted, strict=False)
         ]
         passed = bisect_right(ends, attempt_position)
         position = self._base + attempt_position - inserted[passed]

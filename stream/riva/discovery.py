@@ -11,7 +11,7 @@ from stream.riva.channels import PooledChannel
 from stream.riva.errors import riva_error
 from stream.riva.mapping import online_languages, says
 
-DISCOVERY_SECONDS = 5.0
+DISCOVERY_SECONDS = 3.0
 _ONLINE = "online"
 
 Metadata = tuple[tuple[str, str], ...]

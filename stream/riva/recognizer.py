@@ -10,6 +10,10 @@ from stream.riva.options import RivaOptions
 from stream.riva.server import RivaServer
 from stream.riva.stream import RivaStream
 
+# How long a stream waits for a server that is down or left alone, and how often it looks.
+_WAIT_SECONDS = 8.0
+_LOOK_SECONDS = 0.1
+
 
 class RivaRecognizer:
     """Speaks to one Riva server or to several; to be made inside the event loop that uses it."""
@@ -46,14 +50,18 @@ class RivaRecognizer:
         raise LanguageNotServedError(language_code, everything)
 
     async def open(self, options: RecognitionOptions) -> RivaStream:
-        """Open a stream on the best server, on the next best if that fails."""
-        failure: RecognizerError | None = None
-        for server in self._candidates(options.language_code):
-            try:
-                return await server.open(options)
-            except RecognizerError as error:
-                failure = error
-        raise failure or self._unavailable(options.language_code)
+        """Open a stream on the best server, on the next best if that fails; wait a while where none may take one."""
+        patience = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        while True:
+            failure: RecognizerError | None = None
+            for server in self._candidates(options.language_code):
+                try:
+                    return await server.open(options)
+                except RecognizerError as error:
+                    failure = error
+            if failure is not None or asyncio.get_running_loop().time() >= patience:
+                raise failure or self._unavailable(options.language_code)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Close every connection and with it every stream."""

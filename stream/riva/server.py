@@ -42,6 +42,7 @@ _FAULTS = frozenset(
         grpc.StatusCode.OK,
     }
 )
+_BROKEN_CONNECTION = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 _log = structlog.get_logger()
 
 
@@ -86,12 +87,22 @@ class RivaServer:
     async def refresh(self) -> None:
         """Find out whether the server is up and what it serves; raises RecognizerError while it cannot be used."""
         try:
-            self._found(await discover(self._pool.first, self._options.metadata))
+            self._found(await self._discover())
         except RecognizerError as error:
             self._lost(error)
             raise
         finally:
             await self._pool.tidy()
+
+    async def _discover(self) -> Served:
+        try:
+            return await discover(self._pool.first, self._options.metadata)
+        except RivaError as error:
+            if not self.is_up or error.code not in _BROKEN_CONNECTION:
+                raise
+        # A server that was up a moment ago is not lost with one connection.
+        self._pool.renew()
+        return await discover(self._pool.first, self._options.metadata)
 
     async def watch(self) -> None:
         """Refresh for ever: at once after a failure, often while the server is down, else once a minute."""

@@ -231,7 +231,8 @@ async def test_a_language_whose_server_is_down_may_succeed_later() -> None:
     assert caught.value.retryable
 
 
-async def test_when_all_servers_are_left_alone_it_is_said_when_to_come_back() -> None:
+async def test_when_all_servers_are_left_alone_it_is_said_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.riva.recognizer._WAIT_SECONDS", 0.0)
     async with (
         serving(ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)) as server,
         recognizing(server.address) as recognizer,
@@ -245,6 +246,18 @@ async def test_when_all_servers_are_left_alone_it_is_said_when_to_come_back() ->
             await recognizer.open(OPTIONS)
     assert caught.value.retry_after_seconds is not None
     assert 0.5 < caught.value.retry_after_seconds <= 1.0
+
+
+async def test_a_stream_waits_for_a_server_that_is_left_alone_for_a_while() -> None:
+    riva = ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)
+    async with serving(riva) as server, recognizing(server.address) as recognizer:
+        await recognizer.refresh()
+        for _ in range(3):
+            with pytest.raises(RecognizerError, match=r"INTERNAL"):
+                await converse(recognizer)
+        assert not recognizer.is_ready
+        riva.refusal = None
+        assert await converse(recognizer)
 
 
 async def test_one_slow_server_does_not_delay_what_is_known_of_the_others() -> None:
