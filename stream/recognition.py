@@ -88,11 +88,15 @@ class Recognition:
     async def run(self, recognizer: Recognizer) -> None:
         """See the stream through to its final hypothesis or its failure."""
         try:
-            async with asyncio.timeout_at(self._due) as self._deadline:
-                await self._recognize(recognizer)
+            await self._recognize_in_time(recognizer)
         except (RecognizerError, TimeoutError) as error:
             _log.warning("recognition_failed", stream_id=self._stream_id, error=str(error) or "no final in time")
             self._report(RecognitionFailed(self._stream_id, self._assembly.settled))
+
+    async def _recognize_in_time(self, recognizer: Recognizer) -> None:
+        try:
+            async with asyncio.timeout_at(self._due) as self._deadline:
+                await self._recognize(recognizer)
         finally:
             self._deadline = None
 

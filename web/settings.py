@@ -43,6 +43,8 @@ class Settings(RivaSettings):
     stream_limit_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
     final_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
     """The recognizer owes an utterance's final within this time of its last audio."""
+    stall_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """A recognizer that owes an answer to speech for so long, or less where its pace is known, is asked anew."""
     send_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """A client that takes no message for so long is cut off."""
 
@@ -78,6 +80,7 @@ class Settings(RivaSettings):
             idle=self.idle_limit_seconds,
             stream=self.stream_limit_minutes * 60,
             final=self.final_limit_seconds,
+            stall=self.stall_limit_seconds,
         )
 
 

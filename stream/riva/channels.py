@@ -78,6 +78,10 @@ class ChannelPool:
             self._retired.append(channel)
             self._channels = self._channels or [self._open()]
 
+    def is_over(self, channel: PooledChannel) -> bool:
+        """Whether this connection was given up and carries nothing any more."""
+        return channel in self._retired and not channel.streams
+
     async def tidy(self) -> None:
         """Close the further connections that carried nothing since the last call."""
         spare = [channel for channel in self._channels[1:] if not channel.streams]

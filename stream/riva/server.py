@@ -166,6 +166,11 @@ class RivaServer:
         self._pool.retire(lease.channel)
         self._in_doubt.set()
 
+    def released(self, channel: PooledChannel) -> None:
+        """A place was given back; the last one of a connection that was given up lets the next look close it."""
+        if self._pool.is_over(channel):
+            self._in_doubt.set()
+
     def _opening_request(self, options: RecognitionOptions) -> pb.StreamingRecognizeRequest:
         return opening_request(
             options,
@@ -227,6 +232,7 @@ class StreamLease:
         if not self._is_released:
             self._is_released = True
             self.channel.release()
+            self._server.released(self.channel)
 
 
 def _now() -> float:
