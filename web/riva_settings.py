@@ -48,6 +48,8 @@ class RivaSettings(BaseSettings):
     """The Riva server's own model name for an asrModel, as a JSON object; without one the server chooses."""
     riva_custom_configuration: dict[str, str] = {}
     """The custom_configuration of every stream, as a JSON object."""
+    riva_stop_history_ms: Annotated[int, Field(ge=0, le=60_000)] = 30_000
+    """The pause after which the server settles by itself where the gateway finds the utterances; 0 for its own."""
     riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
     """How many phrases the Riva server takes for a stream."""
 
@@ -112,6 +114,7 @@ class RivaSettings(BaseSettings):
             most_phrases=self.riva_most_phrases,
             models=self.riva_models,
             custom_configuration=self.riva_custom_configuration,
+            stop_history_ms=self.riva_stop_history_ms,
         )
 
     def _call_metadata(self) -> dict[str, str]:

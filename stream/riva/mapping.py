@@ -10,11 +10,10 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_audio_pb2
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.riva.options import STOP_HISTORY_MS
 from stream.stability import Agreement
 from vad import SAMPLE_RATE
 
-# Longer than any utterance, so that a server's own endpointing never cuts into ours.
-_STOP_HISTORY_MS = 30_000
 # Riva marks a first-pass hypothesis of the whole utterance with this stability; it is not to be concatenated.
 _WHOLE_UTTERANCE_STABILITY = 1.0
 # The embedded engine marks leading words that stay with 0.9, which single precision makes a little less.
@@ -28,12 +27,14 @@ def opening_request(
     model: str = "",
     knows_closed_vocabularies: bool = False,
     custom_configuration: Mapping[str, str] = MappingProxyType({}),
+    stop_history_ms: int = STOP_HISTORY_MS,
 ) -> pb.StreamingRecognizeRequest:
     """Build the first message of a stream.
 
-    `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is.
+    `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is;
+    `stop_history_ms` holds where each stream is one utterance, 0 for the server's own.
     """
-    endpoint_ms = options.finds_endpoints_ms or _STOP_HISTORY_MS
+    endpoint_ms = options.finds_endpoints_ms or stop_history_ms
     config = pb.RecognitionConfig(
         encoding=riva_audio_pb2.LINEAR_PCM,
         sample_rate_hertz=SAMPLE_RATE,
@@ -44,7 +45,7 @@ def opening_request(
         enable_word_time_offsets=True,
         enable_automatic_punctuation=options.punctuation,
         model=model,
-        endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms),
+        endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms) if endpoint_ms else None,
         custom_configuration=custom_configuration,
     )
     if options.phrases:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+STOP_HISTORY_MS = 30_000
+
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
@@ -25,6 +27,8 @@ class RivaOptions:
     Without `tls` nothing is encrypted. `metadata` goes with every call, keys in lower case; it may hold secrets.
     `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often. `models` names
     the server's own model for an `asrModel`, without one the server chooses; `custom_configuration` goes to it as is.
+    `stop_history_ms` is the pause after which a server settles where our segmenter finds the utterances: longer than
+    any, so that only one of the two does it; 0 leaves it to the server, which some insist on.
     """
 
     uris: tuple[str, ...]
@@ -34,3 +38,4 @@ class RivaOptions:
     most_phrases: int = 500
     models: Mapping[str, str] = field(default_factory=dict)
     custom_configuration: Mapping[str, str] = field(default_factory=dict)
+    stop_history_ms: int = STOP_HISTORY_MS

@@ -177,6 +177,7 @@ class RivaServer:
             model=self._options.models.get(options.asr_model, ""),
             knows_closed_vocabularies=self.served is not None and self.served.knows_closed_vocabularies,
             custom_configuration=self._options.custom_configuration,
+            stop_history_ms=self._options.stop_history_ms,
         )
 
     def _blame(self, lease: "StreamLease", reason: str) -> None:

@@ -78,6 +78,13 @@ def test_a_server_that_knows_no_closed_vocabularies_is_not_asked_for_one() -> No
     assert not opening_request(RecognitionOptions("en-US")).streaming_config.config.speech_contexts
 
 
+def test_a_server_may_be_left_to_its_own_endpoints() -> None:
+    config = opening_request(RecognitionOptions("en-US"), stop_history_ms=0).streaming_config.config
+    assert not config.HasField("endpointing_config")
+    continuous = opening_request(RecognitionOptions("en-US", finds_endpoints_ms=700), stop_history_ms=0)
+    assert continuous.streaming_config.config.endpointing_config.stop_history == 700
+
+
 def test_what_the_server_wants_configured_goes_to_it_as_it_is() -> None:
     request = opening_request(RecognitionOptions("en-US"), custom_configuration={"apply_partial_itn": "true"})
     assert dict(request.streaming_config.config.custom_configuration) == {"apply_partial_itn": "true"}
