@@ -213,6 +213,8 @@ class Spoken:
         self._undisturbed = self._undisturbed or heard
         before = [_normalize(one.transcript) for one in self._undisturbed]
         compared = jiwer.process_words(before, [_normalize(one.transcript) for one in heard])
+        if compared.wer:
+            Console(width=200, stderr=True).print(name, jiwer.visualize_alignment(compared, skip_correct=True))
         return Outcome(
             name,
             sum(len(text.split()) for text in before),

@@ -55,9 +55,19 @@ class Assembly:
         """Whether the recognizer has settled all that can be said before `end`."""
         return self._finalized is not None and self._finalized >= end - _NEGLIGIBLE
 
+    def known_to(self, sent: int) -> int:
+        """The sample to which its text goes, of `sent`; what comes without a position is taken for everything."""
+        if self.has_unsettled_words:
+            return self.processed if self._unsettled.processed else sent
+        return self.settled if self._finalized is None else self._finalized
+
+    @property
+    def has_unsettled_words(self) -> bool:
+        return bool(self._unsettled.best.words)
+
     def speaks_of(self, end: int) -> bool:
-        """Whether its unsettled text is about everything before `end`."""
-        return bool(self._unsettled.best.words) and self.processed >= end - _NEGLIGIBLE
+        """Whether its unsettled text is about everything before `end`; one without a position is taken for that."""
+        return self.has_unsettled_words and (not self._unsettled.processed or self.processed >= end - _NEGLIGIBLE)
 
     @property
     def _finds_endpoints(self) -> bool:

@@ -10,7 +10,7 @@ from stream.events import Hypothesis
 from stream.patience import Patience
 from stream.recognizer import RecognitionStream, RecognizerError
 from stream.replay import Placement, Replay
-from vad import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, WebRtcClassifier
+from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
 # Sending less at a time costs more in messages than it gains in delay; more helps nobody.
 _LEAST_SEND_BYTES = SAMPLE_RATE // 20 * SAMPLE_BYTES
@@ -18,7 +18,6 @@ _MOST_SEND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 # Riva ends a stream that gets no audio for 60 s.
 _KEEP_ALIVE_SECONDS = 30.0
 _KEEP_ALIVE_SAMPLES = SAMPLE_RATE // 10
-_STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class StalledError(RecognizerError):
 class Attempt:
     """Sends the audio of `replay` from its start, and follows it as it grows (`notify`).
 
-    `is_taken` once the recognizer answered, `has_final` once it settled something after the end of the audio.
+    `is_taken` once the recognizer answered.
     `hear` is told each hypothesis with the attempt's placement and says whether it settled a stretch; `sent` is
     called after each part that was sent. With a `rotation` the stream has no end of its own.
     """
@@ -64,7 +63,6 @@ class Attempt:
     ) -> None:
         self.placement = Placement(replay.start)
         self.is_taken = False
-        self.has_final = False
         self.queue_seconds = 0.0
         self._replay = replay
         self._patience = patience
@@ -72,12 +70,11 @@ class Attempt:
         self._sent = sent
         self._rotation = rotation
         # Somebody else has found that a single utterance is speech; in a stream without end it is found out here.
-        self._classifier = None if rotation is None else WebRtcClassifier(_STRICTEST)
+        self._classifier = None if rotation is None else WebRtcClassifier(STRICTEST)
         self._processed = replay.start
         self._began = self._unsent_since = _now()
         self._sent_at: float | None = None
         self._is_ending = False
-        self._is_finished = False
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
         self._watchdog = asyncio.timeout(None)
@@ -127,7 +124,6 @@ class Attempt:
             self._answered.set()
             if not isinstance(answer, Hypothesis):
                 continue
-            self.has_final |= self._is_finished and answer.is_final
             has_settled_stretch = self._hear(answer, self)
             self._processed = max(self._processed, self.placement.stream_position(answer.processed))
             if has_settled_stretch and self._is_old:
@@ -143,7 +139,6 @@ class Attempt:
             self._sent_at = _now()
             self._patience.finished(self._sent_at)
             self._watch()
-            self._is_finished = True
             await stream.finish()
 
     async def _wait_for_audio(self, stream: RecognitionStream) -> None:
@@ -192,10 +187,7 @@ class Attempt:
 
     def _speech_samples(self, pcm: bytes) -> int:
         """How much of it deserves an answer."""
-        if self._classifier is None:
-            return len(pcm) // SAMPLE_BYTES
-        starts = range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES)
-        return FRAME_SAMPLES * sum(self._classifier.is_speech(pcm[start : start + FRAME_BYTES]) for start in starts)
+        return len(pcm) // SAMPLE_BYTES if self._classifier is None else speech_samples(self._classifier, pcm)
 
     def _watch(self) -> None:
         if not self._watchdog.expired():

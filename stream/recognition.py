@@ -14,13 +14,13 @@ from stream.patience import Pace, Patience
 from stream.recognizer import Recognizer, RecognizerError
 from stream.replay import Replay
 from stream.retry import Retry
-from vad import SAMPLE_BYTES, SAMPLE_RATE
+from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
 _OPEN_SECONDS = 10.0
 # More than the longest utterance.
 MOST_UNSENT_BYTES = 32 * SAMPLE_RATE * SAMPLE_BYTES
-# Speech with its hangover is longer.
-_LEAST_SAID = SAMPLE_RATE // 2
+# The shortest words are longer.
+_LEAST_SPEECH = SAMPLE_RATE // 10
 _MOST_SILENT_ENDS = 2
 _log = structlog.get_logger()
 
@@ -146,14 +146,19 @@ class Recognition:
     def _check_end(self) -> None:
         """Raise RecognizerError if the stream ended as if all was well, but with audio of which nothing was said.
 
-        Where it does so again, there may be nothing to say.
+        Where there was never a word, and it does so again, there may be nothing to say.
         """
         assert self._attempt is not None  # noqa: S101
         sent = self._attempt.placement.sent
-        is_silent = not self._attempt.has_final and not self._assembly.speaks_of(sent)
-        if is_silent and sent - self._assembly.settled > _LEAST_SAID and self._silent_ends < _MOST_SILENT_ENDS:
+        known = max(self._assembly.known_to(sent), self._replay.start)
+        unknown = self._replay.read(known, (sent - known) * SAMPLE_BYTES)
+        if speech_samples(WebRtcClassifier(STRICTEST), unknown) < _LEAST_SPEECH:
+            return
+        if not self._assembly.has_unsettled_words:
             self._silent_ends += 1
-            raise RecognizerError("the stream ended without a final", retryable=True)
+            if self._silent_ends > _MOST_SILENT_ENDS:
+                return
+        raise RecognizerError("the stream ended without a final", retryable=True)
 
     async def _pause(self, retry: Retry, error: RecognizerError) -> None:
         """Wait before the next attempt; raises the error when there is to be none."""

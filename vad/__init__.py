@@ -1,6 +1,6 @@
 """Voice activity detection: frames of sound in, segments of speech out; pure and counted in samples."""
 
-from vad.classifier import FrameClassifier, WebRtcClassifier, make_classifier
+from vad.classifier import STRICTEST, FrameClassifier, WebRtcClassifier, make_classifier, speech_samples
 from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in
 from vad.segmenter import (
     EndReason,
@@ -18,6 +18,7 @@ __all__ = [
     "FRAME_SAMPLES",
     "SAMPLE_BYTES",
     "SAMPLE_RATE",
+    "STRICTEST",
     "EndReason",
     "FrameClassifier",
     "Framer",
@@ -30,4 +31,5 @@ __all__ = [
     "WebRtcClassifier",
     "frames_in",
     "make_classifier",
+    "speech_samples",
 ]

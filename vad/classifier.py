@@ -4,7 +4,9 @@ from typing import Protocol
 
 import webrtcvad
 
-from vad.frames import SAMPLE_RATE
+from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
+
+STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
 
 
 class FrameClassifier(Protocol):
@@ -29,6 +31,12 @@ class WebRtcClassifier:
 
     def is_speech(self, frame: bytes) -> bool:
         return bool(self._detector.is_speech(frame, SAMPLE_RATE))
+
+
+def speech_samples(classifier: FrameClassifier, pcm: bytes) -> int:
+    """How much of `int16[n_samples]` is speech, in samples; what makes no whole frame is not counted."""
+    starts = range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES)
+    return FRAME_SAMPLES * sum(classifier.is_speech(pcm[start : start + FRAME_BYTES]) for start in starts)
 
 
 def make_classifier(kind: str, aggressiveness: int) -> FrameClassifier:

@@ -13,6 +13,7 @@ from stream.engine.utterance import Decoder, Partial, Utterance, UtteranceState
 from stream.engine.whisper import Decoding, Reading
 from vad import (
     SAMPLE_RATE,
+    STRICTEST,
     Framer,
     SegmentAudio,
     SegmentEnded,
@@ -22,7 +23,6 @@ from vad import (
     WebRtcClassifier,
 )
 
-_STRICTEST = 3  # WebRTC's mode that lets the least noise through
 # The event loop is held for this long a piece of sound at a time, a few milliseconds of work.
 _PIECE_BYTES = 2 * SAMPLE_RATE
 # A caller that hears nothing for longer may think that nobody is there any more.
@@ -67,7 +67,7 @@ class Recognition:
         self._listener = listener
         self._sound = SoundReader(options.rate_hertz)
         self._framer = Framer()
-        self._classifier = WebRtcClassifier(_STRICTEST)
+        self._classifier = WebRtcClassifier(STRICTEST)
         self._segmenter = Segmenter(options.segmenter)
         self._utterance: Utterance | None = None
         self._has_grown = asyncio.Event()

@@ -159,6 +159,8 @@ def test_it_knows_how_far_it_is_settled_and_how_far_it_speaks() -> None:
     assembly.take(interim("one two", 2 * SECOND), placed())
     assert (assembly.is_settled_to(2 * SECOND), assembly.speaks_of(2 * SECOND)) == (False, True)
     assert not assembly.speaks_of(3 * SECOND)
+    assembly.take(interim("one two"), placed())
+    assert assembly.speaks_of(3 * SECOND)
     assembly.take(final("one two", processed=2 * SECOND), placed())
     assert (assembly.is_settled_to(2 * SECOND), assembly.speaks_of(2 * SECOND)) == (True, False)
 

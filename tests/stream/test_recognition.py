@@ -257,6 +257,38 @@ async def test_one_that_ends_without_a_final_is_asked_again() -> None:
     assert harness.numbers == list(range(8))
 
 
+class BriefStream(HearingStream):
+    """Ends as if all was well when the audio ends, after its first words."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+        async for answer in super().hypotheses():
+            if isinstance(answer, Hypothesis) and answer.processed < SAMPLE_RATE:
+                yield answer
+
+
+async def test_one_that_ends_in_mid_sentence_is_asked_until_it_has_said_all() -> None:
+    harness = Harness([BriefStream] * 4 + [HearingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+
+
+async def test_one_that_ends_with_a_final_in_mid_sentence_is_asked_again() -> None:
+    class EarlyFinalStream(HearingStream):
+        """Ends as if all was well when the audio ends, with a final for its first half."""
+
+        async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+            async for answer in super().hypotheses():
+                if isinstance(answer, Hypothesis) and answer.processed >= SAMPLE_RATE:
+                    yield self.said(is_final=True)
+                    break
+            while not self.is_finished:
+                await asyncio.sleep(0)
+
+    harness = Harness([EarlyFinalStream, EarlyFinalStream, HearingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+
+
 async def test_one_that_never_has_anything_to_say_is_believed_in_the_end() -> None:
     harness = Harness([EarlyStream])
     await harness.speak(SPEECH)

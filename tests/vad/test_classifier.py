@@ -1,7 +1,7 @@
 import pytest
 
-from tests.sounds import SILENT_FRAME, clip_pcm
-from vad import Framer, WebRtcClassifier
+from tests.sounds import SILENT_FRAME, SPEECH_FRAME, MarkedClassifier, clip_pcm
+from vad import FRAME_SAMPLES, Framer, WebRtcClassifier, speech_samples
 
 
 def test_speech_is_told_from_silence() -> None:
@@ -16,3 +16,8 @@ def test_speech_is_told_from_silence() -> None:
 def test_an_unknown_mode_is_refused_with_the_allowed_ones(aggressiveness: int) -> None:
     with pytest.raises(ValueError, match=f"^aggressiveness is {aggressiveness}; it must be between 0 and 3$"):
         WebRtcClassifier(aggressiveness)
+
+
+def test_speech_is_measured_in_whole_frames() -> None:
+    pcm = SPEECH_FRAME * 3 + SILENT_FRAME * 2 + SPEECH_FRAME[:100]
+    assert speech_samples(MarkedClassifier(), pcm) == 3 * FRAME_SAMPLES
