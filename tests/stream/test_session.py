@@ -396,6 +396,18 @@ def test_finalize_settles_the_open_utterance_and_does_nothing_without_one() -> N
     assert [type(order).__name__ for order in timeline.streams()] == ["OpenStream", "FinishStream"] * 2
 
 
+def test_a_gap_spans_only_what_was_not_settled() -> None:
+    timeline = Timeline(EXTENDED).hear(SPOKEN).receive(RecognitionFailed(1, settled=12 * FRAME_SAMPLES), CLOSE)
+    (gap,) = [event for event in timeline.told if isinstance(event, Warned)]
+    assert gap.start is not None
+    assert gap.end is not None
+    (settled,) = [event for event in timeline.told if isinstance(event, Settled)]
+    assert gap.start == settled.start + 12 * FRAME_SAMPLES
+    totals = finished(timeline).totals
+    assert (totals.recognized, totals.lost) == (12 * FRAME_SAMPLES, gap.end - gap.start)
+    assert totals.received == totals.recognized + totals.lost + totals.skipped
+
+
 def test_a_gap_is_told_with_its_span_before_the_final() -> None:
     timeline = Timeline(EXTENDED).hear(SPOKEN).receive(RecognitionFailed(1))
     warned, settled = timeline.told[-2:]
