@@ -10,7 +10,7 @@ import structlog
 from stream.assembly import Assembly
 from stream.attempt import Attempt, Outcome, Rotation, StalledError
 from stream.events import Hypothesis, HypothesisReceived, Latency, OpenStream, RecognitionFailed
-from stream.patience import Pace, Patience
+from stream.patience import Habits, Patience
 from stream.recognizer import Recognizer, RecognizerError
 from stream.replay import Replay
 from stream.retry import Retry
@@ -49,14 +49,14 @@ class Recognition:
         report: Callable[[HypothesisReceived | RecognitionFailed], None],
         sent: Callable[[], None],
         limits: RecognitionLimits,
-        pace: Pace,
+        habits: Habits,
     ) -> None:
         self._stream_id = order.stream_id
         self._options = order.options
         self._report = report
         self._sent = sent
         self._limits = limits
-        self._pace = pace
+        self._habits = habits
         self._replay = Replay()
         self._assembly = Assembly(order.options)
         self._attempt: Attempt | None = None
@@ -124,7 +124,7 @@ class Recognition:
         is_continuous = self._options.finds_endpoints_ms is not None
         self._attempt = attempt = Attempt(
             self._replay,
-            Patience(self._pace, self._limits.stall_seconds, is_doubled=self._has_stalled),
+            Patience(self._habits, self._limits.stall_seconds, is_doubled=self._has_stalled),
             self._hear,
             self._sent,
             rotation=self._limits.rotation if is_continuous else None,
@@ -144,20 +144,24 @@ class Recognition:
             await stream.abandon(is_stalled=is_stalled)
 
     def _check_end(self) -> None:
-        """Raise RecognizerError if the stream ended as if all was well, but with audio of which nothing was said.
+        """Raise RecognizerError if the stream ended as if all was well, but with text or speech that no final settles.
 
-        Where there was never a word, and it does so again, there may be nothing to say.
+        Unsettled text may lack the last words, even where it comes with the position of the end. Where there was never
+        a word, and it ends so again, there may be nothing to say.
         """
         assert self._attempt is not None  # noqa: S101
         sent = self._attempt.placement.sent
         known = max(self._assembly.known_to(sent), self._replay.start)
         unknown = self._replay.read(known, (sent - known) * SAMPLE_BYTES)
-        if speech_samples(WebRtcClassifier(STRICTEST), unknown) < _LEAST_SPEECH:
-            return
-        if not self._assembly.has_unsettled_words:
-            self._silent_ends += 1
-            if self._silent_ends > _MOST_SILENT_ENDS:
+        is_silent = speech_samples(WebRtcClassifier(STRICTEST), unknown) < _LEAST_SPEECH
+        if self._assembly.has_unsettled_words:
+            self._habits.ended_without_final()
+            if is_silent and self._habits.never_settles:
                 return
+        elif is_silent or self._silent_ends >= _MOST_SILENT_ENDS:
+            return
+        else:
+            self._silent_ends += 1
         raise RecognizerError("the stream ended without a final", retryable=True)
 
     async def _pause(self, retry: Retry, error: RecognizerError) -> None:
@@ -175,17 +179,17 @@ class Recognition:
         await asyncio.sleep(delay)
 
     def _is_known_to_the_end(self, error: RecognizerError) -> bool:
-        """Whether a stream that broke at its very end had said everything before.
-
-        A recognizer that stalls there may be one that never marks anything as final.
-        """
+        """Whether a stream that broke at its very end had said everything before."""
         end = self._replay.end
-        if not self._replay.is_complete:
-            return False
-        return self._assembly.is_settled_to(end) or (isinstance(error, StalledError) and self._assembly.speaks_of(end))
+        if not self._replay.is_complete or not isinstance(error, StalledError) or not self._assembly.speaks_of(end):
+            return self._replay.is_complete and self._assembly.is_settled_to(end)
+        self._habits.ended_without_final()
+        return self._habits.never_settles
 
     def _hear(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
         """Pass on what is new; return whether it settled a stretch of the stream."""
+        if hypothesis.is_final:
+            self._habits.settled()
         heard = self._assembly.take(hypothesis, attempt.placement)
         self._replay.settle(self._assembly.settled)
         if heard is None:

@@ -26,7 +26,7 @@ from stream.events import (
     UtteranceFinalized,
 )
 from stream.outbox import Outbox
-from stream.patience import Pace
+from stream.patience import Habits
 from stream.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.request import recognition_options
@@ -65,7 +65,7 @@ class SessionRunner:
         self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
         self._recognition_limits = RecognitionLimits(limits.final, limits.stall)
-        self._pace = Pace()
+        self._habits = Habits()
         self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
         self._progress = asyncio.Event()
@@ -231,7 +231,7 @@ class SessionRunner:
     def _carry_out(self, order: Order) -> None:
         match order:
             case OpenStream(stream_id):
-                recognition = Recognition(order, self._feed, self._progress.set, self._recognition_limits, self._pace)
+                recognition = Recognition(order, self._feed, self._progress.set, self._recognition_limits, self._habits)
                 task = self._tasks.create_task(recognition.run(self._recognizer))
                 task.add_done_callback(lambda _: self._recognitions.pop(stream_id, None))
                 self._recognitions[stream_id] = recognition, task

@@ -1,13 +1,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from stream.attempt import Rotation
 from stream.events import Alternative, Hypothesis, HypothesisReceived, OpenStream, RecognitionFailed, RecognitionOptions
 from stream.events import Word as HeardWord
-from stream.patience import Pace
+from stream.patience import Habits
 from stream.recognition import Recognition, RecognitionLimits
 from stream.recognizer import Acknowledged, RecognizerError
 from tests.hostile.audio import PAUSE_MS, Ear, numbered_speech, silence, spoken_numbers
@@ -123,11 +123,12 @@ class Harness:
     script: list[Callable[[RecognitionOptions], HearingStream]]
     order: OpenStream = UTTERANCE
     limits: RecognitionLimits = QUICK
+    habits: Habits = field(default_factory=Habits)
     reports: list[HypothesisReceived | RecognitionFailed] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.recognizer = ScriptedRecognizer(self.script)  # type: ignore[arg-type]
-        self.recognition = Recognition(self.order, self.reports.append, lambda: None, self.limits, Pace())
+        self.recognition = Recognition(self.order, self.reports.append, lambda: None, self.limits, self.habits)
 
     async def speak(self, pcm: bytes, *, pause_seconds: float = 0.0) -> None:
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
@@ -240,7 +241,16 @@ async def test_one_that_never_says_final_is_taken_at_its_last_word() -> None:
     harness = Harness([InterimStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
-    assert len(harness.streams) == 1
+    assert len(harness.streams) == 3
+
+
+async def test_what_was_learned_of_a_recognizer_holds_for_the_next_utterance() -> None:
+    harness = Harness([InterimStream])
+    await harness.speak(SPEECH)
+    again = Harness([InterimStream], habits=harness.habits)
+    await again.speak(SPEECH)
+    assert again.numbers == list(range(8))
+    assert len(again.streams) == 1
 
 
 class EarlyStream(HearingStream):
@@ -268,6 +278,20 @@ class BriefStream(HearingStream):
 
 async def test_one_that_ends_in_mid_sentence_is_asked_until_it_has_said_all() -> None:
     harness = Harness([BriefStream] * 4 + [HearingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+
+
+async def test_unsettled_text_is_not_taken_for_the_final_though_it_comes_with_the_last_position() -> None:
+    class HastyStream(HearingStream):
+        """Ends as if all was well when the audio ends; its last interim lacks a word."""
+
+        async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+            async for answer in super().hypotheses():
+                if isinstance(answer, Hypothesis) and not answer.is_final:
+                    yield replace(answer, alternatives=(Alternative(answer.best.words[:-1]),))
+
+    harness = Harness([HastyStream, HastyStream, HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
 
