@@ -9,15 +9,12 @@ resets, stalls and closes connections). All clients speak at the speed of speech
 
 import argparse
 import asyncio
-import random
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from types import CoroutineType
 from typing import Any
 
 import grpc
@@ -33,12 +30,13 @@ from bench.server import Server
 from stream.client import connect
 from stream.wire import DoneMessage, FinalMessage, PartialMessage, ReadyMessage, WarningMessage
 from tests.hostile.audio import numbered_speech, silence, spoken_numbers
-from tests.hostile.faults import KINDS, Abort, EndEarly, Entry, Fault, Freeze, faults, faults_of
-from tests.hostile.network import Close, NetworkEntry, Reset, Stall, Way
+from tests.hostile.faults import BREAKING, Entry, breaking_script, faults
+from tests.hostile.network import breaking_plan
 from tests.hostile.proxy import FaultProxy
 from tests.hostile.relay import HostileRelay
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
+from tests.tasks import own_tasks
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 from web.serve import running
 from web.settings import read_settings
@@ -55,7 +53,6 @@ _MOST_ENTRIES = 2000
 # Bytes after which a connection breaks: a few seconds of all talkers, up and down.
 _UP_BYTES = (100_000, 2_000_000)
 _DOWN_BYTES = (1_000, 20_000)
-_BREAKING: tuple[type[Fault], ...] = (Abort, Freeze, EndEarly)
 _normalize = EnglishTextNormalizer()
 
 
@@ -161,13 +158,6 @@ async def converse(uri: str, speeches: Sequence[bytes]) -> tuple[list[Heard], li
     return heard, log.failures
 
 
-def own_tasks() -> Counter[str]:
-    """The tasks of the gateway, not those of the servers and proxies around it."""
-    coroutines = [task.get_coro() for task in asyncio.all_tasks()]
-    codes = [coroutine.cr_code for coroutine in coroutines if isinstance(coroutine, CoroutineType)]
-    return Counter(code.co_qualname for code in codes if {"stream", "web"} & set(Path(code.co_filename).parts))
-
-
 def stalls(heard: Sequence[Heard], failures: Sequence[Failure], undisturbed: Sequence[Heard]) -> list[float]:
     pairs = {one.transcription: (one, other) for one, other in zip(heard, undisturbed, strict=True)}
     return [one.stall(failure, other) for failure in failures for one, other in [pairs[failure.transcription]]]
@@ -239,42 +229,27 @@ async def _relayed(uri: str, script: list[Entry]) -> AsyncIterator[str]:
             await server.stop(None)
 
 
-def hostile_script(seed: int) -> list[Entry]:
-    """Calls of which two of three break, each with an oddity of its own on top."""
-    breaks = faults(seed, _MOST_ENTRIES, kinds=_BREAKING, behaving=1 / 3)
-    oddities = faults(seed + 1, _MOST_ENTRIES, kinds=set(KINDS) - set(_BREAKING), behaving=0.0)
-    return [(*faults_of(one), *faults_of(other)) for one, other in zip(breaks, oddities, strict=True)]
-
-
-def broken_connections(seed: int) -> list[NetworkEntry]:
-    """Connections that all break, some sooner and some later, up or down."""
-    dice = random.Random(seed)  # noqa: S311
-    plan: list[NetworkEntry] = []
-    for _ in range(_MOST_ENTRIES):
-        way = dice.choice(list(Way))
-        after_bytes = dice.randint(*(_UP_BYTES if way is Way.UP else _DOWN_BYTES))
-        plan.append(dice.choice((Reset, Stall, Close))(after_bytes, way))
-    return plan
-
-
 async def measure(seed: int, clips: Sequence[Clip], repeat: int) -> list[Outcome]:
     """All runs, one after the other."""
     outcomes = []
+    plan = breaking_plan(seed, _MOST_ENTRIES, _UP_BYTES, _DOWN_BYTES)
     numbered = Numbered()
     async with running_riva(HostileRiva()) as riva:
         outcomes.append(await numbered.talk("scripted server, undisturbed", riva.address))
-        async with FaultProxy(riva.port, broken_connections(seed)) as proxy:
+        async with FaultProxy(riva.port, plan) as proxy:
             outcomes.append(await numbered.talk("scripted server, by byte", proxy.address))
-    async with running_riva(HostileRiva(hostile_script(seed))) as riva:
+    async with running_riva(HostileRiva(breaking_script(seed, _MOST_ENTRIES))) as riva:
         outcomes.append(await numbered.talk("scripted server, by message", riva.address))
     spoken = Spoken(clips, repeat)
     engine = Server.run("web.cli", "engine", "--listen", "127.0.0.1:0")
     try:
         await spoken.talk("", engine.url)
         outcomes.append(await spoken.talk("embedded engine, undisturbed", engine.url))
-        async with FaultProxy(int(engine.url.rpartition(":")[2]), broken_connections(seed)) as proxy:
+        async with FaultProxy(
+            int(engine.url.rpartition(":")[2]), breaking_plan(seed, _MOST_ENTRIES, _UP_BYTES, _DOWN_BYTES)
+        ) as proxy:
             outcomes.append(await spoken.talk("embedded engine, by byte", proxy.address))
-        async with _relayed(engine.url, faults(seed, _MOST_ENTRIES, kinds=_BREAKING, behaving=0.3)) as relay:
+        async with _relayed(engine.url, faults(seed, _MOST_ENTRIES, kinds=BREAKING, behaving=0.3)) as relay:
             outcomes.append(await spoken.talk("embedded engine, by message", relay))
     finally:
         engine.stop()

@@ -14,13 +14,14 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench.failures import hostile_script, own_tasks
 from stream.client import connect
 from stream.wire import DoneMessage
 from tests.hostile.audio import numbered_speech, silence, spoken_numbers
+from tests.hostile.faults import breaking_script
 from tests.hostile.proxy import FaultProxy
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
+from tests.tasks import own_tasks
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 from web.serve import running
 from web.settings import read_settings
@@ -76,7 +77,7 @@ async def measure(utterances: int, seed: int) -> tuple[Count, Count, int, int, i
     structlog.configure(processors=[_drop])
     each = utterances // _TALKERS
     async with (
-        running_riva(HostileRiva(hostile_script(seed))) as server,
+        running_riva(HostileRiva(breaking_script(seed, 2 * utterances))) as server,
         FaultProxy(server.port) as line,
         running(read_settings({"riva_uri": line.address, "port": 0, "stall_limit_seconds": 1.0})) as gateway,
     ):

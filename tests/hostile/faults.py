@@ -128,6 +128,7 @@ Fault = (
 Entry = Fault | tuple[Fault, ...] | None
 
 KINDS: tuple[type[Fault], ...] = get_args(Fault)
+BREAKING: tuple[type[Fault], ...] = (Abort, Freeze, EndEarly)
 _KINDS_BY_NAME = {kind.__name__: kind for kind in KINDS}
 
 
@@ -156,6 +157,13 @@ def faults(
             round_of_kinds = dice.sample(sorted(kinds, key=lambda kind: kind.__name__), len(kinds))
         script.append(_random_fault(round_of_kinds.pop(), dice, codes, freeze_seconds))
     return script
+
+
+def breaking_script(seed: int, count: int) -> list[Entry]:
+    """Script calls of which two of three break off, freeze or end early, each with an oddity of its own on top."""
+    breaks = faults(seed, count, kinds=BREAKING, behaving=1 / 3)
+    oddities = faults(seed + 1, count, kinds=set(KINDS) - set(BREAKING), behaving=0.0)
+    return [(*faults_of(one), *faults_of(other)) for one, other in zip(breaks, oddities, strict=True)]
 
 
 def faults_of(entry: Entry) -> tuple[Fault, ...]:

@@ -100,6 +100,17 @@ def network_faults(
     return plan
 
 
+def breaking_plan(seed: int, count: int, up: tuple[int, int], down: tuple[int, int]) -> list[NetworkEntry]:
+    """Plan connections that all break, after between so many bytes `up` or `down`."""
+    dice = random.Random(seed)  # noqa: S311
+    plan: list[NetworkEntry] = []
+    for _ in range(count):
+        way = dice.choice(list(Way))
+        after_bytes = dice.randint(*(up if way is Way.UP else down))
+        plan.append(dice.choice((Reset, Stall, Close))(after_bytes, way))
+    return plan
+
+
 def network_faults_of(entry: NetworkEntry) -> tuple[NetworkFault, ...]:
     """The faults of one connection, none for a sound one."""
     if entry is None:

@@ -23,7 +23,8 @@ audio    numbered_speech(groups, first=0, *, pause_ms=800) -> bytes: word n is 2
 faults   Abort(code, at, count, pushback_ms), Freeze(at, count, seconds), EndEarly(at, count, with_final),
          Late(seconds), Duplicate(), Reorder(), NeverFinal(ends), EmptyResponses(), FirstPass(), Split(),
          NegativeConfidence(), Spaces(), OwnEndpoints(pause_ms); At is OPEN, MESSAGE, RESPONSE, DRAIN or DONE.
-         An entry of a script is a fault, a tuple of faults or None. faults(seed, count, ...) makes scripts.
+         An entry of a script is a fault, a tuple of faults or None. faults(seed, count, ...) makes scripts,
+         breaking_script(seed, count) some that mostly break.
 riva     HostileRiva(script, otherwise=None, temper=Temper(languages, interim_ms, ...), abilities=..., rows=...);
          .calls (a CallRecord for each), .open_calls, .most_open_calls, .refuses (an Abort for everybody), until().
 server   running(riva, port=0, options=()) gives .address, .port, kill(), restart(), set_serving(bool).

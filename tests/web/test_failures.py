@@ -2,12 +2,9 @@
 
 import asyncio
 import gc
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from types import CoroutineType
 
 import grpc
 import pytest
@@ -17,14 +14,15 @@ from stream.client import connect
 from stream.engine.server import EngineOptions, EngineServer
 from stream.wire import DoneMessage, WarningMessage
 from tests.hostile.audio import numbered_speech, silence, spoken_numbers
-from tests.hostile.faults import KINDS, Abort, At, EndEarly, Entry, Freeze, dumps, faults, faults_of
-from tests.hostile.network import Close, NetworkEntry, Reset, Stall, Way
+from tests.hostile.faults import BREAKING, Abort, At, EndEarly, Entry, Freeze, breaking_script, dumps
+from tests.hostile.network import Close, NetworkEntry, Reset, Stall, Way, breaking_plan
 from tests.hostile.process import running_process
 from tests.hostile.proxy import FaultProxy
 from tests.hostile.relay import HostileRelay
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.sounds import clip_pcm, words_of
+from tests.tasks import own_tasks
 from web.serve import running
 from web.settings import read_settings
 
@@ -33,7 +31,6 @@ CHUNK_BYTES = 3200
 CHUNK_SECONDS = 0.025
 GROUPS = [4, 3, 5, 4]
 WORDS = sum(GROUPS)
-BREAKING = (Abort, Freeze, EndEarly)
 
 
 @asynccontextmanager
@@ -78,26 +75,9 @@ def everything(talkers: int) -> list[list[int]]:
     return [list(range(n * WORDS, (n + 1) * WORDS)) for n in range(talkers)]
 
 
-def hostile_script(seed: int) -> list[Entry]:
-    """Calls of which two of three break, each with an oddity of its own."""
-    breaks = faults(seed, 500, kinds=BREAKING, behaving=1 / 3)
-    oddities = faults(seed + 1, 500, kinds=set(KINDS) - set(BREAKING), behaving=0.0)
-    return [(*faults_of(one), *faults_of(other)) for one, other in zip(breaks, oddities, strict=True)]
-
-
-def broken_connections(seed: int, up: tuple[int, int], down: tuple[int, int]) -> list[NetworkEntry]:
-    dice = random.Random(seed)  # noqa: S311
-    plan: list[NetworkEntry] = []
-    for _ in range(200):
-        way = dice.choice(list(Way))
-        after_bytes = dice.randint(*(up if way is Way.UP else down))
-        plan.append(dice.choice((Reset, Stall, Close))(after_bytes, way))
-    return plan
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_failures_by_message_lose_no_word_and_double_none(seed: int) -> None:
-    async with running_riva(HostileRiva(hostile_script(seed))) as riva, gateway(riva.address) as url:
+    async with running_riva(HostileRiva(breaking_script(seed, 500))) as riva, gateway(riva.address) as url:
         assert await numbers_of(url, 4) == everything(4)
         broken = [call for call in riva.riva.calls if any(isinstance(fault, BREAKING) for fault in call.fired)]
         assert len(broken) >= 4
@@ -106,7 +86,7 @@ async def test_failures_by_message_lose_no_word_and_double_none(seed: int) -> No
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_failures_by_byte_lose_no_word_and_double_none(seed: int) -> None:
     async with running_riva(HostileRiva()) as riva:
-        plan = broken_connections(seed, (100_000, 600_000), (1_000, 8_000))
+        plan = breaking_plan(seed, 200, (100_000, 600_000), (1_000, 8_000))
         async with FaultProxy(riva.port, plan) as proxy, gateway(proxy.address) as url:
             assert await numbers_of(url, 4) == everything(4)
             assert sum(bool(connection.fired) for connection in proxy.connections) >= 1
@@ -216,14 +196,8 @@ async def test_the_real_engine_says_the_same_words_over_a_line_that_breaks() -> 
     assert (words_of(text), gaps) == (words_of(undisturbed), 0)
 
 
-def own_tasks() -> Counter[str]:
-    coroutines = [task.get_coro() for task in asyncio.all_tasks()]
-    codes = [coroutine.cr_code for coroutine in coroutines if isinstance(coroutine, CoroutineType)]
-    return Counter(code.co_qualname for code in codes if {"stream", "web"} & set(Path(code.co_filename).parts))
-
-
 async def test_failures_leave_no_call_no_task_and_no_connection_behind() -> None:
-    async with running_riva(HostileRiva(hostile_script(7))) as riva, FaultProxy(riva.port) as line:
+    async with running_riva(HostileRiva(breaking_script(7, 500))) as riva, FaultProxy(riva.port) as line:
         async with gateway(line.address) as url:
             await numbers_of(url, 1)
             tasks, connections = own_tasks(), line.open_connections
