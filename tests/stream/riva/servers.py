@@ -89,15 +89,17 @@ class ScriptedRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ig
             if seconds == 2 and self.fault is not None:
                 await context.abort(self.fault, "as the script says")
             yield _response(seconds, is_final=False)
-        yield _response(seconds, is_final=True)
+        # The final counts to the last sample, as servers do: speech of which it does not speak is asked for again.
+        yield _response(seconds, is_final=True, processed=heard_bytes / len(SECOND))
 
     def _saw(self, context: Context) -> None:
         self.metadata.append(_metadata(context))
 
 
-def _response(seconds: int, *, is_final: bool) -> pb.StreamingRecognizeResponse:
+def _response(seconds: int, *, is_final: bool, processed: float | None = None) -> pb.StreamingRecognizeResponse:
     alternative = pb.SpeechRecognitionAlternative(transcript=" ".join(f"s{n}" for n in range(seconds)))
-    result = pb.StreamingRecognitionResult(alternatives=[alternative], is_final=is_final, audio_processed=seconds)
+    heard = seconds if processed is None else processed
+    result = pb.StreamingRecognitionResult(alternatives=[alternative], is_final=is_final, audio_processed=heard)
     return pb.StreamingRecognizeResponse(results=[result])
 
 
