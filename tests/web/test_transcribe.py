@@ -383,8 +383,10 @@ async def test_a_terminal_asks_for_interim_results_and_shows_them(capsys: pytest
     assert capsys.readouterr() == ("The quick brown fox.\nJumped.\n", "")
 
 
+# A shell that starts the tests in the background lets its children ignore the signal; this one must not.
 COMMAND = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from web.transcribe import TranscribeOptions, transcribe_files
 sys.exit(transcribe_files([Path(sys.argv[1])], TranscribeOptions(server=sys.argv[2], realtime=True), None))
