@@ -10,19 +10,16 @@ resets, stalls and closes connections). All clients speak at the speed of speech
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import grpc
 import jiwer
 import structlog
 from rich.console import Console
 from rich.table import Table
-from riva.client.proto import riva_asr_pb2_grpc
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from bench.clips import Clip, load_clips
@@ -30,10 +27,10 @@ from bench.server import Server
 from stream.client import connect
 from stream.wire import DoneMessage, FinalMessage, PartialMessage, ReadyMessage, WarningMessage
 from tests.hostile.audio import numbered_speech, silence, spoken_numbers
-from tests.hostile.faults import BREAKING, Entry, breaking_script, faults
+from tests.hostile.faults import BREAKING, breaking_script, faults
 from tests.hostile.network import breaking_plan
 from tests.hostile.proxy import FaultProxy
-from tests.hostile.relay import HostileRelay
+from tests.hostile.relay import relaying
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.tasks import own_tasks
@@ -62,7 +59,6 @@ class Failure:
 
     at: float
     transcription: str
-    is_final: bool
 
 
 @dataclass(slots=True)
@@ -113,8 +109,7 @@ class FailureLog:
 
     def __call__(self, _logger: Any, _method: str, event: Any) -> str:
         if event["event"] in {"recognition_retried", "recognition_failed"}:
-            is_final = event["event"] == "recognition_failed"
-            self.failures.append(Failure(time.perf_counter(), event.get("transcription", ""), is_final))
+            self.failures.append(Failure(time.perf_counter(), event.get("transcription", "")))
         raise structlog.DropEvent
 
 
@@ -216,19 +211,6 @@ class Spoken:
         )
 
 
-@asynccontextmanager
-async def _relayed(uri: str, script: list[Entry]) -> AsyncIterator[str]:
-    async with grpc.aio.insecure_channel(uri) as channel:
-        server = grpc.aio.server()
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(HostileRelay(channel, script), server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            await server.stop(None)
-
-
 async def measure(seed: int, clips: Sequence[Clip], repeat: int) -> list[Outcome]:
     """All runs, one after the other."""
     outcomes = []
@@ -249,7 +231,7 @@ async def measure(seed: int, clips: Sequence[Clip], repeat: int) -> list[Outcome
             int(engine.url.rpartition(":")[2]), breaking_plan(seed, _MOST_ENTRIES, _UP_BYTES, _DOWN_BYTES)
         ) as proxy:
             outcomes.append(await spoken.talk("embedded engine, by byte", proxy.address))
-        async with _relayed(engine.url, faults(seed, _MOST_ENTRIES, kinds=BREAKING, behaving=0.3)) as relay:
+        async with relaying(engine.url, faults(seed, _MOST_ENTRIES, kinds=BREAKING, behaving=0.3)) as (relay, _):
             outcomes.append(await spoken.talk("embedded engine, by message", relay))
     finally:
         engine.stop()

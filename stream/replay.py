@@ -1,8 +1,5 @@
 """Owns the audio of one stream that may have to be sent again, and where each sample lies on which clock; pure."""
 
-from bisect import bisect_right
-from itertools import accumulate
-
 from vad import SAMPLE_BYTES
 
 
@@ -58,12 +55,9 @@ class Placement:
 
     def stream_position(self, attempt_position: int) -> int:
         """Turn a position on the recognizer's clock into one of the stream, never past what was sent."""
-        inserted = [0, *accumulate(samples for _, samples in self._silences)]
-        ends = [
-            at - self._base + before + samples for (at, samples), before in zip(self._silences, inserted, strict=False)
-        ]
-        passed = bisect_right(ends, attempt_position)
-        position = self._base + attempt_position - inserted[passed]
-        if passed < len(self._silences):
-            position = min(position, self._silences[passed][0])
+        position = self._base + attempt_position
+        for at, samples in self._silences:
+            if position <= at:
+                break
+            position = max(at, position - samples)
         return min(position, self.sent)

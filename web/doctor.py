@@ -13,13 +13,11 @@ from stream.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.examination import examine
 from stream.riva.findings import Finding, Findings, Verdict
-from web.engine_child import engine_child
+from web.engine_child import READY_SECONDS, engine_child
 from web.rehearsal import CLIP_LANGUAGE, CLIP_TEXT, Heard, hear_clip
 from web.screen import printable
 from web.settings import Settings
 
-# Loading a large model takes a while.
-_ENGINE_READY_SECONDS = 60.0
 _ENGINE_POLL_SECONDS = 0.1
 _RECOGNITION_SECONDS = 20.0
 _STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.FAULT: "bold red"}
@@ -72,7 +70,7 @@ async def _engine(settings: Settings, language: str | None) -> Findings:
     began = time.monotonic()
     async with engine_child(settings) as child:
         options = RivaOptions((child.address,))
-        if not await _is_up_within(_ENGINE_READY_SECONDS, options, child.gave_up):
+        if not await _is_up_within(READY_SECONDS, options, child.gave_up):
             advice = "it says why above; SHENAVA_MODEL names the model that it loads"
             yield Finding("engine", Verdict.FAULT, "it does not start", advice)
             return

@@ -18,6 +18,8 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _HEALTHY_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+# How long to wait for an engine: loading a large model takes a while.
+READY_SECONDS = 60.0
 # The engine's exit code for a model or an address that cannot be: to start it again would change nothing.
 CANNOT_START = 2
 _log = structlog.get_logger()

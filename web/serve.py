@@ -14,15 +14,14 @@ from starlette.applications import Starlette
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
 from web.app import create_app
-from web.engine_child import engine_child
+from web.engine_child import READY_SECONDS, engine_child
 from web.sessions import Sessions
 from web.settings import Settings
 
 _ENGINE_KEEPALIVE_SECONDS = 20.0
 # Longer than a final may take, so that a stop cuts nobody off.
 _DRAIN_SECONDS = 30.0
-# Loading a large model takes a while; a Riva server is there or is not.
-_ENGINE_READY_SECONDS = 60.0
+# A Riva server is there or is not.
 _RIVA_READY_SECONDS = 3.0
 _READY_POLL_SECONDS = 0.02
 _BACKLOG = 512
@@ -94,7 +93,7 @@ async def running(
         server = GatewayServer(_uvicorn_config(app, settings), app.state.sessions, handles_signals=handles_signals)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            ready_seconds = _ENGINE_READY_SECONDS if settings.riva_uri is None else _RIVA_READY_SECONDS
+            ready_seconds = READY_SECONDS if settings.riva_uri is None else _RIVA_READY_SECONDS
             is_ready = await _is_ready_within(
                 ready_seconds,
                 lambda: server.started and app.state.recognizer.is_ready,

@@ -6,7 +6,8 @@ EmptyResponses.
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -48,6 +49,21 @@ class HostileRelay(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ig
         finally:
             self.open_calls -= 1
             call.cancel()
+
+
+@asynccontextmanager
+async def relaying(address: str, script: Iterable[Entry]) -> AsyncIterator[tuple[str, HostileRelay]]:
+    """Serve a relay in front of the server at `address` until the block ends; gives the relay's own address and it."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        relay = HostileRelay(channel, script)
+        server = grpc.aio.server()
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(relay, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield f"127.0.0.1:{port}", relay
+        finally:
+            await server.stop(None)
 
 
 class _EndedEarlyError(Exception):

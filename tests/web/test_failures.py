@@ -3,12 +3,11 @@
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
 import pytest
-from riva.client.proto import riva_asr_pb2_grpc
 
 from stream.client import connect
 from stream.engine.server import EngineOptions, EngineServer
@@ -18,7 +17,7 @@ from tests.hostile.faults import BREAKING, Abort, At, EndEarly, Entry, Freeze, b
 from tests.hostile.network import Close, NetworkEntry, Reset, Stall, Way, breaking_plan
 from tests.hostile.process import running_process
 from tests.hostile.proxy import FaultProxy
-from tests.hostile.relay import HostileRelay
+from tests.hostile.relay import relaying
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.sounds import clip_pcm, words_of
@@ -140,20 +139,6 @@ async def test_when_all_fails_the_gap_is_told_and_the_connection_goes_on() -> No
 
 
 @asynccontextmanager
-async def relayed(address: str, script: Sequence[Entry]) -> AsyncIterator[tuple[str, HostileRelay]]:
-    async with grpc.aio.insecure_channel(address) as channel:
-        relay = HostileRelay(channel, script)
-        server = grpc.aio.server()
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(relay, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield f"127.0.0.1:{port}", relay
-        finally:
-            await server.stop(None)
-
-
-@asynccontextmanager
 async def engine() -> AsyncIterator[str]:
     server = EngineServer(EngineOptions("127.0.0.1:0", workers=2))
     address = await server.start()
@@ -176,7 +161,7 @@ async def test_the_real_engine_says_the_same_words_however_often_its_calls_break
         EndEarly(At.DRAIN),
         Abort(grpc.StatusCode.ABORTED, At.DONE),
     ]
-    async with engine() as address, relayed(address, script) as (uri, relay):
+    async with engine() as address, relaying(address, script) as (uri, relay):
         async with gateway(address) as url:
             undisturbed, _ = await converse(url, SPOKEN)
         async with gateway(uri) as url:
