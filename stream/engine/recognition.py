@@ -7,10 +7,10 @@ from typing import Protocol
 
 from stream.engine.features import Samples
 from stream.engine.options import CallOptions
+from stream.engine.readings import Decoding, Reading
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundReader
 from stream.engine.utterance import Decoder, Partial, Utterance, UtteranceState
-from stream.engine.whisper import Decoding, Reading
 from vad import (
     SAMPLE_RATE,
     STRICTEST,

@@ -3,9 +3,9 @@
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.readings import DecodedWord, Reading
 from stream.engine.recognition import Final
 from stream.engine.utterance import Partial
-from stream.engine.whisper import DecodedWord, Reading
 from vad import SAMPLE_RATE
 
 _STABLE, _UNSTABLE = 0.9, 0.1  # the stabilities that Riva's own pipelines give

@@ -118,5 +118,5 @@ async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[
 def _load(model: Path | None, workers: int) -> Whisper:
     """Load the model and decode once, so that the first caller does not wait for the library's own set-up."""
     whisper = Whisper(model, workers)
-    whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), language=whisper.match_language("") or "", align=True)
+    whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), whisper.match_language("") or "", align=True)
     return whisper

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from stream.engine.features import Samples, samples_of
-from stream.engine.whisper import DecodedWord, Decoding, Reading
+from stream.engine.readings import DecodedWord, Decoding, Reading, Search
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 # A partial from less sound than this is junk, and one more often than this shows nothing new (measured).
@@ -27,15 +27,7 @@ _UNTRUSTED_WORDS = 1  # the last word of a decode is often half heard
 class Decoder(Protocol):
     """The part of `Whisper` that an utterance needs."""
 
-    def decode(
-        self,
-        samples: Samples,
-        *,
-        language: str = "",
-        prefix: tuple[int, ...] = (),
-        alternatives: int = 1,
-        align: bool = False,
-    ) -> Decoding:
+    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
         """Recognise `float32[n_samples]` at 16 kHz."""
         ...
 
@@ -98,17 +90,12 @@ class Utterance:
 
     def decode_partial(self, decoder: Decoder, samples: Samples) -> Decoding:
         """Block for a decode of `samples`; it touches nothing that `append` changes, so it may run in a thread."""
-        return decoder.decode(samples, language=self._language, prefix=self._prefix)
+        return decoder.decode(samples, self._language, Search(self._prefix))
 
     def decode_final(self, decoder: Decoder, alternatives: int, align: bool) -> Decoding:
         """Block for the decode of the complete utterance, best of `alternatives` first."""
-        return decoder.decode(
-            samples_of(self._pcm),
-            language=self._language,
-            prefix=self._prefix,
-            alternatives=alternatives,
-            align=align,
-        )
+        search = Search(self._prefix, alternatives=alternatives)
+        return decoder.decode(samples_of(self._pcm), self._language, search, align=align)
 
     def heard_partial(self, decoding: Decoding, heard_samples: int) -> Partial:
         """Take what was heard in the first `heard_samples`; more words may be settled by it, none is taken back."""

@@ -6,10 +6,10 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.caller import Caller
+from stream.engine.readings import DecodedWord, Reading
 from stream.engine.recognition import Final
 from stream.engine.responses import Speaker
 from stream.engine.utterance import Partial, Utterance
-from stream.engine.whisper import DecodedWord, Reading
 
 YES = Final((Reading((DecodedWord("Yes.", (1,)),), -0.1),), 1600, 17_600)
 NOTHING = Final((), 17_600, 33_600)

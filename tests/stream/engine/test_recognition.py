@@ -6,10 +6,10 @@ import pytest
 
 from stream.engine.features import Samples
 from stream.engine.options import CallOptions
+from stream.engine.readings import DecodedWord, Decoding, Reading, Search
 from stream.engine.recognition import Final, Recognition
 from stream.engine.scheduler import Scheduler
 from stream.engine.utterance import Partial, Utterance
-from stream.engine.whisper import DecodedWord, Decoding, Reading
 from vad import SegmenterOptions
 
 WHOLE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=1000, longest=900)
@@ -21,7 +21,7 @@ class SlowDecoder:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def decode(self, samples: Samples, **_: object) -> Decoding:
+    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
         time.sleep(self._seconds)
         return Decoding((Reading((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
 

@@ -2,10 +2,10 @@ import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.readings import DecodedWord, Reading
 from stream.engine.recognition import Final
 from stream.engine.responses import Speaker
 from stream.engine.utterance import Partial
-from stream.engine.whisper import DecodedWord, Reading
 
 READING = Reading((DecodedWord("Good", (1,), 1600, 8000, 0.9), DecodedWord("morning.", (2,), 8000, 16_000, 0.7)), -0.1)
 SECOND_BEST = Reading((DecodedWord("God", (3,), 1600, 8000, 0.5),), -2.0)

@@ -3,8 +3,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from stream.engine.features import Samples
+from stream.engine.readings import DecodedWord, Decoding, Reading, Search
 from stream.engine.utterance import Utterance, UtteranceState
-from stream.engine.whisper import DecodedWord, Decoding, Reading, Whisper
+from stream.engine.whisper import Whisper
 from tests.sounds import clip_pcm, clip_texts
 from tests.stream.engine.calls import SECOND_BYTES, noise, silence, tone, words_of
 
@@ -20,19 +21,11 @@ class ScriptedDecoder:
     prefixes: list[tuple[int, ...]] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
 
-    def decode(
-        self,
-        samples: Samples,
-        *,
-        language: str = "",
-        prefix: tuple[int, ...] = (),
-        alternatives: int = 1,
-        align: bool = False,
-    ) -> Decoding:
-        self.prefixes.append(prefix)
+    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
+        self.prefixes.append(search.prefix)
         self.languages.append(language)
         words = tuple(DecodedWord(word, (token_of(word),)) for word in self.texts.pop(0).split())
-        return Decoding((Reading(words),) * alternatives, self.no_speech_prob, "en-US")
+        return Decoding((Reading(words),) * search.alternatives, self.no_speech_prob, "en-US")
 
 
 def token_of(word: str) -> int:

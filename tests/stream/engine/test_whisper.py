@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from stream.engine.features import samples_of
-from stream.engine.whisper import LONGEST_SAMPLES, DecodedWord, ModelError, Reading, Whisper
+from stream.engine.readings import DecodedWord, Reading, Search
+from stream.engine.whisper import LONGEST_SAMPLES, ModelError, Whisper
 from tests.sounds import clip_pcm, clip_texts
 from tests.stream.engine.calls import words_of
 
@@ -39,13 +40,13 @@ def test_every_reading_begins_with_the_prefix(whisper: Whisper) -> None:
     samples = samples_of(clip_pcm("quick.wav"))
     prefix = whisper.decode(samples).best.tokens[:4]
     misheard = (*whisper.decode(samples_of(clip_pcm("train.wav"))).best.tokens[:2], *prefix[2:])
-    decoding = whisper.decode(samples, prefix=misheard, alternatives=3)
+    decoding = whisper.decode(samples, search=Search(misheard, alternatives=3))
     assert [reading.tokens[:4] for reading in decoding.readings] == [misheard] * 3
     assert words_of(decoding.best.text)[-4:] == ["over", "the", "lazy", "dog"]
 
 
 def test_alternatives_differ_and_the_best_is_first(whisper: Whisper) -> None:
-    readings = whisper.decode(samples_of(clip_pcm("library.wav")), alternatives=5).readings
+    readings = whisper.decode(samples_of(clip_pcm("library.wav")), search=Search(alternatives=5)).readings
     assert len({reading.text for reading in readings}) == 5
     scores = [reading.logprob for reading in readings]
     assert scores == sorted(scores, reverse=True)

@@ -1,0 +1,75 @@
+"""Owns what a decoder is asked for and what it heard: words with their tokens, readings, and those of one pass."""
+
+import math
+from dataclasses import dataclass
+
+Tokens = tuple[int, ...]
+
+BEAM_SIZE = 5  # beam search finds one word in 200 that greedy search misses
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How readings are looked for.
+
+    Every reading begins with the tokens `prefix`; `context` is what was said before the sound, or might be in it;
+    at most `alternatives` readings come back, from a beam at least as wide; a beam of 1 is greedy search.
+    """
+
+    prefix: Tokens = ()
+    context: Tokens = ()
+    alternatives: int = 1
+    beam_size: int = BEAM_SIZE
+
+
+PLAIN_SEARCH = Search()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWord:
+    """One word and its tokens; `start` and `end` are samples of the decoded sound, 0 when it was not aligned.
+
+    `confidence` is the mean probability of its tokens, 0.0 when it was not aligned.
+    """
+
+    text: str
+    tokens: Tokens
+    start: int = 0
+    end: int = 0
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One hypothesis of the decoder; `logprob` is the mean over its tokens, those of the prefix as if sure."""
+
+    words: tuple[DecodedWord, ...] = ()
+    logprob: float = 0.0
+
+    @property
+    def tokens(self) -> Tokens:
+        return tuple(token for word in self.words for token in word.tokens)
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def confidence(self) -> float:
+        """From 0 to 1: the mean probability of the tokens if they were aligned, else what the score says."""
+        n_tokens = len(self.tokens)
+        aligned = sum(word.confidence * len(word.tokens) for word in self.words)
+        return min(1.0, aligned / n_tokens if aligned else math.exp(self.logprob))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What one pass of the decoder heard, best reading first; at least one reading."""
+
+    readings: tuple[Reading, ...]
+    no_speech_prob: float
+    language: str
+
+    @property
+    def best(self) -> Reading:
+        return self.readings[0]
