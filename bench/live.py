@@ -8,17 +8,15 @@ Clips are streamed one at a time in 100 ms chunks at the speed of speech, each f
 import argparse
 import asyncio
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from jiwer import process_words
 from rich.console import Console
 from rich.table import Table
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from bench.clips import Clip, load_clips
+from bench.figures import Flicker, error_rate
 from bench.server import Server
 from stream.client import connect
 from stream.engine.whisper import Whisper
@@ -30,26 +28,6 @@ _CHUNK_SECONDS = 0.1
 _SILENCE = bytes(2 * SAMPLE_RATE * 2)
 _HANGOVER_SECONDS = 0.6
 _STARTS = 3
-_normalize = EnglishTextNormalizer()
-
-
-@dataclass(slots=True)
-class Flicker:
-    """How many words were shown, and how many of them were taken back by a later text of their utterance."""
-
-    words: int = 0
-    changed: int = 0
-    _utterance: int = 0
-    _before: list[str] = field(default_factory=list)
-
-    def show(self, utterance: int, words: list[str]) -> None:
-        """Count what a new text of an utterance adds and takes back; case and punctuation are not counted."""
-        words = ["".join(letter for letter in word.casefold() if letter.isalnum()) for word in words]
-        before = self._before if utterance == self._utterance else []
-        kept = sum(block.size for block in SequenceMatcher(None, before, words, autojunk=False).get_matching_blocks())
-        self.words += len(words) - kept
-        self.changed += len(before) - kept
-        self._utterance, self._before = utterance, words
 
 
 @dataclass(slots=True)
@@ -97,13 +75,6 @@ async def hear(url: str, clip: Clip) -> Heard:
                     heard.transcript = " ".join(result.transcript for result in message.results)
         await speaking
     return heard
-
-
-def error_rate(pairs: list[tuple[str, str]]) -> float:
-    """Word error rate in percent of (reference, transcript) pairs."""
-    references = [_normalize(reference) for reference, _ in pairs]
-    transcripts = [_normalize(transcript) for _, transcript in pairs]
-    return 100 * float(process_words(references, transcripts).wer)
 
 
 def decode_whole(clips: list[Clip]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
 from bench.clips import Clip, load_clips
-from bench.live import error_rate
+from bench.figures import error_rate
 from bench.server import Server
 from stream.client import connect
 from stream.config import SessionConfig

@@ -18,8 +18,12 @@ app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pr
 
 # There in a checkout, where `make serve` is typed.
 _SAMPLE = Path("tests/clips/quick.wav")
-_Model = Annotated[Path | None, typer.Option(help="A CTranslate2 Whisper directory.", exists=True, file_okay=False)]
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(help="A CTranslate2 Whisper directory, a hub id or `bundled`; several are tried in order."),
+]
 _Workers = Annotated[int | None, typer.Option(help="Decodings at once; by default one a core.", min=1, max=64)]
+_Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default ten a worker.", min=1, max=1000)]
 
 
 @app.callback()
@@ -39,7 +43,7 @@ def serve(
     from web.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.WARNING if quiet else logging.INFO)
-    overrides = {"host": host, "port": port, "riva_uri": riva_uri, "model": model}
+    overrides = {"host": host, "port": port, "riva_uri": riva_uri, "model": ",".join(model or ()) or None}
     _run(_serve({name: value for name, value in overrides.items() if value is not None}))
 
 
@@ -48,6 +52,7 @@ def engine(  # noqa: PLR0913, PLR0917
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
     model: _Model = None,
     workers: _Workers = None,
+    sessions: _Sessions = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, a PEM file.")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="Serve only callers with a certificate from it.")] = None,
@@ -60,7 +65,8 @@ def engine(  # noqa: PLR0913, PLR0917
     from web.engine_child import CANNOT_START  # noqa: PLC0415
 
     tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
-    options = EngineOptions(listen=listen, model=model, workers=workers, tls=tls)
+    models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
+    options = EngineOptions(listen, models, workers, sessions, tls)
     try:
         _run(run(options, exit_with_stdin=exit_with_stdin, ready=lambda address: typer.echo(f"listening on {address}")))
     except (ModelError, TlsError, RuntimeError) as error:

@@ -18,7 +18,8 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _HEALTHY_SECONDS = 10.0
 _STOP_SECONDS = 5.0
-# How long to wait for an engine: loading a large model takes a while.
+# How long to wait for an engine: loading a large model takes a while. One that is downloaded first may take longer;
+# the gateway then serves as soon as it is there.
 READY_SECONDS = 60.0
 # The engine's exit code for a model or an address that cannot be: to start it again would change nothing.
 CANNOT_START = 2
@@ -51,10 +52,12 @@ async def engine_child(settings: Settings) -> AsyncIterator[EngineChild]:
 
 def _command(settings: Settings, address: str) -> list[str]:
     command = [sys.executable, "-m", "web.cli", "engine", "--listen", address, "--exit-with-stdin"]
-    if settings.model is not None:
-        command += ["--model", str(settings.model)]
+    for model in settings.models:
+        command += ["--model", model]
     if settings.engine_workers is not None:
         command += ["--workers", str(settings.engine_workers)]
+    if settings.engine_sessions is not None:
+        command += ["--sessions", str(settings.engine_sessions)]
     return command
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
@@ -29,10 +28,14 @@ class Settings(RivaSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    model: Path | None = None
-    """A CTranslate2 Whisper directory for the embedded engine; without one the bundled English model."""
+    model: str | None = None
+    """Models of the embedded engine, several separated by commas: CTranslate2 Whisper directories, hub ids such as
+    Systran/faster-whisper-small, or `bundled`, the English one that holds without this. A language is recognized
+    by the first of them that knows it."""
     engine_workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """Decodings that the embedded engine runs at once; without one as many as there are cores."""
+    engine_sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Sessions that may talk to the embedded engine at once; without one ten for each decoding."""
     stream_defaults: dict[str, object] = Field(default_factory=dict)
     """Keys of the configuration (protocol names) that hold where a client sets none, as a JSON object."""
     max_message_bytes: Annotated[int, Field(ge=100_000, le=64 * 1024 * 1024)] = 1024 * 1024
@@ -58,6 +61,13 @@ class Settings(RivaSettings):
             )
         return host
 
+    @field_validator("model")
+    @classmethod
+    def _models_have_names(cls, text: str | None) -> str | None:
+        if text is not None and not all(name.strip() for name in text.split(",")):
+            raise ValueError("between and around commas must be the names of models")
+        return text
+
     @field_validator("stream_defaults")
     @classmethod
     def _stream_defaults_are_valid(cls, values: dict[str, object]) -> dict[str, object]:
@@ -66,6 +76,11 @@ class Settings(RivaSettings):
         except ClientError as error:
             raise ValueError(error.detail) from None
         return values
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What names the models of the embedded engine, in order; empty for the bundled one."""
+        return () if self.model is None else tuple(name.strip() for name in self.model.split(","))
 
     @property
     def session_config(self) -> SessionConfig:

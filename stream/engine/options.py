@@ -1,17 +1,19 @@
 """Owns what one call asks for: Riva's RecognitionConfig, checked."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
-from stream.engine.whisper import LONGEST_SAMPLES
-from vad import FRAME_SAMPLES, SegmenterOptions, frames_in
+from stream.engine.endpointing import segmenter_options
+from vad import SegmenterOptions
 
 MOST_ALTERNATIVES = 5
-_DEFAULT_STOP_HISTORY_MS = 800  # what Riva's own pipelines wait
-# Who sets so long an end of silence (the gateway does) finds the ends itself: no utterance is that long.
-_OWN_ENDPOINTS_MS = 20_000
-_LONGEST_FRAMES = LONGEST_SAMPLES // FRAME_SAMPLES
+MOST_PHRASES = 500
+_LONGEST_PHRASE = 100
+_CLOSED_VOCABULARY = "closed_vocabulary"
+_BOOLEANS = {"true": True, "false": False, "": False}
 
 
 class RequestError(Exception):
@@ -20,17 +22,49 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What one call is recognised with; `segmenter` cuts its sound into utterances."""
+    """What one call is recognised with; `segmenter` cuts its sound into utterances.
+
+    `model` is a name, of one of our models or of any other. `phrases` are what is likely to be said, `boost` how
+    much more so than without; with `closed_vocabulary` nothing else is said. `punctuation` is whether the caller asks
+    for punctuation and capitals, `profanity_filter` for masked words.
+    """
 
     language_code: str
     rate_hertz: int
     alternatives: int
     word_times: bool
     segmenter: SegmenterOptions
+    model: str = ""
+    phrases: tuple[str, ...] = ()
+    boost: float = 0.0
+    closed_vocabulary: bool = False
+    profanity_filter: bool = False
+    punctuation: bool = False
 
 
 def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
-    """Check a RecognitionConfig; the model's name and what only shapes text is ignored. Raises RequestError."""
+    """Check a RecognitionConfig; raises RequestError. Keys of custom_configuration that are not ours are ignored."""
+    _check_sound(config)
+    try:
+        segmenter = segmenter_options(config.endpointing_config)
+    except ValueError as error:
+        raise RequestError(f"endpointing_config: {error}") from None
+    return CallOptions(
+        language_code=config.language_code,
+        rate_hertz=config.sample_rate_hertz,
+        alternatives=min(max(1, config.max_alternatives), MOST_ALTERNATIVES),
+        word_times=config.enable_word_time_offsets,
+        segmenter=segmenter,
+        model=config.model,
+        phrases=_phrases(config.speech_contexts),
+        boost=_boost(config.speech_contexts),
+        closed_vocabulary=_is_closed(config.custom_configuration),
+        profanity_filter=config.profanity_filter,
+        punctuation=config.enable_automatic_punctuation,
+    )
+
+
+def _check_sound(config: riva_asr_pb2.RecognitionConfig) -> None:
     encodings = riva_audio_pb2.AudioEncoding
     if config.encoding not in (encodings.ENCODING_UNSPECIFIED, encodings.LINEAR_PCM):
         name = encodings.Name(config.encoding) if config.encoding in encodings.values() else config.encoding
@@ -39,19 +73,32 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         raise RequestError(f"audio_channel_count is {config.audio_channel_count}; only one channel is served")
     if config.sample_rate_hertz < 0:
         raise RequestError(f"sample_rate_hertz is {config.sample_rate_hertz}; 16000 is served")
-    return CallOptions(
-        language_code=config.language_code,
-        rate_hertz=config.sample_rate_hertz,
-        alternatives=min(max(1, config.max_alternatives), MOST_ALTERNATIVES),
-        word_times=config.enable_word_time_offsets,
-        segmenter=_segmenter_options(config.endpointing_config.stop_history),
-    )
 
 
-def _segmenter_options(stop_history_ms: int) -> SegmenterOptions:
-    if stop_history_ms >= _OWN_ENDPOINTS_MS:
-        return SegmenterOptions(
-            onset=0, onset_window=0, preroll=0, hangover=_LONGEST_FRAMES + 1, longest=_LONGEST_FRAMES
+def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:
+    """The phrases of all contexts, each once, without space around them."""
+    stripped = (phrase.strip() for context in contexts for phrase in context.phrases)
+    phrases = tuple(dict.fromkeys(phrase for phrase in stripped if phrase))
+    if len(phrases) > MOST_PHRASES:
+        raise RequestError(f"speech_contexts has {len(phrases)} phrases; at most {MOST_PHRASES} are taken")
+    if longest := next((phrase for phrase in phrases if len(phrase) > _LONGEST_PHRASE), None):
+        raise RequestError(
+            f"a phrase of speech_contexts has {len(longest)} characters, {longest[:20]!r}...; "
+            f"at most {_LONGEST_PHRASE} are taken"
         )
-    milliseconds = stop_history_ms if stop_history_ms > 0 else _DEFAULT_STOP_HISTORY_MS
-    return SegmenterOptions(hangover=frames_in(milliseconds), longest=_LONGEST_FRAMES)
+    return phrases
+
+
+def _boost(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> float:
+    """The largest boost of the contexts."""
+    boosts = [context.boost for context in contexts]
+    if unusable := next((boost for boost in boosts if not math.isfinite(boost)), None):
+        raise RequestError(f"the boost of a speech_context is {unusable}; it must be a finite number")
+    return max(boosts, default=0.0)
+
+
+def _is_closed(custom_configuration: Mapping[str, str]) -> bool:
+    text = custom_configuration.get(_CLOSED_VOCABULARY, "")
+    if text.lower() not in _BOOLEANS:
+        raise RequestError(f"custom_configuration: {_CLOSED_VOCABULARY} is {text!r}; it must be true or false")
+    return _BOOLEANS[text.lower()]

@@ -13,13 +13,16 @@ class Search:
     """How readings are looked for.
 
     Every reading begins with the tokens `prefix`; `context` is what was said before the sound, or might be in it;
-    at most `alternatives` readings come back, from a beam at least as wide; a beam of 1 is greedy search.
+    at most `alternatives` readings come back, from a beam at least as wide; a beam of 1 is greedy search. No reading
+    holds a token of `suppressed`; `most_tokens` bounds it after the prefix, None by the length of the sound.
     """
 
     prefix: Tokens = ()
     context: Tokens = ()
     alternatives: int = 1
     beam_size: int = BEAM_SIZE
+    suppressed: Tokens = ()
+    most_tokens: int | None = None
 
 
 PLAIN_SEARCH = Search()

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from stream.engine.features import Samples
 from stream.engine.options import CallOptions
 from stream.engine.readings import Decoding, Reading
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundReader
-from stream.engine.utterance import Decoder, Partial, Utterance, UtteranceState
+from stream.engine.utterance import Partial, Utterance, UtteranceState
+from stream.engine.work import Hearing, Work
 from vad import (
     SAMPLE_RATE,
     STRICTEST,
@@ -38,6 +39,19 @@ class Final:
     end: int
 
 
+class Decoder(Protocol):
+    """What hears; `decode` blocks and is called from threads."""
+
+    @property
+    def has_partials(self) -> bool:
+        """Whether a part of an utterance can be heard."""
+        ...
+
+    def decode(self, hearing: Hearing) -> Decoding:
+        """Recognise; the best reading has no words when nobody spoke."""
+        ...
+
+
 class Listener(Protocol):
     """Who is told what was heard; what it raises ends the call."""
 
@@ -54,22 +68,28 @@ class Listener(Protocol):
         ...
 
 
-class Recognition:
-    """One call: feed it sound, and `listener` is told the finals; `hear_partials` runs beside that in a task."""
+@dataclass(frozen=True, slots=True)
+class _EarlyFinal:
+    """A decode of all of `utterance` that began in a pause of its speech."""
 
-    def __init__(
-        self, decoder: Decoder, scheduler: Scheduler, options: CallOptions, language: str, listener: Listener
-    ) -> None:
+    utterance: Utterance
+    decoding: asyncio.Future[Decoding]
+
+
+class Recognition:
+    """One call: feed it sound, and `listener` is told the finals; `follow` runs beside that in a task."""
+
+    def __init__(self, decoder: Decoder, scheduler: Scheduler, options: CallOptions, listener: Listener) -> None:
         self._decoder = decoder
         self._scheduler = scheduler
-        self._options = options
-        self._language = language
+        self._alternatives = options.alternatives
         self._listener = listener
         self._sound = SoundReader(options.rate_hertz)
         self._framer = Framer()
         self._classifier = WebRtcClassifier(STRICTEST)
         self._segmenter = Segmenter(options.segmenter)
         self._utterance: Utterance | None = None
+        self._early: _EarlyFinal | None = None
         self._has_grown = asyncio.Event()
 
     async def feed(self, chunk: bytes) -> None:
@@ -78,65 +98,91 @@ class Recognition:
 
     async def end_utterance(self) -> None:
         """The caller says that the utterance ends here."""
-        await self._take(self._segmenter.cut())
+        await self._take(self._segmenter.cut(), is_speech=False)
 
     async def drain(self) -> None:
         """No more sound comes: settle what is open. Raises SoundError."""
         await self._feed_pcm(self._sound.flush())
         if rest := self._framer.flush():
-            await self._take(self._segmenter.push(rest, is_speech=False))
+            await self._take(self._segmenter.push(rest, is_speech=False), is_speech=False)
         await self.end_utterance()
 
-    async def hear_partials(self) -> None:
-        """Decode the open utterance again and again as it grows, until cancelled."""
+    async def follow(self, *, wants_partials: bool) -> None:
+        """Decode the open utterance whenever that is due as it grows, until cancelled."""
+        tells = wants_partials and self._decoder.has_partials
         while True:
             await self._has_grown.wait()
             self._has_grown.clear()
-            # Sound that came during a decode may be enough for the next one.
-            while (utterance := self._utterance) and utterance.wants_partial:
-                await self._hear(utterance)
+            if utterance := self._utterance:
+                with self._scheduler.growing():
+                    await self._follow(utterance, tells=tells)
 
-    async def _hear(self, utterance: Utterance) -> None:
-        samples: Samples | None = None
+    async def _follow(self, utterance: Utterance, *, tells: bool) -> None:
+        while utterance.state is UtteranceState.GROWING:
+            work = utterance.wants(self._scheduler.pace)
+            if work is None or (work is Work.PARTIAL and not tells):
+                await self._has_grown.wait()
+                self._has_grown.clear()
+                continue
+            partial = await self._hear(utterance, work)
+            if partial and tells and utterance.state is UtteranceState.GROWING:
+                await self._listener.tell_partial(partial, utterance)
+
+    async def _hear(self, utterance: Utterance, work: Work) -> Partial | None:
+        """Decode what there is when the turn comes; None when it is not wanted any more by then."""
+        hearing: Hearing | None = None
+        early = _EarlyFinal(utterance, asyncio.get_running_loop().create_future())
 
         def begin() -> Callable[[], Decoding] | None:
-            nonlocal samples
-            if utterance.state is not UtteranceState.GROWING:
+            nonlocal hearing
+            if utterance.wants(self._scheduler.pace) is not work:
                 return None
-            heard = samples = utterance.begin_partial()
-            return lambda: utterance.decode_partial(self._decoder, heard)
+            hearing = utterance.begin(work, self._alternatives)
+            if work is Work.EARLY_FINAL:
+                self._early = early
+            return partial(self._decoder.decode, hearing)
 
-        decoding = await self._scheduler.partial(begin)
-        if decoding and samples is not None and utterance.state is UtteranceState.GROWING:
-            await self._listener.tell_partial(utterance.heard_partial(decoding, len(samples)), utterance)
+        try:
+            decoding = await self._scheduler.early(work, begin)
+            if decoding:
+                early.decoding.set_result(decoding)
+        finally:
+            early.decoding.cancel()
+        if decoding and hearing and utterance.state is UtteranceState.GROWING:
+            return utterance.heard(hearing, decoding)
+        return None
 
     async def _feed_pcm(self, pcm: bytes) -> None:
         for piece in range(0, len(pcm), _PIECE_BYTES):
             for frame in self._framer.push(pcm[piece : piece + _PIECE_BYTES]):
-                await self._take(self._segmenter.push(frame, self._classifier.is_speech(frame)))
+                is_speech = self._classifier.is_speech(frame)
+                await self._take(self._segmenter.push(frame, is_speech), is_speech=is_speech)
             self._has_grown.set()
             await asyncio.sleep(0)
 
-    async def _take(self, events: list[SegmentEvent]) -> None:
+    async def _take(self, events: list[SegmentEvent], *, is_speech: bool) -> None:
         for event in events:
             match event:
                 case SegmentStarted(start=start):
-                    self._utterance = Utterance(start, self._language)
+                    self._utterance = Utterance(start)
                 case SegmentAudio(pcm=pcm) if self._utterance:
-                    self._utterance.append(pcm)
+                    self._utterance.append(pcm, is_speech=is_speech)
                 case SegmentEnded(end=end) if self._utterance:
                     utterance, self._utterance = self._utterance, None
                     await self._settle(utterance, end)
 
     async def _settle(self, utterance: Utterance, end: int) -> None:
         utterance.complete()
-        options = self._options
-        decoding = await self._patiently(
-            self._scheduler.final(
-                lambda: utterance.decode_final(self._decoder, options.alternatives, options.word_times)
-            )
-        )
-        await self._listener.tell_final(Final(utterance.heard_final(decoding), utterance.start, end))
+        self._has_grown.set()
+        decoding = await self._patiently(self._decode_final(utterance))
+        await self._listener.tell_final(Final(utterance.settle(decoding), utterance.start, end))
+
+    async def _decode_final(self, utterance: Utterance) -> Decoding:
+        """Take the early final, done or not, if nothing was said since; else decode the whole."""
+        if self._early and self._early.utterance is utterance and utterance.early_final_holds:
+            return await self._early.decoding
+        hearing = utterance.begin(Work.FINAL, self._alternatives)
+        return await self._scheduler.final(partial(self._decoder.decode, hearing))
 
     async def _patiently(self, final: Coroutine[None, None, Decoding]) -> Decoding:
         """Await a final's decoding, with a word to the caller while it takes long: a large model may."""

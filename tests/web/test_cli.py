@@ -126,6 +126,28 @@ def test_an_engine_that_cannot_serve_tls_says_why_and_ends(tmp_path: Path) -> No
         assert (result.returncode, result.stderr) == (CANNOT_START, f"shenava engine: {sentence}\n")
 
 
+def test_an_engine_without_its_model_says_why_and_ends() -> None:
+    for options in (["--model", "nowhere"], ["--model", "bundled, nowhere"]):
+        result = shenava("engine", "--listen", "127.0.0.1:0", *options)
+        assert (result.returncode, result.stderr) == (
+            CANNOT_START,
+            "shenava engine: the model 'nowhere' is no directory; name a CTranslate2 Whisper directory, "
+            "a hub id such as Systran/faster-whisper-small, or bundled\n",
+        )
+
+
+def test_the_engine_is_started_with_the_servers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHENAVA_ENGINE_WORKERS", "1")
+    monkeypatch.setenv("SHENAVA_ENGINE_SESSIONS", "3")
+    with started("serve", "--port", "0", "--quiet", "--model", "bundled", "--model", "tiny.en") as (process, line):
+        assert "http" in line
+        engine = Path(f"/proc/{child_of(process.pid)}/cmdline").read_text().split("\0")
+        process.terminate()
+        assert process.wait(20) == 0
+    options = " ".join(engine[engine.index("--exit-with-stdin") + 1 :]).strip()
+    assert options == "--model bundled --model tiny.en --workers 1 --sessions 3"
+
+
 def test_a_port_in_use_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -12,6 +12,19 @@ def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.M
     assert settings.session_config.hangover_ms == 400
 
 
+@pytest.mark.parametrize(
+    ("model", "models"),
+    [("/models/base", ("/models/base",)), ("bundled, org/name", ("bundled", "org/name"))],
+)
+def test_several_models_are_separated_by_commas(
+    model: str, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHENAVA_MODEL", model)
+    assert read_settings({}).models == models
+    monkeypatch.delenv("SHENAVA_MODEL")
+    assert read_settings({}).models == ()
+
+
 def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
     settings = Settings(stream_defaults={"sampleRateHertz": 8000})
     assert not settings.session_config.audio_format.rate_is_explicit
@@ -21,6 +34,16 @@ def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
     ("name", "value", "sentence"),
     [
         ("SHENAVA_PORT", "70000", "SHENAVA_PORT is '70000': Input should be less than or equal to 65535"),
+        (
+            "SHENAVA_MODEL",
+            "bundled,",
+            "SHENAVA_MODEL is 'bundled,': between and around commas must be the names of models",
+        ),
+        (
+            "SHENAVA_ENGINE_SESSIONS",
+            "0",
+            "SHENAVA_ENGINE_SESSIONS is '0': Input should be greater than or equal to 1",
+        ),
         (
             "SHENAVA_HOST",
             "0.0.0.0",

@@ -8,6 +8,8 @@ import grpc.aio
 import pytest
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
+from stream.engine.admission import Admission
+from stream.engine.models import Models
 from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
 from stream.engine.whisper import Whisper
@@ -20,7 +22,10 @@ class Serving(Protocol):
     """Serves while the context lasts; `host:port` comes back."""
 
     def __call__(
-        self, credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = ()
+        self,
+        credentials: grpc.ServerCredentials | None = None,
+        interceptors: tuple[Any, ...] = (),
+        sessions: int = 100,
     ) -> AbstractAsyncContextManager[str]: ...
 
 
@@ -40,10 +45,11 @@ async def scheduler() -> AsyncIterator[Scheduler]:
 def serving(whisper: Whisper, scheduler: Scheduler) -> Serving:
     @asynccontextmanager
     async def serve(
-        credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = ()
+        credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = (), sessions: int = 100
     ) -> AsyncIterator[str]:
         server = grpc.aio.server(interceptors=interceptors)
-        asr_grpc.add_RivaSpeechRecognitionServicer_to_server(RecognitionServicer(whisper, scheduler), server)
+        servicer = RecognitionServicer(Models([whisper]), scheduler, Admission(sessions))
+        asr_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, server)
         address = "127.0.0.1:0"
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         await server.start()

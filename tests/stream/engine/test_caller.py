@@ -38,7 +38,7 @@ async def told(steps: Iterable[str | Final], *, wants_partials: bool = True) -> 
             case "answer":
                 await caller.answer()
             case str(text):
-                await caller.tell_partial(Partial("", text, 1600), Utterance(0, ""))
+                await caller.tell_partial(Partial("", text, 1600), Utterance(0))
             case final:
                 await caller.tell_final(final)
     return list(context.told)
@@ -78,7 +78,7 @@ async def test_who_wants_no_partials_gets_finals_only() -> None:
 async def test_a_partial_that_comes_too_late_is_not_told() -> None:
     context: Any = Context()
     caller = Caller(context, Speaker(word_times=False), None, wants_partials=True)
-    utterance = Utterance(0, "")
+    utterance = Utterance(0)
     utterance.complete()
     await caller.tell_partial(Partial("", "ye", 1600), utterance)
     await caller.tell_final(YES)

@@ -7,7 +7,6 @@ from stream.engine.options import CallOptions, RequestError, read_config
 from vad import SegmenterOptions
 
 ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover=80, longest=2400)
-ONE_UTTERANCE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=2401, longest=2400)
 
 
 def config(stop_history: int = 0, **fields: Any) -> asr.RecognitionConfig:
@@ -37,13 +36,32 @@ def test_one_to_five_alternatives_are_given(asked: int, given: int) -> None:
     assert read_config(config(max_alternatives=asked)).alternatives == given
 
 
-@pytest.mark.parametrize(("stop_history", "hangover"), [(-5, 80), (0, 80), (240, 24), (801, 81), (19_999, 2000)])
-def test_stop_history_is_the_hangover(stop_history: int, hangover: int) -> None:
-    assert read_config(config(stop_history)).segmenter == SegmenterOptions(hangover=hangover, longest=2400)
+def contexts(*phrases: str, boost: float = 20.0) -> asr.SpeechContext:
+    return asr.SpeechContext(phrases=phrases, boost=boost)
 
 
-def test_a_caller_with_its_own_endpoints_gets_one_utterance_from_the_first_sample() -> None:
-    assert read_config(config(20_000)).segmenter == ONE_UTTERANCE
+def test_phrases_of_all_contexts_come_once_each_without_empty_ones() -> None:
+    options = read_config(
+        config(speech_contexts=[contexts("Shenava", " Riva  ", ""), contexts("  ", "Riva", "Persian text", boost=40)])
+    )
+    assert options.phrases == ("Shenava", "Riva", "Persian text")
+    assert options.boost == 40
+
+
+def test_five_hundred_phrases_of_a_hundred_characters_are_taken() -> None:
+    phrases = [f"{number:0100}" for number in range(500)]
+    assert read_config(config(speech_contexts=[contexts(*phrases, "")])).phrases == tuple(phrases)
+
+
+@pytest.mark.parametrize(("text", "is_closed"), [("true", True), ("True", True), ("false", False), ("", False)])
+def test_a_closed_vocabulary_is_asked_for_by_custom_configuration(text: str, is_closed: bool) -> None:
+    options = read_config(config(custom_configuration={"closed_vocabulary": text, "other": "anything"}))
+    assert options.closed_vocabulary is is_closed
+
+
+def test_what_shapes_the_text_is_carried() -> None:
+    options = read_config(config(profanity_filter=True, enable_automatic_punctuation=True, model="base"))
+    assert (options.profanity_filter, options.punctuation, options.model) == (True, True, "base")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +71,23 @@ def test_a_caller_with_its_own_endpoints_gets_one_utterance_from_the_first_sampl
         ({"encoding": 77}, "encoding is 77; only LINEAR_PCM is served"),
         ({"audio_channel_count": 2}, "audio_channel_count is 2; only one channel is served"),
         ({"sample_rate_hertz": -1}, "sample_rate_hertz is -1; 16000 is served"),
+        ({"stop_history": -5}, "endpointing_config: stop_history is -5; it must be 0 milliseconds or more"),
+        (
+            {"speech_contexts": [contexts(*map(str, range(300))), contexts(*map(str, range(299, 501)))]},
+            "speech_contexts has 501 phrases; at most 500 are taken",
+        ),
+        (
+            {"speech_contexts": [contexts("fine", "a" * 101)]},
+            "a phrase of speech_contexts has 101 characters, 'aaaaaaaaaaaaaaaaaaaa'...; at most 100 are taken",
+        ),
+        (
+            {"speech_contexts": [contexts("a", boost=float("inf"))]},
+            "the boost of a speech_context is inf; it must be a finite number",
+        ),
+        (
+            {"custom_configuration": {"closed_vocabulary": "1"}},
+            "custom_configuration: closed_vocabulary is '1'; it must be true or false",
+        ),
     ],
 )
 def test_what_is_not_served_is_refused_with_a_sentence(fields: dict[str, Any], sentence: str) -> None:

@@ -1,28 +1,35 @@
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
-from stream.engine.features import Samples
 from stream.engine.options import CallOptions
-from stream.engine.readings import DecodedWord, Decoding, Reading, Search
+from stream.engine.readings import DecodedWord, Decoding, Reading
 from stream.engine.recognition import Final, Recognition
 from stream.engine.scheduler import Scheduler
 from stream.engine.utterance import Partial, Utterance
+from stream.engine.work import Hearing, Work
+from tests.sounds import clip_pcm
+from tests.stream.engine.calls import silence
 from vad import SegmenterOptions
 
 WHOLE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=1000, longest=900)
 
 
+@dataclass
 class SlowDecoder:
-    """Says "yes" after so many seconds."""
+    """Says "yes" after so many seconds, and notes what it was asked for."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    seconds: float = 0.0
+    has_partials: bool = True
+    asked: list[Work] = field(default_factory=list)
 
-    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
-        time.sleep(self._seconds)
+    def decode(self, hearing: Hearing) -> Decoding:
+        self.asked.append(hearing.work)
+        time.sleep(self.seconds)
         return Decoding((Reading((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
 
 
@@ -40,17 +47,72 @@ class Listener:
         self.told.append("final")
 
 
-async def settle(decode_seconds: float) -> list[str]:
+@asynccontextmanager
+async def recognizing(
+    decoder: SlowDecoder, *, wants_partials: bool = True
+) -> AsyncIterator[tuple[Recognition, Listener]]:
+    """A recognition of one whole utterance, followed as it grows."""
     listener, scheduler = Listener(), Scheduler(1)
-    recognition = Recognition(
-        SlowDecoder(decode_seconds), scheduler, CallOptions("en", 16_000, 1, True, WHOLE), "en", listener
-    )
+    recognition = Recognition(decoder, scheduler, CallOptions("en", 16_000, 1, True, WHOLE), listener)
+    following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
     try:
+        yield recognition, listener
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await scheduler.close()
+
+
+async def settle(decode_seconds: float) -> list[str]:
+    async with recognizing(SlowDecoder(decode_seconds), wants_partials=False) as (recognition, listener):
         await recognition.feed(bytes(32_000))
         await recognition.drain()
-    finally:
-        await scheduler.close()
-    return listener.told
+        return listener.told
+
+
+async def feed(recognition: Recognition, pcm: bytes) -> None:
+    """Feed 100 ms at a time, and let what is due be decoded."""
+    for start in range(0, len(pcm), 3200):
+        await recognition.feed(pcm[start : start + 3200])
+        await asyncio.sleep(0.02)
+
+
+async def test_a_pause_settles_the_text_before_the_utterance_ends() -> None:
+    decoder = SlowDecoder()
+    async with recognizing(decoder) as (recognition, listener):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
+        asked = list(decoder.asked)
+        await recognition.end_utterance()
+    assert asked[-1] is Work.EARLY_FINAL
+    assert decoder.asked == asked
+    assert listener.told[-2:] == ["partial", "final"]
+
+
+async def test_speech_after_the_pause_asks_for_another_final() -> None:
+    decoder = SlowDecoder()
+    async with recognizing(decoder, wants_partials=False) as (recognition, listener):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav")[:32_000])
+        await recognition.end_utterance()
+    assert decoder.asked == [Work.EARLY_FINAL, Work.FINAL]
+    assert listener.told == ["final"]
+
+
+async def test_an_end_during_the_early_final_waits_for_it() -> None:
+    decoder = SlowDecoder(0.3)
+    async with recognizing(decoder, wants_partials=False) as (recognition, listener):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.3))
+        await recognition.end_utterance()
+    assert decoder.asked == [Work.EARLY_FINAL]
+    assert listener.told == ["final"]
+
+
+async def test_a_decoder_without_partials_is_asked_for_none() -> None:
+    decoder = SlowDecoder(has_partials=False)
+    async with recognizing(decoder) as (recognition, listener):
+        await feed(recognition, clip_pcm("quick.wav"))
+        await recognition.end_utterance()
+    assert Work.PARTIAL not in decoder.asked
+    assert listener.told == ["final"]
 
 
 async def test_a_caller_hears_a_sign_of_life_while_a_final_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from stream.engine.scheduler import Scheduler
+from stream.engine.work import Work
 
 
 class Bench:
@@ -22,7 +24,10 @@ class Bench:
         return self._start(name, self.scheduler.final(self._work(name)))
 
     def partial(self, name: str, begin: Callable[[], Callable[[], str] | None] | None = None) -> asyncio.Task[Any]:
-        return self._start(name, self.scheduler.partial(begin or (lambda: self._work(name))))
+        return self._start(name, self.scheduler.early(Work.PARTIAL, begin or (lambda: self._work(name))))
+
+    def early_final(self, name: str) -> asyncio.Task[Any]:
+        return self._start(name, self.scheduler.early(Work.EARLY_FINAL, lambda: self._work(name)))
 
     async def let_go(self, *names: str) -> None:
         for name in names:
@@ -84,17 +89,34 @@ async def test_finals_run_before_partials_each_in_order_of_arrival(one: Bench) -
     assert one.most_at_once == 1
 
 
-async def test_partials_leave_a_slot_to_the_finals(two: Bench) -> None:
-    two.partial("p1")
-    two.partial("p2")
-    await two.settle()
-    assert two.started == ["p1"]
-    two.final("f1")
-    await two.settle()
-    assert two.started == ["p1", "f1"]
-    two.final("f2")
-    await two.let_go("f1")
-    assert two.started == ["p1", "f1", "f2"]
+async def test_early_finals_run_between_finals_and_partials(one: Bench) -> None:
+    one.partial("running")
+    await one.settle()
+    one.partial("p")
+    one.early_final("e")
+    one.final("f")
+    await one.let_go("running", "f", "e", "p")
+    assert one.started == ["running", "f", "e", "p"]
+
+
+async def test_the_pace_slows_down_with_the_utterances_that_grow(one: Bench) -> None:
+    alone = one.scheduler.pace
+    with ExitStack() as growing:
+        for _ in range(20):
+            growing.enter_context(one.scheduler.growing())
+        assert one.scheduler.pace.step_samples > 2 * alone.step_samples
+    assert one.scheduler.pace == alone
+
+
+async def test_the_pace_slows_down_when_partials_take_long(one: Bench) -> None:
+    with one.scheduler.growing():
+        before = one.scheduler.pace.step_samples
+        for number in range(3):
+            one.partial(f"p{number}")
+            await one.settle()
+            await asyncio.sleep(1.5)
+            await one.let_go(f"p{number}")
+        assert one.scheduler.pace.step_samples > before
 
 
 async def test_finals_may_take_every_slot(two: Bench) -> None:

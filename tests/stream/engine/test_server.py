@@ -84,7 +84,7 @@ async def test_an_address_in_use_is_refused() -> None:
 
 
 async def test_a_wrong_model_is_refused(tmp_path: Path) -> None:
-    server = EngineServer(EngineOptions("127.0.0.1:0", model=tmp_path))
+    server = EngineServer(EngineOptions("127.0.0.1:0", models=(str(tmp_path),)))
     with pytest.raises(ModelError):
         await server.start()
     await server.stop(0)

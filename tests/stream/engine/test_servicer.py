@@ -7,11 +7,13 @@ from typing import Any
 import grpc.aio
 import pytest
 from riva.client.proto import riva_asr_pb2 as asr
+from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.scheduler import Scheduler
 from tests.sounds import CLIPS, clip_pcm, clip_texts
 from tests.stream.engine.calls import SECOND_BYTES, Call, Heard, noise, silence, tone, words_of
+from tests.stream.engine.conftest import Serving
 
 TEXTS = clip_texts()
 LONG_CLIPS = [clip for clip in TEXTS if clip != "yes.wav"]
@@ -295,5 +297,88 @@ async def test_the_config_lists_the_language_online_and_offline(stub: Any) -> No
     response = await stub.GetRivaSpeechRecognitionConfig(asr.RivaSpeechRecognitionConfigRequest())
     rows = [(row.model_name, row.parameters["type"], row.parameters["language_code"]) for row in response.model_config]
     assert rows == [("whisper-tiny.en", "online", "en-US"), ("whisper-tiny.en", "offline", "en-US")]
+    assert {row.parameters["closed_vocabulary"] for row in response.model_config} == {"true"}
     other = await stub.GetRivaSpeechRecognitionConfig(asr.RivaSpeechRecognitionConfigRequest(model_name="conformer"))
     assert not other.model_config
+
+
+async def test_where_and_how_soon_the_engine_finds_endpoints_is_the_callers_wish(stub: Any) -> None:
+    pcm = silence(0.4).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
+    finals = []
+    for stop_threshold in (0.5, 1.0):
+        endpointing = asr.EndpointingConfig(stop_history=700, stop_threshold=stop_threshold)
+        call = Call(stub, interim=False)
+        call.config.config.endpointing_config.CopyFrom(endpointing)
+        finals.append(len((await (await call.open()).hear(pcm)).finals))
+    assert finals == [2, 1]
+
+
+async def test_a_yes_is_missed_where_more_speech_is_asked_for_to_begin(stub: Any) -> None:
+    told = []
+    for start_history in (100, 1500):
+        call = Call(stub, interim=False)
+        call.config.config.endpointing_config.CopyFrom(
+            asr.EndpointingConfig(start_history=start_history, start_threshold=0.9)
+        )
+        told.append(words_of((await (await call.open()).hear(silence(0.5) + clip_pcm("yes.wav") + silence(2))).text))
+    assert told == [["yes"], []]
+
+
+async def test_endpoints_that_cannot_be_are_refused(stub: Any) -> None:
+    call = Call(stub)
+    call.config.config.endpointing_config.CopyFrom(asr.EndpointingConfig(start_threshold=1.5))
+    await call.rpc.write(asr.StreamingRecognizeRequest(streaming_config=call.config))
+    assert await refusal(call.rpc) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "endpointing_config: start_threshold is 1.5; it must be from 0 to 1",
+    )
+
+
+async def test_force_eou_may_come_with_the_last_sound_of_the_utterance(stub: Any) -> None:
+    call = await Call(stub, interim=False).open()
+    for clip in ("quick.wav", "train.wav"):
+        await call.say(clip_pcm(clip), piece_bytes=200_000, runtime_config={"force_eou": "true"})
+    texts = [final.alternatives[0].transcript for final in (await call.end()).finals]
+    assert [words_of(text) for text in texts] == [words_of(TEXTS["quick.wav"]), words_of(TEXTS["train.wav"])]
+
+
+async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(serving: Serving) -> None:
+    async with serving(sessions=1) as address, grpc.aio.insecure_channel(address) as channel:
+        stub = asr_grpc.RivaSpeechRecognitionStub(channel)
+        talking = Call(stub)
+        talking.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        await talking.open()
+        sentence = "1 sessions are talking, and this engine takes no new one above 1"
+        for other in (stub.StreamingRecognize(metadata=(("session-id", "second"),)), stub.StreamingRecognize()):
+            assert await refusal(other) == (grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
+            assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "1000"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recognize(asr.RecognizeRequest(audio=clip_pcm("yes.wav")))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.trailing_metadata().get("grpc-retry-pushback-ms") == "1000"
+        # Its own session is not refused, neither at once nor after its stream.
+        again = Call(stub)
+        again.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        assert words_of((await (await again.open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
+        await talking.end()
+        last = Call(stub)
+        last.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        assert (await (await last.open()).end()).responses == []
+
+
+@pytest.mark.parametrize("end", ["ended", "cancelled", "refused"])
+async def test_a_call_without_a_session_gives_its_place_back(serving: Serving, end: str) -> None:
+    async with serving(sessions=1) as address, grpc.aio.insecure_channel(address) as channel:
+        stub = asr_grpc.RivaSpeechRecognitionStub(channel)
+        for _ in range(3):
+            call = await Call(stub).open()
+            if end == "ended":
+                await call.end()
+            elif end == "cancelled":
+                call.rpc.cancel()
+            else:
+                await call.rpc.write(asr.StreamingRecognizeRequest(streaming_config=call.config))
+                assert await call.rpc.code() is grpc.StatusCode.INVALID_ARGUMENT
+            await asyncio.sleep(0.1)
+        response = await stub.Recognize(asr.RecognizeRequest(audio=clip_pcm("yes.wav")))
+        assert words_of(response.results[0].alternatives[0].transcript) == ["yes"]

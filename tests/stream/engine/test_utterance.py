@@ -1,122 +1,160 @@
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import pytest
 
-from stream.engine.features import Samples
-from stream.engine.readings import DecodedWord, Decoding, Reading, Search
-from stream.engine.utterance import Utterance, UtteranceState
+from stream.engine.pace import Pace
+from stream.engine.readings import DecodedWord, Decoding, Reading
+from stream.engine.utterance import Partial, Utterance, UtteranceState
 from stream.engine.whisper import Whisper
-from tests.sounds import clip_pcm, clip_texts
-from tests.stream.engine.calls import SECOND_BYTES, noise, silence, tone, words_of
+from stream.engine.work import Hearing, Work
+from tests.sounds import SPEECH_FRAME, clip_pcm, clip_texts
+from tests.stream.engine.calls import SECOND_BYTES, words_of
+from vad import FRAME_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier
 
-HALF_SECOND = silence(0.5)
-
-
-@dataclass
-class ScriptedDecoder:
-    """Says the next of `texts`, whatever the sound; each word is one token, the same word the same token."""
-
-    texts: list[str]
-    no_speech_prob: float = 0.0
-    prefixes: list[tuple[int, ...]] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
-
-    def decode(self, samples: Samples, language: str, search: Search, *, align: bool = False) -> Decoding:
-        self.prefixes.append(search.prefix)
-        self.languages.append(language)
-        words = tuple(DecodedWord(word, (token_of(word),)) for word in self.texts.pop(0).split())
-        return Decoding((Reading(words),) * search.alternatives, self.no_speech_prob, "en-US")
+PACE = Pace(step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4)
 
 
-def token_of(word: str) -> int:
-    return sum(ord(letter) << 8 * place for place, letter in enumerate(word))
+def speak(utterance: Utterance, seconds: float) -> None:
+    for _ in range(round(seconds * 100)):
+        utterance.append(SPEECH_FRAME, is_speech=True)
 
 
-def hear(utterance: Utterance, decoder: ScriptedDecoder | Whisper) -> tuple[str, str]:
-    samples = utterance.begin_partial()
-    partial = utterance.heard_partial(utterance.decode_partial(decoder, samples), len(samples))
-    return partial.stable, partial.tail
+def fall_silent(utterance: Utterance, seconds: float) -> None:
+    for _ in range(round(seconds * 100)):
+        utterance.append(bytes(FRAME_BYTES), is_speech=False)
 
 
-def long_utterance() -> Utterance:
-    utterance = Utterance(0, "")
-    utterance.append(silence(2))
+def spoken(seconds: float) -> Utterance:
+    utterance = Utterance(0)
+    speak(utterance, seconds)
     return utterance
 
 
-def test_the_first_partial_needs_800_ms_and_the_next_500_ms_more() -> None:
-    utterance = Utterance(0, "en-US")
-    utterance.append(silence(0.8)[2:])
-    assert not utterance.wants_partial
-    utterance.append(b"\0\0")
-    assert utterance.wants_partial
-    assert len(utterance.begin_partial()) == 12_800
-    utterance.append(HALF_SECOND[2:])
-    assert not utterance.wants_partial
-    utterance.append(b"\0\0")
-    assert utterance.wants_partial
+def decoding_of(text: str) -> Decoding:
+    words = tuple(DecodedWord(word, tuple(word.encode())) for word in text.split())
+    return Decoding((Reading(words),), 0.0, "en")
 
 
-def test_a_complete_utterance_wants_no_partial() -> None:
-    utterance = long_utterance()
+def hear(utterance: Utterance, text: str) -> Partial:
+    return utterance.heard(utterance.begin(Work.PARTIAL), decoding_of(text))
+
+
+def test_the_first_partial_needs_800_ms_and_the_next_a_step_more() -> None:
+    utterance = spoken(0.79)
+    assert utterance.wants(PACE) is None
+    speak(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.PARTIAL
+    assert len(utterance.begin(Work.PARTIAL).samples) == 12_800
+    speak(utterance, 0.49)
+    assert utterance.wants(PACE) is None
+    speak(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.PARTIAL
+
+
+def test_a_slower_pace_asks_for_more_sound() -> None:
+    utterance = spoken(1)
+    utterance.begin(Work.PARTIAL)
+    speak(utterance, 1)
+    assert utterance.wants(Pace(2 * SAMPLE_RATE, PACE.pause_samples)) is None
+    assert utterance.wants(PACE) is Work.PARTIAL
+
+
+def test_nothing_is_wanted_before_anybody_spoke_and_after_the_end() -> None:
+    utterance = Utterance(0)
+    fall_silent(utterance, 5)
+    assert utterance.wants(PACE) is None
+    speak(utterance, 1)
     utterance.complete()
-    assert not utterance.wants_partial
+    assert utterance.wants(PACE) is None
     assert utterance.state is UtteranceState.COMPLETE
 
 
-def test_four_decodes_settle_what_they_agree_on_short_of_the_sealing_and_the_last_word() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["a b c d e"] * 4)
-    assert {hear(utterance, decoder) for _ in range(3)} == {("", "a b c d e")}
-    assert hear(utterance, decoder) == ("a b c", " d e")
+def test_a_pause_of_250_ms_wants_an_early_final_once() -> None:
+    utterance = spoken(1)
+    fall_silent(utterance, 0.24)
+    assert utterance.wants(PACE) is Work.PARTIAL
+    fall_silent(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.EARLY_FINAL
+    utterance.begin(Work.EARLY_FINAL)
+    fall_silent(utterance, 0.35)
+    assert utterance.wants(PACE) is None
+    assert utterance.early_final_holds
 
 
-def test_decodes_that_disagree_settle_only_what_comes_before() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["a b c d e", "a b X d e", "a b c d e", "a b c d e"])
-    assert [hear(utterance, decoder) for _ in range(4)][-1] == ("a", " b c d e")
+def test_an_early_final_holds_through_a_click_and_not_through_a_word() -> None:
+    utterance = spoken(1)
+    fall_silent(utterance, 0.3)
+    utterance.begin(Work.EARLY_FINAL)
+    speak(utterance, 0.05)
+    assert utterance.early_final_holds
+    speak(utterance, 0.05)
+    assert not utterance.early_final_holds
+    fall_silent(utterance, 0.3)
+    assert utterance.wants(PACE) is Work.EARLY_FINAL
+
+
+def test_a_click_alone_is_not_worth_an_early_final() -> None:
+    utterance = spoken(0.05)
+    fall_silent(utterance, 0.4)
+    assert utterance.wants(PACE) is None
+    assert not utterance.early_final_holds
+
+
+def test_what_seems_silent_for_long_is_decoded_all_the_same() -> None:
+    utterance = spoken(1)
+    fall_silent(utterance, 0.3)
+    utterance.begin(Work.EARLY_FINAL)
+    fall_silent(utterance, 1.49)
+    assert utterance.wants(PACE) is None
+    fall_silent(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.PARTIAL
+
+
+def test_only_finals_early_ones_too_ask_for_alternatives() -> None:
+    utterance = spoken(1)
+    asked = [utterance.begin(work, alternatives=3).search.alternatives for work in Work]
+    assert asked == [3, 3, 1]
 
 
 def test_what_was_heard_in_less_than_two_seconds_settles_nothing() -> None:
-    utterance = Utterance(0, "")
-    utterance.append(silence(1.9))
-    decoder = ScriptedDecoder(["a b c d e"] * 5)
-    assert {hear(utterance, decoder) for _ in range(5)} == {("", "a b c d e")}
+    utterance = spoken(1.9)
+    assert [hear(utterance, "a b c d e").stable for _ in range(5)][-1] == ""
 
 
-def test_settled_words_and_the_seal_lead_the_next_decode_and_fix_the_language() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["a b c d e"] * 5)
-    for _ in range(5):
-        hear(utterance, decoder)
-    assert decoder.prefixes == [(), (), (), (), tuple(map(token_of, "abcd"))]
-    assert decoder.languages == ["", "", "", "", "en-US"]
+def test_settled_words_lead_the_next_decode_and_fix_the_language() -> None:
+    utterance = spoken(2)
+    before = utterance.begin(Work.PARTIAL)
+    assert (before.search.prefix, before.language) == ((), "")
+    assert [hear(utterance, "a b c d e").stable for _ in range(4)][-1] == "a b c"
+    for work in Work:
+        after = utterance.begin(work)
+        assert (bytes(after.search.prefix), after.language) == (b"abcd", "en")
 
 
-def test_a_shorter_agreement_takes_nothing_back() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["a b c d e"] * 4 + ["a b c d"] * 4)
-    assert [hear(utterance, decoder)[0] for _ in range(8)][3:] == ["a b c"] * 5
+def test_an_early_final_shows_its_last_words_too() -> None:
+    utterance = spoken(1)
+    assert hear(utterance, "a b c").tail == "a b"
+    partial = utterance.heard(utterance.begin(Work.EARLY_FINAL), decoding_of("a b c d"))
+    assert (partial.stable, partial.tail, partial.heard_samples) == ("", "a b c d", SAMPLE_RATE)
 
 
-def test_nobody_speaking_gives_no_words_and_an_empty_final() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["you", "you"], no_speech_prob=0.9)
-    assert hear(utterance, decoder) == ("", "")
+def test_an_utterance_without_words_has_an_empty_final() -> None:
+    utterance = spoken(1)
     utterance.complete()
-    assert utterance.heard_final(utterance.decode_final(decoder, 1, align=False)) == ()
+    assert utterance.settle(decoding_of("")) == ()
     assert utterance.state is UtteranceState.SETTLED
 
 
-def test_settled_words_are_kept_even_when_the_rest_is_taken_for_silence() -> None:
-    utterance = long_utterance()
-    decoder = ScriptedDecoder(["a b c d e"] * 5)
-    for _ in range(4):
-        hear(utterance, decoder)
-    decoder.no_speech_prob = 0.9
-    utterance.complete()
-    (reading,) = utterance.heard_final(utterance.decode_final(decoder, 1, align=False))
-    assert reading.text == "a b c d e"
+def decoded(whisper: Whisper, hearing: Hearing) -> Decoding:
+    return whisper.decode(hearing.samples, "en-US", hearing.search)
+
+
+def pieces(pcm: bytes, step_ms: int) -> Iterator[list[bytes]]:
+    """Frames, a step of them at a time."""
+    step_bytes = SECOND_BYTES * step_ms // 1000
+    for start in range(0, len(pcm), step_bytes):
+        step = pcm[start : start + step_bytes]
+        yield [step[n : n + FRAME_BYTES] for n in range(0, len(step), FRAME_BYTES)]
 
 
 @pytest.mark.parametrize("step_ms", [500, 700, 1100])
@@ -124,26 +162,21 @@ def test_stable_words_of_real_speech_never_change_and_lead_the_final(whisper: Wh
     texts = clip_texts()
     clips = ["library.wav", "weather.wav", "train.wav"]
     pcm = b"".join(clip_pcm(clip) for clip in clips)
-    utterance = Utterance(0, "en-US")
+    classifier = WebRtcClassifier(STRICTEST)
+    utterance = Utterance(0)
     stable: list[str] = []
-    step_bytes = SECOND_BYTES * step_ms // 1000
-    for start in range(0, len(pcm), step_bytes):
-        utterance.append(pcm[start : start + step_bytes])
-        if utterance.wants_partial:
-            now, tail = hear(utterance, whisper)
-            assert now.split()[: len(stable)] == stable
-            assert not tail or tail.startswith(" ") == bool(now)
-            stable = now.split()
+    for frames in pieces(pcm, step_ms):
+        for frame in frames:
+            utterance.append(frame, is_speech=len(frame) == FRAME_BYTES and classifier.is_speech(frame))
+        if work := utterance.wants(PACE):
+            hearing = utterance.begin(work)
+            partial = utterance.heard(hearing, decoded(whisper, hearing))
+            now = partial.stable.split()
+            assert now[: len(stable)] == stable
+            assert not partial.tail or partial.tail.startswith(" ") == bool(now)
+            stable = now
     assert len(stable) > 15
     utterance.complete()
-    readings = utterance.heard_final(utterance.decode_final(whisper, 3, align=True))
+    readings = utterance.settle(decoded(whisper, utterance.begin(Work.FINAL, alternatives=3)))
     assert all([word.text for word in reading.words][: len(stable)] == stable for reading in readings)
     assert words_of(readings[0].text) == words_of(" ".join(texts[clip] for clip in clips))
-
-
-@pytest.mark.parametrize("sound", [silence(2), noise(3), noise(10, 0.005), tone(2), silence(0.05)])
-def test_silence_noise_and_a_tone_have_an_empty_final(whisper: Whisper, sound: bytes) -> None:
-    utterance = Utterance(0, "en-US")
-    utterance.append(sound)
-    utterance.complete()
-    assert utterance.heard_final(utterance.decode_final(whisper, 1, align=True)) == ()

@@ -1,0 +1,42 @@
+"""Owns how the sound of one call is heard: freely, with a bias towards phrases, or as one of a closed vocabulary."""
+
+from stream.engine.bias import BiasedWhisper
+from stream.engine.candidates import Candidates
+from stream.engine.options import CallOptions
+from stream.engine.readings import Decoding, Reading
+from stream.engine.silence import is_speech
+from stream.engine.whisper import Whisper
+from stream.engine.work import Hearing, Work
+
+
+class Decoder:
+    """Decodes what utterances of one call want decoded; `language` as `Whisper.decode` takes it."""
+
+    def __init__(self, whisper: Whisper, options: CallOptions, language: str) -> None:
+        self._language = language
+        self._options = options
+        self._free: Whisper | BiasedWhisper = whisper
+        self._candidates: Candidates | None = None
+        if options.phrases and options.closed_vocabulary:
+            self._candidates = Candidates(whisper, options.phrases)
+        elif options.phrases:
+            self._free = BiasedWhisper(whisper, options.phrases)
+
+    @property
+    def has_partials(self) -> bool:
+        """Half an entry of a closed vocabulary is none, so such calls have finals only."""
+        return self._candidates is None
+
+    def decode(self, hearing: Hearing) -> Decoding:
+        """Recognise, blocking for the time of the work; the best reading has no words when nobody spoke."""
+        options = self._options
+        language = hearing.language or self._language
+        if self._candidates is not None:
+            decoding = self._candidates.recognize(hearing.samples, language, alternatives=options.alternatives)
+        else:
+            align = hearing.work is not Work.PARTIAL and options.word_times
+            decoding = self._free.decode(hearing.samples, language, hearing.search, align=align)
+        # Settled words were spoken, whatever the rest sounds like.
+        if decoding.readings and (hearing.search.prefix or is_speech(hearing.samples, decoding)):
+            return decoding
+        return Decoding((Reading(),), decoding.no_speech_prob, decoding.language)

@@ -1,0 +1,28 @@
+"""Owns the kinds of decoding: what is decoded, of which sound, and which goes first."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from stream.engine.features import Samples
+from stream.engine.readings import Search
+
+
+class Work(IntEnum):
+    """What is decoded: an utterance that is complete, one that may be over, one that goes on; the first goes first."""
+
+    FINAL = 0
+    EARLY_FINAL = 1
+    PARTIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """One decode that begins: of all sound of an utterance so far, `float32[n_samples]`.
+
+    `language` is "" as long as nothing was heard that tells it.
+    """
+
+    work: Work
+    samples: Samples
+    language: str
+    search: Search
