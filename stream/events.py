@@ -85,7 +85,8 @@ class RecognitionOptions:
     """What the recognition of one stream is asked for.
 
     `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
-    settles by itself. `closed_vocabulary`: nothing but the phrases is expected.
+    settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
+    streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
     """
 
     language_code: str
@@ -98,6 +99,7 @@ class RecognitionOptions:
     boost: float = 20.0
     closed_vocabulary: bool = False
     finds_endpoints_ms: int | None = None
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

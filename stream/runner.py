@@ -1,6 +1,8 @@
 """Owns the running of one session: bytes and commands in, orders carried out, events into the outbox."""
 
 import asyncio
+import uuid
+from dataclasses import replace
 from typing import Protocol
 
 from stream.audio import AudioDecoder, Samples
@@ -60,7 +62,8 @@ class SessionRunner:
         self._recognizer = recognizer
         self._outbox = outbox
         self._limits = limits
-        self._session = Session(Configured(config, recognition_options(config, recognizer)), classifier_factory)
+        self._session_id = uuid.uuid4().hex
+        self._session = Session(self._configured(config), classifier_factory)
         self.config = config
         self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
@@ -154,6 +157,10 @@ class SessionRunner:
         for samples in self._decoder.push(message):
             await self._samples(samples)
 
+    def _configured(self, config: SessionConfig) -> Configured:
+        options = recognition_options(config, self._recognizer)
+        return Configured(config, replace(options, session_id=self._session_id))
+
     async def _take_command(self, text: str) -> None:
         match parse_command(text):
             case Close():
@@ -164,7 +171,7 @@ class SessionRunner:
                 pass
             case Configure(values):
                 config = self.config.with_message(values, audio_began=self._decoder is not None)
-                self._feed(Configured(config, recognition_options(config, self._recognizer)))
+                self._feed(self._configured(config))
                 self.config = config
 
     async def _end_audio(self, cause: EndCause) -> None:

@@ -23,9 +23,8 @@ _RETRY_SECONDS = 0.25
 # Longer than connecting may take.
 _OPEN_SECONDS = 6.0
 _ACCEPT_SECONDS = 1.0
-# What a server that is out of resources is given where it does not say itself, and at most: a hint is for one call.
+# What a server that is out of resources is given where it does not say itself.
 _BUSY_SECONDS = 0.5
-_LONGEST_BUSY_SECONDS = 1.0
 # Failures that say something about the server, whatever was asked of it.
 _FAULTS = frozenset(
     {
@@ -120,7 +119,8 @@ class RivaServer:
         """Open a stream; raises RecognizerError."""
         lease = StreamLease(self, self._pool.lease())
         self._breaker.began(lease.began)
-        call = lease.channel.asr.StreamingRecognize(metadata=self._options.metadata)
+        session = (("session-id", options.session_id),) if options.session_id else ()
+        call = lease.channel.asr.StreamingRecognize(metadata=(*self._options.metadata, *session))
         reader = ResponseReader(
             options, promises_stable_words=self.served is not None and self.served.promises_stable_words
         )
@@ -151,8 +151,9 @@ class RivaServer:
         """A stream failed, answered before or not."""
         self._hides_refusals |= error.is_unclear and not lease.is_heard
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            hint = error.retry_after_seconds
-            self._breaker.is_busy(min(_BUSY_SECONDS if hint is None else hint, _LONGEST_BUSY_SECONDS), _now())
+            # A hint is for the caller that was refused, and its session waits: others may be welcome.
+            if error.retry_after_seconds is None:
+                self._breaker.is_busy(_BUSY_SECONDS, _now())
             return
         if error.code in _FAULTS:
             self._blame(lease, str(error))

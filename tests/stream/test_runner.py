@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -143,7 +144,20 @@ async def test_bad_audio_that_shows_only_at_the_end_is_told() -> None:
 async def test_a_config_message_takes_effect() -> None:
     harness = Harness()
     await harness.run('{"config":{"maxAlternatives":3,"interimResults":false}}', numbered_pcm(SENTENCE), "close")
-    assert harness.recognizer.streams[0].options == RecognitionOptions("en-US", 3, interim_results=False)
+    options = harness.recognizer.streams[0].options
+    assert replace(options, session_id="") == RecognitionOptions("en-US", 3, interim_results=False)
+
+
+async def test_all_streams_of_a_session_have_its_id_and_no_other_session_has_it() -> None:
+    ids = []
+    for _ in range(2):
+        harness = Harness()
+        await harness.run(numbered_pcm(SENTENCE + SENTENCE), "close")
+        ids.append({stream.options.session_id for stream in harness.recognizer.streams})
+        assert len(harness.recognizer.streams) == 2
+    assert [len(each) for each in ids] == [1, 1]
+    assert "" not in ids[0] | ids[1]
+    assert ids[0] != ids[1]
 
 
 async def test_the_first_audio_freezes_the_format() -> None:

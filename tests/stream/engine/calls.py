@@ -65,14 +65,22 @@ class Heard:
 
 
 class Call:
-    """One StreamingRecognize; keywords go into the RecognitionConfig."""
+    """One StreamingRecognize, of a `session` if it has one; keywords go into the RecognitionConfig."""
 
-    def __init__(self, stub: Any, *, stop_history: int = OWN_ENDPOINTS_MS, interim: bool = True, **config: Any) -> None:
+    def __init__(
+        self,
+        stub: Any,
+        *,
+        stop_history: int = OWN_ENDPOINTS_MS,
+        interim: bool = True,
+        session: str | None = None,
+        **config: Any,
+    ) -> None:
         endpointing = asr.EndpointingConfig(stop_history=stop_history)
         self.config = asr.StreamingRecognitionConfig(
             interim_results=interim, config=asr.RecognitionConfig(endpointing_config=endpointing, **config)
         )
-        self.rpc = stub.StreamingRecognize()
+        self.rpc = stub.StreamingRecognize(metadata=(("session-id", session),) if session else ())
 
     async def open(self, **request: Any) -> "Call":
         await self.rpc.write(asr.StreamingRecognizeRequest(streaming_config=self.config, **request))

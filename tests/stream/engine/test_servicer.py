@@ -345,8 +345,7 @@ async def test_force_eou_may_come_with_the_last_sound_of_the_utterance(stub: Any
 async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(serving: Serving) -> None:
     async with serving(sessions=1) as address, grpc.aio.insecure_channel(address) as channel:
         stub = asr_grpc.RivaSpeechRecognitionStub(channel)
-        talking = Call(stub)
-        talking.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        talking = Call(stub, session="first")
         await talking.open()
         sentence = "1 sessions are talking, and this engine takes no new one above 1"
         for other in (stub.StreamingRecognize(metadata=(("session-id", "second"),)), stub.StreamingRecognize()):
@@ -357,12 +356,10 @@ async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(s
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert caught.value.trailing_metadata().get("grpc-retry-pushback-ms") == "1000"
         # Its own session is not refused, neither at once nor after its stream.
-        again = Call(stub)
-        again.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        again = Call(stub, session="first")
         assert words_of((await (await again.open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
         await talking.end()
-        last = Call(stub)
-        last.rpc = stub.StreamingRecognize(metadata=(("session-id", "first"),))
+        last = Call(stub, session="first")
         assert (await (await last.open()).end()).responses == []
 
 
