@@ -83,3 +83,16 @@ def test_offline_results_leave_out_utterances_without_words() -> None:
     assert [(result.alternatives[0].transcript, result.audio_processed) for result in response.results] == [
         ("Good morning.", 0.5)
     ]
+
+
+def test_swear_words_are_masked_if_asked_in_partials_and_finals() -> None:
+    words = (DecodedWord("Oh", (1,), 0, 1600, 0.9), DecodedWord("shit,", (2,), 1600, 4800, 0.8))
+    final = Final((Reading(words),), 0, 16_000)
+    masking = Speaker(word_times=True, masks_profanity=True)
+    (alternative,) = masking.final(final, None).results[0].alternatives
+    assert alternative.transcript == "Oh s***,"
+    assert [(word.word, word.start_time) for word in alternative.words] == [("Oh", 0), ("s***,", 100)]
+    partial = masking.partial(Partial("Oh shit,", " bullshit", 16_000), 0, None)
+    assert [result.alternatives[0].transcript for result in partial.results] == [" Oh s***,", " b*******"]
+    plain = Speaker(word_times=True).final(final, None)
+    assert plain.results[0].alternatives[0].transcript == "Oh shit,"

@@ -1,0 +1,66 @@
+import pytest
+
+from stream.engine.decoder import Decoder
+from stream.engine.features import samples_of
+from stream.engine.options import CallOptions
+from stream.engine.readings import Search
+from stream.engine.whisper import Whisper
+from stream.engine.work import Hearing, Work
+from tests.sounds import clip_pcm
+from tests.stream.engine.calls import noise, silence, tone, words_of
+from vad import SegmenterOptions
+
+
+def options(*, phrases: tuple[str, ...] = (), closed_vocabulary: bool = False, word_times: bool = True) -> CallOptions:
+    return CallOptions(
+        "en-US",
+        16_000,
+        1,
+        word_times,
+        SegmenterOptions(),
+        phrases=phrases,
+        closed_vocabulary=closed_vocabulary,
+    )
+
+
+def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = ()) -> Hearing:
+    return Hearing(work, samples_of(pcm), "", Search(prefix))
+
+
+@pytest.mark.parametrize(("work", "has_times"), [(Work.FINAL, True), (Work.EARLY_FINAL, True), (Work.PARTIAL, False)])
+def test_finals_have_word_times_and_partials_do_without(whisper: Whisper, work: Work, has_times: bool) -> None:
+    decoding = Decoder(whisper, options(), "en-US").decode(hearing(clip_pcm("quick.wav"), work))
+    assert words_of(decoding.best.text)[-2:] == ["lazy", "dog"]
+    assert (decoding.best.words[-1].end > 0) == has_times
+
+
+def test_who_asks_for_no_word_times_gets_none(whisper: Whisper) -> None:
+    decoding = Decoder(whisper, options(word_times=False), "en-US").decode(hearing(clip_pcm("yes.wav")))
+    assert {word.end for word in decoding.best.words} == {0}
+
+
+@pytest.mark.parametrize("sound", [silence(2), noise(3), noise(10, 0.005), tone(2), silence(0.05)])
+@pytest.mark.parametrize("work", [Work.FINAL, Work.PARTIAL])
+def test_silence_noise_and_a_tone_have_no_words(whisper: Whisper, sound: bytes, work: Work) -> None:
+    assert Decoder(whisper, options(), "en-US").decode(hearing(sound, work)).best.words == ()
+
+
+def test_settled_words_are_kept_even_when_the_sound_is_taken_for_silence(whisper: Whisper) -> None:
+    prefix = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:4]
+    decoding = Decoder(whisper, options(), "en-US").decode(hearing(silence(3), prefix=prefix))
+    assert decoding.best.tokens[:4] == prefix
+
+
+def test_a_closed_vocabulary_hears_its_entries_and_has_no_partials(whisper: Whisper) -> None:
+    decoder = Decoder(whisper, options(phrases=("yes", "no", "maybe"), closed_vocabulary=True), "en-US")
+    assert not decoder.has_partials
+    assert decoder.decode(hearing(clip_pcm("yes.wav"))).best.text == "yes"
+    assert decoder.decode(hearing(silence(2))).best.words == ()
+
+
+def test_phrases_without_a_closed_vocabulary_leave_other_words_alone(whisper: Whisper) -> None:
+    decoder = Decoder(whisper, options(phrases=("Sweynheym", "Pannartz", "Subiaco")), "en-US")
+    assert decoder.has_partials
+    assert words_of(decoder.decode(hearing(clip_pcm("train.wav"))).best.text) == words_of(
+        whisper.decode(samples_of(clip_pcm("train.wav"))).best.text
+    )
