@@ -180,7 +180,9 @@ class Recognition:
     async def _decode_final(self, utterance: Utterance) -> Decoding:
         """Take the early final, done or not, if nothing was said since; else decode the whole."""
         if self._early and self._early.utterance is utterance and utterance.early_final_holds:
-            return await self._early.decoding
+            decoding = await self._early.decoding
+            if utterance.is_kept_by(decoding):
+                return decoding
         hearing = utterance.begin(Work.FINAL, self._alternatives)
         return await self._scheduler.final(partial(self._decoder.decode, hearing))
 

@@ -107,6 +107,11 @@ class Utterance:
         stable, tail = self._transcript.show(words, ended=hearing.work is Work.EARLY_FINAL)
         return Partial(stable, tail, n_samples)
 
+    def is_kept_by(self, decoding: Decoding) -> bool:
+        """Whether a decode that began some time ago has all words that were settled since."""
+        prefix = self._transcript.prefix
+        return decoding.best.tokens[: len(prefix)] == prefix
+
     def settle(self, decoding: Decoding) -> tuple[Reading, ...]:
         """Take what was heard in all of it; empty when nobody spoke. The settled words lead every reading."""
         self.state = UtteranceState.SETTLED

@@ -106,6 +106,15 @@ async def test_an_end_during_the_early_final_waits_for_it() -> None:
     assert listener.told == ["final"]
 
 
+async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Utterance, "is_kept_by", lambda _utterance, _decoding: False)
+    decoder = SlowDecoder()
+    async with recognizing(decoder, wants_partials=False) as (recognition, _):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
+        await recognition.end_utterance()
+    assert decoder.asked == [Work.EARLY_FINAL, Work.FINAL]
+
+
 async def test_a_decoder_without_partials_is_asked_for_none() -> None:
     decoder = SlowDecoder(has_partials=False)
     async with recognizing(decoder) as (recognition, listener):

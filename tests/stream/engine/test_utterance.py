@@ -138,6 +138,16 @@ def test_an_early_final_shows_its_last_words_too() -> None:
     assert (partial.stable, partial.tail, partial.heard_samples) == ("", "a b c d", SAMPLE_RATE)
 
 
+def test_a_decode_keeps_what_was_settled_since_or_does_not() -> None:
+    utterance = spoken(2)
+    early = decoding_of("a b c d x")
+    assert utterance.is_kept_by(early)
+    for _ in range(4):
+        hear(utterance, "a b c d e")
+    assert utterance.is_kept_by(early)
+    assert not utterance.is_kept_by(decoding_of("a b X d e"))
+
+
 def test_an_utterance_without_words_has_an_empty_final() -> None:
     utterance = spoken(1)
     utterance.complete()
