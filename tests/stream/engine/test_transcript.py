@@ -64,6 +64,7 @@ def test_when_speech_has_ended_every_word_is_shown() -> None:
 
 
 def test_a_word_that_one_decode_hears_otherwise_stays() -> None:
+    assert shown("a b c d e", "a X Y Z d") == "a b c d"
     assert shown("a b c d e", "a X Y Z", "a b c d e f g h") == "a b c d e f"
 
 
