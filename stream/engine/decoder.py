@@ -20,7 +20,7 @@ class Decoder:
         if options.phrases and options.closed_vocabulary:
             self._candidates = Candidates(whisper, options.phrases)
         elif options.phrases:
-            self._free = BiasedWhisper(whisper, options.phrases)
+            self._free = BiasedWhisper(whisper, options.phrases, options.boost)
 
     @property
     def has_partials(self) -> bool:
