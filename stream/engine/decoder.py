@@ -33,10 +33,14 @@ class Decoder:
         language = hearing.language or self._language
         if self._candidates is not None:
             decoding = self._candidates.recognize(hearing.samples, language, alternatives=options.alternatives)
-        else:
-            align = hearing.work is not Work.PARTIAL and options.word_times
-            decoding = self._free.decode(hearing.samples, language, hearing.search, align=align)
+            return decoding if decoding.readings else _nothing(decoding)
+        align = hearing.work is not Work.PARTIAL and options.word_times
+        decoding = self._free.decode(hearing.samples, language, hearing.search, align=align)
         # Settled words were spoken, whatever the rest sounds like.
-        if decoding.readings and (hearing.search.prefix or is_speech(hearing.samples, decoding)):
+        if hearing.search.prefix or is_speech(hearing.samples, decoding):
             return decoding
-        return Decoding((Reading(),), decoding.no_speech_prob, decoding.language)
+        return _nothing(decoding)
+
+
+def _nothing(decoding: Decoding) -> Decoding:
+    return Decoding((Reading(),), decoding.no_speech_prob, decoding.language)
