@@ -1,4 +1,4 @@
-"""Owns the clips of a bench: sound, reference, and where speech begins and ends in it."""
+"""Owns the clips of a bench: sound, reference, where speech begins and ends in it, and noise around it."""
 
 import csv
 import wave
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vad import SAMPLE_RATE
 
@@ -40,6 +41,13 @@ def load_clips(directory: Path) -> list[Clip]:
     with (directory / "manifest.tsv").open(encoding="utf-8") as manifest:
         rows = list(csv.DictReader(manifest, delimiter="\t"))
     return [_load(directory / row["file"], row.get("reference") or row["text"]) for row in rows]
+
+
+def in_noise(samples: NDArray[np.float32], noise_db: float, seed: int) -> NDArray[np.float32]:
+    """Return `float32[n_samples]` in white noise so far below them."""
+    level = float(np.sqrt(np.mean(samples**2))) * 10 ** (-noise_db / 20)
+    noise = level * np.random.default_rng(seed).standard_normal(len(samples))
+    return (samples + noise).astype(np.float32)
 
 
 def _load(path: Path, reference: str) -> Clip:

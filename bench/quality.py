@@ -18,7 +18,7 @@ from jiwer import process_words
 from rich.console import Console
 from rich.table import Table
 
-from bench.clips import Clip, load_clips
+from bench.clips import Clip, in_noise, load_clips
 from bench.figures import error_rate
 from bench.words import utterances
 from stream.engine.features import Samples, samples_of
@@ -67,9 +67,7 @@ def hear(whisper: Whisper, clip: Clip, noise_db: int | None) -> Heard:
     """Decode a clip as a final, in white noise so far below it."""
     samples = samples_of(clip.pcm)
     if noise_db is not None:
-        level = float(np.sqrt(np.mean(samples**2))) * 10 ** (-noise_db / 20)
-        noise = level * np.random.default_rng(_SEED).standard_normal(len(samples))
-        samples = (samples + noise).astype(np.float32)
+        samples = in_noise(samples, noise_db, _SEED)
     return Heard(clip.reference, _words(whisper, samples))
 
 

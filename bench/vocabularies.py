@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.clips import in_noise
 from stream.engine.candidates import Candidates
 from stream.engine.features import Samples, samples_of
 from stream.engine.readings import Reading
@@ -43,9 +44,7 @@ class Said:
         """Return the samples in white noise so far below them."""
         if noise_db is None:
             return self.samples
-        level = float(np.sqrt(np.mean(self.samples**2))) * 10 ** (-noise_db / 20)
-        noise = np.random.default_rng(self.number).standard_normal(len(self.samples))
-        return (self.samples + level * noise).astype(np.float32)
+        return in_noise(self.samples, noise_db, self.number)
 
 
 def load_said() -> Iterator[Said]:

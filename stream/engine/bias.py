@@ -17,7 +17,6 @@ _ALIKE_ENOUGH = 0.7  # where it weighs nothing
 _MOST_CHANGES = 4  # each costs 6 to 9 ms
 _LONGER_TOKENS = 8  # the second reading may be that much longer than the first, else it is a loop
 _CONTEXT_TOKENS = 100  # of phrases: they share the decoder's 448 positions with 24 s of speech, and cost time
-_FLOOR = 1e-9
 # What a phrase gets on top of its log probability: at -4 18 of the 41 rare words are mended, from -2 to +1 23, at +2 24
 # and at +4 28; it changes none of the sentences that only sound so up to -1, 2 at 0, 3 at +1, 5 at +2, 7 at +4.
 _USUAL_BONUS = -1.0
@@ -42,9 +41,7 @@ class BiasedWhisper:
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
     ) -> Decoding:
         """Recognise `float32[n_samples]` as `Whisper.decode` does; a mended reading comes before the plain ones."""
-        # As in Whisper.decode: what else the sound may be tells how sure a word is.
-        wide = replace(search, alternatives=max(search.alternatives, search.beam_size)) if align else search
-        encoded, plain = self._whisper.hear(samples, language, wide)
+        encoded, plain = self._whisper.hear(samples, language, search.widened if align else search)
         decoding = self._mend(encoded, plain, search)
         return self._whisper.align_all(encoded, decoding, search.alternatives) if align else decoding
 
@@ -68,7 +65,7 @@ class BiasedWhisper:
             return plain
         text = self._changed(plain.best, accepted)
         # It was found likelier than the plain reading: what was speech before is not less so now.
-        logprob = max(plain.best.logprob, self._scores(encoded, [text], context)[0] / len(text))
+        logprob = max(plain.best.logprob, self._whisper.score(encoded, [text], context)[0] / len(text))
         mended = Reading(self._whisper.tokens.words(text), logprob)
         others = (reading for reading in plain.readings if reading.tokens != text)
         return replace(plain, readings=(mended, *others)[: max(search.alternatives, len(plain.readings))])
@@ -89,15 +86,11 @@ class BiasedWhisper:
     ) -> dict[Change, float]:
         """Return by how much each change alone is likelier than the plain reading, as a log probability."""
         texts = [plain.tokens, *(self._changed(plain, [change]) for change in changes)]
-        unchanged, *changed = self._scores(encoded, texts, context)
+        unchanged, *changed = self._whisper.score(encoded, texts, context)
         return {
             change: score - unchanged + self._bonus + _LIKENESS * (change.likeness - _ALIKE_ENOUGH)
             for change, score in zip(changes, changed, strict=True)
         }
-
-    def _scores(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens) -> list[float]:
-        scored = self._whisper.score(encoded, texts, context)
-        return [math.fsum(math.log(max(probability, _FLOOR)) for probability in some) for some in scored]
 
     def _context(self, phrases: Sequence[str]) -> Tokens:
         """Return a sentence of phrases, the first of them last: the decoder minds most what stands there."""

@@ -157,8 +157,7 @@ class _Entries:
         return np.array(scores), np.array([unheard[text] for text in texts]), background
 
     def _score(self, encoded: Encoded, texts: Sequence[str]) -> list[float]:
-        scores = self._whisper.score(encoded, [self._tokens(text) for text in texts]) if texts else []
-        return [math.fsum(math.log(max(p, _FLOOR)) for p in probabilities) for probabilities in scores]
+        return self._whisper.score(encoded, [self._tokens(text) for text in texts])
 
     def _tokens(self, text: str) -> Tokens:
         return self._whisper.tokens.encode(f" {text}")

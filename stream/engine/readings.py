@@ -1,7 +1,7 @@
 """Owns what a decoder is asked for and what it heard: words with their tokens, readings, and those of one pass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Tokens = tuple[int, ...]
 
@@ -23,6 +23,11 @@ class Search:
     beam_size: int = BEAM_SIZE
     suppressed: Tokens = ()
     most_tokens: int | None = None
+
+    @property
+    def widened(self) -> "Search":
+        """The same with all readings of the beam: what else the sound may be tells how sure a word is, at no cost."""
+        return replace(self, alternatives=max(self.alternatives, self.beam_size))
 
 
 PLAIN_SEARCH = Search()

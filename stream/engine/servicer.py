@@ -67,9 +67,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
                 await recognition.drain()
             except (RequestError, SoundError) as error:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        return Speaker(word_times=options.word_times, masks_profanity=options.profanity_filter).offline(
-            collector.finals, _id_of(request)
-        )
+        return _speaker(options).offline(collector.finals, _id_of(request))
 
     async def GetRivaSpeechRecognitionConfig(  # noqa: N802
         self, request: asr.RivaSpeechRecognitionConfigRequest, _context: object

@@ -30,7 +30,7 @@ class WhisperTokens:
         except (OSError, ValueError) as error:
             raise TokensError(f"{path.name}: {error}") from error
         self.end = self._special("<|endoftext|>")  # every token of text has a smaller number
-        self.context_start = self._special("<|startofprev|>")
+        self._context_start = self._special("<|startofprev|>")
         self._start = self._special("<|startoftranscript|>")
         self._no_times = self._special("<|notimestamps|>")
         self._languages = self._find_languages() if is_multilingual else {ENGLISH_ONLY: (self._start,)}
@@ -40,13 +40,14 @@ class WhisperTokens:
         """The tags that the model serves: `en-US` alone, or Whisper's own two-letter tags."""
         return tuple(self._languages)
 
-    def opening(self, language: str) -> Tokens:
-        """The tokens that a transcript in one of `languages` begins with, before the mark for "without times"."""
-        return self._languages[language]
+    def opening(self, language: str, context: Tokens = ()) -> Tokens:
+        """What a transcript in one of `languages` begins with, after `context`, before the mark for "without times"."""
+        before = (self._context_start, *context) if context else ()
+        return (*before, *self._languages[language])
 
-    def prompt(self, language: str) -> Tokens:
+    def prompt(self, language: str, context: Tokens = ()) -> Tokens:
         """All that stands before the first token of text."""
-        return (*self._languages[language], self._no_times)
+        return (*self.opening(language, context), self._no_times)
 
     def encode(self, text: str) -> Tokens:
         """Tokens of a text; a word in the middle of a sentence has to come with the space before it."""

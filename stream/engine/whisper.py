@@ -1,5 +1,6 @@
 """Owns the model: a Whisper network run by CTranslate2, sound and tokens in, readings with words out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -23,6 +24,7 @@ _PADDING_SAMPLES = 6 * SAMPLE_RATE  # below 5 s of silence after the sound the d
 _WHOLE_SAMPLES = 30 * SAMPLE_RATE  # what Whisper was trained on: slow, and safe from loops
 _ALIGNED_SAMPLES = 2 * HOP_SAMPLES  # the encoder halves the frames: 20 ms a step
 _SCORED_STEPS = 100  # how much silence after the sound a score hears: 2 s; with less, names at the end score low
+_LEAST_PROBABILITY = 1e-9  # of a token, where its logarithm is taken
 _CONTEXT_TOKENS = 448  # the decoder's positions
 _NEEDED_FILES = {
     "model.bin": "name one that ct2-transformers-converter has written",
@@ -95,9 +97,7 @@ class Whisper:
         """
         if not align:
             return self.hear(samples, language, search)[1]
-        # What else the sound may be tells how sure a word is, and the beam has it at no cost.
-        wide = replace(search, alternatives=max(search.alternatives, search.beam_size))
-        return self.align_all(*self.hear(samples, language, wide), search.alternatives)
+        return self.align_all(*self.hear(samples, language, search.widened), search.alternatives)
 
     def hear(self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH) -> tuple[Encoded, Decoding]:
         """Recognise as `decode` does, without alignment, and return what the encoder heard as well."""
@@ -122,8 +122,7 @@ class Whisper:
 
     def generate(self, encoded: Encoded, search: Search = PLAIN_SEARCH) -> Decoding:
         """Find the best readings of the sound; loops are not looked for."""
-        before = (self.tokens.context_start, *search.context) if search.context else ()
-        prompt = (*before, *self.tokens.prompt(encoded.language))
+        prompt = self.tokens.prompt(encoded.language, search.context)
         most = search.most_tokens or most_tokens(encoded.n_samples / SAMPLE_RATE)
         longest = min(_CONTEXT_TOKENS - len(prompt), len(search.prefix) + most)
         result = self._model.generate(
@@ -141,8 +140,8 @@ class Whisper:
         readings = [Reading(self.tokens.words(text), score) for text, score in zip(texts, result.scores, strict=True)]
         return Decoding(tuple(readings), result.no_speech_prob, encoded.language)
 
-    def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int | None = None) -> Decoding:
-        """Return the decoding with its best `alternatives` readings aligned, all of them by default."""
+    def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int) -> Decoding:
+        """Return the decoding with its best `alternatives` readings, aligned."""
         asked = decoding.readings[:alternatives]
         return replace(decoding, readings=tuple(self.align(encoded, reading, decoding.readings) for reading in asked))
 
@@ -168,15 +167,19 @@ class Whisper:
         ]
         return replace(reading, words=tuple(words))
 
-    def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[tuple[float, ...]]:
-        """Return for each text the probability of each of its tokens, given the sound and the tokens before it."""
-        before = (self.tokens.context_start, *context) if context else ()
-        opening = [*before, *self.tokens.opening(encoded.language)]
+    def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[float]:
+        """Return the log probability of each text, given the sound and what was said before it, or may be."""
+        if not texts:
+            return []
+        opening = list(self.tokens.opening(encoded.language, context))
         n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
         heard = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]  # the silence after it only costs time
         features = ctranslate2.StorageView.from_array(np.repeat(heard, len(texts), axis=0))
         results = self._model.align(features, opening, [list(text) for text in texts], n_frames)
-        return [tuple(result.text_token_probs) for result in results]
+        return [
+            math.fsum(math.log(max(probability, _LEAST_PROBABILITY)) for probability in result.text_token_probs)
+            for result in results
+        ]
 
     def _detect_language(self, features: ctranslate2.StorageView) -> str:
         if not self._model.is_multilingual:
