@@ -5,14 +5,13 @@
 It recognizes nothing, so what a bench measures with it is the way there and back.
 """
 
-import sys
 from collections.abc import AsyncIterator
 
-import grpc
 import uvloop
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
+from bench.serving import serve
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 
@@ -45,15 +44,5 @@ def _response(samples: int, *, is_final: bool) -> pb.StreamingRecognizeResponse:
     return pb.StreamingRecognizeResponse(results=[result])
 
 
-async def _serve() -> None:
-    server = grpc.aio.server()
-    riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(AnsweringRiva(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    sys.stdout.write(f"127.0.0.1:{port}\n")
-    sys.stdout.flush()
-    await server.wait_for_termination()
-
-
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(serve(AnsweringRiva()))

