@@ -1,0 +1,209 @@
+"""Owns the download of audio from where a client says it is, which has to be on the public internet."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+
+from stream.errors import ClientError, Problem, quoted
+from web.networks import Address, Network, NotPublicError, check_addresses, literal_address
+from web.pinned import Resolver, answer, is_about_certificates, resolved
+from web.uris import UriError, host_of, parsed_uri, shown
+
+CHUNK_BYTES = 1 << 16
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What a download may reach, how large it may be, how long it may take."""
+
+    networks: tuple[Network, ...] = ()
+    """Allowed although they are not public: an operator's own storage."""
+    most_bytes: int = 1 << 30
+    seconds: float = 600.0
+    """For all of it: names, redirects, and what the reader does between two chunks."""
+    idle_seconds: float = 30.0
+    """Without a byte."""
+    most_redirects: int = 5
+    verify: ssl.SSLContext | None = None
+    """None trusts the authorities that browsers trust."""
+    resolve: Resolver = resolved
+
+
+class FetchError(Exception):
+    """A download that failed: what the client is told, and whether a later try may succeed."""
+
+    def __init__(self, error: ClientError, *, is_passing: bool = False) -> None:
+        super().__init__(error.detail)
+        self.error = error
+        self.is_passing = is_passing
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A body that has begun to arrive; `total_bytes` is None if the other server does not say."""
+
+    total_bytes: int | None
+    media_type: str
+    _chunks: AsyncGenerator[bytes, None]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Pieces of at most 64 KiB, once; raises FetchError."""
+        return self._chunks
+
+
+def check_uri(uri: str, options: FetchOptions) -> None:
+    """Refuse what can never be fetched, and ask nobody for that; raises ClientError."""
+    with _naming(uri):
+        parsed_uri(uri, options.networks)
+
+
+@asynccontextmanager
+async def fetched(uri: str, options: FetchOptions) -> AsyncIterator[Download]:
+    """Download while the context lasts; raises FetchError, here and while the chunks are read."""
+    fetch = _Fetch(uri, options, asyncio.get_running_loop().time() + options.seconds)
+    async with AsyncExitStack() as stack:
+        with fetch.telling():
+            async with asyncio.timeout_at(fetch.deadline):
+                response = await fetch.followed(stack)
+            total_bytes = fetch.checked_bytes(response)
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        chunks = await stack.enter_async_context(aclosing(fetch.chunks(response)))
+        yield Download(total_bytes, media_type, chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """One download; `deadline` is a time of the event loop's clock."""
+
+    uri: str
+    options: FetchOptions
+    deadline: float
+
+    async def followed(self, stack: AsyncExitStack) -> httpx.Response:
+        """The first answer that is no redirect; `stack` closes its connection."""
+        url = parsed_uri(self.uri, self.options.networks)
+        for _ in range(self.options.most_redirects + 1):
+            async with AsyncExitStack() as hop:
+                response = await self._reached(url, hop)
+                if response.status_code not in _REDIRECTS or "location" not in response.headers:
+                    await stack.enter_async_context(hop.pop_all())
+                    return response
+                url = self._redirected(url, response.headers["location"])
+        raise self._refused(f"redirects more than {self.options.most_redirects} times")
+
+    def checked_bytes(self, response: httpx.Response) -> int | None:
+        """How long the body will be, if that is known; raises FetchError for an answer that is not the audio."""
+        status = response.status_code
+        if status != HTTPStatus.OK:
+            refused = self._refused(f"answers {status}; it has to answer 200 and send the audio")
+            raise FetchError(refused, is_passing=status >= 500 or status == HTTPStatus.TOO_MANY_REQUESTS)
+        encoding = response.headers.get("content-encoding", "identity")
+        # A few compressed bytes can become as many as they like.
+        if encoding.strip().lower() != "identity":
+            raise self._refused(f"sends Content-Encoding {quoted(encoding)}; it has to send the file as it is")
+        # A body in pieces is not bound to a length that is sent along with it.
+        if "transfer-encoding" in response.headers or "content-length" not in response.headers:
+            return None
+        total_bytes = int(response.headers["content-length"])
+        self._check_size(total_bytes)
+        return total_bytes
+
+    async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        pieces = response.aiter_raw(CHUNK_BYTES)
+        read_bytes = 0
+        while True:
+            # No time limit lasts across a yield: it would strike the reader in whatever it does by then.
+            with self.telling():
+                async with asyncio.timeout_at(self.deadline):
+                    piece = await anext(pieces, b"")
+                read_bytes += len(piece)
+                self._check_size(read_bytes)
+            if not piece:
+                return
+            yield piece
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn every way to fail into a FetchError."""
+        try:
+            with _naming(self.uri):
+                yield
+        except ClientError as refused:
+            raise FetchError(refused) from None
+        except (TimeoutError, httpx.TimeoutException) as late:
+            limits = f"{self.options.seconds:g} s in all and {self.options.idle_seconds:g} s without a byte"
+            raise FetchError(self._refused(f"takes too long; at most {limits} are allowed"), is_passing=True) from late
+        # httpx does not translate everything that TLS says.
+        except (httpx.TransportError, OSError) as broken:
+            if is_about_certificates(broken):
+                told = self._refused("shows no certificate that can be trusted and is valid for its name")
+                raise FetchError(told) from broken
+            told = self._refused("cannot be read: there is no connection, or it breaks, or it does not speak HTTP")
+            raise FetchError(told, is_passing=True) from broken
+
+    async def _reached(self, url: httpx.URL, stack: AsyncExitStack) -> httpx.Response:
+        failure: httpx.TransportError | None = None
+        for address in await self._addresses(host_of(url)):
+            try:
+                return await stack.enter_async_context(
+                    answer(url, address, self.options.idle_seconds, self.options.verify)
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout) as unreachable:
+                failure = unreachable
+        raise failure or self._refused("has a host without an address; check the name")
+
+    async def _addresses(self, host: str) -> Sequence[Address]:
+        """Where the host is. Only these may be connected to: asked again, a name may lead elsewhere."""
+        literal = literal_address(host)
+        if literal is not None:
+            return [literal]
+        try:
+            addresses = await self.options.resolve(host)
+        except socket.gaierror as unknown:
+            refused = self._refused("has a host that cannot be resolved; check the name")
+            raise FetchError(refused, is_passing=unknown.errno == socket.EAI_AGAIN) from unknown
+        check_addresses(addresses, self.options.networks)
+        return addresses
+
+    def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:
+        try:
+            target = str(url.join(location))
+        except (httpx.InvalidURL, ValueError):
+            raise self._refused(f"redirects to {shown(location)}, which is not a URI") from None
+        try:
+            following = parsed_uri(target, self.options.networks)
+        except UriError as bad:
+            raise self._refused(f"redirects to {shown(target)}, which {bad}") from None
+        if url.scheme == "https" and following.scheme == "http":
+            raise self._refused(f"redirects to {shown(target)}; https has to stay https")
+        return following
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self.options.most_bytes:
+            raise ClientError(
+                Problem.TOO_LARGE,
+                f"audio.uri {shown(self.uri)} is too large; at most {self.options.most_bytes} bytes are allowed",
+            )
+
+    def _refused(self, sentence: str) -> ClientError:
+        return ClientError(Problem.INVALID_AUDIO, f"audio.uri {shown(self.uri)} {sentence}")
+
+
+@contextmanager
+def _naming(uri: str) -> Iterator[None]:
+    """Put what is wrong with a URI as the client is told it."""
+    try:
+        yield
+    except UriError as bad:
+        detail = f"audio.uri {shown(uri)} {bad}; give one like https://host/file.wav"
+        raise ClientError(Problem.INVALID_CONFIG, detail) from None
+    except NotPublicError:
+        detail = f"audio.uri {shown(uri)} leads to an address that is not public; give one that anybody can reach"
+        raise ClientError(Problem.FORBIDDEN, detail) from None

@@ -1,0 +1,66 @@
+"""Owns one HTTP request on a connection to an address that was looked up and checked before."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from ipaddress import ip_address
+
+import httpx
+
+from web.networks import Address, literal_address
+from web.uris import host_of
+
+# One dead address among several must not use up the time for all.
+_CONNECT_SECONDS = 5.0
+
+Resolver = Callable[[str], Awaitable[Sequence[Address]]]
+
+
+async def resolved(host: str) -> Sequence[Address]:
+    """All addresses of a name, the best one first; raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [ip_address(place[0]) for *_, place in found]
+
+
+@asynccontextmanager
+async def answer(
+    url: httpx.URL, address: Address, idle_seconds: float, verify: ssl.SSLContext | None
+) -> AsyncIterator[httpx.Response]:
+    """Ask `address` for `url`, on a connection of its own: one that is kept was verified for another name.
+
+    No httpx.AsyncClient: it brings cookies, proxies and .netrc, and logs whole URIs.
+    """
+    literal = literal_address(host_of(url))
+    request = httpx.Request(
+        "GET",
+        url.copy_with(host=str(address)),
+        headers={
+            "Host": url.netloc.decode(),
+            "User-Agent": "shenava",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        },
+        extensions={
+            "sni_hostname": host_of(url).removesuffix(".") if literal is None else str(literal),
+            "timeout": httpx.Timeout(idle_seconds, connect=min(_CONNECT_SECONDS, idle_seconds)).as_dict(),
+        },
+    )
+    async with httpx.AsyncHTTPTransport(verify=verify or _authorities(), trust_env=False) as transport:
+        yield await transport.handle_async_request(request)
+
+
+def is_about_certificates(error: Exception) -> bool:
+    """Whether a failure comes from a certificate that could not be verified."""
+    # httpx passes on the words; what httpcore caught is an argument of its error, whose cause it hides.
+    cause = error.__cause__
+    return cause is not None and any(isinstance(inner, ssl.SSLCertVerificationError) for inner in cause.args)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    # To read them takes 20 ms, so it is done once.
+    return httpx.create_ssl_context(trust_env=False)
