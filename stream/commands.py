@@ -48,12 +48,13 @@ def parse_command(text: str) -> Command:
 
 def _object(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise _refused(text) from None
 
 
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make the object of a JSON parser's pairs; raises ClientError (`invalid_message`) naming a key given twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

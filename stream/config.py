@@ -5,7 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from stream.audio import AudioFormat, AudioTransfer, Encoding
 from stream.errors import ClientError, Problem, quoted
-from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageKey, NumberKey, PhrasesKey
+from stream.keys import (
+    BooleanKey,
+    ChoiceKey,
+    IntegerKey,
+    Key,
+    LanguageKey,
+    LanguageModelKey,
+    NumberKey,
+    PhrasesKey,
+)
 from vad import SegmenterOptions, frames_in
 
 
@@ -34,7 +43,7 @@ KEYS: tuple[Key, ...] = (
     IntegerKey("maxAlternatives", "max_alternatives", "hypotheses of an utterance; 0 means 1", False, 0, 5),
     BooleanKey("profanityFilter", "profanity_filter", "all but the first letter becomes *", False),
     ChoiceKey("asrModel", "asr_model", "the kind of sound; see the presets", False, tuple(PRESETS)),
-    ChoiceKey("languageModel", "language_model", "what is expected to be said", False, LANGUAGE_MODELS),
+    LanguageModelKey("languageModel", "language_model", "what is expected to be said", False, LANGUAGE_MODELS),
     BooleanKey("interimResults", "interim_results", "send unsettled text too", False),
     BooleanKey("extended", "extended", "the messages of extended mode", True),
     BooleanKey("wholeSeconds", "whole_seconds", "`duration` and `inferenceTime` as integers", True),
@@ -67,7 +76,11 @@ _ENDLESS = SegmenterOptions(onset=0, preroll=0, hangover=1 << 40, longest=1 << 4
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """The configuration in force; `explicit` names the keys that somebody set."""
+    """The configuration in force; `explicit` names the keys that somebody set.
+
+    `trained_phrases` is what a trained `language_model` stands for, once it was looked up; `is_file` when nobody
+    waits for each word.
+    """
 
     audio_encoding: str = "LINEAR16"
     sample_rate_hertz: int = 16_000
@@ -91,6 +104,17 @@ class SessionConfig:
     channels: int = 1
     store: bool = True
     explicit: frozenset[str] = field(default=frozenset())
+    trained_phrases: tuple[str, ...] = ()
+    is_file: bool = False
+
+    @property
+    def names_trained_model(self) -> bool:
+        return self.language_model not in LANGUAGE_MODELS
+
+    @property
+    def set_values(self) -> dict[str, object]:
+        """The keys that somebody set; `with_message` makes the same configuration of them again."""
+        return {key.name: getattr(self, key.attribute) for key in KEYS if key.name in self.explicit}
 
     @property
     def audio_format(self) -> AudioFormat:

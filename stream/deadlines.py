@@ -1,17 +1,18 @@
 """Owns when a session's patience ends: every deadline of one connection, as pure arithmetic on its clock."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerLimits:
-    """Every wait of a session, in seconds.
+    """Every wait of a session and its longest audio, in seconds.
 
     `pause`: silence of the sender that ends an open utterance; `idle`: silence that ends the session;
     `stream`: the longest session, with a warning `notice` before its end; `final`: how long a final may
     take after the utterance's last audio; `stall`: how long the recognizer may owe an answer to speech before
-    it is asked anew.
+    it is asked anew; `audio`: the longest audio that is taken.
     """
 
     pause: float = 3.0
@@ -20,6 +21,7 @@ class RunnerLimits:
     notice: float = 60.0
     final: float = 20.0
     stall: float = 5.0
+    audio: float = math.inf
 
 
 class Deadline(Enum):

@@ -34,14 +34,44 @@ class Problem(Enum):
         "an unknown key, a value that is not allowed, keys that contradict each other, a key frozen by the first "
         "audio, a language that is not served",
     )
-    FORBIDDEN = ErrorKind(
-        "forbidden", HTTPStatus.FORBIDDEN, 4403, "a page (`Origin`) or a name (`Host`) of another machine"
+    UNSUPPORTED_MEDIA = ErrorKind(
+        "unsupported_media",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        4415,
+        "a body of a media type, or a file of a format, that is not taken",
     )
-    NOT_FOUND = ErrorKind("not_found", HTTPStatus.NOT_FOUND, 4404, "nothing is served at this address")
+    UNAUTHENTICATED = ErrorKind(
+        "unauthenticated", HTTPStatus.UNAUTHORIZED, 4401, "no token, or one that is not valid or has expired"
+    )
+    FORBIDDEN = ErrorKind(
+        "forbidden",
+        HTTPStatus.FORBIDDEN,
+        4403,
+        "a page (`Origin`) or a name (`Host`) of another machine; an `audio.uri` that leads to an address that is "
+        "not public",
+    )
+    NOT_FOUND = ErrorKind(
+        "not_found",
+        HTTPStatus.NOT_FOUND,
+        4404,
+        "nothing is served at this address; no such transcription or language model of this caller's",
+    )
     METHOD_NOT_ALLOWED = ErrorKind(
         "method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, 4405, "the address is served, by other methods (`Allow`)"
     )
     IDLE_TIMEOUT = ErrorKind("idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408, "no audio ever came")
+    TOO_LARGE = ErrorKind(
+        "too_large",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        1009,
+        "a body or a file with more bytes or more audio than is taken",
+    )
+    RATE_LIMITED = ErrorKind(
+        "rate_limited",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        4429,
+        "more than this caller may have at once; `Retry-After` says when to come back",
+    )
     UPGRADE_REQUIRED = ErrorKind(
         "upgrade_required",
         HTTPStatus.UPGRADE_REQUIRED,

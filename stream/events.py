@@ -87,6 +87,7 @@ class RecognitionOptions:
     `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
     settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
     streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
+    `is_file`: nobody waits for each word, so live speech goes first.
     """
 
     language_code: str
@@ -100,6 +101,7 @@ class RecognitionOptions:
     closed_vocabulary: bool = False
     finds_endpoints_ms: int | None = None
     session_id: str = ""
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

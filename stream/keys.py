@@ -1,11 +1,18 @@
 """Owns the kinds of configuration keys: what each takes, and how a value is read and refused."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from stream.errors import ClientError, Problem, quoted
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_ID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_id(text: str) -> bool:
+    """Whether this is how the server names transcriptions and language models: a UUID, as RFC 9562 writes it."""
+    return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,11 @@ class IntegerKey(Key):
 
     def accepts(self, value: object) -> bool:
         return type(value) is int and self.minimum <= value <= self.maximum
+
+    def check(self, value: object) -> object:
+        # JSON has one kind of number: 16000.0 is an integer there, and some clients write it so.
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        return super(IntegerKey, self).check(whole)
 
     def from_text(self, text: str) -> object:
         return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10 else text
@@ -122,6 +134,22 @@ class ChoiceKey(Key):
 
     def accepts(self, value: object) -> bool:
         return value in self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModelKey(ChoiceKey):
+    """One of the vocabularies that are always there, or the id of a trained language model."""
+
+    @property
+    def allowed(self) -> str:
+        return f"{super(LanguageModelKey, self).allowed}, or the id of a trained language model"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        return {"anyOf": [super(LanguageModelKey, self).schema, {"type": "string", "format": "uuid"}]}
+
+    def accepts(self, value: object) -> bool:
+        return value in self.choices or (isinstance(value, str) and is_id(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,35 @@
 """Owns what a connection's configuration asks of the recognizer; made once for each configuration."""
 
-from stream.config import SessionConfig
+from typing import Protocol
+
+from stream.config import LANGUAGE_MODELS, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.events import RecognitionOptions
 from stream.recognizer import LanguageNotServedError, Recognizer
 from stream.vocabularies import VocabularyLanguageError, vocabulary
 
 
+class ModelLookup(Protocol):
+    """Finds what the trained language model of a configuration stands for."""
+
+    async def __call__(self, config: SessionConfig) -> SessionConfig:
+        """Return the configuration with the phrases of its model; raises ClientError when there is no such one."""
+        ...
+
+
+async def no_models(config: SessionConfig) -> SessionConfig:
+    """Look up language models where there are none but the built-in ones."""
+    if config.names_trained_model:
+        detail = f"there is no language model {config.language_model}; it may be one of {', '.join(LANGUAGE_MODELS)}"
+        raise ClientError(Problem.NOT_FOUND, detail)
+    return config
+
+
 def recognition_options(config: SessionConfig, recognizer: Recognizer) -> RecognitionOptions:
     """Build the options of every stream; raises ClientError for what the recognizer does not serve."""
     language_code = _language(config, recognizer)
-    words = _vocabulary(config.language_model, language_code)
-    phrases = tuple(dict.fromkeys((*config.phrases, *words)))
+    words = () if config.names_trained_model else _vocabulary(config.language_model, language_code)
+    phrases = tuple(dict.fromkeys((*config.phrases, *config.trained_phrases, *words)))
     if len(phrases) > recognizer.most_phrases:
         raise ClientError(
             Problem.INVALID_CONFIG,
@@ -29,6 +47,7 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         boost=config.boost,
         closed_vocabulary=bool(words),
         finds_endpoints_ms=config.hangover_ms if config.vad == "off" else None,
+        is_file=config.is_file,
     )
 
 

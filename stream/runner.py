@@ -31,9 +31,9 @@ from stream.outbox import Outbox
 from stream.patience import Habits
 from stream.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
 from stream.recognizer import Recognizer
-from stream.request import recognition_options
+from stream.request import ModelLookup, no_models, recognition_options
 from stream.session import Session, State
-from vad import Framer, make_classifier
+from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
 # So many frames take about 2.5 ms; other connections get their turn in between.
 _FRAMES_PER_TURN = 100
@@ -50,18 +50,22 @@ class MessageSource(Protocol):
 class SessionRunner:
     """Runs the session of one connection."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         recognizer: Recognizer,
         config: SessionConfig,
         outbox: Outbox,
         limits: RunnerLimits,
         classifier_factory: ClassifierFactory = make_classifier,
+        *,
+        look_up: ModelLookup = no_models,
     ) -> None:
-        """Raises ClientError when the language or the vocabulary of `config` is not served."""
+        """Take a `config` that was looked up; raises ClientError when its language or vocabulary is not served."""
         self._recognizer = recognizer
         self._outbox = outbox
         self._limits = limits
+        self._look_up = look_up
+        self._received_samples = 0
         self._session_id = uuid.uuid4().hex
         self._session = Session(self._configured(config), classifier_factory)
         self.config = config
@@ -171,6 +175,7 @@ class SessionRunner:
                 pass
             case Configure(values):
                 config = self.config.with_message(values, audio_began=self._decoder is not None)
+                config = await self._look_up(config)
                 self._feed(self._configured(config))
                 self.config = config
 
@@ -186,6 +191,7 @@ class SessionRunner:
 
     async def _samples(self, samples: Samples) -> None:
         """Feed the frames that the samples of each channel complete."""
+        self._check_length(len(samples[0]) // SAMPLE_BYTES)
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
         for number, frames in enumerate(framed):
             if number % _FRAMES_PER_TURN == 0:
@@ -193,6 +199,11 @@ class SessionRunner:
                 await self._keep_pace()
             self._session.receive(FrameReceived(frames))
         self._pass_on()
+
+    def _check_length(self, more_samples: int) -> None:
+        self._received_samples += more_samples
+        if self._received_samples > self._limits.audio * SAMPLE_RATE:
+            raise ClientError(Problem.TOO_LARGE, f"the audio is longer than {self._limits.audio:g} seconds")
 
     async def _flush_frames(self) -> None:
         rest = tuple(framer.flush() for framer in self._framers)
