@@ -5,15 +5,27 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give whatever a test starts a database of its own, never the user's."""
+    monkeypatch.setenv("SHENAVA_DATABASE_URL", f"sqlite:///{tmp_path / 'shenava.db'}")
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a `shenava serve` with the embedded engine, one for the whole run."""
+    database = tmp_path_factory.mktemp("server") / "shenava.db"
     command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
-    settings = {"SHENAVA_IDLE_MS": "300", "SHENAVA_IDLE_LIMIT_SECONDS": "2"}
+    settings = {
+        "SHENAVA_IDLE_MS": "300",
+        "SHENAVA_IDLE_LIMIT_SECONDS": "2",
+        "SHENAVA_DATABASE_URL": f"sqlite:///{database}",
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
         try:
             assert process.stdout is not None

@@ -1,7 +1,6 @@
 """Owns the application: its routes, and what lives as long as it does."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,14 +14,19 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from stream.addresses import HEALTH_PATH, LIVE_PATH
+from stream.errors import ClientError
 from stream.recognizer import Recognizer
-from stream.riva import RivaOptions, RivaRecognizer
+from stream.riva import RivaOptions
 from web.asyncapi import asyncapi_json
 from web.live import Live
-from web.responses import on_fault, on_http_exception
+from web.responses import on_client_error, on_fault, on_http_exception
+from web.rest import languagemodels, longrunning, ovh, recognize, transcriptions
 from web.rest.health import healthcheck
+from web.services import serving
 from web.sessions import Sessions
 from web.settings import Settings
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _STATIC = Path(__file__).with_name("static")
 # After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
@@ -39,40 +43,49 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _recognizing(recognizer) as ready:
-            app.state.recognizer = ready
-            app.state.live = Live(settings, ready, sessions)
+        async with serving(settings, sessions, recognizer) as services:
+            app.state.services = services
+            app.state.recognizer = services.recognizer
+            app.state.live = Live(services)
             yield
 
     app = Starlette(
         routes=[
             WebSocketRoute(LIVE_PATH, _live),
-            Route(LIVE_PATH, _explain, methods=["GET"]),
-            Route("/asyncapi.json", asyncapi_json, methods=["GET"]),
-            Route(HEALTH_PATH, healthcheck, methods=["GET"]),
-            Route("/", _page, methods=["GET"]),
+            _route(LIVE_PATH, GET=_explain),
+            _route("/v1/speech/asr", POST=recognize.recognize),
+            _route("/v1/speech/asrlongrunning", POST=longrunning.accept),
+            _route("/v1/speech/transcriptions", GET=transcriptions.index),
+            _route(
+                "/v1/speech/transcriptions/{transcription_id}", GET=transcriptions.show, DELETE=transcriptions.remove
+            ),
+            _route("/v1/speech/transcriptions/{transcription_id}/audio", PUT=longrunning.upload),
+            _route("/v1/speech/languagemodels", GET=languagemodels.index, POST=languagemodels.create),
+            _route("/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show),
+            _route("/api/v1/asr/recognize", POST=ovh.recognize),
+            _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
+            _route("/asyncapi.json", GET=asyncapi_json),
+            _route(HEALTH_PATH, GET=healthcheck),
+            _route("/", GET=_page),
             Mount("/static", _Modules(directory=_STATIC)),
         ],
-        exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
+        exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception, Exception: on_fault},
         lifespan=lifespan,
     )
+    # A path with a slash too many is not found; a redirect would lose the body, and tell nothing.
+    app.router.redirect_slashes = False
     app.state.sessions = sessions
     return app
 
 
-@asynccontextmanager
-async def _recognizing(recognizer: Recognizer | RivaOptions) -> AsyncIterator[Recognizer]:
-    if not isinstance(recognizer, RivaOptions):
-        yield recognizer
-        return
-    riva = RivaRecognizer(recognizer)
-    watching = asyncio.create_task(riva.watch())
-    try:
-        yield riva
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await riva.close()
+def _route(path: str, **endpoints: Endpoint) -> Route:
+    """One route for all methods of a path, so that `Allow` names them all."""
+
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
 
 
 async def _live(websocket: WebSocket) -> None:

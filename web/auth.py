@@ -1,14 +1,49 @@
-"""Owns who may connect: on a server without a key, pages and programs of this machine."""
+"""Owns who may connect, and as whom: the bearer of a token, or on a server without a key this machine's programs."""
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import jwt
 from starlette.requests import HTTPConnection
 
 from stream.addresses import is_loopback
 from stream.errors import ClientError, Problem, quoted
 
+# Who everybody is where nobody is asked for a token.
+LOCAL_OWNER = "local"
+LONGEST_OWNER = 255
+_ALGORITHMS = ["HS256"]
+_BEARER = "bearer "
+_SUBPROTOCOL_PREFIX = "jwt."
 
-def check_caller(connection: HTTPConnection) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request; what is stored for an `owner` nobody else gets to see."""
+
+    owner: str
+
+
+class Authenticator:
+    """Tells callers by their tokens; without a `secret` everybody on this machine is one and the same."""
+
+    def __init__(self, secret: str | None) -> None:
+        self._secret = secret
+
+    def caller(self, connection: HTTPConnection) -> Caller:
+        """Who connects; raises ClientError for foreign pages and for tokens that are not valid."""
+        check_origin(connection)
+        if self._secret is None:
+            return Caller(LOCAL_OWNER)
+        token = _token(connection)
+        if token is None:
+            raise ClientError(
+                Problem.UNAUTHENTICATED, "a token is needed: send it as Authorization: Bearer, or as jwt in the query"
+            )
+        return Caller(_subject(token, self._secret))
+
+
+def check_origin(connection: HTTPConnection) -> None:
     """Refuse foreign pages, whose browser would carry them past the loopback address; raises ClientError.
 
     The Host header is checked besides the Origin: a foreign name that resolves to this machine would
@@ -22,6 +57,31 @@ def check_caller(connection: HTTPConnection) -> None:
     origin = connection.headers.get("origin")
     if origin is not None and not is_loopback(_hostname(origin)):
         raise ClientError(Problem.FORBIDDEN, f"Origin is {quoted(origin)}; pages of other hosts may not connect")
+
+
+def _subject(token: str, secret: str) -> str:
+    try:
+        claims = jwt.decode(token, secret, algorithms=_ALGORITHMS, options={"require": ["sub", "exp"]})
+    except jwt.ExpiredSignatureError:
+        raise ClientError(Problem.UNAUTHENTICATED, "the token has expired; get a new one") from None
+    except jwt.InvalidTokenError:
+        raise ClientError(Problem.UNAUTHENTICATED, "the token is not valid; it must be one of this server") from None
+    subject = str(claims["sub"])
+    if not 0 < len(subject) <= LONGEST_OWNER or not subject.isprintable():
+        detail = f"the token's sub must be 1 to {LONGEST_OWNER} printable characters"
+        raise ClientError(Problem.UNAUTHENTICATED, detail)
+    return subject
+
+
+def _token(connection: HTTPConnection) -> str | None:
+    header = connection.headers.get("authorization", "")
+    if header[: len(_BEARER)].lower() == _BEARER:
+        return header[len(_BEARER) :].strip()
+    if "jwt" in connection.query_params:
+        return connection.query_params["jwt"]
+    offered: list[str] = connection.scope.get("subprotocols", [])
+    named = (name.removeprefix(_SUBPROTOCOL_PREFIX) for name in offered if name.startswith(_SUBPROTOCOL_PREFIX))
+    return next(named, None)
 
 
 def _hostname(url: str) -> str:

@@ -75,6 +75,21 @@ def engine(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
+def worker(
+    riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
+    model: _Model = None,
+    streams: Annotated[int | None, typer.Option(help="Segments at once; by default two.", min=1, max=256)] = None,
+    quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
+) -> None:
+    """Recognize the long recordings of servers with the same PostgreSQL, here or on another machine."""
+    from web.logs import configure_logs  # noqa: PLC0415
+
+    configure_logs(logging.WARNING if quiet else logging.INFO)
+    overrides = {"riva_uri": riva_uri, "model": ",".join(model or ()) or None, "job_streams": streams}
+    _run(_work({name: value for name, value in overrides.items() if value is not None}))
+
+
+@app.command()
 def transcribe(  # noqa: PLR0913, PLR0917
     files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
     server: Annotated[str | None, typer.Option(help="A running server; by default the local one or a new one.")] = None,
@@ -128,6 +143,18 @@ async def _serve(overrides: dict[str, object]) -> None:
             await server.stopped
     except (SettingsError, StartError) as error:
         sys.exit(f"shenava: {error}")
+
+
+async def _work(overrides: dict[str, object]) -> None:
+    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.worker import WorkerError, work  # noqa: PLC0415
+
+    try:
+        is_finished = await work(read_settings(overrides), typer.echo, lambda sentence: typer.echo(sentence, err=True))
+    except (SettingsError, WorkerError) as error:
+        sys.exit(f"shenava worker: {error}")
+    if not is_finished:
+        sys.exit(1)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stream.config import KEYS, SessionConfig
-from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, NumberKey
+from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageModelKey, NumberKey
 
 Schema = dict[str, Any]
 
@@ -26,6 +26,8 @@ def allowed(key: Key) -> str:
             return f"{minimum} to {maximum}"
         case BooleanKey():
             return "`true`, `false`"
+        case LanguageModelKey(choices=choices):
+            return ", ".join(f"`{choice}`" for choice in choices) + ", or the id of a trained one"
         case ChoiceKey(choices=choices):
             return ", ".join(f"`{choice}`" for choice in choices)
         case _:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import uuid
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -12,16 +11,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.events import EndCause, Finished
+from stream.events import EndCause, Finished, Settled
 from stream.outbox import Outbox
-from stream.recognizer import Recognizer
 from stream.runner import SessionRunner
 from stream.wire import SessionLimits
 from stream.writer import MessageWriter
-from web.auth import check_caller
+from web.auth import Caller
+from web.record import LiveRecord
 from web.responses import problem_response
-from web.sessions import Sessions
+from web.services import Services
 from web.settings import Settings
+from web.store.transcriptions import new_id
 
 # Parameters of the handshake that are no keys of the configuration.
 _CREDENTIALS = frozenset({"jwt"})
@@ -33,53 +33,70 @@ _log = structlog.get_logger()
 class Live:
     """The live endpoint, as a WebSocket and as the plain GET that tells why a handshake was refused."""
 
-    settings: Settings
-    recognizer: Recognizer
-    sessions: Sessions
+    services: Services
 
     async def websocket(self, websocket: WebSocket) -> None:
         """Serve one connection from handshake to close."""
         outbox = Outbox()
         try:
-            runner = self._admit(websocket, outbox)
+            runner, caller = await self._admit(websocket, outbox)
         except ClientError as error:
             await websocket.send_denial_response(problem_response(error))
             return
         await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
-        with self.sessions.holding(runner):
-            await Connection(websocket, runner, outbox, self.settings).run()
+        services = self.services
+        transcription_id = new_id()
+        record = LiveRecord(services.transcriptions, transcription_id, caller.owner)
+        writer = MessageWriter(transcription_id, _limits(services.settings))
+        with services.sessions.holding(runner):
+            await Connection(websocket, runner, outbox, writer, record, services.settings.send_limit_seconds).run()
 
     async def explain(self, request: Request) -> Response:
         """Answer what the handshake would have been answered; browsers hide that from a page."""
         try:
-            self._admit(request, Outbox())
+            await self._admit(request, Outbox())
         except ClientError as error:
             return problem_response(error)
         return problem_response(ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only"))
 
-    def _admit(self, connection: HTTPConnection, outbox: Outbox) -> SessionRunner:
-        check_caller(connection)
-        self.sessions.check_admission()
-        config = self._config(connection)
-        if not self.recognizer.is_ready:
-            raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
-        return SessionRunner(self.recognizer, config, outbox, self.settings.runner_limits)
-
-    def _config(self, connection: HTTPConnection) -> SessionConfig:
+    async def _admit(self, connection: HTTPConnection, outbox: Outbox) -> tuple[SessionRunner, Caller]:
+        services = self.services
+        caller = services.auth.caller(connection)
+        services.sessions.check_admission()
         parameters = connection.query_params.multi_items()
-        return self.settings.session_config.with_query(item for item in parameters if item[0] not in _CREDENTIALS)
+        keys = (item for item in parameters if item[0] not in _CREDENTIALS)
+        config = services.settings.session_config.with_query(keys)
+        if not services.recognizer.is_ready:
+            raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
+
+        async def look_up(config: SessionConfig) -> SessionConfig:
+            return await services.look_up(config, caller.owner)
+
+        limits = services.settings.runner_limits
+        config = await look_up(config)
+        return SessionRunner(services.recognizer, config, outbox, limits, look_up=look_up), caller
 
 
 class Connection:
     """An accepted connection: what the client sends goes to the runner, what the runner tells goes out."""
 
-    def __init__(self, websocket: WebSocket, runner: SessionRunner, outbox: Outbox, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        websocket: WebSocket,
+        runner: SessionRunner,
+        outbox: Outbox,
+        writer: MessageWriter,
+        record: LiveRecord,
+        send_limit_seconds: float,
+    ) -> None:
         self._websocket = websocket
         self._runner = runner
         self._outbox = outbox
-        self._send_limit_seconds = settings.send_limit_seconds
+        self._writer = writer
+        self._record = record
+        self._send_limit_seconds = send_limit_seconds
+        self._has_audio = False
         self._is_gone = False
-        self._writer = MessageWriter(str(uuid.uuid4()), _limits(settings))
 
     async def run(self) -> None:
         """Run until everything is told and the socket is closed; what is logged meanwhile names the transcription."""
@@ -92,7 +109,9 @@ class Connection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._runner.run(self))
+                recording = tasks.create_task(self._record.run())
                 finished = await self._send_until_finished()
+                recording.cancel()
             closing = _closing(finished)
             _log.info("session_closed", cause=finished.cause.value, **asdict(finished.totals))
         except* _SlowReaderError:
@@ -113,11 +132,21 @@ class Connection:
             return None
         data: bytes | None = message.get("bytes")
         text: str | None = message.get("text")
+        if data and not self._has_audio:
+            self._has_audio = True
+            config = self._runner.config
+            if config.store:
+                self._record.begin(whole_seconds=config.whole_seconds)
         return text if data is None else data
 
     async def _send_until_finished(self) -> Finished:
         while True:
             event = await self._outbox.get()
+            match event:
+                case Settled():
+                    self._record.add(event)
+                case Finished():
+                    await self._record.finish(event)
             await self._send(self._writer.write(event, self._runner.config))
             if isinstance(event, Finished):
                 return event

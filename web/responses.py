@@ -10,7 +10,13 @@ from starlette.responses import Response
 from stream.errors import ClientError, Problem
 from stream.wire import failure
 
-_RETRY_AFTER_SECONDS = 5
+_RETRY_AFTER = {"Retry-After": "5"}
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.UPGRADE_REQUIRED: {"Upgrade": "websocket", "Connection": "Upgrade"},
+    HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
+    HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
+}
 _BY_STATUS = {
     HTTPStatus.NOT_FOUND: Problem.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: Problem.METHOD_NOT_ALLOWED,
@@ -20,11 +26,15 @@ _BY_STATUS = {
 def problem_response(error: ClientError) -> Response:
     """Build the response for an error of the table."""
     http = error.problem.value.http
-    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if http is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    if http is HTTPStatus.UPGRADE_REQUIRED:
-        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    headers = _HEADERS.get(http, {})
     body = msgspec.json.encode(failure(error.problem, error.detail))
     return Response(body, http.value, headers, "application/json")
+
+
+async def on_client_error(_: Request, exception: Exception) -> Response:
+    """Tell the client what it can act on."""
+    assert isinstance(exception, ClientError)  # noqa: S101
+    return problem_response(exception)
 
 
 async def on_http_exception(request: Request, exception: Exception) -> Response:

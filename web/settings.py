@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
@@ -18,7 +20,13 @@ from web.riva_settings import RivaSettings, SettingsError
 __all__ = ["Settings", "SettingsError", "read_settings"]
 
 # What may hold a secret is never shown.
-_SECRET = frozenset({"riva_api_key", "riva_metadata"})
+_SECRET = frozenset({"riva_api_key", "riva_metadata", "database_url", "token_secret"})
+# RFC 7518: a key for HS256 is at least as long as the hash.
+_LEAST_SECRET_BYTES = 32
+
+
+def _default_database() -> str:
+    return f"sqlite:///{platformdirs.user_data_path('shenava') / 'shenava.db'}"
 
 
 class Settings(RivaSettings):
@@ -48,6 +56,24 @@ class Settings(RivaSettings):
     """The recognizer owes an utterance's final within this time of its last audio."""
     stall_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
     """A recognizer that owes an answer to speech for so long, or less where its pace is known, is asked anew."""
+    database_url: str = Field(default_factory=_default_database)
+    """Where transcriptions, long recordings and language models are kept: sqlite:///path or postgresql://..."""
+    retention_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    """What is older is deleted."""
+    token_secret: SecretStr | None = None
+    """With it every request needs a JWT that is signed with it by HS256, with `sub` and `exp`."""
+    job_streams: Annotated[int, Field(ge=0, le=256)] = 2
+    """Segments of long recordings that this process recognizes at once; 0 leaves them to `shenava worker`."""
+    jobs_per_owner: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Long recordings of one owner that may wait or be worked on at once."""
+    recording_limit_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
+    """The longest recording."""
+    recording_limit_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    """The largest file of a long recording."""
+    fetch_limit_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
+    """A download that takes longer is given up."""
+    fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that an `audio.uri` may lead to although they are not public, as a JSON list."""
     send_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """A client that takes no message for so long is cut off."""
 
@@ -68,6 +94,23 @@ class Settings(RivaSettings):
             raise ValueError("between and around commas must be the names of models")
         return text
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, url: str) -> str:
+        # The engine's process reads no such setting, and is spared what knows databases.
+        from web.store.database import check_url  # noqa: PLC0415
+
+        check_url(url)
+        return url
+
+    @field_validator("token_secret")
+    @classmethod
+    def _secret_is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        length = 0 if secret is None else len(secret.get_secret_value().encode())
+        if secret is not None and length < _LEAST_SECRET_BYTES:
+            raise ValueError(f"it has {length} bytes; at least {_LEAST_SECRET_BYTES} random ones are needed")
+        return secret
+
     @field_validator("stream_defaults")
     @classmethod
     def _stream_defaults_are_valid(cls, values: dict[str, object]) -> dict[str, object]:
@@ -87,6 +130,10 @@ class Settings(RivaSettings):
         """The configuration of a stream that sets nothing; what only the server set, a WAV header may override."""
         config = SessionConfig().with_message(self.stream_defaults, audio_began=False)
         return replace(config, explicit=config.explicit - {"sampleRateHertz", "audioEncoding"})
+
+    @property
+    def retention_seconds(self) -> float:
+        return self.retention_days * 86_400
 
     @property
     def runner_limits(self) -> RunnerLimits:

@@ -1,0 +1,1 @@
+"""The recognition of long recordings: durable steps, and the queues that carry them out."""

@@ -1,0 +1,169 @@
+"""Owns the steps of recognizing a long recording; each may be cut off anywhere and done again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from stream.config import SessionConfig
+from stream.cutting import Cutter, Segment
+from stream.errors import ClientError, Problem
+from stream.patience import Habits
+from stream.recognition import RecognitionLimits
+from stream.recognizer import Recognizer
+from stream.segments import SegmentFailedError, recognize_segment
+from web.fetch import FetchError, FetchOptions, fetched
+from web.store.recordings import Recording, Recordings, SegmentKey
+
+# A segment of a file waits behind all live speech, so an answer may take long.
+_LIMITS = RecognitionLimits(final_seconds=120.0, stall_seconds=60.0)
+_MOST_FAILURES = 5
+_READY_SECONDS = 600.0
+_READY_POLL_SECONDS = 0.2
+_FETCH_PAUSES_SECONDS = (1.0, 5.0, 25.0)
+# How often the progress of what arrives is written down.
+_NOTED_BYTES = 1 << 20
+_log = structlog.get_logger()
+
+Announce = Callable[[Sequence[SegmentKey]], Awaitable[None]]
+"""Tells a queue which segments are to be recognized."""
+
+
+class UnwantedError(Exception):
+    """The recording was deleted, or given up, while something was done for it."""
+
+
+class RetryError(Exception):
+    """The step failed and may succeed later; `failures` counts how often it has."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(failures)
+        self.failures = failures
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How a recording is read: the configuration that holds where it sets nothing, its longest audio, the fetch."""
+
+    defaults: SessionConfig = field(default_factory=SessionConfig)
+    most_seconds: float = 240 * 60.0
+    fetch: FetchOptions = field(default_factory=FetchOptions)
+
+
+class Steps:
+    """What there is to do for a recording, on whatever machine."""
+
+    def __init__(self, recordings: Recordings, recognizer: Recognizer, options: StepOptions) -> None:
+        self._recordings = recordings
+        self._recognizer = recognizer
+        self._options = options
+        self._habits = Habits()
+
+    async def fetch(self, recording_id: str, announce: Announce) -> None:
+        """Download a recording and cut it; afterwards it is complete, failed, or unwanted."""
+        for pause in (*_FETCH_PAUSES_SECONDS, None):
+            recording = await self._recordings.get(recording_id)
+            if recording is None or recording.is_received or recording.uri is None:
+                return
+            try:
+                async with fetched(recording.uri, self._options.fetch) as download:
+                    await self.take(recording, download.chunks(), download.total_bytes, announce)
+            except FetchError as failed:
+                if not failed.is_passing or pause is None:
+                    await self._give_up(recording_id, failed.error)
+                    return
+                _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
+                await asyncio.sleep(pause)
+            except ClientError as error:
+                await self._give_up(recording_id, error)
+                return
+            except UnwantedError:
+                return
+
+    async def take(
+        self, recording: Recording, chunks: AsyncIterator[bytes], total_bytes: int | None, announce: Announce
+    ) -> None:
+        """Cut a recording as it arrives, to its end; raises ClientError for what is no audio, or UnwantedError."""
+        intake = _Intake(self._recordings, recording, total_bytes, announce)
+        cutter = Cutter(
+            self._options.defaults.with_message(recording.config, audio_began=False), self._options.most_seconds
+        )
+        try:
+            async for chunk in chunks:
+                # Decoding and the VAD take about 1 ms of CPU a second of sound: not in the event loop.
+                segments = await asyncio.to_thread(_cut, cutter, chunk)
+                await intake.add(segments, len(chunk), cutter.position)
+            await intake.add(await asyncio.to_thread(_cut, cutter, None), 0, cutter.position)
+            await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
+        finally:
+            cutter.close()
+
+    async def recognize(self, key: SegmentKey) -> None:
+        """Settle a segment, unless it is; raises RetryError when the recognizer could not."""
+        wanted = await self._recordings.segment(key)
+        if wanted is None:
+            return
+        segment, options = wanted
+        options = replace(options, session_id=key[0], is_file=True, interim_results=False)
+        try:
+            await self._wait_for_recognizer()
+            settled = await recognize_segment(self._recognizer, segment, options, _LIMITS, self._habits)
+        except SegmentFailedError:
+            await self._count_failure(key)
+        else:
+            await self._recordings.settle(key, settled)
+
+    async def _count_failure(self, key: SegmentKey) -> None:
+        failures = await self._recordings.failed_once_more(key)
+        _log.warning("segment_failed", transcription=key[0], number=key[1], failures=failures)
+        if failures < _MOST_FAILURES:
+            raise RetryError(failures)
+        detail = f"the recognizer failed {failures} times on one part of the recording; try again later"
+        await self._give_up(key[0], ClientError(Problem.RECOGNIZER_FAILED, detail))
+
+    async def _wait_for_recognizer(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+        while not self._recognizer.is_ready:
+            if asyncio.get_running_loop().time() > deadline:
+                raise SegmentFailedError("the recognizer is not ready")
+            await asyncio.sleep(_READY_POLL_SECONDS)
+
+    async def _give_up(self, recording_id: str, error: ClientError) -> None:
+        _log.warning("recording_failed", transcription=recording_id, type=error.problem.value.type)
+        await self._recordings.fail(recording_id, error)
+
+
+def _cut(cutter: Cutter, data: bytes | None) -> list[Segment]:
+    """Push a chunk, or flush the end."""
+    return list(cutter.flush() if data is None else cutter.push(data))
+
+
+class _Intake:
+    """Keeps what is cut of one recording, and how far it has come."""
+
+    def __init__(
+        self, recordings: Recordings, recording: Recording, total_bytes: int | None, announce: Announce
+    ) -> None:
+        self.received_bytes = 0
+        self._recordings = recordings
+        self._recording = recording
+        self._total_bytes = total_bytes
+        self._announce = announce
+        self._noted_bytes = -_NOTED_BYTES
+
+    async def add(self, segments: Sequence[Segment], more_bytes: int, position: int) -> None:
+        self.received_bytes += more_bytes
+        if segments or self.received_bytes - self._noted_bytes >= _NOTED_BYTES:
+            self._noted_bytes = self.received_bytes
+            await self._note(position)
+        if segments:
+            numbers = await self._recordings.add(self._recording.id, segments)
+            await self._announce([(self._recording.id, number) for number in numbers])
+
+    async def _note(self, position: int) -> None:
+        is_wanted = await self._recordings.received(
+            self._recording.id, self.received_bytes, self._total_bytes, position
+        )
+        if not is_wanted:
+            raise UnwantedError

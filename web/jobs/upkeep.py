@@ -1,0 +1,38 @@
+"""Owns the regular clearing: what has expired, what nobody uploads any more, what a killed process left open."""
+
+import asyncio
+
+import structlog
+
+from web.store.recordings import Recordings
+from web.store.transcriptions import Transcriptions
+
+_EVERY_SECONDS = 60.0
+UPLOAD_SECONDS = 3600.0
+"""An upload may begin so late, and pause so long."""
+_log = structlog.get_logger()
+
+
+class Upkeep:
+    """Clears the tables at the start and every minute; any number of processes may do so."""
+
+    def __init__(self, transcriptions: Transcriptions, recordings: Recordings, longest_session_seconds: float) -> None:
+        self._transcriptions = transcriptions
+        self._recordings = recordings
+        self._longest_session_seconds = longest_session_seconds
+
+    async def run(self) -> None:
+        """Clear until cancelled."""
+        while True:
+            try:
+                await self.clear()
+            except Exception:  # a database that is away now is there again in a while
+                _log.exception("upkeep_failed")
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def clear(self) -> None:
+        """Clear once."""
+        expired = await self._transcriptions.sweep(self._longest_session_seconds)
+        await self._recordings.sweep(UPLOAD_SECONDS)
+        if expired:
+            _log.info("transcriptions_expired", count=expired)

@@ -1,0 +1,13 @@
+"""Owns how alembic runs: on the connection that the server hands over, never by itself."""
+
+from alembic import context
+
+from web.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # SQLite changes a table by copying it.
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,114 @@
+"""Owns what a request says of its audio: the configuration, the bytes in whatever wrapping, what they are."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from stream.audio.base64 import Base64Decoder
+from stream.audio.sniff import SNIFF_BYTES
+from stream.errors import ClientError, Problem, quoted
+from web.rest.requests import (
+    JSON_TYPE,
+    MULTIPART_TYPE,
+    Form,
+    check_keys,
+    check_media_type,
+    media_type,
+    parse_object,
+    read_form,
+    read_object,
+)
+
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The bytes of a recording: `head` for a look at them, `chunks` for all of them, once."""
+
+    head: bytes
+    chunks: Iterable[bytes]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRequest:
+    """The keys of the configuration that a request sets, and its audio or where that is."""
+
+    values: dict[str, object]
+    audio: Audio | dict[str, object]
+
+
+@asynccontextmanager
+async def read_audio_request(request: Request, most_bytes: int) -> AsyncIterator[AudioRequest]:
+    """Read a body of `config` and `audio`, as JSON or as a form; raises ClientError."""
+    check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
+    if media_type(request) == JSON_TYPE:
+        yield _from_object(await read_object(request, most_bytes))
+    else:
+        async with read_form(request, most_bytes) as form:
+            yield AudioRequest(_config_of(form), file_audio(form))
+
+
+def file_audio(form: Form) -> Audio:
+    """The file `audio` of a form; raises ClientError unless it is the only one and holds something."""
+    for name in (*form.texts, *form.files):
+        if name not in ("config", "audio"):
+            raise ClientError(Problem.INVALID_CONFIG, f"{quoted(name)} is not a part here; known are config, audio")
+    upload = form.files.get("audio")
+    if upload is None:
+        raise ClientError(Problem.INVALID_CONFIG, "the form has no file named audio")
+    return _checked(_read_head(upload.file), _pieces(upload.file), _size(upload))
+
+
+def data_audio(data: object) -> Audio:
+    """The audio of a base64 text; raises ClientError."""
+    if not isinstance(data, str):
+        raise ClientError(Problem.INVALID_CONFIG, "audio.data must be a base64 text")
+    decoder = Base64Decoder()
+    decoded = b"".join([*decoder.push(data.encode()), decoder.flush()])
+    return _checked(decoded[:SNIFF_BYTES], [decoded], len(decoded))
+
+
+def _from_object(body: dict[str, object]) -> AudioRequest:
+    check_keys(body, "config", "audio")
+    match body:
+        case {"config": dict(values), "audio": {"data": data, **rest}} if not rest:
+            return AudioRequest(values, data_audio(data))
+        case {"config": dict(values), "audio": dict(audio)}:
+            return AudioRequest(values, audio)
+        case {"config": dict()}:
+            raise ClientError(Problem.INVALID_CONFIG, "audio is missing or no object")
+        case _:
+            raise ClientError(Problem.INVALID_CONFIG, "config is missing or no object; it may be empty")
+
+
+def _config_of(form: Form) -> dict[str, object]:
+    if "config" in form.files:
+        raise ClientError(Problem.INVALID_CONFIG, "config is a file; it must be a JSON text")
+    return parse_object(form.texts.get("config", "{}"), "config")
+
+
+def _checked(head: bytes, chunks: Iterable[bytes], size_bytes: int) -> Audio:
+    if not head:
+        raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
+    return Audio(head, chunks, size_bytes)
+
+
+def _read_head(file: BinaryIO) -> bytes:
+    head = file.read(SNIFF_BYTES)
+    file.seek(0)
+    return head
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_CHUNK_BYTES):
+        yield piece
+
+
+def _size(upload: UploadFile) -> int:
+    return upload.size or 0

@@ -1,0 +1,127 @@
+"""Owns `POST /v1/speech/asrlongrunning` and the upload of its audio: a long recording in, a promise out."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from stream.cutting import check_cuttable
+from stream.errors import ClientError, Problem
+from stream.keys import is_id
+from stream.request import recognition_options
+from web.fetch import check_uri
+from web.formats import OutputFormat
+from web.jobs.steps import UnwantedError
+from web.rest.audio import Audio, read_audio_request
+from web.rest.bodies import is_extended, transcription_response
+from web.rest.recognize import check_ready
+from web.rest.requests import chunks
+from web.services import Services
+from web.store.recordings import Recording
+from web.store.transcriptions import new_id
+
+
+async def accept(request: Request) -> Response:
+    """Answer 201 with the id of a recording that will be recognized; 429 above the caller's number of them."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    extended = is_extended(request)
+    check_ready(services)
+    await _check_number(services, owner)
+    async with read_audio_request(request, services.settings.recording_limit_bytes) as asked:
+        audio = asked.audio
+        uri = None if isinstance(audio, Audio) else _uri(audio, services)
+        recording = await _recording(services, owner, asked.values, uri)
+        await services.recordings.open(recording)
+        if isinstance(audio, Audio):
+            with services.sessions.working():
+                await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
+    if uri is not None:
+        await services.queue.announce_recording(recording.id)
+    response = await _answer(services, recording, extended=extended)
+    response.status_code = 201
+    response.headers["Location"] = _address(recording)
+    if uri is None and not isinstance(audio, Audio):
+        response.headers["Upload-Location"] = f"{_address(recording)}/audio"
+    return response
+
+
+async def upload(request: Request) -> Response:
+    """Take the audio of a recording that waits for it, as the bytes of the body; answer 200 with its state.
+
+    An upload that broke off may be made again from its beginning: what is there already is not recognized twice.
+    """
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    extended = is_extended(request)
+    services.sessions.check_admission()
+    transcription_id = str(request.path_params["transcription_id"]).lower()
+    recording = await services.recordings.get(transcription_id) if is_id(transcription_id) else None
+    if recording is None or recording.owner != owner:
+        raise ClientError(Problem.NOT_FOUND, "there is no recording with this id that waits for its audio")
+    if recording.uri is not None or recording.is_received:
+        raise ClientError(Problem.INVALID_AUDIO, "this recording waits for no upload; its audio is here, or at its uri")
+    limit_bytes = services.settings.recording_limit_bytes
+    declared = request.headers.get("content-length", "")
+    with services.sessions.working():
+        total_bytes = int(declared) if declared.isdigit() else None
+        await _take(services, recording, chunks(request, limit_bytes), total_bytes)
+    return await _answer(services, recording, extended=extended)
+
+
+async def _check_number(services: Services, owner: str) -> None:
+    most = services.settings.jobs_per_owner
+    if await services.transcriptions.unfinished(owner) >= most:
+        raise ClientError(Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end")
+
+
+def _uri(audio: dict[str, object], services: Services) -> str | None:
+    """Where the recording is, None if it will be uploaded."""
+    match audio:
+        case {"upload": True, **rest} if not rest:
+            return None
+        case {"uri": str(uri), **rest} if not rest:
+            check_uri(uri, services.fetch)
+            return uri
+        case _:
+            raise ClientError(
+                Problem.INVALID_CONFIG, "audio must hold either a uri, a text, or upload, which must be true"
+            )
+
+
+async def _recording(services: Services, owner: str, values: dict[str, object], uri: str | None) -> Recording:
+    config = services.settings.session_config.with_message(values, audio_began=False)
+    check_cuttable(config)
+    config = await services.look_up(config, owner)
+    options = recognition_options(config, services.recognizer)
+    return Recording(new_id(), owner, uri, config.set_values, options, config.whole_seconds)
+
+
+async def _take(
+    services: Services, recording: Recording, pieces: AsyncIterator[bytes], total_bytes: int | None
+) -> None:
+    try:
+        await services.steps.take(recording, pieces, total_bytes, services.queue.announce_segments)
+    except ClientError as error:
+        await services.recordings.fail(recording.id, error)
+        raise
+    except UnwantedError:
+        raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived") from None
+    except ClientDisconnect:
+        raise ClientError(Problem.INVALID_AUDIO, "the upload broke off; make it again") from None
+
+
+async def _pieces(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def _answer(services: Services, recording: Recording, *, extended: bool) -> Response:
+    transcription = await services.transcriptions.get(recording.id, recording.owner)
+    if transcription is None:
+        raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived")
+    return transcription_response(transcription, OutputFormat.JSON, extended=extended)
+
+
+def _address(recording: Recording) -> str:
+    return f"/v1/speech/transcriptions/{recording.id}"

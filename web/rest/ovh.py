@@ -1,0 +1,40 @@
+"""Owns the recognition call of OVH's AI Endpoints: a file in a form, a list of results out."""
+
+from dataclasses import replace
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stream.results import results
+from stream.wire import WireResult
+from web.rest.audio import file_audio
+from web.rest.recognize import check_ready, configured, transcribe
+from web.rest.requests import JSON_TYPE, parse_object, read_form
+from web.services import Services
+
+_MOST_SECONDS = 601.0
+# Ten minutes of 48 kHz stereo.
+_MOST_BYTES = 112 << 20
+
+
+class OvhResult(msgspec.Struct, frozen=True):
+    """One utterance: its hypotheses, best first."""
+
+    alternatives: list[WireResult]
+
+
+async def recognize(request: Request) -> Response:
+    """Answer 200 with one result for each utterance of the form's file `audio`, none if nothing was said."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    check_ready(services)
+    async with read_form(request, _MOST_BYTES) as form:
+        values = parse_object(form.texts.get("config", "{}"), "config")
+        if "language" in request.path_params:
+            values = {"languageCode": request.path_params["language"]} | values
+        audio = file_audio(form)
+        config = replace(await configured(services, values, owner, audio), is_file=True)
+        finished = await transcribe(services, config, audio, _MOST_SECONDS)
+    told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
+    return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

@@ -1,0 +1,88 @@
+"""Owns `POST /v1/speech/asr`: a short recording in, its transcription out."""
+
+import time
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stream.config import SessionConfig
+from stream.encoding import agreed
+from stream.errors import ClientError, Problem
+from stream.events import EndCause, Finished
+from stream.whole import is_complete, recognize_whole
+from web.formats import OutputFormat
+from web.rest.audio import Audio, read_audio_request
+from web.rest.bodies import is_extended, transcription_response
+from web.services import Services
+from web.store.tables import Kind, Status
+from web.store.transcriptions import Summary, Transcription, new_id, stored
+
+# "Up to 1 minute", and what an encoder adds to a minute at its ends.
+_MOST_SECONDS = 61.0
+# A minute of 48 kHz stereo in base64.
+_MOST_BYTES = 16 << 20
+
+
+async def recognize(request: Request) -> Response:
+    """Answer 201 with the transcription of a recording of up to a minute."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    extended = is_extended(request)
+    check_ready(services)
+    async with read_audio_request(request, _MOST_BYTES) as asked:
+        if not isinstance(asked.audio, Audio):
+            raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
+        config = await configured(services, asked.values, owner, asked.audio)
+        finished = await transcribe(services, config, asked.audio, _MOST_SECONDS)
+    transcription = _transcription(finished, config)
+    if config.store:
+        await _store(services, owner, transcription, finished)
+    response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
+    response.status_code = 201
+    response.headers["Location"] = f"/v1/speech/transcriptions/{transcription.summary.id}"
+    return response
+
+
+def check_ready(services: Services) -> None:
+    """Raise ClientError when nothing can be recognized now."""
+    services.sessions.check_admission()
+    if not services.recognizer.is_ready:
+        raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
+
+
+async def configured(services: Services, values: dict[str, object], owner: str, audio: Audio) -> SessionConfig:
+    """The configuration of a recording, with the phrases of its language model; raises ClientError."""
+    config = services.settings.session_config.with_message(values, audio_began=False)
+    return await services.look_up(agreed(config, audio.head), owner)
+
+
+async def transcribe(services: Services, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
+    """Recognize a whole recording; raises ClientError unless every sample of it was heard."""
+    limits = replace(services.settings.runner_limits, audio=most_seconds)
+    with services.sessions.working():
+        finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
+    if finished.error is not None:
+        raise finished.error
+    if finished.cause is EndCause.LIMIT or not is_complete(finished):
+        raise ClientError(Problem.RECOGNIZER_FAILED, "the recognizer failed on a part of the audio; try again later")
+    return finished
+
+
+def _transcription(finished: Finished, config: SessionConfig) -> Transcription:
+    summary = Summary(
+        new_id(),
+        Kind.SHORT,
+        Status.DONE,
+        time.time(),
+        finished.received,
+        finished.inference_seconds,
+        config.whole_seconds,
+    )
+    return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
+
+
+async def _store(services: Services, owner: str, transcription: Transcription, finished: Finished) -> None:
+    summary = transcription.summary
+    await services.transcriptions.open(summary.id, owner, summary.kind, whole_seconds=summary.whole_seconds)
+    await services.transcriptions.finish(summary.id, finished.settled, finished.received, finished.inference_seconds)

@@ -1,0 +1,97 @@
+"""Owns the routes of stored transcriptions: one of them in any format, the list, and their end."""
+
+import math
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stream.errors import ClientError, Problem, quoted
+from stream.keys import is_id
+from web.rest.bodies import (
+    TranscriptionList,
+    chosen_format,
+    is_extended,
+    summary_body,
+    transcription_response,
+)
+from web.rest.requests import JSON_TYPE
+from web.services import Services
+from web.store.transcriptions import Summary
+
+_MOST_LISTED = 100
+_USUALLY_LISTED = 20
+
+
+async def show(request: Request) -> Response:
+    """Answer the transcription as far as it is; a recording that failed answers its error."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    written, extended = chosen_format(request), is_extended(request)
+    transcription = await services.transcriptions.get(_id(request), owner)
+    if transcription is None:
+        raise _unknown()
+    if transcription.summary.error is not None:
+        raise transcription.summary.error
+    return transcription_response(transcription, written, extended=extended)
+
+
+async def remove(request: Request) -> Response:
+    """Delete the transcription, text and sound; one that is still being made is not made any further."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    if not await services.transcriptions.delete(_id(request), owner):
+        raise _unknown()
+    return Response(status_code=204)
+
+
+async def index(request: Request) -> Response:
+    """Answer the caller's transcriptions, newest first, `limit` of them before the one that `before` names."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    most = _limit(request.query_params.get("limit"))
+    before = _cursor(request.query_params.get("before"))
+    summaries = await services.transcriptions.newest(owner, most + 1, before)
+    shown = summaries[:most]
+    following = f"{request.url.path}?limit={most}&before={_mark(shown[-1])}" if len(summaries) > most else None
+    body = TranscriptionList([summary_body(summary) for summary in shown], following)
+    return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
+
+
+def _id(request: Request) -> str:
+    text = str(request.path_params["transcription_id"]).lower()
+    if not is_id(text):
+        raise _unknown()
+    return text
+
+
+def _unknown() -> ClientError:
+    return ClientError(Problem.NOT_FOUND, "there is no transcription with this id, or not any more")
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return _USUALLY_LISTED
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= _MOST_LISTED):
+        raise ClientError(Problem.INVALID_CONFIG, f"limit is {quoted(text)}; it must be between 1 and {_MOST_LISTED}")
+    return int(text)
+
+
+def _mark(summary: Summary) -> str:
+    """Names a place in the list: microseconds since 1970 would not be exact enough."""
+    return f"{summary.created_at.hex()}_{summary.id}"
+
+
+def _cursor(text: str | None) -> tuple[float, str] | None:
+    if text is None:
+        return None
+    created_at, _, last_id = text.partition("_")
+    try:
+        created = float.fromhex(created_at)
+    except (ValueError, OverflowError):
+        created = math.nan
+    if not math.isfinite(created) or not is_id(last_id):
+        raise ClientError(
+            Problem.INVALID_CONFIG, f"before is {quoted(text)}; it must be from the `next` of an earlier answer"
+        )
+    return created, last_id

@@ -1,0 +1,129 @@
+"""Owns what the routes work with: one of each for the life of the application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from stream.config import SessionConfig
+from stream.recognizer import Recognizer
+from stream.riva import RivaOptions, RivaRecognizer
+from web.auth import Authenticator
+from web.fetch import FetchOptions
+from web.jobs.local import LocalQueue
+from web.jobs.queue import Queue
+from web.jobs.steps import StepOptions, Steps
+from web.jobs.upkeep import Upkeep
+from web.sessions import Sessions
+from web.settings import Settings
+from web.store.database import Database, libpq_url
+from web.store.languagemodels import LanguageModels
+from web.store.recordings import Recordings
+from web.store.transcriptions import Transcriptions
+from web.training import Trainer
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The recognizer, the stores and the queue; `sessions` are those that are open now."""
+
+    settings: Settings
+    sessions: Sessions
+    auth: Authenticator
+    recognizer: Recognizer
+    transcriptions: Transcriptions
+    recordings: Recordings
+    models: LanguageModels
+    trainer: Trainer
+    queue: Queue
+    steps: Steps
+    fetch: FetchOptions
+
+    async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
+        """Find the phrases of the language model that a configuration names; raises ClientError."""
+        return await self.models.look_up(config, owner)
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, sessions: Sessions, recognizer: Recognizer | RivaOptions
+) -> AsyncIterator[Services]:
+    """Connect to everything, and work on what waits until the context ends."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(opened(settings.database_url))
+        ready = await stack.enter_async_context(recognizing(recognizer))
+        recordings = Recordings(database, settings.retention_seconds)
+        transcriptions = Transcriptions(database, settings.retention_seconds)
+        models = LanguageModels(database)
+        options = step_options(settings)
+        steps = Steps(recordings, ready, options)
+        queue = _queue(settings, database, steps, recordings)
+        trainer = Trainer(models, transcriptions, ready.most_phrases)
+        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream)
+        for work in (queue.run(), trainer.run(), upkeep.run()):
+            await stack.enter_async_context(_running(work))
+        auth = Authenticator(None if settings.token_secret is None else settings.token_secret.get_secret_value())
+        yield Services(
+            settings, sessions, auth, ready, transcriptions, recordings, models, trainer, queue, steps, options.fetch
+        )
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """The database, with all its tables."""
+    database = Database(url)
+    try:
+        await database.upgrade()
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def recognizing(recognizer: Recognizer | RivaOptions) -> AsyncIterator[Recognizer]:
+    """The recognizer; the channels to a Riva server live and end with the context."""
+    if not isinstance(recognizer, RivaOptions):
+        yield recognizer
+        return
+    riva = RivaRecognizer(recognizer)
+    async with _running(riva.watch()):
+        try:
+            yield riva
+        finally:
+            await riva.close()
+
+
+def step_options(settings: Settings) -> StepOptions:
+    """How long recordings are read."""
+    fetch = FetchOptions(settings.fetch_networks, settings.recording_limit_bytes, settings.fetch_limit_seconds)
+    return StepOptions(settings.session_config, settings.recording_limit_minutes * 60, fetch)
+
+
+def _queue(settings: Settings, database: Database, steps: Steps, recordings: Recordings) -> Queue:
+    if database.path is not None:
+        return LocalQueue(steps, recordings, settings.job_streams, database.path.with_suffix(".lock"))
+    from web.jobs.spread import SpreadQueue  # noqa: PLC0415  only who has PostgreSQL loads its queue
+
+    return SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Keep something going beside the context; what ends it early is logged, and takes nothing else with it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_note_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("service_ended", exc_info=error)

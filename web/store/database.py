@@ -1,0 +1,152 @@
+"""Owns the database connection: SQLite in a file or PostgreSQL by its URL, brought up to date at the start."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Insert, Table, event, inspect
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
+_BUSY_SECONDS = 5.0
+# Enough for the requests of one process, few enough for a dozen processes at PostgreSQL's usual 100.
+_POSTGRES_CONNECTIONS = 8
+_SQLITE_CONNECTIONS = 4
+# What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
+_MIGRATION_LOCK = 0x5348454E
+_WRITES = "writes"
+_FORMS = "allowed are sqlite:///path and postgresql://user:password@host/name"
+
+
+class DatabaseError(ValueError):
+    """The URL names no database that can be used; the text says what may stand there."""
+
+
+class Database:
+    """A pool of connections; `reading` and `writing` are transactions."""
+
+    def __init__(self, url: str) -> None:
+        """Raises DatabaseError; nothing is connected yet."""
+        self.url = url
+        parsed = _parsed(url)
+        self._engine = _engine(parsed)
+        self.is_postgres = self._engine.dialect.name == "postgresql"
+        self.path = None if self.is_postgres else Path(parsed.database or "")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Commit at the end, or roll back; on SQLite writers wait for each other, 5 s at most."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**{_WRITES: True})
+            async with connection.begin():
+                yield connection
+
+    def insert_missing(self, table: Table) -> Insert:
+        """An insert that leaves rows alone that are there already."""
+        if self.is_postgres:
+            return postgresql.insert(table).on_conflict_do_nothing()
+        return sqlite.insert(table).on_conflict_do_nothing()
+
+    async def upgrade(self) -> None:
+        """Create or migrate the tables; processes that start together wait for the first."""
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        async with self.writing() as connection:
+            if self.is_postgres:
+                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            await connection.run_sync(_upgrade)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def check_url(url: str) -> None:
+    """Raise DatabaseError unless a database may stand behind the URL; nothing is connected."""
+    _parsed(url)
+
+
+def libpq_url(url: str) -> str:
+    """The same PostgreSQL database, for a driver that knows nothing of SQLAlchemy."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(f"it is no URL; {_FORMS}") from None
+    match parsed.get_backend_name(), parsed.database:
+        case "sqlite", None | "" | ":memory:":
+            raise DatabaseError(f"it names no file; {_FORMS}")
+        case "sqlite" | "postgresql" | "postgres", _:
+            return parsed
+        case other, _:
+            raise DatabaseError(f"it names a database of the kind {other}; {_FORMS}")
+
+
+def _engine(parsed: URL) -> AsyncEngine:
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(Path(parsed.database or ""))
+    driver = parsed.set(drivername="postgresql+psycopg")
+    return create_async_engine(driver, pool_size=_POSTGRES_CONNECTIONS, pool_pre_ping=True)
+
+
+def _sqlite(path: Path) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=_SQLITE_CONNECTIONS,
+        # Transactions begin where `_begin` says, not where the driver guesses.
+        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    cursor = connection.cursor()
+    # In WAL mode readers never wait for a writer, and what was committed survives the death of the process.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail at once when another one wrote in between.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _upgrade(connection: Connection) -> None:
+    if _revision(connection) == _newest_revision():
+        return
+    # 10 MB and 0.1 s that only the first start after an upgrade pays for.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    """The migration that the database is at, as alembic notes it there; None for a new one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _newest_revision() -> str:
+    """The last migration there is: their files are numbered."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))

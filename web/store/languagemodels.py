@@ -1,0 +1,143 @@
+"""Owns trained language models in the database: what they are made of, where they are, which phrases they became."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, func, insert, select, update
+
+from stream.config import SessionConfig
+from stream.errors import ClientError, Problem
+from web.store.database import Database
+from web.store.tables import Training, language_models, transcriptions
+
+# What a statement may compare with at once is limited on both databases.
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A language model without its texts: `corpora` entries were given, `phrases` are made of them so far."""
+
+    id: str
+    name: str
+    status: Training
+    created_at: float
+    corpora: int
+    phrases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Untrained:
+    """A language model that is still to be trained, for an owner."""
+
+    id: str
+    owner: str
+
+
+class LanguageModels:
+    """The language models of every owner."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, model_id: str, owner: str, name: str, corpora: Sequence[str]) -> LanguageModel:
+        """Queue a model for training."""
+        model = LanguageModel(model_id, name, Training.QUEUED, time.time(), len(corpora))
+        row = {
+            "id": model_id,
+            "owner": owner,
+            "name": name,
+            "status": model.status,
+            "created_at": model.created_at,
+            "corpora": list(corpora),
+        }
+        async with self._database.writing() as connection:
+            await connection.execute(insert(language_models).values(row))
+        return model
+
+    async def get(self, model_id: str, owner: str) -> LanguageModel | None:
+        """The model, or None where this owner has no such one."""
+        mine = language_models.c.id == model_id.lower(), language_models.c.owner == owner
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(*_summary_columns()).where(*mine))).one_or_none()
+        return None if row is None else _summary(row)
+
+    async def all(self, owner: str) -> list[LanguageModel]:
+        """Every model of an owner, the newest first."""
+        columns = language_models.c
+        mine = select(*_summary_columns()).where(columns.owner == owner)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(mine.order_by(columns.created_at.desc(), columns.id.desc()))
+            return [_summary(row) for row in rows]
+
+    async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
+        """The configuration with the phrases of the trained model that it names, without any where it names none.
+
+        Raises ClientError for a model that the owner does not have, or that is not trained yet.
+        """
+        if not config.names_trained_model:
+            return replace(config, trained_phrases=())
+        columns = language_models.c
+        mine = columns.id == config.language_model.lower(), columns.owner == owner
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(columns.status, columns.phrases).where(*mine))).one_or_none()
+        if row is None:
+            raise ClientError(Problem.NOT_FOUND, f"there is no language model {config.language_model}")
+        if row.status != Training.TRAINED:
+            raise ClientError(
+                Problem.INVALID_CONFIG,
+                f"languageModel is {config.language_model}, which is {row.status}; it can be used once it is trained",
+            )
+        return replace(config, trained_phrases=tuple(row.phrases))
+
+    async def unknown(self, transcription_ids: Sequence[str], owner: str) -> list[str]:
+        """Those of the ids that no transcription of the owner has."""
+        columns = transcriptions.c
+        known: set[str] = set()
+        async with self._database.reading() as connection:
+            for first in range(0, len(transcription_ids), _IDS_AT_ONCE):
+                asked = [one.lower() for one in transcription_ids[first : first + _IDS_AT_ONCE]]
+                there = columns.id.in_(asked), columns.owner == owner, columns.expires_at >= time.time()
+                known.update(await connection.scalars(select(columns.id).where(*there)))
+        return [one for one in transcription_ids if one.lower() not in known]
+
+    async def untrained(self) -> list[Untrained]:
+        """The models that are queued or in training, the oldest first."""
+        columns = language_models.c
+        waiting = select(columns.id, columns.owner).where(columns.status != Training.TRAINED)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(waiting.order_by(columns.created_at, columns.id))
+            return [Untrained(row.id, row.owner) for row in rows]
+
+    async def training(self, model_id: str) -> list[str] | None:
+        """Begin to train a model: the entries of its corpora, or None where another process has trained it."""
+        columns = language_models.c
+        mine = columns.id == model_id, columns.status != Training.TRAINED
+        async with self._database.writing() as connection:
+            begun = await connection.execute(update(language_models).where(*mine).values(status=Training.TRAINING))
+            if not begun.rowcount:
+                return None
+            chosen = await connection.execute(select(columns.corpora).where(columns.id == model_id))
+            corpora: list[str] = chosen.scalar_one()
+        return corpora
+
+    async def trained(self, model_id: str, phrases: Sequence[str]) -> None:
+        """Keep the phrases of a model; those that it has already stay."""
+        columns = language_models.c
+        mine = columns.id == model_id, columns.status != Training.TRAINED
+        values = {"status": Training.TRAINED, "phrases": list(phrases)}
+        async with self._database.writing() as connection:
+            await connection.execute(update(language_models).where(*mine).values(values))
+
+
+def _summary_columns() -> tuple[ColumnElement[Any], ...]:
+    columns = language_models.c
+    corpora = func.json_array_length(columns.corpora, type_=Integer).label("corpora")
+    phrases = func.coalesce(func.json_array_length(columns.phrases, type_=Integer), 0).label("phrases")
+    return columns.id, columns.name, columns.status, columns.created_at, corpora, phrases
+
+
+def _summary(row: Any) -> LanguageModel:
+    return LanguageModel(row.id, row.name, Training(row.status), row.created_at, row.corpora, row.phrases)

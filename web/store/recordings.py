@@ -1,0 +1,243 @@
+"""Owns long recordings in the database: their segments wait there with their sound until each is settled, once."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import msgspec
+from sqlalchemy import Update, insert, select, update
+
+from stream.cutting import Segment
+from stream.errors import ClientError, Problem
+from stream.events import RecognitionOptions, Settled
+from web.store.database import Database
+from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
+from web.store.transcriptions import stored
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A long recording that is to be recognized: where it comes from (None: it is uploaded), and how to hear it.
+
+    `config` are the keys that were set. `options` hold for every segment; they were made when the recording was
+    accepted, so that no later change of a language model or of a server's languages divides it.
+    """
+
+    id: str
+    owner: str
+    uri: str | None
+    config: Mapping[str, object]
+    options: RecognitionOptions
+    whole_seconds: bool = False
+    is_received: bool = False
+
+
+SegmentKey = tuple[str, int]
+"""The id of a recording and the number of a segment."""
+
+
+class Recordings:
+    """The recordings that are not recognized to the end; every step may be repeated, and none counts twice."""
+
+    def __init__(self, database: Database, retention_seconds: float) -> None:
+        self._database = database
+        self._retention_seconds = retention_seconds
+
+    async def open(self, recording: Recording) -> None:
+        """Queue a recording."""
+        now = time.time()
+        row = {
+            "id": recording.id,
+            "owner": recording.owner,
+            "kind": Kind.LONG,
+            "status": Status.QUEUED,
+            "created_at": now,
+            "touched_at": now,
+            "expires_at": now + self._retention_seconds,
+            "whole_seconds": recording.whole_seconds,
+            "uri": recording.uri,
+            "config": dict(recording.config),
+            "options": asdict(recording.options),
+        }
+        async with self._database.writing() as connection:
+            await connection.execute(insert(transcriptions).values(row))
+
+    async def get(self, recording_id: str) -> Recording | None:
+        """The recording, or None where it is gone or over."""
+        columns = transcriptions.c
+        mine = columns.id == recording_id, columns.kind == Kind.LONG, columns.status.in_(OPEN)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(transcriptions).where(*mine))).one_or_none()
+        if row is None:
+            return None
+        options = msgspec.convert(row.options, RecognitionOptions)
+        return Recording(row.id, row.owner, row.uri, row.config, options, row.whole_seconds, row.is_received)
+
+    async def received(self, recording_id: str, bytes_: int, total_bytes: int | None, samples: int) -> bool:
+        """So much of it has arrived; whether it is still wanted."""
+        values = {"received_bytes": bytes_, "total_bytes": total_bytes, "received_samples": samples}
+        async with self._database.writing() as connection:
+            begun = await connection.execute(
+                _open(recording_id).where(transcriptions.c.status == Status.QUEUED).values(status=Status.PROCESSING)
+            )
+            known = await connection.execute(_open(recording_id).values(values | {"touched_at": time.time()}))
+        return bool(begun.rowcount or known.rowcount)
+
+    async def add(self, recording_id: str, segments: Sequence[Segment]) -> list[int]:
+        """Keep segments with their sound; return the numbers of those that are still to be settled.
+
+        A recording that is read again brings the same segments, and nothing happens to those that are there.
+        Raises ClientError when they are not the same: it was changed meanwhile. What is over takes no more of them.
+        """
+        if not segments:
+            return []
+        rows = [
+            {
+                "transcription_id": recording_id,
+                "number": segment.number,
+                "channel": segment.channel,
+                "start": segment.start,
+                "end": segment.end,
+                "pcm": segment.pcm,
+                "digest": _digest(segment),
+            }
+            for segment in segments
+        ]
+        columns = utterances.c
+        there = select(columns.number, columns.digest, columns.alternatives.is_(None).label("is_open")).where(
+            columns.transcription_id == recording_id, columns.number.in_([segment.number for segment in segments])
+        )
+        # The row is held: a recording that is deleted or given up in between would leave sound that nobody clears.
+        mine = transcriptions.c.id == recording_id, transcriptions.c.status.in_(OPEN)
+        held = select(transcriptions.c.id).where(*mine).with_for_update()
+        async with self._database.writing() as connection:
+            if await connection.scalar(held) is None:
+                return []
+            await connection.execute(self._database.insert_missing(utterances), rows)
+            kept = {row.number: row for row in await connection.execute(there)}
+        if any(kept[row["number"]].digest != row["digest"] for row in rows):
+            raise ClientError(Problem.INVALID_AUDIO, "the audio was changed while it was being transcribed")
+        return [number for number, row in kept.items() if row.is_open]
+
+    async def complete(self, recording_id: str, bytes_: int, samples: int) -> None:
+        """All of it has arrived and is cut; without any speech it is done."""
+        values = {
+            "is_received": True,
+            "received_bytes": bytes_,
+            "total_bytes": bytes_,
+            "received_samples": samples,
+            "touched_at": time.time(),
+        }
+        async with self._database.writing() as connection:
+            await connection.execute(_open(recording_id).values(values))
+            await connection.execute(_finished(recording_id))
+
+    async def segment(self, key: SegmentKey) -> tuple[Segment, RecognitionOptions] | None:
+        """A segment with its sound and how to hear it, or None where it is settled, or nobody wants it any more."""
+        recording_id, number = key
+        columns = utterances.c
+        wanted = (
+            select(columns.channel, columns.start, columns.end, columns.pcm, transcriptions.c.options)
+            .join(transcriptions, transcriptions.c.id == columns.transcription_id)
+            .where(columns.transcription_id == recording_id, columns.number == number)
+            .where(columns.alternatives.is_(None), transcriptions.c.status.in_(OPEN))
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            return None
+        segment = Segment(number, row.channel, row.start, row.end, row.pcm)
+        return segment, msgspec.convert(row.options, RecognitionOptions)
+
+    async def settle(self, key: SegmentKey, settled: Settled) -> bool:
+        """Keep the text of a segment and let its sound go; whether it was not settled before."""
+        recording_id, number = key
+        columns = utterances.c
+        mine = columns.transcription_id == recording_id, columns.number == number, columns.alternatives.is_(None)
+        text = msgspec.json.encode(stored(settled).alternatives)
+        spent = transcriptions.c.inference_seconds + settled.inference_seconds
+        async with self._database.writing() as connection:
+            # The recording's row first: two last segments at once would each take the other for unsettled.
+            is_wanted = await connection.execute(_open(recording_id).values(touched_at=time.time()))
+            kept = await connection.execute(update(utterances).where(*mine).values(alternatives=text, pcm=None))
+            if not is_wanted.rowcount or not kept.rowcount:
+                return False
+            await connection.execute(_open(recording_id).values(status=Status.PARTIAL, inference_seconds=spent))
+            await connection.execute(_finished(recording_id))
+        return True
+
+    async def failed_once_more(self, key: SegmentKey) -> int:
+        """Count a failure of a segment; return how many it has had."""
+        recording_id, number = key
+        columns = utterances.c
+        mine = columns.transcription_id == recording_id, columns.number == number
+        counted = update(utterances).where(*mine).values(failures=columns.failures + 1)
+        async with self._database.writing() as connection:
+            await connection.execute(counted)
+            return int(await connection.scalar(select(columns.failures).where(*mine)) or 0)
+
+    async def fail(self, recording_id: str, error: ClientError) -> None:
+        """Give a recording up; what is settled of it is kept, its sound is not."""
+        failed = {"status": Status.FAILED, "error_type": error.problem.value.type, "error_detail": error.detail}
+        async with self._database.writing() as connection:
+            await connection.execute(_open(recording_id).values(failed | {"touched_at": time.time()}))
+            sound = update(utterances).where(utterances.c.transcription_id == recording_id)
+            await connection.execute(sound.values(pcm=None))
+
+    async def unsettled(self, most: int, without: Sequence[SegmentKey] = ()) -> list[SegmentKey]:
+        """Segments that are still to be settled: the first of every recording, then the second ones, and so on."""
+        columns = utterances.c
+        waiting = (
+            select(columns.transcription_id, columns.number)
+            .join(transcriptions, transcriptions.c.id == columns.transcription_id)
+            .where(columns.alternatives.is_(None), columns.pcm.is_not(None), transcriptions.c.status.in_(OPEN))
+            .order_by(columns.number, transcriptions.c.created_at)
+            .limit(most + len(without))
+        )
+        async with self._database.reading() as connection:
+            keys = [(row.transcription_id, row.number) for row in await connection.execute(waiting)]
+        return [key for key in keys if key not in without][:most]
+
+    async def unread(self) -> list[str]:
+        """Recordings at a URI of which not all has arrived, oldest first."""
+        columns = transcriptions.c
+        waiting = select(columns.id).where(
+            columns.kind == Kind.LONG,
+            columns.status.in_(OPEN),
+            columns.uri.is_not(None),
+            columns.is_received.is_(False),
+        )
+        async with self._database.reading() as connection:
+            return [row.id for row in await connection.execute(waiting.order_by(columns.created_at))]
+
+    async def sweep(self, upload_seconds: float) -> None:
+        """Give up recordings whose upload never came, or stopped, so long ago."""
+        columns = transcriptions.c
+        late = (
+            columns.kind == Kind.LONG,
+            columns.status.in_(OPEN),
+            columns.uri.is_(None),
+            columns.is_received.is_(False),
+            columns.touched_at < time.time() - upload_seconds,
+        )
+        async with self._database.reading() as connection:
+            ids = [row.id for row in await connection.execute(select(columns.id).where(*late))]
+        for recording_id in ids:
+            detail = f"its audio was not uploaded within {upload_seconds:g} seconds"
+            await self.fail(recording_id, ClientError(Problem.IDLE_TIMEOUT, detail))
+
+
+def _open(recording_id: str) -> Update:
+    return update(transcriptions).where(transcriptions.c.id == recording_id, transcriptions.c.status.in_(OPEN))
+
+
+def _finished(recording_id: str) -> Update:
+    """Call it done if all of it has arrived and no segment is left."""
+    columns = utterances.c
+    left = select(columns.number).where(columns.transcription_id == recording_id, columns.alternatives.is_(None))
+    return _open(recording_id).where(transcriptions.c.is_received, ~left.exists()).values(status=Status.DONE)
+
+
+def _digest(segment: Segment) -> bytes:
+    return hashlib.blake2b(segment.pcm, digest_size=16).digest()

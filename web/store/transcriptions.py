@@ -1,0 +1,225 @@
+"""Owns stored transcriptions: made, filled utterance by utterance, read, listed and deleted by their owner only."""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stream.errors import ClientError, Problem
+from stream.events import Settled
+from stream.results import results
+from stream.wire import WireResult
+from web.store.database import Database
+from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
+
+_PROBLEMS = {problem.value.type: problem for problem in Problem}
+_decoder = msgspec.json.Decoder(list[WireResult])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUtterance:
+    """A settled utterance: its span in samples and its hypotheses, best first; empty if nothing was said."""
+
+    number: int
+    channel: int
+    start: int
+    end: int
+    alternatives: list[WireResult]
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(alternative.words or alternative.transcript for alternative in self.alternatives[:1])
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a transcription is, without its text; `error` where it failed.
+
+    `received_samples` of sound have arrived, `received_bytes` of the `total_bytes` of a recording (None: not known).
+    """
+
+    id: str
+    kind: Kind
+    status: Status
+    created_at: float
+    received_samples: int = 0
+    inference_seconds: float = 0.0
+    whole_seconds: bool = False
+    error: ClientError | None = None
+    received_bytes: int = 0
+    total_bytes: int | None = None
+    is_received: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """A transcription with all that is settled of it; everything before sample `settled_samples` is."""
+
+    summary: Summary
+    utterances: tuple[StoredUtterance, ...] = field(default=())
+    settled_samples: int = 0
+
+
+def stored(settled: Settled) -> StoredUtterance:
+    """What is kept of a settled utterance; the words of a `Settled` have their times already."""
+    alternatives = results(settled.hypothesis.alternatives)
+    return StoredUtterance(settled.utterance_id, settled.channel, settled.start, settled.heard, alternatives)
+
+
+def new_id() -> str:
+    """An id that nobody guesses."""
+    return str(uuid.uuid4())
+
+
+class Transcriptions:
+    """The transcriptions of every owner; what is older than `retention_seconds` goes."""
+
+    def __init__(self, database: Database, retention_seconds: float) -> None:
+        self._database = database
+        self._retention_seconds = retention_seconds
+
+    async def open(self, transcription_id: str, owner: str, kind: Kind, *, whole_seconds: bool = False) -> None:
+        """Begin a transcription whose utterances are told by `add`."""
+        now = time.time()
+        row = {
+            "id": transcription_id,
+            "owner": owner,
+            "kind": kind,
+            "status": Status.PROCESSING,
+            "created_at": now,
+            "touched_at": now,
+            "expires_at": now + self._retention_seconds,
+            "whole_seconds": whole_seconds,
+            "is_received": True,
+        }
+        async with self._database.writing() as connection:
+            await connection.execute(insert(transcriptions).values(row))
+
+    async def add(self, transcription_id: str, settled: Sequence[Settled]) -> None:
+        """Keep further utterances; those that are kept already stay as they are."""
+        touched = {"status": Status.PARTIAL, "touched_at": time.time()}
+        async with self._database.writing() as connection:
+            await self._keep(connection, transcription_id, settled, touched)
+
+    async def finish(
+        self, transcription_id: str, settled: Sequence[Settled], received_samples: int, inference_seconds: float
+    ) -> None:
+        """Keep what is not kept yet of the whole, and call it done."""
+        ended = {
+            "status": Status.DONE,
+            "touched_at": time.time(),
+            "received_samples": received_samples,
+            "inference_seconds": inference_seconds,
+        }
+        async with self._database.writing() as connection:
+            await self._keep(connection, transcription_id, settled, ended)
+
+    async def get(self, transcription_id: str, owner: str) -> Transcription | None:
+        """The transcription, or None where this owner has no such one."""
+        async with self._database.reading() as connection:
+            mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
+            row = (await connection.execute(select(transcriptions).where(*mine))).one_or_none()
+            if row is None or row.expires_at < time.time():
+                return None
+            columns = utterances.c
+            chosen = select(columns.number, columns.channel, columns.start, columns.end, columns.alternatives)
+            rows = await connection.execute(
+                chosen.where(columns.transcription_id == transcription_id).order_by(columns.number)
+            )
+            told = list(rows)
+        settled = tuple(_utterance(row) for row in told if row.alternatives is not None)
+        unsettled = [row.start for row in told if row.alternatives is None]
+        return Transcription(_summary(row), settled, min(unsettled, default=row.received_samples))
+
+    async def newest(self, owner: str, most: int, before: tuple[float, str] | None = None) -> Sequence[Summary]:
+        """The newest of an owner's, at most so many; `before` is the creation and the id of the last one seen."""
+        columns = transcriptions.c
+        chosen = select(transcriptions).where(columns.owner == owner, columns.expires_at >= time.time())
+        if before is not None:
+            created_at, last_id = before
+            chosen = chosen.where(
+                (columns.created_at < created_at) | ((columns.created_at == created_at) & (columns.id < last_id))
+            )
+        newest = chosen.order_by(columns.created_at.desc(), columns.id.desc()).limit(most)
+        async with self._database.reading() as connection:
+            return [_summary(row) for row in await connection.execute(newest)]
+
+    async def delete(self, transcription_id: str, owner: str) -> bool:
+        """Delete it with all its text and sound, whatever goes on with it; whether there was one."""
+        mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
+        async with self._database.writing() as connection:
+            return (await connection.execute(delete(transcriptions).where(*mine))).rowcount > 0
+
+    async def sweep(self, abandoned_seconds: float) -> int:
+        """Delete what has expired, return how many; what nobody fills any more is done.
+
+        A gateway that was killed leaves live transcriptions open: no session lasts longer than `abandoned_seconds`.
+        """
+        now = time.time()
+        columns = transcriptions.c
+        abandoned = columns.kind != Kind.LONG, columns.status.in_(OPEN), columns.touched_at < now - abandoned_seconds
+        async with self._database.writing() as connection:
+            await connection.execute(update(transcriptions).where(*abandoned).values(status=Status.DONE))
+            expired = await connection.execute(delete(transcriptions).where(columns.expires_at < now))
+        return expired.rowcount
+
+    async def unfinished(self, owner: str) -> int:
+        """How many long recordings of an owner are still to be recognized."""
+        columns = transcriptions.c
+        mine = columns.owner == owner, columns.kind == Kind.LONG, columns.status.in_(OPEN)
+        async with self._database.reading() as connection:
+            count = await connection.scalar(select(func.count()).select_from(transcriptions).where(*mine))
+        return int(count or 0)
+
+    async def _keep(
+        self,
+        connection: AsyncConnection,
+        transcription_id: str,
+        settled: Sequence[Settled],
+        values: Mapping[str, object],
+    ) -> None:
+        """Change the transcription and add to it, unless its owner has deleted it."""
+        changed = update(transcriptions).where(transcriptions.c.id == transcription_id).values(values)
+        if not (await connection.execute(changed)).rowcount:
+            return
+        rows = [
+            {
+                "transcription_id": transcription_id,
+                "number": one.utterance_id,
+                "channel": one.channel,
+                "start": one.start,
+                "end": one.heard,
+                "alternatives": msgspec.json.encode(stored(one).alternatives),
+            }
+            for one in settled
+        ]
+        if rows:
+            await connection.execute(self._database.insert_missing(utterances), rows)
+
+
+def _utterance(row: Any) -> StoredUtterance:
+    return StoredUtterance(row.number, row.channel, row.start, row.end, _decoder.decode(row.alternatives))
+
+
+def _summary(row: Any) -> Summary:
+    error = None
+    if row.error_type is not None:
+        error = ClientError(_PROBLEMS.get(row.error_type, Problem.INTERNAL), row.error_detail)
+    return Summary(
+        row.id,
+        Kind(row.kind),
+        Status(row.status),
+        row.created_at,
+        row.received_samples,
+        row.inference_seconds,
+        row.whole_seconds,
+        error,
+        row.received_bytes,
+        row.total_bytes,
+        row.is_received,
+    )

@@ -1,0 +1,135 @@
+"""Owns a process that recognizes long recordings and nothing else: no HTTP, any number of them, on any machine."""
+
+import asyncio
+import math
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from stream.riva import RivaOptions
+from web.engine_child import READY_SECONDS, engine_child
+from web.jobs.spread import SpreadQueue
+from web.jobs.steps import Steps
+from web.services import opened, recognizing, step_options
+from web.settings import Settings
+from web.store.database import Database, libpq_url
+from web.store.recordings import Recordings
+
+_ENGINE_KEEPALIVE_SECONDS = 20.0
+# A Riva server is there or is not.
+_RIVA_READY_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+
+
+class WorkerError(Exception):
+    """The worker cannot start, or not go on; the text says why and what to do."""
+
+
+@dataclass(slots=True)
+class _Signals:
+    """How often the process was told to end: by the first signal it drains, by the second it drops everything."""
+
+    count: int = 0
+
+    def take(self) -> None:
+        self.count += 1
+
+
+async def work(settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None]) -> bool:
+    """Work until a signal; then finish what is in work, or give it back at the next signal. Whether it was finished.
+
+    `tell` gets a sentence when the work begins, `warn` one when that takes long. Raises WorkerError.
+    """
+    _check(settings)
+    with _counted_signals() as signals:
+        async with AsyncExitStack() as stack:
+            riva, gave_up = await _riva(settings, stack)
+            database = await stack.enter_async_context(_database(settings.database_url))
+            recognizer = await stack.enter_async_context(recognizing(riva))
+            recordings = Recordings(database, settings.retention_seconds)
+            steps = Steps(recordings, recognizer, step_options(settings))
+            queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+
+            def is_over() -> bool:
+                return gave_up.is_set() or bool(signals.count)
+
+            seconds = READY_SECONDS if settings.riva_uri is None else _RIVA_READY_SECONDS
+            # Until the recognizer is there, others do what there is to do.
+            if not await _until(lambda: recognizer.is_ready or is_over(), seconds):
+                warn("The recognizer does not answer yet; the work begins when it does. `shenava doctor` tells more.")
+                await _until(lambda: recognizer.is_ready or is_over())
+            is_finished = True
+            if not is_over():
+                tell(f"Working on long recordings, {settings.job_streams} segments at once.")
+                is_finished = await _worked(queue, signals, is_over)
+            if gave_up.is_set():
+                raise WorkerError("the embedded engine cannot start; it says why above")
+            return is_finished
+
+
+def _check(settings: Settings) -> None:
+    if not Database(settings.database_url).is_postgres:
+        raise WorkerError(
+            "SHENAVA_DATABASE_URL names a SQLite file, and only one process, `shenava serve`, can work on that; "
+            "give it and the workers the same postgresql://... URL"
+        )
+    if not settings.job_streams:
+        raise WorkerError("SHENAVA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
+
+
+async def _riva(settings: Settings, stack: AsyncExitStack) -> tuple[RivaOptions, asyncio.Event]:
+    """Where the recognizer is, and the event of an engine that can never start."""
+    if settings.riva_uri is not None:
+        return settings.riva_options, asyncio.Event()
+    child = await stack.enter_async_context(engine_child(settings))
+    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS), child.gave_up
+
+
+@asynccontextmanager
+async def _database(url: str) -> AsyncIterator[Database]:
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(opened(url))
+        except DBAPIError as error:
+            reason = str(error.orig).partition("\n")[0]
+            raise WorkerError(f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}") from None
+        yield database
+
+
+async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bool:
+    """Whether it came about in time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+async def _worked(queue: SpreadQueue, signals: _Signals, is_over: Callable[[], bool]) -> bool:
+    """Let the queue run until it is over, and end it; whether it ended by itself."""
+    running = asyncio.create_task(queue.run())
+    try:
+        await _until(is_over)
+        queue.finish()
+        await _until(lambda: running.done() or signals.count > 1)
+        return running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@contextmanager
+def _counted_signals() -> Iterator[_Signals]:
+    signals, loop = _Signals(), asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, signals.take)
+    try:
+        yield signals
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
