@@ -146,7 +146,7 @@ class LanguageModelKey(ChoiceKey):
 
     @property
     def schema(self) -> dict[str, object]:
-        return {"anyOf": [super(LanguageModelKey, self).schema, {"type": "string", "format": "uuid"}]}
+        return {"anyOf": [super(LanguageModelKey, self).schema, {"type": "string", "format": "uuid", "pattern": f"^{_ID.pattern}$"}]}
 
     def accepts(self, value: object) -> bool:
         return value in self.choices or (isinstance(value, str) and is_id(value))

@@ -64,7 +64,7 @@ def test_a_key_twice_in_the_query_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(True, "True"), (16000.0, "16000.0"), ("16000", '"16000"'), (None, "None"), ([], "[]")]
+    ("value", "shown"), [(True, "True"), (16000.5, "16000.5"), ("16000", '"16000"'), (None, "None"), ([], "[]")]
 )
 def test_a_message_takes_no_other_type_for_an_integer(value: object, shown: str) -> None:
     detail = refusal(lambda: SessionConfig().with_message({"sampleRateHertz": value}, audio_began=False))
@@ -144,3 +144,23 @@ def test_every_key_is_on_the_wire_with_its_value_in_force() -> None:
     on_wire = SessionConfig().with_query([("asrModel", "video")]).on_wire()
     assert list(on_wire) == [key.name for key in KEYS]
     assert on_wire["hangoverMs"] == 800
+
+
+def test_a_whole_number_is_an_integer_however_json_writes_it() -> None:
+    config = SessionConfig().with_message({"sampleRateHertz": 16000.0}, audio_began=False)
+    assert config.sample_rate_hertz == 16000
+    assert isinstance(config.sample_rate_hertz, int)
+
+
+def test_a_language_model_is_a_vocabulary_or_an_id() -> None:
+    trained = "8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4"
+    assert SessionConfig().with_message({"languageModel": trained}, audio_began=False).names_trained_model
+    assert not SessionConfig().with_message({"languageModel": "city"}, audio_began=False).names_trained_model
+    detail = refusal(lambda: SessionConfig().with_message({"languageModel": "klingon"}, audio_began=False))
+    assert detail.startswith('languageModel is "klingon"; it must be one of general, numbers')
+    assert detail.endswith("or the id of a trained language model")
+
+
+def test_what_was_set_makes_the_same_configuration_again() -> None:
+    config = SessionConfig().with_message({"asrModel": "video", "phrases": ["one"], "boost": 7}, audio_began=False)
+    assert SessionConfig().with_message(config.set_values, audio_began=False) == config
