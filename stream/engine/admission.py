@@ -31,6 +31,7 @@ class Place:
     """What a session takes; `left_at` is when the last of its `calls` ended."""
 
     session: str
+    is_file: bool = False
     calls: int = 0
     left_at: float = 0.0
 
@@ -41,7 +42,8 @@ class Admission:
     A session takes its place from its first call until 10 s after its last one. It stays known for five minutes:
     who comes back then gets in even where all places are taken, so that a conversation is never cut between two
     utterances. At most twice as many sessions as there are places are known. A call without a session is a session
-    of its own, and nobody any more when it ends. Files may take half of the places only: talkers go first.
+    of its own, and nobody any more when it ends. Files have places of their own, half as many: what is decoded for them
+    waits for all talkers, so they take nothing away.
     """
 
     def __init__(self, places: int) -> None:
@@ -49,7 +51,7 @@ class Admission:
             raise ValueError(f"places is {places}; at least 1 is needed")
         self.places = places
         self._known: dict[str, Place] = {}  # in the order in which they left, those with calls anywhere
-        self._anonymous = 0
+        self._anonymous = {False: 0, True: 0}
 
     @property
     def n_known(self) -> int:
@@ -57,8 +59,8 @@ class Admission:
         return len(self._known)
 
     def n_talking(self, now: float) -> int:
-        """Places that are taken."""
-        return self._anonymous + sum(_is_talking(place, now) for place in self._known.values())
+        """Places of talkers that are taken."""
+        return self._taken(now, is_file=False)
 
     def enter(self, session: str, now: float, *, is_file: bool = False) -> Place:
         """Let a call in; `leave` has to follow. Raises FullError.
@@ -69,12 +71,12 @@ class Admission:
         place = self._known.get(session)
         if place is None:
             self._check_free(now, is_file=is_file)
-            place = Place(session)
+            place = Place(session, is_file)
             if session:
                 self._make_room(now)
                 self._known[session] = place
         place.calls += 1
-        self._anonymous += not session
+        self._anonymous[is_file] += not session
         return place
 
     def leave(self, place: Place, now: float) -> None:
@@ -84,15 +86,18 @@ class Admission:
         if place.session:
             self._known[place.session] = self._known.pop(place.session)
         else:
-            self._anonymous -= 1
+            self._anonymous[place.is_file] -= 1
 
     def _check_free(self, now: float, *, is_file: bool) -> None:
-        talking = self.n_talking(now)
-        if talking >= self.places:
-            raise FullError(f"{talking} sessions are talking, and this engine takes no new one above {self.places}")
-        most = max(1, self.places // 2)
-        if is_file and talking >= most:
-            raise FullError(f"{talking} sessions are talking, and this engine takes no file above {most}")
+        taken = self._taken(now, is_file=is_file)
+        most = max(1, self.places // 2) if is_file else self.places
+        if taken >= most:
+            what = "files are recognized" if is_file else "sessions are talking"
+            raise FullError(f"{taken} {what}, and this engine takes no new one above {most}")
+
+    def _taken(self, now: float, *, is_file: bool) -> int:
+        known = sum(place.is_file is is_file and _is_talking(place, now) for place in self._known.values())
+        return self._anonymous[is_file] + known
 
     def _make_room(self, now: float) -> None:
         if len(self._known) >= _MOST_KNOWN_PER_PLACE * self.places:

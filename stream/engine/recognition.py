@@ -77,12 +77,25 @@ class _EarlyFinal:
 
 
 class Recognition:
-    """One call: feed it sound, and `listener` is told the finals; `follow` runs beside that in a task."""
+    """One call: feed it sound, and `listener` is told the finals; `follow` runs beside that in a task.
 
-    def __init__(self, decoder: Decoder, scheduler: Scheduler, options: CallOptions, listener: Listener) -> None:
+    The utterances of a file are decoded once each, when they are complete: it comes as fast as it is taken, so that
+    what is decoded in between is out of date at once.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        scheduler: Scheduler,
+        options: CallOptions,
+        listener: Listener,
+        *,
+        is_file: bool = False,
+    ) -> None:
         self._decoder = decoder
         self._scheduler = scheduler
         self._alternatives = options.alternatives
+        self._is_file = is_file
         self._listener = listener
         self._sound = SoundReader(options.rate_hertz)
         self._framer = Framer()
@@ -109,6 +122,8 @@ class Recognition:
 
     async def follow(self, *, wants_partials: bool) -> None:
         """Decode the open utterance whenever that is due as it grows, until cancelled."""
+        if self._is_file:
+            return
         tells = wants_partials and self._decoder.has_partials
         while True:
             await self._has_grown.wait()
@@ -183,8 +198,9 @@ class Recognition:
             decoding = await self._early.decoding
             if utterance.is_kept_by(decoding):
                 return decoding
-        hearing = utterance.begin(Work.FINAL, self._alternatives)
-        return await self._scheduler.final(partial(self._decoder.decode, hearing))
+        work = Work.FILE if self._is_file else Work.FINAL
+        hearing = utterance.begin(work, self._alternatives)
+        return await self._scheduler.final(partial(self._decoder.decode, hearing), work)
 
     async def _patiently(self, final: Coroutine[None, None, Decoding]) -> Decoding:
         """Await a final's decoding, with a word to the caller while it takes long: a large model may."""

@@ -32,6 +32,7 @@ _CANCELLATION_SECONDS = 0.005
 _REFUSAL_SECONDS = 0.02
 _END_UTTERANCE = "force_eou"
 _SESSION = "session-id"
+_KIND, _FILE = "session-kind", "file"
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
@@ -46,9 +47,10 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
     async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
         """Partials and finals for a stream of sound; INVALID_ARGUMENT for what is not served."""
         refusal = ""
-        async with self._admitted(context, is_file=False):
+        is_file = _metadata(context).get(_KIND) == _FILE
+        async with self._admitted(context, is_file=is_file):
             try:
-                await self._stream(context)
+                await self._stream(context, is_file=is_file)
             except* (RequestError, SoundError) as group:
                 refusal = _sentence(group)
         if refusal:
@@ -62,7 +64,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             try:
                 options = read_config(request.config)
                 collector = _Collector()
-                recognition = self._recognition(options, _OFFLINE, collector)
+                recognition = self._recognition(options, _OFFLINE, collector, is_file=True)
                 await recognition.feed(request.audio)
                 await recognition.drain()
             except (RequestError, SoundError) as error:
@@ -94,10 +96,9 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
     @asynccontextmanager
     async def _admitted(self, context: ServicerContext[Any, Any], *, is_file: bool) -> AsyncIterator[None]:
         """Hold the place of a call; without one the call is aborted, with gRPC's hint when to come again."""
-        metadata = dict(context.invocation_metadata() or ())
         now = asyncio.get_running_loop().time
         try:
-            place = self._admission.enter(str(metadata.get(_SESSION, "")), now(), is_file=is_file)
+            place = self._admission.enter(_metadata(context).get(_SESSION, ""), now(), is_file=is_file)
         except FullError as error:
             pushback = (_PUSHBACK, str(round(error.retry_seconds * 1000)))
             await asyncio.sleep(_REFUSAL_SECONDS)
@@ -107,24 +108,25 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         finally:
             self._admission.leave(place, now())
 
-    def _recognition(self, options: CallOptions, mode: str, listener: Listener) -> Recognition:
+    def _recognition(self, options: CallOptions, mode: str, listener: Listener, *, is_file: bool) -> Recognition:
         chosen = self._models.choose(options.language_code, options.model)
         if chosen is None:
             # Riva's own words: clients look for them.
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
         whisper, language = chosen
-        return Recognition(Decoder(whisper, options, language), self._scheduler, options, listener)
+        decoder = Decoder(whisper, options, language)
+        return Recognition(decoder, self._scheduler, options, listener, is_file=is_file)
 
-    async def _stream(self, context: StreamContext) -> None:
+    async def _stream(self, context: StreamContext, *, is_file: bool) -> None:
         first = await context.read()
         if first is EOF:
             return
         if not isinstance(first, asr.StreamingRecognizeRequest) or not first.HasField("streaming_config"):
             raise RequestError("the first message of a stream must be streaming_config")
         options = read_config(first.streaming_config.config)
-        wants_partials = first.streaming_config.interim_results
+        wants_partials = first.streaming_config.interim_results and not is_file
         caller = Caller(context, _speaker(options), _id_of(first), wants_partials=wants_partials)
-        recognition = self._recognition(options, _ONLINE, caller)
+        recognition = self._recognition(options, _ONLINE, caller, is_file=is_file)
         # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
         # client's is turned into INTERNAL by its own library.
         await context.send_initial_metadata(())
@@ -164,6 +166,10 @@ async def _listen(context: StreamContext, recognition: Recognition, caller: Call
     # A call that its client cancelled ends like any other; the news of it comes a little later.
     await asyncio.sleep(_CANCELLATION_SECONDS)
     await recognition.drain()
+
+
+def _metadata(context: ServicerContext[Any, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in context.invocation_metadata() or ()}
 
 
 def _speaker(options: CallOptions) -> Speaker:

@@ -8,11 +8,15 @@ from stream.engine.readings import Search
 
 
 class Work(IntEnum):
-    """What is decoded: an utterance that is complete, one that may be over, one that goes on; the first goes first."""
+    """What is decoded, the first goes first.
+
+    An utterance that is complete, one that may be over, one that goes on, and one of a file, which is complete too.
+    """
 
     FINAL = 0
     EARLY_FINAL = 1
     PARTIAL = 2
+    FILE = 3
 
 
 @dataclass(frozen=True, slots=True)

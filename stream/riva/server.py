@@ -119,8 +119,7 @@ class RivaServer:
         """Open a stream; raises RecognizerError."""
         lease = StreamLease(self, self._pool.lease())
         self._breaker.began(lease.began)
-        session = (("session-id", options.session_id),) if options.session_id else ()
-        call = lease.channel.asr.StreamingRecognize(metadata=(*self._options.metadata, *session))
+        call = lease.channel.asr.StreamingRecognize(metadata=(*self._options.metadata, *_session(options)))
         reader = ResponseReader(
             options, promises_stable_words=self.served is not None and self.served.promises_stable_words
         )
@@ -235,6 +234,12 @@ class StreamLease:
             self._is_released = True
             self.channel.release()
             self._server.released(self.channel)
+
+
+def _session(options: RecognitionOptions) -> tuple[tuple[str, str], ...]:
+    """What the embedded engine wants to know of the session; others ignore metadata that they do not know."""
+    session = (("session-id", options.session_id),) if options.session_id else ()
+    return (*session, ("session-kind", "file")) if options.is_file else session
 
 
 def _now() -> float:

@@ -65,7 +65,7 @@ class Heard:
 
 
 class Call:
-    """One StreamingRecognize, of a `session` if it has one; keywords go into the RecognitionConfig."""
+    """One StreamingRecognize, of a `session` and a `kind` if it has them; keywords go into the RecognitionConfig."""
 
     def __init__(
         self,
@@ -74,13 +74,15 @@ class Call:
         stop_history: int = OWN_ENDPOINTS_MS,
         interim: bool = True,
         session: str | None = None,
+        kind: str | None = None,
         **config: Any,
     ) -> None:
         endpointing = asr.EndpointingConfig(stop_history=stop_history)
         self.config = asr.StreamingRecognitionConfig(
             interim_results=interim, config=asr.RecognitionConfig(endpointing_config=endpointing, **config)
         )
-        self.rpc = stub.StreamingRecognize(metadata=(("session-id", session),) if session else ())
+        metadata = {"session-id": session, "session-kind": kind}
+        self.rpc = stub.StreamingRecognize(metadata=[(key, value) for key, value in metadata.items() if value])
 
     async def open(self, **request: Any) -> "Call":
         await self.rpc.write(asr.StreamingRecognizeRequest(streaming_config=self.config, **request))

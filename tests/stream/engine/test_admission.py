@@ -86,18 +86,28 @@ def test_calls_without_a_session_count_while_they_last() -> None:
     assert admission.n_known == 0
 
 
-def test_files_take_half_of_the_places() -> None:
+def test_files_have_places_of_their_own_half_as_many() -> None:
     admission = Admission(4)
-    files = [admission.enter("", 0.0, is_file=True) for _ in range(2)]
+    files = [admission.enter(session, 0.0, is_file=True) for session in ("", "f")]
     with pytest.raises(FullError) as caught:
         admission.enter("", 0.0, is_file=True)
-    assert str(caught.value) == "2 sessions are talking, and this engine takes no file above 2"
-    talker = admission.enter("a", 0.0)
-    admission.leave(files[0], 0.0)
-    assert not admitted(admission, "", 0.0, is_file=True)
-    admission.leave(talker, 0.0)
-    assert not admitted(admission, "", 5.0, is_file=True)
+    assert str(caught.value) == "2 files are recognized, and this engine takes no new one above 2"
+    assert admission.n_talking(0.0) == 0
+    for file in files:
+        admission.leave(file, 0.0)
+    assert admitted(admission, "", 0.0, is_file=True)
+    assert admission.enter("", 0.0, is_file=True)
+    assert not admitted(admission, "", 9.0, is_file=True)
     assert admitted(admission, "", 10.0, is_file=True)
+
+
+def test_talkers_and_files_take_nothing_from_each_other() -> None:
+    admission = Admission(2)
+    for session in ("a", "b"):
+        admission.enter(session, 0.0)
+    assert not admitted(admission, "c", 0.0)
+    admission.enter("f", 0.0, is_file=True)
+    assert not admitted(admission, "g", 0.0, is_file=True)
 
 
 def test_where_there_is_one_place_a_file_gets_it() -> None:

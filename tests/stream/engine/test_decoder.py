@@ -27,7 +27,10 @@ def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = ()) -
     return Hearing(work, samples_of(pcm), "", Search(prefix))
 
 
-@pytest.mark.parametrize(("work", "has_times"), [(Work.FINAL, True), (Work.EARLY_FINAL, True), (Work.PARTIAL, False)])
+@pytest.mark.parametrize(
+    ("work", "has_times"),
+    [(Work.FINAL, True), (Work.EARLY_FINAL, True), (Work.PARTIAL, False), (Work.FILE, True)],
+)
 def test_finals_have_word_times_and_partials_do_without(whisper: Whisper, work: Work, has_times: bool) -> None:
     decoding = Decoder(whisper, options(), "en-US").decode(hearing(clip_pcm("quick.wav"), work))
     assert words_of(decoding.best.text)[-2:] == ["lazy", "dog"]

@@ -1,7 +1,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -49,11 +49,12 @@ class Listener:
 
 @asynccontextmanager
 async def recognizing(
-    decoder: SlowDecoder, *, wants_partials: bool = True
+    decoder: SlowDecoder, *, wants_partials: bool = True, is_file: bool = False
 ) -> AsyncIterator[tuple[Recognition, Listener]]:
     """A recognition of one whole utterance, followed as it grows."""
     listener, scheduler = Listener(), Scheduler(1)
-    recognition = Recognition(decoder, scheduler, CallOptions("en", 16_000, 1, True, WHOLE), listener)
+    options = CallOptions("en", 16_000, 1, True, WHOLE)
+    recognition = Recognition(decoder, scheduler, options, listener, is_file=is_file)
     following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
     try:
         yield recognition, listener
@@ -104,6 +105,31 @@ async def test_an_end_during_the_early_final_waits_for_it() -> None:
         await recognition.end_utterance()
     assert decoder.asked == [Work.EARLY_FINAL]
     assert listener.told == ["final"]
+
+
+async def test_an_utterance_of_a_file_is_decoded_once_when_it_is_complete() -> None:
+    decoder = SlowDecoder()
+    async with recognizing(decoder, is_file=True) as (recognition, listener):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav") + silence(0.5))
+        await recognition.end_utterance()
+    assert decoder.asked == [Work.FILE]
+    assert listener.told == ["final"]
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+async def test_a_file_does_not_count_for_the_pace_of_the_talkers(
+    monkeypatch: pytest.MonkeyPatch, is_file: bool
+) -> None:
+    growing: list[Scheduler] = []
+
+    def grow(scheduler: Scheduler) -> nullcontext[None]:
+        growing.append(scheduler)
+        return nullcontext()
+
+    monkeypatch.setattr(Scheduler, "growing", grow)
+    async with recognizing(SlowDecoder(), is_file=is_file) as (recognition, _):
+        await feed(recognition, clip_pcm("yes.wav"))
+    assert bool(growing) is not is_file
 
 
 async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ class Bench:
     def early_final(self, name: str) -> asyncio.Task[Any]:
         return self._start(name, self.scheduler.early(Work.EARLY_FINAL, lambda: self._work(name)))
 
+    def file(self, name: str) -> asyncio.Task[Any]:
+        return self._start(name, self.scheduler.final(self._work(name), Work.FILE))
+
     async def let_go(self, *names: str) -> None:
         for name in names:
             self._gates[name].set()
@@ -97,6 +100,56 @@ async def test_early_finals_run_between_finals_and_partials(one: Bench) -> None:
     one.final("f")
     await one.let_go("running", "f", "e", "p")
     assert one.started == ["running", "f", "e", "p"]
+
+
+async def test_files_run_when_nothing_of_the_talkers_waits(one: Bench) -> None:
+    one.partial("running")
+    await one.settle()
+    for name in ("file1", "file2"):
+        one.file(name)
+    one.partial("p")
+    one.early_final("e")
+    one.final("f")
+    await one.let_go("running", "f", "e", "p", "file1", "file2")
+    assert one.started == ["running", "f", "e", "p", "file1", "file2"]
+
+
+async def test_a_file_that_has_waited_long_goes_first(one: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.engine.line._FILE_SECONDS", 0.05)
+    one.partial("running")
+    await one.settle()
+    for name in ("file1", "file2"):
+        one.file(name)
+    one.final("f")
+    await asyncio.sleep(0.06)
+    await one.let_go("running", "file1", "f", "file2")
+    assert one.started == ["running", "file1", "f", "file2"]
+
+
+async def test_while_somebody_talks_and_a_moment_longer_files_leave_a_slot_free(
+    two: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.engine.scheduler._QUIET_SECONDS", 0.2)
+    with two.scheduler.growing():
+        for name in ("file1", "file2"):
+            two.file(name)
+        await two.settle()
+        assert two.started == ["file1"]
+        two.partial("p")
+        await two.settle()
+        assert two.started == ["file1", "p"]
+    two.final("f")
+    await two.let_go("p", "f")
+    assert two.started == ["file1", "p", "f"]
+    await asyncio.sleep(0.2)
+    assert two.started == ["file1", "p", "f", "file2"]
+
+
+async def test_the_only_slot_is_for_files_too_while_somebody_talks(one: Bench) -> None:
+    with one.scheduler.growing():
+        one.file("file")
+        await one.settle()
+    assert one.started == ["file"]
 
 
 async def test_the_pace_slows_down_with_the_utterances_that_grow(one: Bench) -> None:

@@ -10,7 +10,10 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.decoder import Decoder
+from stream.engine.readings import Decoding
 from stream.engine.scheduler import Scheduler
+from stream.engine.work import Hearing, Work
 from tests.sounds import CLIPS, clip_pcm, clip_texts
 from tests.stream.engine.calls import SECOND_BYTES, Call, Heard, noise, silence, tone, words_of
 from tests.stream.engine.conftest import Serving
@@ -254,10 +257,10 @@ async def test_a_cancelled_stream_frees_everything_and_decodes_no_final(
     finals = 0
     original = scheduler.final
 
-    async def count(work: Any) -> Any:
+    async def count(*work: Any) -> Any:
         nonlocal finals
         finals += 1
-        return await original(work)
+        return await original(*work)
 
     monkeypatch.setattr(scheduler, "final", count)
     before = len(asyncio.all_tasks())
@@ -291,6 +294,45 @@ async def test_recognize_reads_a_whole_file(stub: Any) -> None:
     ]
     assert [len(result.alternatives) for result in response.results] == [2, 2]
     assert response.results[1].alternatives[0].words[0].start_time > 4_000
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
+    """The kinds of all decodes."""
+    kinds: list[Work] = []
+    original = Decoder.decode
+
+    def decode(decoder: Decoder, hearing: Hearing) -> Decoding:
+        kinds.append(hearing.work)
+        return original(decoder, hearing)
+
+    monkeypatch.setattr(Decoder, "decode", decode)
+    return kinds
+
+
+@pytest.mark.parametrize("interim", [False, True])
+@pytest.mark.parametrize("piece_bytes", [3200, SECOND_BYTES, 10 * SECOND_BYTES])
+async def test_an_utterance_of_a_file_is_decoded_once_however_it_comes(
+    stub: Any, asked: list[Work], piece_bytes: int, interim: bool
+) -> None:
+    pcm = silence(0.5).join(clip_pcm(clip) for clip in LONG_CLIPS[:2]) + silence(0.5)
+    call = await Call(stub, kind="file", interim=interim).open()
+    heard = await call.hear(pcm, piece_bytes=piece_bytes)
+    assert words_of(heard.text) == words_of(" ".join(TEXTS[clip] for clip in LONG_CLIPS[:2]))
+    assert (len(heard.finals), heard.partials) == (1, [])
+    assert asked == [Work.FILE]
+
+
+@pytest.mark.parametrize("kind", [None, "live", "file"])
+async def test_only_the_streams_of_files_are_decoded_as_such(stub: Any, asked: list[Work], kind: str | None) -> None:
+    await (await Call(stub, kind=kind).open()).hear(clip_pcm("yes.wav"))
+    assert (Work.FILE in asked) == (kind == "file")
+
+
+async def test_recognize_is_decoded_as_a_file(stub: Any, asked: list[Work]) -> None:
+    pcm = silence(1.5).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
+    await stub.Recognize(asr.RecognizeRequest(audio=pcm))
+    assert asked == [Work.FILE, Work.FILE]
 
 
 async def test_the_config_lists_the_language_online_and_offline(stub: Any) -> None:
@@ -351,8 +393,10 @@ async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(s
         for other in (stub.StreamingRecognize(metadata=(("session-id", "second"),)), stub.StreamingRecognize()):
             assert await refusal(other) == (grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
             assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "1000"
+        file = await Call(stub, kind="file").open()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.Recognize(asr.RecognizeRequest(audio=clip_pcm("yes.wav")))
+        await file.end()
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert caught.value.trailing_metadata().get("grpc-retry-pushback-ms") == "1000"
         # Its own session is not refused, neither at once nor after its stream.
@@ -361,6 +405,19 @@ async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(s
         await talking.end()
         last = Call(stub, session="first")
         assert (await (await last.open()).end()).responses == []
+
+
+async def test_files_get_in_half_as_many_as_talkers_and_beside_them(serving: Serving) -> None:
+    async with serving(sessions=2) as address, grpc.aio.insecure_channel(address) as channel:
+        stub = asr_grpc.RivaSpeechRecognitionStub(channel)
+        file = await Call(stub, session="first", kind="file").open()
+        other = Call(stub, session="second", kind="file")
+        sentence = "1 files are recognized, and this engine takes no new one above 1"
+        async with asyncio.timeout(5):
+            assert await refusal(other.rpc) == (grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
+        talkers = [await Call(stub, session=name).open() for name in ("third", "fourth")]
+        for call in (file, *talkers):
+            assert words_of((await call.hear(clip_pcm("yes.wav"))).text) == ["yes"]
 
 
 @pytest.mark.parametrize("end", ["ended", "cancelled", "refused"])

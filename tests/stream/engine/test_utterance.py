@@ -110,10 +110,10 @@ def test_what_seems_silent_for_long_is_decoded_all_the_same() -> None:
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
-def test_only_finals_early_ones_too_ask_for_alternatives() -> None:
+def test_all_but_partials_ask_for_alternatives() -> None:
     utterance = spoken(1)
-    asked = [utterance.begin(work, alternatives=3).search.alternatives for work in Work]
-    assert asked == [3, 3, 1]
+    asked = {work: utterance.begin(work, alternatives=3).search.alternatives for work in Work}
+    assert asked == {Work.FINAL: 3, Work.EARLY_FINAL: 3, Work.PARTIAL: 1, Work.FILE: 3}
 
 
 def test_what_was_heard_in_less_than_two_seconds_settles_nothing() -> None:

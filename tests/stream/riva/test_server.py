@@ -77,6 +77,17 @@ async def test_a_stream_tells_of_its_session_where_it_has_one() -> None:
     assert [seen.get("session-id") for seen in riva.metadata if "session-id" in seen] == ["s-1"]
 
 
+async def test_a_stream_of_a_file_says_so_and_a_live_one_says_nothing() -> None:
+    riva = ScriptedRiva()
+    async with found(riva) as server:
+        for is_file in (True, False):
+            stream = await server.open(replace(OPTIONS, session_id="s-1", is_file=is_file))
+            await hear(stream)
+            await stream.abandon()
+    kinds = [seen.get("session-kind") for seen in riva.metadata if seen.get("session-id") == "s-1"]
+    assert kinds == ["file", None]
+
+
 @pytest.mark.parametrize("knows", ["true", "false"])
 async def test_a_closed_vocabulary_is_asked_of_those_who_know_it(knows: str) -> None:
     riva = ScriptedRiva(rows=[row(closed_vocabulary=knows)])
