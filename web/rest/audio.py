@@ -1,5 +1,6 @@
 """Owns what a request says of its audio: the configuration, the bytes in whatever wrapping, what they are."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from web.rest.requests import (
     read_object,
 )
 
+MOST_JSON_BYTES = 16 << 20
+"""A minute of 48 kHz stereo in base64; a JSON body is held in memory."""
 _CHUNK_BYTES = 1 << 16
 
 
@@ -44,13 +47,15 @@ class AudioRequest:
 
 
 @asynccontextmanager
-async def read_audio_request(request: Request, most_bytes: int) -> AsyncIterator[AudioRequest]:
-    """Read a body of `config` and `audio`, as JSON or as a form; raises ClientError."""
+async def read_audio_request(request: Request, most_form_bytes: int) -> AsyncIterator[AudioRequest]:
+    """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError."""
     check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
     if media_type(request) == JSON_TYPE:
-        yield _from_object(await read_object(request, most_bytes))
+        body = await read_object(request, min(MOST_JSON_BYTES, most_form_bytes))
+        # Decoding megabytes of base64 would hold up whoever talks.
+        yield await asyncio.to_thread(_from_object, body)
     else:
-        async with read_form(request, most_bytes) as form:
+        async with read_form(request, most_form_bytes) as form:
             yield AudioRequest(_config_of(form), file_audio(form))
 
 

@@ -12,7 +12,7 @@ from stream.errors import ClientError, Problem
 from stream.events import EndCause, Finished
 from stream.whole import is_complete, recognize_whole
 from web.formats import OutputFormat
-from web.rest.audio import Audio, read_audio_request
+from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
 from web.rest.bodies import is_extended, transcription_response
 from web.services import Services
 from web.store.tables import Kind, Status
@@ -20,8 +20,6 @@ from web.store.transcriptions import Summary, Transcription, new_id, stored
 
 # "Up to 1 minute", and what an encoder adds to a minute at its ends.
 _MOST_SECONDS = 61.0
-# A minute of 48 kHz stereo in base64.
-_MOST_BYTES = 16 << 20
 
 
 async def recognize(request: Request) -> Response:
@@ -30,7 +28,7 @@ async def recognize(request: Request) -> Response:
     owner = services.auth.caller(request).owner
     extended = is_extended(request)
     check_ready(services)
-    async with read_audio_request(request, _MOST_BYTES) as asked:
+    async with read_audio_request(request, MOST_JSON_BYTES) as asked:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
         config = await configured(services, asked.values, owner, asked.audio)

@@ -1,7 +1,7 @@
 """Owns the reading of request bodies: JSON, multipart, bytes; each bounded, each refused with a sentence."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -90,7 +90,7 @@ async def read_form(request: Request, most_bytes: int) -> AsyncIterator[Form]:
         await data.close()
 
 
-async def chunks(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
+async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the body as they arrive; raises ClientError above `most_bytes`."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
