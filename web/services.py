@@ -63,7 +63,8 @@ async def serving(
         options = step_options(settings)
         steps = Steps(recordings, ready, options)
         queue = _queue(settings, database, steps, recordings)
-        trainer = Trainer(models, transcriptions, ready.most_phrases)
+        # Leaves room for the phrases of a request.
+        trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
         upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream)
         for work in (queue.run(), trainer.run(), upkeep.run()):
             await stack.enter_async_context(_running(work))

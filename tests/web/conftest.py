@@ -3,12 +3,14 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
+
+from web.store.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """URL of an empty database, of either kind in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with all its tables, of either kind in turn."""
+    opened = Database(database_url)
+    await opened.upgrade()
+    yield opened
+    await opened.close()

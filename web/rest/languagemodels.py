@@ -51,7 +51,9 @@ async def create(request: Request) -> Response:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
     model = await services.models.open(new_id(), owner, name, corpora)
     services.trainer.wake()
-    return _response(_result(model, extended=extended), 201)
+    response = _response(_result(model, extended=extended), 201)
+    response.headers["Location"] = f"/v1/speech/languagemodels/{model.id}"
+    return response
 
 
 async def show(request: Request) -> Response:
@@ -59,7 +61,7 @@ async def show(request: Request) -> Response:
     services: Services = request.app.state.services
     owner = services.auth.caller(request).owner
     extended = is_extended(request)
-    model_id = str(request.path_params["model_id"])
+    model_id = str(request.path_params["language_model_id"])
     if model_id in _BUILT_IN:
         return _response(_BUILT_IN[model_id])
     model = await services.models.get(model_id, owner) if is_id(model_id) else None

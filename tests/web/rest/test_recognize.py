@@ -7,7 +7,7 @@ import pytest
 from stream.audio.g711 import decode_mulaw
 from stream.keys import is_id
 from tests.recognizers import FailingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm, clip_texts, words_of
+from tests.sounds import clip_pcm, words_of
 from tests.stream.audio.encoders import encoded
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
 from tests.web.sockets import converse
@@ -256,3 +256,18 @@ async def test_many_at_once_are_all_answered(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.post(ASR, json=body) for _ in range(8)))
     assert [answer.status_code for answer in answers] == [201] * 8
     assert len({answer.json()["transcriptionId"] for answer in answers}) == 8
+
+
+async def test_a_client_that_reads_nothing_before_it_has_sent_everything_learns_it_was_too_much(
+    client: httpx.AsyncClient,
+) -> None:
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    size_bytes = 24 << 20
+    lines = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {size_bytes}", "", "")
+    head = "\r\n".join((f"POST {ASR} HTTP/1.1", *lines))
+    writer.write(head.encode())
+    for _ in range(24):
+        writer.write(bytes(1 << 20))
+        await writer.drain()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()

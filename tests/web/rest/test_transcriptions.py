@@ -1,0 +1,181 @@
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from pydantic import SecretStr
+
+from stream.subtitles import LINE_CHARACTERS
+from tests.recognizers import ScriptedRecognizer
+from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
+from web.serve import running
+from web.settings import Settings
+
+ASR = "/v1/speech/asr"
+ALL = "/v1/speech/transcriptions"
+SECRET = "a secret of thirty-two bytes or more"  # noqa: S105
+
+
+def bearer(**claims: object) -> dict[str, str]:
+    return {"Authorization": "Bearer " + jwt.encode({"exp": time.time() + 60} | claims, SECRET)}
+
+
+async def transcribed(client: httpx.AsyncClient, **config: object) -> dict[str, Any]:
+    answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN), **config))
+    assert answer.status_code == 201
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_a_transcription_is_there_until_it_is_deleted(client: httpx.AsyncClient) -> None:
+    body = await transcribed(client)
+    where = f"{ALL}/{body['transcriptionId']}"
+    assert (await client.get(where)).json() == body
+    assert (await client.get(where.upper().replace(ALL.upper(), ALL))).json() == body
+    deleted = await client.delete(where)
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    for gone in (await client.get(where), await client.delete(where)):
+        assert (gone.status_code, gone.json()["type"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "kind", "beginning"),
+    [
+        ("", "application/json", "application/json", b'{"transcriptionId":'),
+        ("?format=json", "text/vtt", "application/json", b'{"transcriptionId":'),
+        ("?format=txt", "*/*", "text/plain; charset=utf-8", b"w0 w1 w2"),
+        ("", "text/plain", "text/plain; charset=utf-8", b"w0 w1 w2"),
+        ("?format=srt", "*/*", "application/x-subrip; charset=utf-8", b"1\n00:00:"),
+        ("", "text/html, application/x-subrip;q=0.9", "application/x-subrip; charset=utf-8", b"1\n00:00:"),
+        ("?format=vtt", "*/*", "text/vtt; charset=utf-8", b"WEBVTT\n\n00:00:"),
+        ("", "text/vtt", "text/vtt; charset=utf-8", b"WEBVTT\n\n00:00:"),
+        ("", "image/png", "application/json", b'{"transcriptionId":'),
+    ],
+)
+async def test_every_format_is_there_by_name_and_by_accept(
+    client: httpx.AsyncClient, query: str, accept: str, kind: str, beginning: bytes
+) -> None:
+    body = await transcribed(client)
+    answer = await client.get(f"{ALL}/{body['transcriptionId']}{query}", headers={"Accept": accept})
+    assert answer.headers["content-type"] == kind
+    assert answer.content.startswith(beginning)
+
+
+async def test_captions_are_lines_that_can_be_read(client: httpx.AsyncClient) -> None:
+    body = await transcribed(client)
+    captions = (await client.get(f"{ALL}/{body['transcriptionId']}?format=vtt")).text
+    for cue in captions.split("\n\n")[1:]:
+        lines = cue.strip().split("\n")[1:]
+        assert 1 <= len(lines) <= 2
+        assert all(len(line) <= LINE_CHARACTERS for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("/8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4?format=doc", 'format is "doc"; it must be one of json, txt, srt, vtt'),
+        ("/8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4?extended=maybe", 'extended is "maybe"; it must be true or false'),
+        ("?limit=0", 'limit is "0"; it must be between 1 and 100'),
+        ("?limit=1e9", 'limit is "1e9"; it must be between 1 and 100'),
+        ("?before=yesterday", 'before is "yesterday"; it must be from the `next` of an earlier answer'),
+        ("?before=nan_8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4", None),
+        ("?before=0x1p99999_8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4", None),
+        ("?before=0x1p3_%00", None),
+    ],
+)
+async def test_what_is_wrong_in_a_query_is_said(client: httpx.AsyncClient, query: str, detail: str | None) -> None:
+    answer = await client.get(ALL + query)
+    assert (answer.status_code, answer.json()["type"]) == (400, "invalid_config")
+    assert detail is None or answer.json()["detail"] == detail
+
+
+@pytest.mark.parametrize("name", ["nothing", "%00", "8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4", "%F0%9F%8E%A4", "a" * 500])
+async def test_what_is_no_transcription_is_not_found(client: httpx.AsyncClient, name: str) -> None:
+    for answer in (await client.get(f"{ALL}/{name}"), await client.delete(f"{ALL}/{name}")):
+        assert (answer.status_code, answer.json()["type"]) == (404, "not_found")
+
+
+async def test_the_list_goes_back_in_time_page_by_page(client: httpx.AsyncClient) -> None:
+    ids = [(await transcribed(client))["transcriptionId"] for _ in range(5)]
+    listed = []
+    where: str | None = f"{ALL}?limit=2"
+    pages = 0
+    while where is not None:
+        page = (await client.get(where)).json()
+        listed += [one["transcriptionId"] for one in page["transcriptions"]]
+        where, pages = page["next"], pages + 1
+    assert (listed, pages) == (ids[::-1], 3)
+    first = (await client.get(ALL)).json()
+    assert first["next"] is None
+    assert {key: first["transcriptions"][0][key] for key in ("kind", "status", "error")} == {
+        "kind": "short",
+        "status": "done",
+        "error": None,
+    }
+
+
+async def test_a_list_of_nothing_is_empty(client: httpx.AsyncClient) -> None:
+    assert (await client.get(ALL)).json() == {"transcriptions": [], "next": None}
+
+
+async def test_everybody_sees_their_own_only() -> None:
+    settings = Settings(port=0, token_secret=SecretStr(SECRET))
+    async with (
+        running(settings, ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
+    ):
+        ann, bob = bearer(sub="ann"), bearer(sub="bob")
+        body = (await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)), headers=ann)).json()
+        where = f"{ALL}/{body['transcriptionId']}"
+        assert (await client.get(where, headers=bob)).status_code == 404
+        assert (await client.delete(where, headers=bob)).status_code == 404
+        assert (await client.get(ALL, headers=bob)).json()["transcriptions"] == []
+        assert (await client.get(where, headers=ann)).json() == body
+        assert (await client.get(f"{where}?jwt={ann['Authorization'].split()[1]}")).json() == body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer nonsense"},
+        bearer(),
+        bearer(sub=""),
+        bearer(sub="a" * 256),
+        bearer(sub="a\x00b"),
+        bearer(sub="ann", exp=1),
+        {"Authorization": "Bearer " + jwt.encode({"sub": "ann"}, SECRET)},
+        {"Authorization": "Bearer " + jwt.encode({"sub": "ann", "exp": 1 << 40}, "another secret of thirty-two bytes")},
+        {"Authorization": "Bearer " + jwt.encode({"sub": "ann", "exp": 1 << 40}, "", algorithm="none")},
+    ],
+)
+async def test_who_has_no_valid_token_is_told(headers: dict[str, str]) -> None:
+    settings = Settings(port=0, token_secret=SecretStr(SECRET))
+    async with (
+        running(settings, ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        for answer in (
+            await client.get(ALL, headers=headers),
+            await client.post(ASR, json={}, headers=headers),
+            await client.get("/v1/speech/asrlive", headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_what_is_too_old_is_gone(recognizer: ScriptedRecognizer) -> None:
+    settings = Settings(port=0, retention_days=1 / 86_400)
+    async with (
+        running(settings, recognizer) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        body = await transcribed(client)
+        where = f"{ALL}/{body['transcriptionId']}"
+        assert (await client.get(where)).status_code == 200
+        await asyncio.sleep(1.1)
+        assert (await client.get(where)).status_code == 404
+        assert (await client.get(ALL)).json()["transcriptions"] == []

@@ -1,0 +1,124 @@
+import asyncio
+
+import pytest
+
+from stream.config import LANGUAGE_MODELS, SessionConfig
+from stream.errors import ClientError, Problem
+from web.store.database import Database
+from web.store.languagemodels import LanguageModel, LanguageModels, Untrained
+from web.store.tables import Kind, Training
+from web.store.transcriptions import Transcriptions, new_id
+
+
+@pytest.fixture
+def models(database: Database) -> LanguageModels:
+    return LanguageModels(database)
+
+
+async def trained(models: LanguageModels, owner: str, *phrases: str) -> str:
+    model_id = new_id()
+    await models.open(model_id, owner, "Rare", ["a phrase"])
+    await models.training(model_id)
+    await models.trained(model_id, phrases)
+    return model_id
+
+
+async def refused(models: LanguageModels, name: str, owner: str) -> tuple[Problem, str]:
+    with pytest.raises(ClientError) as refusal:
+        await models.look_up(SessionConfig(language_model=name), owner)
+    return refusal.value.problem, refusal.value.detail
+
+
+async def test_a_model_is_queued_then_in_training_then_trained(models: LanguageModels) -> None:
+    model_id, corpora = new_id(), ["Lyme Regis", "بیمارستان میلاد", "\0 and \n\x85"]
+    model = await models.open(model_id, "ann", "نام", corpora)
+    assert model == LanguageModel(model_id, "نام", Training.QUEUED, model.created_at, 3, 0)
+    assert await models.get(model_id, "ann") == model
+    assert await models.training(model_id) == corpora
+    begun = await models.get(model_id, "ann")
+    assert begun is not None
+    assert (begun.status, begun.phrases) == (Training.TRAINING, 0)
+    await models.trained(model_id, ("Lyme Regis", "میلاد"))
+    ended = await models.get(model_id, "ann")
+    assert ended == LanguageModel(model_id, "نام", Training.TRAINED, model.created_at, 3, 2)
+
+
+async def test_ids_are_the_same_in_any_case(models: LanguageModels) -> None:
+    model_id = await trained(models, "ann", "Rao")
+    model = await models.get(model_id.upper(), "ann")
+    assert model is not None
+    assert model.id == model_id
+    config = await models.look_up(SessionConfig(language_model=model_id.upper()), "ann")
+    assert config.trained_phrases == ("Rao",)
+
+
+async def test_an_owners_models_are_listed_the_newest_first(models: LanguageModels) -> None:
+    ids = []
+    for name in ("first", "second", "third"):
+        ids.append(new_id())
+        await models.open(ids[-1], "ann", name, ["a phrase"])
+        await asyncio.sleep(0.002)
+    await models.open(new_id(), "bob", "other", ["a phrase"])
+    assert [model.id for model in await models.all("ann")] == ids[::-1]
+    assert [model.name for model in await models.all("bob")] == ["other"]
+    assert await models.all("eve") == []
+
+
+async def test_a_trained_model_gives_a_configuration_its_phrases(models: LanguageModels) -> None:
+    model_id = await trained(models, "ann", "Rao", "میلاد")
+    config = SessionConfig(language_model=model_id, phrases=("mine",))
+    looked_up = await models.look_up(config, "ann")
+    assert (looked_up.trained_phrases, looked_up.phrases) == (("Rao", "میلاد"), ("mine",))
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+async def test_a_built_in_model_takes_trained_phrases_away(name: str, models: LanguageModels) -> None:
+    config = SessionConfig(language_model=name, trained_phrases=("of another model",))
+    assert await models.look_up(config, "ann") == SessionConfig(language_model=name)
+
+
+async def test_nobody_elses_model_can_be_named_or_seen(models: LanguageModels) -> None:
+    model_id, unknown = await trained(models, "ann", "Rao"), new_id()
+    assert await refused(models, model_id, "bob") == (Problem.NOT_FOUND, f"there is no language model {model_id}")
+    assert await refused(models, unknown, "ann") == (Problem.NOT_FOUND, f"there is no language model {unknown}")
+    assert await models.get(model_id, "bob") is None
+
+
+async def test_a_model_that_is_not_trained_yet_cannot_be_named(models: LanguageModels) -> None:
+    model_id = new_id()
+    await models.open(model_id, "ann", "Rare", ["a phrase"])
+    sentence = f"languageModel is {model_id}, which is {{}}; it can be used once it is trained"
+    assert await refused(models, model_id, "ann") == (Problem.INVALID_CONFIG, sentence.format("queued"))
+    await models.training(model_id)
+    assert await refused(models, model_id, "ann") == (Problem.INVALID_CONFIG, sentence.format("training"))
+
+
+async def test_what_is_not_trained_is_found_the_oldest_first(models: LanguageModels) -> None:
+    await trained(models, "ann", "Rao")
+    first, second = new_id(), new_id()
+    await models.open(first, "ann", "first", ["a phrase"])
+    await asyncio.sleep(0.002)
+    await models.open(second, "bob", "second", ["a phrase"])
+    await models.training(first)
+    assert await models.untrained() == [Untrained(first, "ann"), Untrained(second, "bob")]
+
+
+async def test_a_trained_model_is_not_trained_again(models: LanguageModels) -> None:
+    model_id = await trained(models, "ann", "Rao")
+    assert await models.training(model_id) is None
+    await models.trained(model_id, ("other",))
+    config = await models.look_up(SessionConfig(language_model=model_id), "ann")
+    assert config.trained_phrases == ("Rao",)
+
+
+async def test_transcriptions_that_an_owner_does_not_have_are_told(database: Database, models: LanguageModels) -> None:
+    transcriptions, expired = Transcriptions(database, 60), Transcriptions(database, -1)
+    mine, others, old, unknown = (new_id() for _ in range(4))
+    await transcriptions.open(mine, "ann", Kind.LIVE)
+    await transcriptions.open(others, "bob", Kind.LIVE)
+    await expired.open(old, "ann", Kind.LIVE)
+    asked = [unknown, mine, others, mine.upper(), old]
+    assert await models.unknown(asked, "ann") == [unknown, others, old]
+    assert await models.unknown([], "ann") == []
+    many = [new_id() for _ in range(1100)]
+    assert await models.unknown([*many, mine], "ann") == many
