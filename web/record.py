@@ -28,6 +28,7 @@ class LiveRecord:
         self._whole_seconds = False
         self._waiting: list[Settled] = []
         self._wake = asyncio.Event()
+        self._storing = asyncio.Lock()
 
     def begin(self, *, whole_seconds: bool) -> None:
         """The first audio is here, and the client wants it stored."""
@@ -58,16 +59,22 @@ class LiveRecord:
             return
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
-                await self._store([])
-                await self._transcriptions.finish(
-                    self._id, finished.settled, finished.received, finished.inference_seconds
-                )
+                await self._store_all(finished)
         except Exception:  # the client has its text all the same
             _log.exception("transcription_not_stored")
 
     async def _store(self, settled: Sequence[Settled]) -> None:
+        async with self._storing:
+            await self._open()
+            if settled:
+                await self._transcriptions.add(self._id, settled)
+
+    async def _store_all(self, finished: Finished) -> None:
+        async with self._storing:
+            await self._open()
+            await self._transcriptions.finish(self._id, finished.settled, finished.received, finished.inference_seconds)
+
+    async def _open(self) -> None:
         if not self._is_open:
             await self._transcriptions.open(self._id, self._owner, Kind.LIVE, whole_seconds=self._whole_seconds)
             self._is_open = True
-        if settled:
-            await self._transcriptions.add(self._id, settled)

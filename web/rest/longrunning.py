@@ -63,8 +63,10 @@ async def upload(request: Request) -> Response:
         raise ClientError(Problem.INVALID_AUDIO, "this recording waits for no upload; its audio is here, or at its uri")
     limit_bytes = services.settings.recording_limit_bytes
     declared = request.headers.get("content-length", "")
+    total_bytes = int(declared) if declared.isdigit() else None
+    if not total_bytes and "transfer-encoding" not in request.headers:
+        raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
     with services.sessions.working():
-        total_bytes = int(declared) if declared.isdigit() else None
         await _take(services, recording, chunks(request, limit_bytes), total_bytes)
     return await _answer(services, recording, extended=extended)
 

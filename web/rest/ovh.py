@@ -32,7 +32,10 @@ async def recognize(request: Request) -> Response:
     async with read_form(request, _MOST_BYTES) as form:
         values = parse_object(form.texts.get("config", "{}"), "config")
         if "language" in request.path_params:
-            values = {"languageCode": request.path_params["language"]} | values
+            in_path = {"languageCode": request.path_params["language"]}
+            # Checked by itself, too: what stands in `config` goes before it.
+            services.settings.session_config.with_message(in_path, audio_began=False)
+            values = in_path | values
         audio = file_audio(form)
         config = replace(await configured(services, values, owner, audio), is_file=True)
         finished = await transcribe(services, config, audio, _MOST_SECONDS)

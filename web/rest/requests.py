@@ -1,14 +1,15 @@
 """Owns the reading of request bodies: JSON, multipart, bytes; each bounded, each refused with a sentence."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from stream.commands import without_duplicates
 from stream.errors import ClientError, Problem, quoted
@@ -18,6 +19,8 @@ MULTIPART_TYPE = "multipart/form-data"
 # Values of a form are short; files are counted as part of the whole.
 _MOST_PART_BYTES = 1 << 20
 _MOST_PARTS = 8
+# What a client that sends too much may go on sending before it is cut off.
+_DROP_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,12 @@ async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, Non
     """Yield the bytes of the body as they arrive; raises ClientError above `most_bytes`."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
-        _refuse_size(most_bytes)
+        await _refuse_size(request, most_bytes)
     received_bytes = 0
     async for chunk in request.stream():
         received_bytes += len(chunk)
         if received_bytes > most_bytes:
-            _refuse_size(most_bytes)
+            await _refuse_size(request, most_bytes)
         yield chunk
 
 
@@ -116,7 +119,12 @@ async def _read(request: Request, most_bytes: int) -> bytes:
     return b"".join([chunk async for chunk in chunks(request, most_bytes)])
 
 
-def _refuse_size(most_bytes: int) -> NoReturn:
+async def _refuse_size(request: Request, most_bytes: int) -> NoReturn:
+    # Many clients look at no answer before they have sent everything, and lose it when the connection is closed.
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_DROP_SECONDS):
+            async for _ in request.stream():
+                pass
     raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 
 

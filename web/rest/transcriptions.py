@@ -1,6 +1,7 @@
 """Owns the routes of stored transcriptions: one of them in any format, the list, and their end."""
 
 import math
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -53,8 +54,9 @@ async def index(request: Request) -> Response:
     before = _cursor(request.query_params.get("before"))
     summaries = await services.transcriptions.newest(owner, most + 1, before)
     shown = summaries[:most]
-    following = f"{request.url.path}?limit={most}&before={_mark(shown[-1])}" if len(summaries) > most else None
-    body = TranscriptionList([summary_body(summary) for summary in shown], following)
+    following = urlencode({"limit": most, "before": _mark(shown[-1])}) if len(summaries) > most else None
+    where = None if following is None else f"{request.url.path}?{following}"
+    body = TranscriptionList([summary_body(summary) for summary in shown], where)
     return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
 
 

@@ -98,7 +98,8 @@ def _engine(parsed: URL) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(Path(parsed.database or ""))
     driver = parsed.set(drivername="postgresql+psycopg")
-    return create_async_engine(driver, pool_size=_POSTGRES_CONNECTIONS, pool_pre_ping=True)
+    # What was said is a parameter, and an error that is logged must not repeat it.
+    return create_async_engine(driver, pool_size=_POSTGRES_CONNECTIONS, pool_pre_ping=True, hide_parameters=True)
 
 
 def _sqlite(path: Path) -> AsyncEngine:
@@ -107,6 +108,7 @@ def _sqlite(path: Path) -> AsyncEngine:
         pool_size=_SQLITE_CONNECTIONS,
         # Transactions begin where `_begin` says, not where the driver guesses.
         connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
+        hide_parameters=True,
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin)

@@ -1,0 +1,165 @@
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from stream.events import EndCause, Finished, Totals
+from tests.recognizers import MuteStream, ScriptedRecognizer
+from tests.sounds import clip_pcm
+from tests.web.said import said
+from tests.web.sockets import address, converse
+from web.record import LiveRecord
+from web.serve import running
+from web.settings import Settings
+from web.store.database import Database
+from web.store.tables import Status
+from web.store.transcriptions import Transcriptions, new_id
+
+ALL = "/v1/speech/transcriptions"
+_PAUSE = bytes(2 * 16_000)
+
+
+async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    transcriptions: list[dict[str, Any]] = (await client.get(ALL)).json()["transcriptions"]
+    return transcriptions
+
+
+async def test_what_was_said_live_is_there_as_soon_as_the_client_knows_it_is_done() -> None:
+    async with (
+        running(Settings(port=0), ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        talk = await converse(server.url, clip_pcm("quick.wav") + _PAUSE, clip_pcm("train.wav"), "close")
+        done = talk.messages[-1]
+        kept = (await client.get(f"{ALL}/{done['transcriptionId']}")).json()
+    assert kept == done
+
+
+async def test_what_is_settled_is_there_while_the_client_still_talks() -> None:
+    async with (
+        running(Settings(port=0), ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        connect(address(server.url), proxy=None) as socket,
+        asyncio.timeout(10),
+    ):
+        await socket.send(clip_pcm("quick.wav")[:3200])
+        while not (seen := await listed(client)):
+            await asyncio.sleep(0.02)
+        assert (seen[0]["status"], seen[0]["kind"]) == ("processing", "live")
+        await socket.send(clip_pcm("quick.wav")[3200:] + _PAUSE)
+        while (await listed(client))[0]["status"] != "partial":
+            await asyncio.sleep(0.02)
+        body = (await client.get(f"{ALL}/{seen[0]['transcriptionId']}")).json()
+        assert body["results"][0]["transcript"].startswith("w0 w1")
+
+
+async def test_a_client_that_vanishes_finds_all_it_said() -> None:
+    async with (
+        running(Settings(port=0), ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        asyncio.timeout(10),
+    ):
+        async with connect(address(server.url), proxy=None) as socket:
+            await socket.send(clip_pcm("quick.wav"))
+            await asyncio.sleep(0.2)
+            socket.transport.abort()
+        while [one["status"] for one in await listed(client)] != ["done"]:
+            await asyncio.sleep(0.02)
+        body = (await client.get(f"{ALL}/{(await listed(client))[0]['transcriptionId']}")).json()
+        assert body["results"][0]["transcript"].startswith("w0 w1")
+
+
+@pytest.mark.parametrize("sent", [[clip_pcm("quick.wav")], []])
+async def test_what_is_not_to_be_stored_and_what_was_never_said_is_not(sent: list[bytes]) -> None:
+    async with (
+        running(Settings(port=0), ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        await converse(server.url, *sent, "close", query="store=false" if sent else "")
+        assert await listed(client) == []
+
+
+async def test_a_database_that_is_away_takes_nothing_from_the_client(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    for step in ("open", "add", "finish"):
+        monkeypatch.setattr(Transcriptions, step, away)
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        talk = await converse(server.url, clip_pcm("quick.wav"), "close")
+    assert talk.transcript.startswith("w0 w1")
+    assert "transcription_not_stored" in capsys.readouterr().out
+
+
+async def test_a_database_that_hangs_holds_the_end_up_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("web.record._FINISH_SECONDS", 0.1)
+    monkeypatch.setattr(Transcriptions, "finish", hangs)
+    async with running(Settings(port=0), ScriptedRecognizer()) as server, asyncio.timeout(10):
+        assert (await converse(server.url, clip_pcm("quick.wav"), "close")).messages[-1]["status"] == "done"
+
+
+async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
+    settings = Settings(port=0, final_limit_seconds=0.2)
+    async with (
+        running(settings, ScriptedRecognizer([MuteStream])) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        talk = await converse(server.url, *[clip_pcm("yes.wav") + _PAUSE] * 4)
+        assert talk.messages[-1]["type"] == "recognizer_failed"
+        assert [one["status"] for one in await listed(client)] == ["done"]
+
+
+async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Database) -> None:
+    transcriptions = Transcriptions(database, 60)
+    record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+    record.begin(whole_seconds=False)
+    settled = said(*(f"word {n}" for n in range(300)))
+    for one in settled:
+        record.add(one)
+    await record.finish(Finished(tuple(settled), Totals(), 16_000, 1.0, EndCause.CLOSE))
+    kept = await transcriptions.get(transcription_id, "ann")
+    assert kept is not None
+    assert len(kept.utterances) == 300
+    assert kept.summary.status is Status.DONE
+
+
+async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(database: Database) -> None:
+    transcriptions = Transcriptions(database, 60)
+    record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+    record.begin(whole_seconds=False)
+    first, second = said("one", "two")
+    running_record = asyncio.create_task(record.run())
+    record.add(first)
+    async with asyncio.timeout(5):
+        while (kept := await transcriptions.get(transcription_id, "ann")) is None or not kept.utterances:
+            await asyncio.sleep(0.01)
+    assert await transcriptions.delete(transcription_id, "ann")
+    record.add(second)
+    await record.finish(Finished((first, second), Totals(), 16_000, 1.0, EndCause.CLOSE))
+    running_record.cancel()
+    await asyncio.gather(running_record, return_exceptions=True)
+    assert await transcriptions.get(transcription_id, "ann") is None
+
+
+async def test_a_session_that_ends_at_once_is_stored_once(database: Database) -> None:
+    transcriptions = Transcriptions(database, 60)
+    for _ in range(20):
+        record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+        storing = asyncio.create_task(record.run())
+        record.begin(whole_seconds=False)
+        settled = tuple(said("one"))
+        record.add(settled[0])
+        await asyncio.sleep(0)
+        await record.finish(Finished(settled, Totals(), 16_000, 1.0, EndCause.CLOSE))
+        storing.cancel()
+        await asyncio.gather(storing, return_exceptions=True)
+        kept = await transcriptions.get(transcription_id, "ann")
+        assert kept is not None
+        assert (kept.summary.status, len(kept.utterances)) == (Status.DONE, 1)
