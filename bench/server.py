@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _STOP_SECONDS = 40
 
@@ -20,11 +21,16 @@ class Server:
     url: str
     ready_seconds: float
     children: list[int] = field(default_factory=list)
+    folder: TemporaryDirectory[str] | None = None
 
     @classmethod
     def start(cls, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
-        """Start `shenava serve` and wait until it is ready."""
-        return cls.run("web.cli", "serve", "--port", "0", "--quiet", *options, environment=environment)
+        """Start `shenava serve` and wait until it is ready; its database is its own unless one is given."""
+        folder = TemporaryDirectory(prefix="shenava-bench-", ignore_cleanup_errors=True)
+        own = {"SHENAVA_DATABASE_URL": f"sqlite:///{folder.name}/shenava.db", **(environment or {})}
+        server = cls.run("web.cli", "serve", "--port", "0", "--quiet", *options, environment=own)
+        server.folder = folder
+        return server
 
     @classmethod
     def run(cls, module: str, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
@@ -49,6 +55,8 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(_STOP_SECONDS)
+        if self.folder is not None:
+            self.folder.cleanup()
 
     def memory_mb(self) -> tuple[float, float]:
         """Largest resident memory so far of the process and of its children."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from stream.errors import ClientError, Problem, quoted
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+# A character that is no white space to Python: `\S` alone lets four separators and NEL pass.
+_VISIBLE = r"[^\s\u001c-\u001f\u0085]"
 _ID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -146,7 +148,12 @@ class LanguageModelKey(ChoiceKey):
 
     @property
     def schema(self) -> dict[str, object]:
-        return {"anyOf": [super(LanguageModelKey, self).schema, {"type": "string", "format": "uuid", "pattern": f"^{_ID.pattern}$"}]}
+        return {
+            "anyOf": [
+                super(LanguageModelKey, self).schema,
+                {"type": "string", "format": "uuid", "pattern": f"^{_ID.pattern}$"},
+            ]
+        }
 
     def accepts(self, value: object) -> bool:
         return value in self.choices or (isinstance(value, str) and is_id(value))
@@ -186,7 +193,7 @@ class PhrasesKey(Key):
 
     @property
     def schema(self) -> dict[str, object]:
-        phrase = {"type": "string", "minLength": 1, "maxLength": self.most_characters, "pattern": r"\S"}
+        phrase = {"type": "string", "minLength": 1, "maxLength": self.most_characters, "pattern": _VISIBLE}
         return {"type": "array", "items": phrase, "maxItems": self.most_phrases}
 
     def accepts(self, value: object) -> bool:

@@ -18,7 +18,9 @@ from stream.errors import ClientError
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
 from web.asyncapi import asyncapi_json
+from web.docs import docs_page
 from web.live import Live
+from web.openapi import asks_for_token, openapi_json
 from web.responses import on_client_error, on_fault, on_http_exception
 from web.rest import languagemodels, longrunning, ovh, recognize, transcriptions
 from web.rest.health import healthcheck
@@ -65,6 +67,8 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
             _route("/api/v1/asr/recognize", POST=ovh.recognize),
             _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
             _route("/asyncapi.json", GET=asyncapi_json),
+            _route("/openapi.json", GET=openapi_json),
+            _route("/docs", GET=_docs),
             _route(HEALTH_PATH, GET=healthcheck),
             _route("/", GET=_page),
             Mount("/static", _Modules(directory=_STATIC)),
@@ -100,6 +104,11 @@ async def _explain(request: Request) -> Response:
 
 async def _page(_: Request) -> Response:
     return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
+
+
+async def _docs(request: Request) -> Response:
+    page = docs_page(asks_for_token=asks_for_token(request))
+    return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
 
 
 class _Modules(StaticFiles):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import jwt
 from starlette.requests import HTTPConnection
 
 from stream.addresses import is_loopback
@@ -60,6 +59,9 @@ def check_origin(connection: HTTPConnection) -> None:
 
 
 def _subject(token: str, secret: str) -> str:
+    # 9 MB that a server without tokens has no use for.
+    import jwt  # noqa: PLC0415
+
     try:
         claims = jwt.decode(token, secret, algorithms=_ALGORITHMS, options={"require": ["sub", "exp"]})
     except jwt.ExpiredSignatureError:

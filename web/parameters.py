@@ -1,0 +1,59 @@
+"""Owns the parameters of the HTTP routes, as OpenAPI describes them."""
+
+from stream.config import LANGUAGE_MODELS
+from web.configuration import Schema, configuration_schema
+
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+
+def _in(place: str, name: str, description: str, schema: Schema) -> Schema:
+    told: Schema = {"name": name, "in": place, "description": description, "schema": schema}
+    return told | {"required": True} if place == "path" else told
+
+
+EXTENDED = _in(
+    "query",
+    "extended",
+    "more than the reference has; `1` and `0` are taken for `true` and `false`",
+    {"enum": ["true", "false", "1", "0"], "default": "false"},
+)
+FORMAT = _in(
+    "query",
+    "format",
+    "JSON, lines of text, or subtitles",
+    {"enum": ["json", "txt", "srt", "vtt"]},
+)
+LIMIT = _in("query", "limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20})
+BEFORE = _in(
+    "query",
+    "before",
+    "from the `next` of an earlier answer, which has it",
+    {"type": "string", "pattern": rf"^0x1\.[0-9a-f]{{13}}p\+3[01]_{_UUID}$"},
+)
+TRANSCRIPTION_ID = _in("path", "transcription_id", "the id of a transcription", {"type": "string", "format": "uuid"})
+LANGUAGE_MODEL_ID = _in(
+    "path",
+    "language_model_id",
+    "the id of a language model, or the name of a built-in one",
+    {"anyOf": [{"enum": list(LANGUAGE_MODELS)}, {"type": "string", "format": "uuid"}]},
+)
+LANGUAGE = _in(
+    "path",
+    "language",
+    "a language tag; OVH's own are `en-gb`, `fr-fr` and the like",
+    configuration_schema()["properties"]["languageCode"] | {"examples": ["en-gb"]},
+)
+
+
+def live_query() -> tuple[Schema, ...]:
+    """The configuration of a live connection, key by key."""
+    keys: dict[str, Schema] = configuration_schema()["properties"]
+    return tuple(_in("query", name, schema["description"], _query_schema(schema)) for name, schema in keys.items())
+
+
+def _query_schema(schema: Schema) -> Schema:
+    told = {name: value for name, value in schema.items() if name != "description"}
+    if told.get("type") != "boolean":
+        return told
+    default = "true" if told["default"] else "false"
+    return {"enum": ["true", "false", "1", "0"], "default": default}

@@ -1,0 +1,92 @@
+"""Owns the JSON Schemas of what the HTTP routes take."""
+
+from collections.abc import Collection, Mapping
+
+from stream.config import VAD_KINDS
+from web.configuration import Schema, configuration_schema
+from web.structures import reference
+
+
+def request_schemas() -> dict[str, Schema]:
+    """Build every schema by name."""
+    return _REQUESTS | {"Configuration": configuration_schema() | {"allOf": _RULES}}
+
+
+def _object(description: str, properties: Mapping[str, Schema], required: Collection[str]) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _set_to(key: str, value: object) -> Schema:
+    return {"properties": {key: {"const": value}}, "required": [key]}
+
+
+_CONFIG = reference("Configuration")
+_LONG_CONFIG = {"allOf": [_CONFIG, {"properties": {"vad": {"enum": [kind for kind in VAD_KINDS if kind != "off"]}}}]}
+_DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
+# What keys say of each other.
+_RULES = [
+    {"if": _set_to("vad", "off"), "then": {"properties": dict.fromkeys(_DETECTOR_KEYS, False)}},
+    {"if": _set_to("channels", 2), "then": _set_to("extended", True)},
+]
+_DATA = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "minLength": 2,
+    "description": "a file, or bare samples, in base64",
+}
+_URI = {
+    "type": "string",
+    "format": "uri",
+    "pattern": "^https?://",
+    "maxLength": 2048,
+    "description": "where the server fetches the recording; a public address",
+}
+_UPLOAD = {"const": True, "description": "the recording will be sent to `Upload-Location`"}
+_FILE = {"type": "string", "format": "binary", "description": "the recording"}
+# Python takes some control characters for white space, which patterns do not.
+_NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
+_ENTRY = {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": _NOT_BLANK}
+_REQUESTS: dict[str, Schema] = {
+    "AudioData": _object("The recording itself.", {"data": _DATA}, ["data"]),
+    "AudioUri": _object("Where the recording is.", {"uri": _URI}, ["uri"]),
+    "AudioUpload": _object("The promise of an upload.", {"upload": _UPLOAD}, ["upload"]),
+    "ShortRequest": _object(
+        "A short recording.", {"config": _CONFIG, "audio": reference("AudioData")}, ["config", "audio"]
+    ),
+    "LongRequest": _object(
+        "A long recording, or where it is.",
+        {
+            "config": _LONG_CONFIG,
+            "audio": {"oneOf": [reference(name) for name in ("AudioUri", "AudioUpload", "AudioData")]},
+        },
+        ["config", "audio"],
+    ),
+    "ShortForm": _object("A recording as a file of a form.", {"config": _CONFIG, "audio": _FILE}, ["audio"]),
+    "LongForm": _object("A long recording as a file of a form.", {"config": _LONG_CONFIG, "audio": _FILE}, ["audio"]),
+    "LanguageModelRequest": _object(
+        "What a language model is made of.",
+        {
+            "name": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 255,
+                "pattern": r"[^\s\u0000-\u001f\u007f-\u009f]",
+                "description": "for people",
+            },
+            "corpora": {
+                "type": "array",
+                "items": _ENTRY,
+                "minItems": 1,
+                "maxItems": 10_000,
+                "description": "phrases, sentences, or ids of transcriptions, whose text is taken",
+            },
+        },
+        ["name", "corpora"],
+    ),
+}

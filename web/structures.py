@@ -1,0 +1,118 @@
+"""Owns how JSON Schemas are made of the types of messages: the fields explained, the references in place."""
+
+import inspect
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from stream.errors import Problem
+from web.configuration import Schema
+
+_REFERENCE = "#/components/schemas/{name}"
+
+# What a field means wherever it stands; other things may be said of it in `structures`.
+_MEANINGS = {
+    "alternatives": "all hypotheses of the utterance, best first",
+    "channel": "counted from 0; only where two channels are recognised, and of what concerns one of them",
+    "code": "the HTTP status",
+    "confidence": "0 to 1; 0.0 is not set",
+    "detail": "a sentence for people",
+    "duration": "seconds of audio up to which the message speaks; of `done`, all that was received",
+    "endTime": "seconds from the first sample of the connection; 0.0 is not set",
+    "endpointMs": "from the last frame of speech to the endpoint",
+    "error": "the kind of error",
+    "idleLimitMs": "nothing received for so long ends the connection",
+    "idleMs": "nothing received for so long inside an utterance ends the utterance",
+    "inferenceTime": "seconds spent waiting on the recognizer so far",
+    "isFinal": "whether the text is settled",
+    "lostMs": "audio whose recognition failed",
+    "maxMessageBytes": "the largest message that a client may send",
+    "message": "title and detail",
+    "partial": "counts the partial messages from 1",
+    "queueMs": "from received to sent on to the recognizer",
+    "reason": "why the utterance ended",
+    "receivedMs": "audio received",
+    "recognizedMs": "audio recognised",
+    "recognizerMs": "from the last audio sent to the hypothesis",
+    "results": "hypotheses of an utterance, best first; of `done`, one result for each utterance",
+    "revision": "counts the partial messages of the utterance from 1",
+    "sequence": "counts the messages of the connection from 1, without gaps",
+    "settledMs": "every sample before this is in a delivered final or was skipped",
+    "skippedMs": "audio without speech",
+    "stability": "the recognizer's own estimate, 0 to 1",
+    "stableWords": "so many leading words of the first result will not change any more",
+    "startTime": "seconds from the first sample of the connection; 0.0 is not set",
+    "status": "`partial` until the very end, then `done`; of an error, its HTTP status",
+    "streamLimitMs": "the longest connection",
+    "time": "seconds from the first sample of the connection",
+    "title": "the name of the HTTP status",
+    "transcript": "its words, joined by one space",
+    "transcriptionId": "the same in every message of a connection",
+    "type": "the kind of message; of an error in plain mode, the kind of error",
+    "utteranceId": "counts the utterances of the connection from 1",
+    "word": "one word",
+    "words": "empty in old results of a `done` that would be too long",
+}
+_COUNTED_FROM_1 = ("partial", "revision", "sequence", "utteranceId")
+
+
+def structures(types: Collection[type[msgspec.Struct]], meanings: Mapping[str, str] | None = None) -> dict[str, Schema]:
+    """Build the schema of every type and of what is inside them, by name; `meanings` go before the usual ones."""
+    _, generated = msgspec.json.schema_components(types, schema_hook=_anything, ref_template=_REFERENCE)
+    known = _MEANINGS | dict(meanings or {})
+    return {name: _explained(schema, known) for name, schema in sorted(generated.items())}
+
+
+def pinned(schema: Schema, values: Mapping[str, Schema], meanings: Mapping[str, str] | None = None) -> Schema:
+    """The schema of an object whose fields hold more exactly what their Python types leave open."""
+    known = _MEANINGS | dict(meanings or {})
+    told = {name: _explained_field(name, of, known) for name, of in values.items()}
+    return schema | {"properties": schema["properties"] | told}
+
+
+def reference(name: str) -> Schema:
+    """Point to a schema of the same document."""
+    return {"$ref": _REFERENCE.format(name=name)}
+
+
+def one_of(values: Sequence[object], meaning: str | None = None) -> Schema:
+    """One of these values."""
+    return {"enum": list(values)} | ({} if meaning is None else {"description": meaning})
+
+
+def list_of(name: str) -> Schema:
+    """At least one of a schema of the same document."""
+    return {"type": "array", "items": reference(name), "minItems": 1}
+
+
+def error_fields(kind_field: str, problems: Collection[Problem] = tuple(Problem)) -> dict[str, Schema]:
+    """The fields of an error that programs look at, for some of the table."""
+    codes = sorted({problem.value.http.value for problem in problems})
+    kinds = one_of([problem.value.type for problem in problems], "the kind of error")
+    return {"code": one_of(codes), "status": one_of([str(code) for code in codes]), kind_field: kinds}
+
+
+def _anything(_: type) -> Schema:
+    return {"description": "any value"}
+
+
+def _explained(schema: Schema, meanings: Mapping[str, str]) -> Schema:
+    properties = {name: _explained_field(name, of, meanings) for name, of in schema["properties"].items()}
+    about = re.sub("`[a-z_]+`", lambda name: _camel(name[0]), inspect.cleandoc(schema["description"]))
+    return schema | {"description": about, "properties": properties}
+
+
+def _camel(name: str) -> str:
+    return re.sub("_(.)", lambda letter: letter[1].upper(), name)
+
+
+def _explained_field(name: str, schema: Schema, meanings: Mapping[str, str]) -> Schema:
+    """The schema of a field with what it means, unless it says so itself."""
+    # What stands beside a reference is ignored.
+    if "$ref" in schema:
+        return schema
+    if schema.get("anyOf") == [{"type": "integer"}, {"type": "number"}]:
+        schema = {"type": "number"}
+    least = {"minimum": 1} if name in _COUNTED_FROM_1 else {}
+    return {"description": meanings[name]} | least | schema if name in meanings else schema
