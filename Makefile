@@ -32,7 +32,7 @@ format: $(DEVELOPMENT)
 
 # The pages that are generated from the tables of the code.
 docs: $(RUNTIME)
-	$(BIN)/python -m web.reference
+	$(BIN)/python -m web.reference.pages
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m bench.live

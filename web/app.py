@@ -17,10 +17,10 @@ from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import ClientError
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
-from web.asyncapi import asyncapi_json
-from web.docs import docs_page
 from web.live import Live
-from web.openapi import asks_for_token, openapi_json
+from web.reference.asyncapi import asyncapi_json
+from web.reference.docs import docs_page
+from web.reference.openapi import asks_for_token, openapi_json
 from web.responses import on_client_error, on_fault, on_http_exception
 from web.rest import languagemodels, longrunning, ovh, recognize, transcriptions
 from web.rest.health import healthcheck

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,17 +92,26 @@ def worker(
 
 @app.command()
 def transcribe(  # noqa: PLR0913, PLR0917
-    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
+    files: Annotated[list[str], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
     server: Annotated[str | None, typer.Option(help="A running server; by default the local one or a new one.")] = None,
     language: Annotated[str | None, typer.Option(help="Language tag such as en or en-US.")] = None,
     output_format: Annotated[OutputFormat, typer.Option("--format", help="What to print.")] = OutputFormat.TEXT,
     realtime: Annotated[bool, typer.Option(help="Send at the speed of speech.")] = False,
     token: Annotated[str | None, typer.Option(help="A token, where the server asks for one.")] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Leave long recordings to the server: files, or addresses it fetches.")
+    ] = False,
 ) -> None:
     """Transcribe audio files with a server."""
     from web.transcribe import TranscribeOptions, transcribe_files  # noqa: PLC0415
 
     options = TranscribeOptions(server, language, output_format, realtime, token)
+    if remote:
+        from web.remote import transcribe_remote  # noqa: PLC0415
+
+        if realtime:
+            raise typer.BadParameter("it is for live recognition; leave it out with --remote", param_hint="--realtime")
+        raise typer.Exit(transcribe_remote(files, options, _server_for_the_occasion))
     raise typer.Exit(transcribe_files(files, options, _server_for_the_occasion))
 
 
@@ -165,13 +175,16 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
     from web.transcribe import ServerStartError  # noqa: PLC0415
 
     configure_logs(logging.ERROR)
-    try:
-        async with running(read_settings({"host": "127.0.0.1", "port": 0})) as server:
-            if not server.is_ready:
-                raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
-            yield server.url
-    except (SettingsError, StartError) as error:
-        raise ServerStartError(str(error)) from error
+    # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
+    with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
+        database = f"sqlite:///{Path(directory) / 'shenava.db'}"
+        try:
+            async with running(read_settings({"host": "127.0.0.1", "port": 0, "database_url": database})) as server:
+                if not server.is_ready:
+                    raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
+                yield server.url
+        except (SettingsError, StartError) as error:
+            raise ServerStartError(str(error)) from error
 
 
 def _announce(url: str, *, is_ready: bool) -> None:

@@ -177,6 +177,37 @@ def test_transcribe_uses_a_running_server(server: str) -> None:
     assert words_of(done["results"][0]["transcript"]) == words_of(clip_texts()["weather.wav"])
 
 
+def test_remote_leaves_a_file_to_the_server(server: str) -> None:
+    result = shenava("transcribe", "--remote", "--server", server, "--format", "srt", str(CLIPS / "weather.wav"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("1\n00:00:00,")
+
+
+def test_remote_starts_a_server_for_the_occasion_with_a_database_of_its_own(tmp_path: Path, own_database: Path) -> None:
+    own_database.unlink()
+    for options in ((), ("--remote",)):
+        result = shenava("transcribe", *options, str(CLIPS / "quick.wav"), TMPDIR=str(tmp_path))
+        assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"]))
+        assert result.stderr == "no server at http://127.0.0.1:8000; starting one for this command\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_needs_remote(tmp_path: Path) -> None:
+    address = "https://example.org/talk.mp3"
+    result = shenava("transcribe", address, str(tmp_path / "missing.wav"))
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f"{address} is an address; give --remote to let the server fetch it",
+        f"{tmp_path}/missing.wav does not exist; check the name",
+    ]
+
+
+def test_remote_has_no_use_for_realtime() -> None:
+    result = shenava("transcribe", "--remote", "--realtime", str(CLIPS / "yes.wav"))
+    assert result.returncode == 2
+    assert "leave it out" in result.stderr
+
+
 def test_transcribe_prints_subtitles(server: str) -> None:
     result = shenava("transcribe", "--server", server, "--format", "vtt", str(CLIPS / "weather.wav"))
     assert result.stdout.startswith("WEBVTT\n")

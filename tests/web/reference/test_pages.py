@@ -11,10 +11,10 @@ from stream.audio import Encoding
 from stream.config import KEYS, PRESETS
 from stream.errors import Problem
 from stream.events import Reason
-from web.reference import PAGES, configuration_page, errors_page
-from web.schemas import EXTENDED, schemas
+from web.reference.messages import EXTENDED, schemas
+from web.reference.pages import PAGES, configuration_page, errors_page
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -25,7 +25,7 @@ def test_the_page_is_up_to_date(name: str) -> None:
 def test_make_docs_writes_every_page(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     search = {"PYTHONPATH": str(DOCS.parent)}
-    subprocess.run([sys.executable, "-m", "web.reference"], cwd=tmp_path, env=os.environ | search, check=True)
+    subprocess.run([sys.executable, "-m", "web.reference.pages"], cwd=tmp_path, env=os.environ | search, check=True)
     written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "docs").iterdir()}
     assert written == {name: page() for name, page in PAGES.items()}
 

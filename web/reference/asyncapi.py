@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from stream.addresses import LIVE_PATH
 from stream.errors import Problem
-from web.configuration import Schema, configuration_schema
-from web.schemas import EXTENDED, PLAIN, MessageKind, schemas
+from web.reference.configuration import Schema, configuration_schema
+from web.reference.messages import EXTENDED, PLAIN, MessageKind, schemas
 
 _ABOUT = """\
 Audio in, text out while people talk. A connection is plain or, with `extended=true`, extended; the messages of the

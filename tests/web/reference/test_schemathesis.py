@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jwt
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 SECRET = "s" * 32
 

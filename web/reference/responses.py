@@ -6,14 +6,14 @@ import msgspec
 
 from stream.errors import Problem
 from stream.wire import Done, Failure
-from web.configuration import Schema
-from web.requestschemas import request_schemas
+from web.reference.configuration import Schema
+from web.reference.requests import request_schemas
+from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
 from web.rest.bodies import ExtendedTranscription, TranscriptionList
 from web.rest.health import Health
 from web.rest.languagemodels import LanguageModelResult
 from web.rest.ovh import OvhResult
 from web.store.tables import Kind, Status, Training
-from web.structures import error_fields, list_of, one_of, pinned, reference, structures
 
 _PROGRESS = "`queued`, `processing` until the first text is settled, `partial` until the last one is, `done`"
 _MEANINGS = {

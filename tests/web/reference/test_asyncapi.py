@@ -17,7 +17,7 @@ from tests.recognizers import FailingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.sockets import LIVE, Conversation, converse
 from tests.web.test_live import SILENCE, cut, scripted
-from web.asyncapi import asyncapi
+from web.reference.asyncapi import asyncapi
 from web.serve import running
 from web.settings import Settings
 

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from stream.errors import Problem
 from stream.wire import failure
-from web.configuration import Schema
-from web.examples import DETAILS
-from web.operations import JSON, OPERATIONS, Answer, Operation
-from web.restschemas import problem_schema, rest_schemas
+from web.reference.configuration import Schema
+from web.reference.examples import DETAILS
+from web.reference.operations import JSON, OPERATIONS, Answer, Operation
+from web.reference.responses import problem_schema, rest_schemas
 from web.services import Services
 
 _ABOUT = """\

@@ -18,9 +18,9 @@ from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from tests.recognizers import ScriptedRecognizer
 from web.app import create_app
-from web.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
-from web.openapi import openapi
-from web.parameters import BEFORE
+from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
+from web.reference.openapi import openapi
+from web.reference.parameters import BEFORE
 from web.serve import running
 from web.settings import Settings
 
@@ -30,7 +30,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-CLIP = Path(__file__).parents[1] / "clips" / "quick.wav"
+CLIP = Path(__file__).parents[2] / "clips" / "quick.wav"
 ASR, LONG = "/v1/speech/asr", "/v1/speech/asrlongrunning"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
 NOBODY = "11111111-2222-4333-8444-555555555555"

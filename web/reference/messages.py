@@ -7,8 +7,8 @@ import msgspec
 from stream.config import KEYS
 from stream.events import Reason
 from stream.wire import EXTENDED_TYPES, Done, Failure, Partial
-from web.configuration import Schema, configuration_schema
-from web.structures import error_fields, list_of, one_of, pinned, reference, structures
+from web.reference.configuration import Schema, configuration_schema
+from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
 
 
 @dataclass(frozen=True, slots=True)

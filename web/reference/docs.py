@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from functools import cache
 
-from web.asyncapi import asyncapi
-from web.configuration import Schema
-from web.markup import Markup, between, element, joined, link, listing, prose, table
-from web.openapi import openapi
-from web.operations import JSON
-from web.shapes import values
+from web.reference.asyncapi import asyncapi
+from web.reference.configuration import Schema
+from web.reference.markup import Markup, between, element, joined, link, listing, prose, table
+from web.reference.openapi import openapi
+from web.reference.operations import JSON
+from web.reference.shapes import values
 
 _SHELL = """<!doctype html>
 <html lang="en">

@@ -5,10 +5,19 @@ from dataclasses import dataclass, field, replace
 
 from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import Problem
-from web.configuration import Schema
-from web.examples import HEALTHY, LANGUAGE_MODEL, PROMISED, QUICK, RECOGNIZED, REQUESTS, TRANSCRIPTIONS
-from web.parameters import BEFORE, EXTENDED, FORMAT, LANGUAGE, LANGUAGE_MODEL_ID, LIMIT, TRANSCRIPTION_ID, live_query
-from web.structures import reference
+from web.reference.configuration import Schema
+from web.reference.examples import HEALTHY, LANGUAGE_MODEL, PROMISED, QUICK, RECOGNIZED, REQUESTS, TRANSCRIPTIONS
+from web.reference.parameters import (
+    BEFORE,
+    EXTENDED,
+    FORMAT,
+    LANGUAGE,
+    LANGUAGE_MODEL_ID,
+    LIMIT,
+    TRANSCRIPTION_ID,
+    live_query,
+)
+from web.reference.structures import reference
 
 JSON = "application/json"
 _FORM = "multipart/form-data"

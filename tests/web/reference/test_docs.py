@@ -13,14 +13,14 @@ from playwright.async_api import async_playwright
 from stream.errors import Problem
 from tests.recognizers import ScriptedRecognizer
 from tests.web.test_page import launched
-from web.asyncapi import asyncapi
-from web.docs import docs_page
-from web.markup import element, listing, prose
-from web.openapi import openapi
+from web.reference.asyncapi import asyncapi
+from web.reference.docs import docs_page
+from web.reference.markup import element, listing, prose
+from web.reference.openapi import openapi
 from web.serve import running
 from web.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = docs_page(asks_for_token=False)
 EMPTY = {"meta", "link"}
 CONTRASTS = """

@@ -1,7 +1,7 @@
 """Owns the examples in the OpenAPI document; the tests hold them against what the server answers."""
 
 from stream.errors import Problem
-from web.configuration import Schema
+from web.reference.configuration import Schema
 
 _ID = "cdc2cd06-1033-46e8-af69-21fc5a5a12dc"
 _MODEL_ID = "205271fc-a409-44f3-8cfb-b6ef7a1e34e3"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from stream.errors import Problem
-from web.configuration import Schema
+from web.reference.configuration import Schema
 
 _REFERENCE = "#/components/schemas/{name}"
 

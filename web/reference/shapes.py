@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from web.configuration import Schema
-from web.markup import Markup, between, element, joined, link
+from web.reference.configuration import Schema
+from web.reference.markup import Markup, between, element, joined, link
 
 
 def values(schema: Schema) -> Markup:  # noqa: PLR0911  one for each kind of schema

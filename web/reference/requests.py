@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from stream.config import VAD_KINDS
-from web.configuration import Schema, configuration_schema
-from web.structures import reference
+from web.reference.configuration import Schema, configuration_schema
+from web.reference.structures import reference
 
 
 def request_schemas() -> dict[str, Schema]:

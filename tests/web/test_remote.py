@@ -1,0 +1,435 @@
+"""`shenava transcribe --remote` at real servers; a relay in front of one holds uploads where a test needs it."""
+
+import asyncio
+import functools
+import http.server
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import wave
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import av
+import httpx
+import jwt
+import pytest
+from av.audio.stream import AudioStream
+from rich.console import Console
+
+from stream.errors import Problem
+from stream.rest_answers import Transcription
+from stream.rest_client import Accepted, RestClient
+from stream.wire import failure
+from tests.plain_http import Relay, Reply, Scripted, listening
+from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
+from web.bars import Bars, drawn
+from web.errand import StartServer, TranscribeOptions
+from web.formats import OutputFormat
+from web.remote import transcribe_remote
+
+QUICK, YES = CLIPS / "quick.wav", CLIPS / "yes.wav"
+TRANSCRIPTIONS = "/v1/speech/transcriptions"
+LONG_ENOUGH = "a secret of at least thirty-two bytes"
+
+
+def no_server() -> AbstractAsyncContextManager[str]:
+    raise AssertionError("a server was started for nothing")
+
+
+async def run(*files: Path | str, options: TranscribeOptions, start_server: StartServer = no_server) -> int:
+    """Run the command as the shell would, beside this loop."""
+    return await asyncio.to_thread(transcribe_remote, list(files), options, start_server)
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[str]:
+    """A `shenava serve` of its own with these settings."""
+    command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
+        try:
+            assert process.stdout is not None
+            yield next(word for word in process.stdout.readline().split() if word.startswith("http"))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def offering(directory: Path) -> Iterator[str]:
+    """A web server with the files of a directory."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=directory)) as files:
+        thread = threading.Thread(target=files.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{files.server_port}"
+        finally:
+            files.shutdown()
+            thread.join()
+
+
+def made_long(path: Path, times: int = 40) -> Path:
+    """A clip so often with pauses that it takes seconds to recognise."""
+    with wave.open(str(path), "wb") as made:
+        made.setparams((1, 2, 16000, 0, "NONE", ""))
+        for _ in range(times):
+            made.writeframes(clip_pcm("quick.wav") + bytes(32_000))
+    return path
+
+
+# --- results ---
+
+
+async def test_a_file_is_recognised_by_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(QUICK, options=TranscribeOptions(server=server)) == 0
+    told = capsys.readouterr()
+    assert (words_of(told.out), told.err) == (words_of(clip_texts()["quick.wav"]), "")
+
+
+async def test_json_is_what_the_live_command_prints(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(QUICK, options=TranscribeOptions(server=server, format=OutputFormat.JSON)) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    done = json.loads(line)
+    assert list(done) == ["transcriptionId", "duration", "inferenceTime", "status", "results"]
+    (result,) = done["results"]
+    assert list(result) == ["transcript", "confidence", "words"]
+    assert 0 < result["words"][0]["startTime"] < result["words"][-1]["endTime"] < done["duration"]
+
+
+@pytest.mark.parametrize(
+    ("written", "beginning"), [(OutputFormat.SRT, "1\n00:00:00,"), (OutputFormat.VTT, "WEBVTT\n\n00:00:00.")]
+)
+async def test_captions_are_printed(
+    server: str, written: OutputFormat, beginning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(QUICK, options=TranscribeOptions(server=server, format=written)) == 0
+    assert capsys.readouterr().out.startswith(beginning)
+
+
+async def test_other_formats_rates_and_channels_are_the_servers_business(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "[red]quick.mp3"
+    with av.open(str(QUICK)) as clip, av.open(str(made), "w") as container:
+        stream = container.add_stream("libmp3lame", rate=44_100, layout="stereo")
+        assert isinstance(stream, AudioStream)
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=44_100, frame_size=1152)
+        for frame in clip.decode(audio=0):
+            for resampled in resampler.resample(frame):
+                container.mux(stream.encode(resampled))
+        container.mux(stream.encode(None))
+    assert await run(made, options=TranscribeOptions(server=server)) == 0
+    assert words_of(capsys.readouterr().out) == words_of(clip_texts()["quick.wav"])
+
+
+async def test_several_files_have_headings(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(YES, QUICK, options=TranscribeOptions(server=server)) == 0
+    first, yes, second, quick = capsys.readouterr().out.splitlines()
+    assert (first, second) == (f"== {YES} ==", f"== {QUICK} ==")
+    assert (words_of(yes), words_of(quick)) == (["yes"], words_of(clip_texts()["quick.wav"]))
+
+
+async def test_an_address_is_fetched_by_a_server_that_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "page.wav").write_bytes(b"fLaC, or rather a page that says so")
+    networks = '["127.0.0.1/32"]'
+    with offering(CLIPS) as clips, offering(tmp_path) as pages, serving(SHENAVA_FETCH_NETWORKS=networks) as server:
+        options = TranscribeOptions(server=server)
+        assert await run(f"{clips}/quick.wav", options=options) == 0
+        assert words_of(capsys.readouterr().out) == words_of(clip_texts()["quick.wav"])
+        assert await run(f"{clips}/missing.wav", f"{pages}/page.wav", options=options) == 2
+        assert await run(f"{clips}/quick.wav", options=TranscribeOptions(server=server, language="xx")) == 1
+    missing, page, language = capsys.readouterr().err.splitlines()
+    assert missing == (
+        f"{clips}/missing.wav was not transcribed: the server stopped: "
+        f'audio.uri "{clips}/missing.wav" answers 404; it has to answer 200 and send the audio'
+    )
+    assert page.startswith(f"{pages}/page.wav was not transcribed: the server stopped: the audio cannot be decoded")
+    assert f"{server} refused: languageCode is xx" in language
+
+
+async def test_an_address_that_is_not_public_is_not_fetched(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run("http://127.0.0.1:1/a.wav", options=TranscribeOptions(server=server)) == 2
+    assert "leads to an address that is not public" in capsys.readouterr().err
+
+
+# --- what can be wrong with a file ---
+
+
+async def test_what_cannot_be_sent_is_told_before_a_server_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes, missing, empty = tmp_path / "notes.txt", tmp_path / "missing.wav", tmp_path / "empty.wav"
+    notes.write_text("no sound")
+    empty.touch()
+    options = TranscribeOptions(server="http://127.0.0.1:1")
+    assert await run(missing, notes, QUICK, tmp_path, empty, "a" * 999, options=options) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{missing} does not exist; check the name",
+        f"{notes} is of no known format; give a WAV, FLAC, MP3, Ogg or WebM Opus file",
+        f"{tmp_path} is not a file; a directory or a pipe cannot be transcribed",
+        f"{empty} is of no known format; give a WAV, FLAC, MP3, Ogg or WebM Opus file",
+        f"{'a' * 999} cannot be read (File name too long); check the name and its permissions",
+    ]
+
+
+async def test_a_file_that_is_no_audio_does_not_stop_the_others(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, film = tmp_path / "bad.flac", tmp_path / "film.mp4"
+    bad.write_bytes(b"fLaC" + bytes(5_000_000))
+    film.write_bytes(bytes(4) + b"ftypisom" + bytes(1000))
+    assert await run(bad, film, YES, options=TranscribeOptions(server=server)) == 2
+    told = capsys.readouterr()
+    first, second = told.err.splitlines()
+    assert first.startswith(f"{bad} was not transcribed: the server stopped: the audio cannot be decoded as FLAC")
+    assert second == (
+        f"{film} was not transcribed: the server stopped: the audio is MP4 or M4A; send WAV, FLAC, MP3, Ogg or WebM "
+        "Opus, or bare samples; or leave out --remote, to have the file decoded here"
+    )
+    assert words_of(told.out.splitlines()[-1]) == ["yes"]
+
+
+async def test_a_file_that_vanishes_before_it_is_sent_is_told(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "quick.wav"
+    path.write_bytes(QUICK.read_bytes())
+    ids = ids_at(server)
+    submit = RestClient.submit
+
+    async def vanishing(self: RestClient, config: Mapping[str, object], uri: str | None = None) -> Accepted:
+        await asyncio.to_thread(path.unlink)
+        return await submit(self, config, uri)
+
+    monkeypatch.setattr(RestClient, "submit", vanishing)
+    assert await run(path, options=TranscribeOptions(server=server)) == 2
+    assert capsys.readouterr().err.splitlines()[0] == f"{path} cannot be read: No such file or directory"
+    assert ids_at(server) == ids
+
+
+async def test_silence_is_told_and_has_its_own_code(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silence = tmp_path / "silence.wav"
+    with wave.open(str(silence), "wb") as made:
+        made.setparams((1, 2, 16000, 0, "NONE", ""))
+        made.writeframes(bytes(64_000))
+    assert await run(silence, options=TranscribeOptions(server=server, format=OutputFormat.JSON)) == 3
+    told = capsys.readouterr()
+    assert told.err == f"no speech found in {silence}\n"
+    assert json.loads(told.out)["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
+
+
+# --- what can be wrong with a server ---
+
+
+async def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(QUICK, YES, options=TranscribeOptions(server="http://127.0.0.1:1")) == 1
+    assert capsys.readouterr().err == (
+        f"{QUICK} was not transcribed: cannot reach http://127.0.0.1:1: nothing listens there; "
+        "start a server there with `shenava serve`, or leave out --server to have one started\n"
+    )
+
+
+async def test_an_address_of_a_server_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(QUICK, options=TranscribeOptions(server="localhost:1")) == 1
+    assert "is not a server's address" in capsys.readouterr().err
+
+
+async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(SHENAVA_TOKEN_SECRET=LONG_ENOUGH) as server:
+        forged = jwt.encode({"sub": "me", "exp": time.time() + 60}, LONG_ENOUGH[::-1])
+        for token in (None, forged):
+            assert await run(YES, options=TranscribeOptions(server=server, token=token)) == 1
+            told = capsys.readouterr().err
+            assert re.fullmatch(
+                f"{YES} was not transcribed: {server} refused: .*; give a valid token with --token\n", told
+            )
+        good = jwt.encode({"sub": "me", "exp": time.time() + 60}, LONG_ENOUGH)
+        assert await run(YES, options=TranscribeOptions(server=server, token=good)) == 0
+    assert words_of(capsys.readouterr().out) == ["yes"]
+
+
+async def test_where_the_text_will_be_is_told_unless_the_server_ends_with_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
+    refusal = Reply(401, failure(Problem.UNAUTHENTICATED, "the token has expired"))
+    script = Scripted({"POST": [Reply(201, body)], "GET": [Reply(200, body), refusal]})
+    for is_own in (False, True):
+        script.asked.clear()
+        async with listening(script.handle) as url:
+
+            @asynccontextmanager
+            async def start(url: str = url) -> AsyncIterator[str]:
+                yield url
+
+            options = TranscribeOptions(server=None if is_own else url, local_server="http://127.0.0.1:1")
+            assert await run("https://host/a.wav", options=options, start_server=start) == 1
+        *_, first, last = capsys.readouterr().err.splitlines()
+        ended = f"https://host/a.wav was not transcribed: {url} refused: the token has expired; give a valid token with"
+        if is_own:
+            assert last.startswith(ended)
+        else:
+            assert first.startswith(ended)
+            address = f"{url}{TRANSCRIPTIONS}/a-b?format=txt"
+            assert last == f"the server may still finish https://host/a.wav; its text will be at {address}"
+
+
+@pytest.mark.parametrize("source", ["https://host/a.wav", str(YES)])
+async def test_nothing_is_promised_of_what_is_gone_or_was_not_sent(
+    source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
+    gone = Reply(404, failure(Problem.NOT_FOUND, "there is none"))
+    refusal = Reply(401, failure(Problem.UNAUTHENTICATED, "the token has expired"))
+    accepted = Reply(201, body, {"Upload-Location": "/there"})
+    looks = [Reply(200, body), gone if source != str(YES) else Reply(200, body)]
+    async with listening(Scripted({"POST": [accepted], "PUT": [refusal], "GET": looks}).handle) as url:
+        assert await run(source, options=TranscribeOptions(server=url)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{source} was not transcribed: {url} refused: ")
+
+
+async def test_what_is_deleted_meanwhile_is_told(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ids_at(server)
+    running = asyncio.create_task(run(made_long(tmp_path / "long.wav"), options=TranscribeOptions(server=server)))
+    while not (new := ids_at(server) - before):
+        await asyncio.sleep(0.05)
+    await asyncio.to_thread(httpx.delete, f"{server}{TRANSCRIPTIONS}/{new.pop()}", trust_env=False)
+    assert await running == 1
+    assert capsys.readouterr().err.endswith("refused: there is no transcription with this id, or not any more\n")
+
+
+def ids_at(server: str) -> set[str]:
+    listed = httpx.get(f"{server}{TRANSCRIPTIONS}?limit=100", trust_env=False).json()
+    return {one["transcriptionId"] for one in listed["transcriptions"]}
+
+
+# --- Ctrl-C ---
+
+# A shell that starts the tests in the background lets its children ignore the signal; this one must not.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from web.errand import TranscribeOptions
+from web.formats import OutputFormat
+from web.remote import transcribe_remote
+options = TranscribeOptions(server=sys.argv[2], format=OutputFormat.SRT)
+sys.exit(transcribe_remote([sys.argv[1]], options, None))
+"""
+
+
+async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where(server: str, tmp_path: Path) -> None:
+    path = made_long(tmp_path / "long.wav")
+    before = ids_at(server)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMMAND, str(path), server, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while not any(
+            one["transcriptionId"] not in before and one["status"] == "partial"
+            for one in (await client.get(f"{server}{TRANSCRIPTIONS}")).json()["transcriptions"]
+        ):
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1.0)  # so that the command has asked, too
+    process.send_signal(signal.SIGINT)
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (130, b"")
+    told = errors.decode()
+    found = re.fullmatch(
+        f"the server goes on with {path}; its text will be at (http\\S+/[0-9a-f-]+\\?format=srt)\n", told
+    )
+    assert found is not None, told
+    address = found[1]
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
+        while (await client.get(address.partition("?")[0])).json()["status"] != "done":
+            await asyncio.sleep(0.2)
+        assert (await client.get(address)).text.count("-->") >= 40
+
+
+async def test_ctrl_c_in_an_upload_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
+    path = made_long(tmp_path / "long.wav")
+    before = ids_at(server)
+    relay = Relay(server, [400_000], holds=True)
+    async with listening(relay.handle) as url:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COMMAND, str(path), url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        await relay.reached.wait()
+        process.send_signal(signal.SIGINT)
+        output, errors = await process.communicate()
+    assert (process.returncode, output) == (130, b"")
+    assert errors.decode() == f"{path} was not sent to its end; the server forgets it\n"
+    assert ids_at(server) == before
+
+
+# --- the bars ---
+
+
+def told(progress: float) -> Transcription:
+    return Transcription("id", 1.0, 0.1, "partial", [], progress)
+
+
+def lines_of(bars: Bars) -> list[str]:
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    with console.capture() as captured:
+        console.print(bars)
+    return [re.sub(r"[━╸╺ ]+", " ", line).strip() for line in captured.get().splitlines()]
+
+
+def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
+    bars = Bars("talk.mp3", 2_000_000)
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognised 0% 0:00:00"]
+    bars.sent(500_000)
+    bars.show(told(0.1))
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 25% 0:00:00", "recognised 10% 0:00:00"]
+    bars.sent(2_000_000)
+    bars.show(told(1.0))
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognised 100% 0:00:00"]
+
+
+def test_an_upload_that_begins_again_goes_back() -> None:
+    bars = Bars("talk.mp3", 1000)
+    bars.sent(900)
+    bars.sent(0)
+    assert lines_of(bars)[1] == "sent 0% 0:00:00"
+
+
+def test_what_the_server_fetches_has_one_bar() -> None:
+    bars = Bars("https://host/[red]talk\x1b.mp3", None)
+    bars.sent(1)
+    bars.show(told(0.5))
+    assert lines_of(bars) == ["https://host/[red]talk .mp3", "recognised 50% 0:00:00"]
+
+
+def test_a_pipe_sees_nothing_of_it() -> None:
+    log = io.StringIO()
+    with drawn("talk.mp3", 10, Console(file=log, force_terminal=False)) as bars:
+        bars.sent(5)
+    assert log.getvalue() == ""
+
+
+async def test_a_terminal_sees_it_go_on(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    path = made_long(tmp_path / "long.wav", 16)
+    options = TranscribeOptions(server=server)
+    assert await asyncio.to_thread(transcribe_remote, [path], options, no_server, terminal) == 0
+    assert isinstance(terminal.file, io.StringIO)
+    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.file.getvalue())
+    assert {"0%", "100%"} < set(re.findall(r"\d+%", seen))
+    assert "recognised" in seen
+    assert len(capsys.readouterr().out.splitlines()) == 16

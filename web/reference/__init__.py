@@ -1,0 +1,1 @@
+"""How the interfaces are described: OpenAPI, AsyncAPI, the page `/docs`, the generated pages of the documentation."""
