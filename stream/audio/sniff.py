@@ -14,6 +14,8 @@ _BEGINNINGS = {
     b"ID3\x03": Encoding.MP3,
     b"ID3\x04": Encoding.MP3,
 }
+# Sound that is text by chance so far is rare, and silence has no letters.
+_TEXT_BYTES = 64
 # Formats that many people have and nothing here decodes as it arrives; by where their mark stands.
 _FOREIGN = {
     (4, b"ftyp"): "MP4 or M4A",
@@ -42,6 +44,14 @@ def encoding_of(head: bytes) -> Encoding | None:
     length = _mp3_frame_bytes(head)
     # Samples may look like one header of a frame, not like two in their places.
     return Encoding.MP3 if length and _mp3_frame_bytes(head[length:]) else None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so is a text, such as a page that says what is wrong, and no samples."""
+    # A character may be cut off at the end.
+    text = head.decode("utf-8", "ignore")
+    is_whole = len(text.encode()) > len(head) - 4
+    return len(head) >= _TEXT_BYTES and is_whole and all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def foreign_format(head: bytes) -> str | None:

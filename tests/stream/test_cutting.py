@@ -126,7 +126,7 @@ def test_uncut_sound_is_refused() -> None:
 
 def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
     pcm = b"AAAA" * 8000
-    cutter = Cutter(SessionConfig(), 60)
+    cutter = Cutter(configured(audioEncoding="LINEAR16"), 60)
     list(cutter.push(pcm))
     assert cutter.position == len(pcm) // SAMPLE_BYTES
 
@@ -134,5 +134,7 @@ def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
 def test_the_encoding_of_a_recording_is_found_where_nobody_says() -> None:
     with pytest.raises(ClientError, match="the audio is MP4 or M4A; send WAV, FLAC, MP3"):
         cut(b"\x00\x00\x00\x20ftypM4A " + bytes(5000))
+    with pytest.raises(ClientError, match="the audio is a text; if it is bare samples"):
+        cut(b"<!doctype html><title>Not found</title>" * 9)
     with pytest.raises(ClientError, match="the audio is WAV, but audioEncoding is FLAC"):
         cut(wav(spoken()), configured(audioEncoding="FLAC"))

@@ -26,6 +26,7 @@ _CONNECTIONS = 4
 _CONNECTION_SECONDS = 10.0
 _RECONNECT_PAUSE_SECONDS = 1.0
 _BROKEN_PAUSE_SECONDS = 5
+_UNREADY_SECONDS = 2.0
 # So often what others left is looked for, and every so manieth time what was never announced.
 _LOOK_SECONDS = 1.0
 _LOOKS_A_SWEEP = 5
@@ -134,6 +135,12 @@ class SpreadQueue:
         await self._steps.fetch(recording_id, self.announce_segments)
 
     async def _recognize_segment(self, recording_id: str, number: int) -> None:
+        if not self._steps.is_ready:
+            # Not at once: all that is queued would go round and round.
+            await asyncio.sleep(_UNREADY_SECONDS)
+            if not self._steps.is_ready:
+                # The recognizer of another process may be there.
+                raise RetryError(1)
         await self._steps.recognize((recording_id, number))
 
 

@@ -58,7 +58,12 @@ class Steps:
         self._recordings = recordings
         self._recognizer = recognizer
         self._options = options
-        self._habits = Habits()
+        self._habits = _Unhurried()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the recognizer is there."""
+        return self._recognizer.is_ready
 
     async def fetch(self, recording_id: str, announce: Announce) -> None:
         """Download a recording and cut it; afterwards it is complete, failed, or unwanted."""
@@ -132,6 +137,13 @@ class Steps:
     async def _give_up(self, recording_id: str, error: ClientError) -> None:
         _log.warning("recording_failed", transcription=recording_id, type=error.problem.value.type)
         await self._recordings.fail(recording_id, error)
+
+
+class _Unhurried(Habits):
+    """Learns no pace: a segment may have to wait for live speech, however fast the one before was answered."""
+
+    def took(self, seconds: float) -> None:
+        pass
 
 
 def _cut(cutter: Cutter, data: bytes | None) -> list[Segment]:

@@ -133,8 +133,7 @@ class Transcriptions:
             )
             told = list(rows)
         settled = tuple(_utterance(row) for row in told if row.alternatives is not None)
-        unsettled = [row.start for row in told if row.alternatives is None]
-        return Transcription(_summary(row), settled, min(unsettled, default=row.received_samples))
+        return Transcription(_summary(row), settled, _settled_to(row, told))
 
     async def newest(self, owner: str, most: int, before: tuple[float, str] | None = None) -> Sequence[Summary]:
         """The newest of an owner's, at most so many; `before` is the creation and the id of the last one seen."""
@@ -200,6 +199,16 @@ class Transcriptions:
         ]
         if rows:
             await connection.execute(self._database.insert_missing(utterances), rows)
+
+
+def _settled_to(row: Any, told: Sequence[Any]) -> int:
+    """The sample before which all is settled; what has arrived since the last segment may be part of one."""
+    unsettled = [one.start for one in told if one.alternatives is None]
+    if unsettled:
+        return min(unsettled)
+    if row.is_received:
+        return int(row.received_samples)
+    return max((one.end for one in told), default=0)
 
 
 def _utterance(row: Any) -> StoredUtterance:

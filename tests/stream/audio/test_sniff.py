@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio.format import Encoding
-from stream.audio.sniff import SNIFF_BYTES, encoding_of, foreign_format
+from stream.audio.sniff import SNIFF_BYTES, encoding_of, foreign_format, is_text
 from tests.sounds import clip_pcm
 from tests.stream.audio.encoders import encoded
 
@@ -59,3 +59,17 @@ def test_speech_is_never_taken_for_mp3() -> None:
 )
 def test_formats_that_are_not_taken_have_names(head: bytes, name: str | None) -> None:
     assert foreign_format(head) == name
+
+
+@pytest.mark.parametrize("text", ["<html>" * 50, "یک متن فارسی " * 50, '{"error": "no"}\n' * 9])
+@pytest.mark.parametrize("cut", [64, 65, 66, 67, 120])
+def test_text_is_told_from_sound_wherever_it_is_cut(text: str, cut: int) -> None:
+    assert is_text(text.encode()[:cut])
+
+
+def test_no_sound_is_taken_for_text() -> None:
+    pcm = clip_pcm("quick.wav")
+    assert not any(is_text(pcm[start : start + SNIFF_BYTES]) for start in range(0, len(pcm), 100))
+    assert not is_text(bytes(SNIFF_BYTES))
+    assert not is_text(b"\xff" * SNIFF_BYTES)
+    assert not is_text(b"")

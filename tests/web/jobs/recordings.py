@@ -1,0 +1,124 @@
+"""Owns recordings for tests: opened, cut and filled without any audio file, and recognizers that count and wait."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from stream.cutting import Segment
+from stream.events import Hypothesis, RecognitionOptions
+from tests.recognizers import CountingStream, ScriptedRecognizer
+from vad import SAMPLE_RATE
+from web.jobs.steps import StepOptions, Steps
+from web.store.database import Database
+from web.store.recordings import Recording, Recordings, SegmentKey
+from web.store.tables import Status
+from web.store.transcriptions import Transcription, Transcriptions, new_id
+
+OWNER = "local"
+DAY_SECONDS = 86_400.0
+SEGMENT_SAMPLES = SAMPLE_RATE // 2
+_END_SECONDS = 30.0
+
+
+def segment(number: int, mark: int = 0) -> Segment:
+    """Half a second in which `CountingStream` hears two words; the samples say which segment of which mark it is."""
+    start = number * SAMPLE_RATE
+    pcm = (number + 1000 * mark).to_bytes(2, "little") * SEGMENT_SAMPLES
+    return Segment(number, 0, start, start + SEGMENT_SAMPLES, pcm)
+
+
+@dataclass
+class Desk:
+    """A database with what works on it."""
+
+    database: Database
+    recordings: Recordings
+    transcriptions: Transcriptions
+
+    def steps(self, recognizer: ScriptedRecognizer) -> Steps:
+        return Steps(self.recordings, recognizer, StepOptions())
+
+    async def recording(self, uri: str | None = None) -> Recording:
+        """A recording that has just been accepted."""
+        recording = Recording(new_id(), OWNER, uri, {}, RecognitionOptions("en-US"))
+        await self.recordings.open(recording)
+        return recording
+
+    async def filled(self, count: int, mark: int = 0) -> list[SegmentKey]:
+        """A recording that has arrived, with so many segments, the first with number 1."""
+        recording = await self.recording()
+        await self.recordings.received(recording.id, 1, None, SAMPLE_RATE)
+        numbers = await self.recordings.add(recording.id, [segment(n, mark) for n in range(1, count + 1)])
+        await self.recordings.complete(recording.id, 1, (count + 1) * SAMPLE_RATE)
+        return [(recording.id, number) for number in numbers]
+
+    async def get(self, recording_id: str) -> Transcription:
+        found = await self.transcriptions.get(recording_id, OWNER)
+        assert found is not None
+        return found
+
+    async def ended(self, recording_id: str, seconds: float = _END_SECONDS) -> Transcription:
+        """Wait until a recording is done or failed."""
+        async with asyncio.timeout(seconds):
+            while (await self.get(recording_id)).summary.status not in {Status.DONE, Status.FAILED}:
+                await asyncio.sleep(0.02)
+        return await self.get(recording_id)
+
+
+@asynccontextmanager
+async def desk(url: str) -> AsyncIterator[Desk]:
+    database = Database(url)
+    try:
+        await database.upgrade()
+        yield Desk(database, Recordings(database, DAY_SECONDS), Transcriptions(database, DAY_SECONDS))
+    finally:
+        await database.close()
+
+
+class GatedRecognizer(ScriptedRecognizer):
+    """Counts what it hears, and says nothing while its gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__([self._gated])
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.most_open = 0
+        self._open = 0
+
+    def heard(self) -> list[int]:
+        """The first sample of each stream that has heard something, in order: which segment it was."""
+        return [int.from_bytes(stream.pcm[:2], "little") for stream in self.streams if stream.pcm]
+
+    def times(self) -> Counter[int]:
+        return Counter(self.heard())
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    def _gated(self, options: RecognitionOptions) -> CountingStream:
+        return _GatedStream(options, self)
+
+
+class _GatedStream(CountingStream):
+    def __init__(self, options: RecognitionOptions, owner: GatedRecognizer) -> None:
+        super().__init__(options)
+        self._owner = owner
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        owner = self._owner
+        owner._open += 1
+        owner.most_open = max(owner.most_open, owner._open)
+        try:
+            await owner.gate.wait()
+            async for hypothesis in super().hypotheses():
+                yield hypothesis
+        finally:
+            owner._open -= 1
+
+
+async def nobody(keys: Sequence[SegmentKey]) -> None:
+    """Announce to nobody."""

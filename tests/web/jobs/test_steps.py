@@ -1,0 +1,276 @@
+"""The steps on both databases: cut off anywhere and done again, they come to the same end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+import pytest
+
+from stream.config import SessionConfig
+from stream.cutting import Cutter, Segment
+from stream.errors import ClientError, Problem
+from stream.events import Hypothesis
+from tests.hostile.audio import numbered_speech
+from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
+from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
+from web.fetch import FetchOptions
+from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError
+from web.store.recordings import SegmentKey
+from web.store.tables import Status
+
+_GROUPS = [4, 5, 3, 6]
+SPEECH = numbered_speech(_GROUPS, pause_ms=1500)
+FETCH = FetchOptions(networks=(ip_network("127.0.0.0/8"),))
+
+
+@pytest.fixture
+async def office(database_url: str) -> AsyncIterator[Desk]:
+    async with desk(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.jobs.steps._FETCH_PAUSES_SECONDS", (0.01, 0.01, 0.01))
+
+
+def steps_of(office: Desk, recognizer: ScriptedRecognizer | None = None) -> Steps:
+    return Steps(office.recordings, recognizer or ScriptedRecognizer(), StepOptions(fetch=FETCH))
+
+
+def cut() -> list[Segment]:
+    """What the recording is cut into."""
+    cutter = Cutter(SessionConfig(), 60)
+    segments = [*cutter.push(SPEECH), *cutter.flush()]
+    cutter.close()
+    assert len(segments) == len(_GROUPS)
+    return segments
+
+
+async def pieces(size: int, until: int = len(SPEECH)) -> AsyncIterator[bytes]:
+    for start in range(0, until, size):
+        yield SPEECH[start : min(start + size, until)]
+
+
+class Announced:
+    """A queue that only listens."""
+
+    def __init__(self) -> None:
+        self.keys: list[SegmentKey] = []
+
+    async def __call__(self, keys: Sequence[SegmentKey]) -> None:
+        self.keys += keys
+
+
+@dataclass
+class Host:
+    """Another server: each request gets the next answer, the last one for ever."""
+
+    answers: list[bytes]
+    port: int = 0
+    requests: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.answers[min(self.requests, len(self.answers) - 1)])
+            self.requests += 1
+            await writer.drain()
+        finally:
+            writer.close()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}/a.wav"
+
+
+@asynccontextmanager
+async def hosting(*answers: bytes) -> AsyncIterator[Host]:
+    host = Host(list(answers))
+    server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
+    async with server:
+        host.port = server.sockets[0].getsockname()[1]
+        yield host
+
+
+def answer(status: str, body: bytes = b"", length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+WHOLE = answer("200 OK", SPEECH)
+BROKEN_OFF = answer("200 OK", SPEECH[: len(SPEECH) // 2], len(SPEECH))
+BUSY = answer("503 Service Unavailable")
+MISSING = answer("404 Not Found")
+
+
+@pytest.mark.parametrize("size", [997, 1 << 16])
+async def test_a_recording_is_cut_as_it_arrives_and_each_segment_announced_once(office: Desk, size: int) -> None:
+    recording, announced = await office.recording(), Announced()
+    await steps_of(office).take(recording, pieces(size), len(SPEECH), announced)
+    assert announced.keys == [(recording.id, number) for number in range(1, len(_GROUPS) + 1)]
+    kept = [await office.recordings.segment(key) for key in announced.keys]
+    assert [one[0] for one in kept if one is not None] == cut()
+    told = (await office.get(recording.id)).summary
+    assert (told.received_bytes, told.received_samples, told.is_received) == (len(SPEECH), len(SPEECH) // 2, True)
+
+
+async def test_a_recording_that_arrives_again_goes_on_where_it_was(office: Desk) -> None:
+    recording, first, second = await office.recording(), Announced(), Announced()
+    steps = steps_of(office)
+    with pytest.raises(asyncio.CancelledError):
+        await steps.take(recording, cancelled_at(len(SPEECH) * 2 // 3), len(SPEECH), first)
+    assert 0 < len(first.keys) < len(_GROUPS)
+    await steps.recognize(first.keys[0])
+    await steps.take(recording, pieces(4096), len(SPEECH), second)
+    assert second.keys == [(recording.id, number) for number in range(2, len(_GROUPS) + 1)]
+    for key in second.keys:
+        await steps.recognize(key)
+    told = await office.get(recording.id)
+    assert told.summary.status is Status.DONE
+    assert [(one.number, one.start, one.end) for one in told.utterances] == [(s.number, s.start, s.end) for s in cut()]
+
+
+async def cancelled_at(end: int) -> AsyncIterator[bytes]:
+    async for piece in pieces(4096, end):
+        yield piece
+    raise asyncio.CancelledError
+
+
+async def test_a_recording_that_is_deleted_while_it_arrives_is_not_read_on(office: Desk) -> None:
+    recording = await office.recording()
+
+    async def deleted() -> AsyncIterator[bytes]:
+        yield SPEECH[: len(SPEECH) // 2]
+        await office.transcriptions.delete(recording.id, OWNER)
+        yield SPEECH[len(SPEECH) // 2 :]
+        raise AssertionError("it was read on")
+
+    with pytest.raises(UnwantedError):
+        await steps_of(office).take(recording, deleted(), len(SPEECH), nobody)
+
+
+async def test_a_segment_is_settled_once_with_times_of_the_recording(office: Desk) -> None:
+    recognizer = ScriptedRecognizer()
+    (key,) = await office.filled(1)
+    await steps_of(office, recognizer).recognize(key)
+    await steps_of(office, recognizer).recognize(key)
+    told = await office.get(key[0])
+    assert told.summary.status is Status.DONE
+    (words,) = [one.alternatives[0].words for one in told.utterances]
+    assert [(word.word, word.start_time, word.end_time) for word in words] == [("w0", 1.0, 1.25), ("w1", 1.25, 1.5)]
+    (stream,) = recognizer.streams
+    assert stream.pcm == segment(1).pcm
+    assert (stream.options.session_id, stream.options.is_file) == (key[0], True)
+    assert not stream.options.interim_results
+
+
+async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recording(office: Desk) -> None:
+    steps = steps_of(office, ScriptedRecognizer([FailingStream]))
+    keys = await office.filled(2)
+    for failures in (1, 2, 3, 4):
+        with pytest.raises(RetryError) as failed:
+            await steps.recognize(keys[0])
+        assert failed.value.failures == failures
+    await steps.recognize(keys[0])
+    told = (await office.get(keys[0][0])).summary
+    assert told.status is Status.FAILED
+    assert told.error is not None
+    assert told.error.problem is Problem.RECOGNIZER_FAILED
+    assert told.error.detail == "the recognizer failed 5 times on one part of the recording; try again later"
+    assert await office.recordings.unsettled(10) == []
+
+
+async def test_a_recognizer_that_is_away_for_a_while_is_no_failure(office: Desk) -> None:
+    recognizer = ScriptedRecognizer(is_ready=False)
+    (key,) = await office.filled(1)
+    step = asyncio.create_task(steps_of(office, recognizer).recognize(key))
+    await asyncio.sleep(0.3)
+    assert not step.done()
+    assert recognizer.streams == []
+    recognizer.is_ready = True
+    await step
+    assert (await office.get(key[0])).summary.status is Status.DONE
+
+
+async def test_a_segment_waits_for_live_speech_however_fast_the_others_were(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.patience._LEAST_SECONDS", 0.1)
+    recognizer = ScriptedRecognizer([*[CountingStream] * 6, SlowStream])
+    steps = steps_of(office, recognizer)
+    for key in await office.filled(7):
+        await steps.recognize(key)
+    assert len(recognizer.streams) == 7
+    assert not any(stream.is_stalled for stream in recognizer.streams)
+
+
+class SlowStream(CountingStream):
+    """Answers after a while only."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        await asyncio.sleep(1)
+        async for hypothesis in super().hypotheses():
+            yield hypothesis
+
+
+@pytest.mark.parametrize("answers", [(WHOLE,), (BUSY, WHOLE), (BROKEN_OFF, BUSY, WHOLE)])
+async def test_a_recording_is_fetched_whatever_passing_trouble_there_is(office: Desk, answers: tuple[bytes]) -> None:
+    async with hosting(*answers) as host:
+        recording, announced = await office.recording(host.uri), Announced()
+        await steps_of(office).fetch(recording.id, announced)
+    assert host.requests == len(answers)
+    assert {number for _, number in announced.keys} == set(range(1, len(_GROUPS) + 1))
+    assert len(await office.recordings.unsettled(10)) == len(_GROUPS)
+    assert await office.recordings.unread() == []
+    # Another process that took it for unread has nothing to do.
+    await steps_of(office).fetch(recording.id, nobody)
+    assert host.requests == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("body", "requests", "problem"),
+    [
+        (MISSING, 1, Problem.INVALID_AUDIO),
+        (BUSY, 4, Problem.INVALID_AUDIO),
+        (answer("200 OK", b"fLaC" + b"\x01" * 70_000), 1, Problem.INVALID_AUDIO),
+    ],
+)
+async def test_what_cannot_be_fetched_fails(office: Desk, body: bytes, requests: int, problem: Problem) -> None:
+    async with hosting(body) as host:
+        recording = await office.recording(host.uri)
+        await steps_of(office).fetch(recording.id, nobody)
+    assert host.requests == requests
+    told = (await office.get(recording.id)).summary
+    assert told.error is not None
+    assert (told.status, told.error.problem) == (Status.FAILED, problem)
+
+
+async def test_a_recording_that_is_too_long_fails(office: Desk) -> None:
+    steps = Steps(office.recordings, ScriptedRecognizer(), StepOptions(most_seconds=6, fetch=FETCH))
+    async with hosting(WHOLE) as host:
+        recording = await office.recording(host.uri)
+        await steps.fetch(recording.id, nobody)
+    error = (await office.get(recording.id)).summary.error
+    assert error is not None
+    assert (error.problem, error.detail) == (Problem.TOO_LARGE, "the audio is longer than 0.1 minutes")
+
+
+async def test_a_recording_that_was_changed_between_two_fetches_fails(office: Desk) -> None:
+    changed = answer("200 OK", SPEECH[32_000:])
+    async with hosting(BROKEN_OFF, changed) as host:
+        recording = await office.recording(host.uri)
+        await steps_of(office).fetch(recording.id, nobody)
+    error = (await office.get(recording.id)).summary.error
+    assert isinstance(error, ClientError)
+    assert error.detail == "the audio was changed while it was being transcribed"
+
+
+async def test_a_deleted_recording_is_not_fetched(office: Desk) -> None:
+    async with hosting(WHOLE) as host:
+        recording = await office.recording(host.uri)
+        await office.transcriptions.delete(recording.id, OWNER)
+        await steps_of(office).fetch(recording.id, nobody)
+    assert host.requests == 0
