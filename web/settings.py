@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
@@ -110,6 +110,15 @@ class Settings(RivaSettings):
         if secret is not None and length < _LEAST_SECRET_BYTES:
             raise ValueError(f"it has {length} bytes; at least {_LEAST_SECRET_BYTES} random ones are needed")
         return secret
+
+    @model_validator(mode="after")
+    def _recordings_are_worked_on(self) -> Self:
+        if not self.job_streams and self.database_url.startswith("sqlite"):
+            raise ValueError(
+                "SHENAVA_JOB_STREAMS is 0, which leaves long recordings to `shenava worker`, but workers share a "
+                "PostgreSQL database only; set SHENAVA_DATABASE_URL to one, or SHENAVA_JOB_STREAMS to at least 1"
+            )
+        return self
 
     @field_validator("stream_defaults")
     @classmethod

@@ -99,6 +99,8 @@ class Steps:
                 # Decoding and the VAD take about 1 ms of CPU a second of sound: not in the event loop.
                 segments = await asyncio.to_thread(_cut, cutter, chunk)
                 await intake.add(segments, len(chunk), cutter.position)
+            if not intake.received_bytes:
+                raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
             await intake.add(await asyncio.to_thread(_cut, cutter, None), 0, cutter.position)
             await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
         finally:

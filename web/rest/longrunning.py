@@ -36,9 +36,9 @@ async def accept(request: Request) -> Response:
         if isinstance(audio, Audio):
             with services.sessions.working():
                 await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
+    response = await _answer(services, recording, extended=extended)
     if uri is not None:
         await services.queue.announce_recording(recording.id)
-    response = await _answer(services, recording, extended=extended)
     response.status_code = 201
     response.headers["Location"] = _address(recording)
     if uri is None and not isinstance(audio, Audio):
@@ -122,6 +122,8 @@ async def _answer(services: Services, recording: Recording, *, extended: bool) -
     transcription = await services.transcriptions.get(recording.id, recording.owner)
     if transcription is None:
         raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived")
+    if transcription.summary.error is not None:
+        raise transcription.summary.error
     return transcription_response(transcription, OutputFormat.JSON, extended=extended)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _BUSY_SECONDS = 5.0
-# Enough for the requests of one process, few enough for a dozen processes at PostgreSQL's usual 100.
+# Enough for the requests of one process; with the six of its queue, seven processes fit PostgreSQL's usual 100.
 _POSTGRES_CONNECTIONS = 8
 _SQLITE_CONNECTIONS = 4
 # What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
@@ -99,7 +99,9 @@ def _engine(parsed: URL) -> AsyncEngine:
         return _sqlite(Path(parsed.database or ""))
     driver = parsed.set(drivername="postgresql+psycopg")
     # What was said is a parameter, and an error that is logged must not repeat it.
-    return create_async_engine(driver, pool_size=_POSTGRES_CONNECTIONS, pool_pre_ping=True, hide_parameters=True)
+    return create_async_engine(
+        driver, pool_size=_POSTGRES_CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+    )
 
 
 def _sqlite(path: Path) -> AsyncEngine:

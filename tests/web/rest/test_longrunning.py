@@ -196,9 +196,35 @@ async def test_what_is_wrong_is_said_before_anything_is_promised(
 
 
 async def test_an_empty_upload_is_no_audio(client: httpx.AsyncClient) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        for _ in ():
+            yield b""
+
     where = await uploading(client)
-    answer = await client.put(where, content=b"")
-    assert (answer.status_code, answer.json()["detail"]) == (400, "the audio is empty")
+    for content in (b"", nothing()):
+        answer = await client.put(where, content=content)
+        assert (answer.status_code, answer.json()["detail"]) == (400, "the audio is empty")
+
+
+async def test_a_page_instead_of_audio_is_no_recording(client: httpx.AsyncClient) -> None:
+    answer = await client.put(await uploading(client), content=b"<!doctype html><title>Not found</title>" * 9)
+    assert (answer.status_code, answer.json()["type"]) == (415, "unsupported_media")
+
+
+async def test_how_far_it_is_never_goes_back_while_it_arrives(client: httpx.AsyncClient) -> None:
+    data = wav(QUICK_AND_TRAIN * 3)
+    where = await uploading(client)
+    seen: list[float] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 16_000):
+            yield data[start : start + 16_000]
+            extended = (await client.get(f"{ALL}/{id_of(where)}?extended=true")).json()
+            seen.append(extended["audio"]["settledMs"])
+
+    await client.put(where, content=pieces())
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
 
 
 async def test_so_many_at_once_and_no_more(recognizer: ScriptedRecognizer) -> None:
