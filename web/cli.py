@@ -17,6 +17,8 @@ from web.formats import OutputFormat
 
 app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+# A server for one command: on loopback, for everybody there, doing the work itself.
+_OCCASION: dict[str, object] = {"host": "127.0.0.1", "port": 0, "token_secret": None, "job_streams": 2}
 # There in a checkout, where `make serve` is typed.
 _SAMPLE = Path("tests/clips/quick.wav")
 _Model = Annotated[
@@ -179,7 +181,7 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
         database = f"sqlite:///{Path(directory) / 'shenava.db'}"
         try:
-            async with running(read_settings({"host": "127.0.0.1", "port": 0, "database_url": database})) as server:
+            async with running(read_settings(_OCCASION | {"database_url": database})) as server:
                 if not server.is_ready:
                     raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
                 yield server.url

@@ -208,7 +208,7 @@ def _settled_to(row: Any, told: Sequence[Any]) -> int:
         return min(unsettled)
     if row.is_received:
         return int(row.received_samples)
-    return max((one.end for one in told), default=0)
+    return int(max((one.end for one in told), default=0))
 
 
 def _utterance(row: Any) -> StoredUtterance:

@@ -1,0 +1,97 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from web.store.database import Database, DatabaseError, check_url, libpq_url
+from web.store.tables import metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrations_lead_to_the_tables_that_the_code_speaks_of(database: Database) -> None:
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_processes_that_start_together_wait_for_each_other(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(4)]
+    await asyncio.gather(*(database.upgrade() for database in databases))
+    async with databases[0].reading() as connection:
+        assert await connection.run_sync(differences) == []
+    for database in databases:
+        await database.close()
+
+
+async def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'some' / 'where' / 'shenava.db'}")
+    await database.upgrade()
+    await database.close()
+    assert (tmp_path / "some" / "where" / "shenava.db").is_file()
+
+
+async def test_writers_wait_for_each_other_and_lose_nothing(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("CREATE TABLE counted (n INTEGER)"))
+        await connection.execute(text("INSERT INTO counted VALUES (0)"))
+
+    async def count() -> None:
+        async with database.writing() as connection:
+            lock = " FOR UPDATE" if database.is_postgres else ""
+            n = await connection.scalar(text(f"SELECT n FROM counted{lock}"))  # noqa: S608
+            await asyncio.sleep(0)
+            await connection.execute(text("UPDATE counted SET n = :n"), {"n": n + 1})
+
+    await asyncio.gather(*(count() for _ in range(20)))
+    async with database.reading() as connection:
+        assert await connection.scalar(text("SELECT n FROM counted")) == 20
+
+
+async def test_what_breaks_in_the_middle_leaves_nothing_behind(database: Database) -> None:
+    async def break_off() -> None:
+        columns = "id, owner, name, status, created_at, corpora"
+        async with database.writing() as connection:
+            await connection.execute(
+                text(f"INSERT INTO language_models ({columns}) VALUES ('a', 'b', 'c', 'd', 0, '[]')")  # noqa: S608
+            )
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await break_off()
+    async with database.reading() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM language_models")) == 0
+
+
+async def test_an_error_tells_nothing_of_what_was_said(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.writing() as connection:
+            await connection.execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": "a canary sings"})
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("nonsense", "it is no URL; allowed are sqlite:///path and postgresql://user:password@host/name"),
+        ("sqlite://", "it names no file; allowed are sqlite:///path"),
+        ("sqlite:///:memory:", "it names no file; allowed are sqlite:///path"),
+        ("mysql://host/name", "it names a database of the kind mysql; allowed are sqlite:///path"),
+    ],
+)
+def test_a_url_that_names_no_database_is_refused(url: str, sentence: str) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        check_url(url)
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@h/n", "postgres://u:p@h/n", "postgresql+psycopg://u:p@h/n"])
+def test_other_drivers_get_the_plain_url(url: str) -> None:
+    check_url(url)
+    assert libpq_url(url) == "postgresql://u:p@h/n"

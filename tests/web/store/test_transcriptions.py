@@ -1,0 +1,115 @@
+import asyncio
+import time
+
+import pytest
+
+from tests.web.said import said
+from web.jobs.upkeep import Upkeep
+from web.store.database import Database
+from web.store.recordings import Recordings
+from web.store.tables import Kind, Status
+from web.store.transcriptions import Transcriptions, new_id
+
+_DAY_SECONDS = 86_400.0
+
+
+async def begun(transcriptions: Transcriptions, owner: str = "ann", kind: Kind = Kind.LIVE) -> str:
+    transcription_id = new_id()
+    await transcriptions.open(transcription_id, owner, kind)
+    return transcription_id
+
+
+async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(database: Database) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    one = await begun(transcriptions)
+    await transcriptions.add(one, said("first", "second"))
+    await transcriptions.add(one, said("other", "words", "third"))
+    await transcriptions.finish(one, said("more", "words", "still", "fourth"), 5 * 16_000, 0.5)
+    kept = await transcriptions.get(one, "ann")
+    assert kept is not None
+    assert [utterance.alternatives[0].transcript for utterance in kept.utterances] == [
+        "first", "second", "third", "fourth",
+    ]  # fmt: skip
+    assert kept.summary.status is Status.DONE
+    assert (kept.summary.received_samples, kept.summary.inference_seconds) == (5 * 16_000, 0.5)
+
+
+async def test_nobody_else_sees_or_deletes_it(database: Database) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    one = await begun(transcriptions)
+    assert await transcriptions.get(one, "bob") is None
+    assert not await transcriptions.delete(one, "bob")
+    assert await transcriptions.newest("bob", 10) == []
+    assert await transcriptions.delete(one, "ann")
+    assert await transcriptions.get(one, "ann") is None
+
+
+async def test_what_was_deleted_is_not_filled_again(database: Database) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    one = await begun(transcriptions)
+    await transcriptions.delete(one, "ann")
+    await transcriptions.add(one, said("late"))
+    await transcriptions.finish(one, said("late"), 1, 0.0)
+    assert await transcriptions.get(one, "ann") is None
+
+
+async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS), longest_session_seconds=3600)
+    left_open = await begun(transcriptions)
+    finished = await begun(transcriptions)
+    await transcriptions.finish(finished, said("done"), 1, 0.0)
+    await upkeep.clear()
+    fresh = await transcriptions.get(left_open, "ann")
+    assert fresh is not None
+    assert fresh.summary.status is Status.PROCESSING
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3601)
+    await upkeep.clear()
+    closed = await transcriptions.get(left_open, "ann")
+    assert closed is not None
+    assert closed.summary.status is Status.DONE
+    monkeypatch.setattr(time, "time", lambda: real() + _DAY_SECONDS + 1)
+    assert await transcriptions.get(finished, "ann") is None
+    await upkeep.clear()
+    monkeypatch.undo()
+    assert await transcriptions.newest("ann", 10) == []
+
+
+async def test_the_clearing_goes_on_after_a_database_was_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS), longest_session_seconds=3600)
+    cleared = 0
+
+    async def clear() -> None:
+        nonlocal cleared
+        cleared += 1
+        if cleared == 1:
+            raise OSError("away")
+
+    monkeypatch.setattr("web.jobs.upkeep._EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "clear", clear)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await upkeep.run()
+    assert cleared > 2
+
+
+async def test_the_newest_come_first_and_those_of_one_moment_in_an_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    ids = {await begun(transcriptions) for _ in range(7)}
+    listed: list[str] = []
+    before = None
+    while page := await transcriptions.newest("ann", 2, before):
+        listed += [summary.id for summary in page]
+        before = page[-1].created_at, page[-1].id
+    assert len(listed) == 7
+    assert set(listed) == ids
