@@ -205,7 +205,7 @@ def _settled_to(row: Any, told: Sequence[Any]) -> int:
     """The sample before which all is settled; what has arrived since the last segment may be part of one."""
     unsettled = [one.start for one in told if one.alternatives is None]
     if unsettled:
-        return min(unsettled)
+        return int(min(unsettled))
     if row.is_received:
         return int(row.received_samples)
     return int(max((one.end for one in told), default=0))
