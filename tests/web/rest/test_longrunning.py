@@ -151,6 +151,11 @@ async def test_silence_is_done_with_one_empty_result(client: httpx.AsyncClient) 
     assert (body["status"], body["results"][0]["transcript"]) == ("done", "")
 
 
+async def test_a_header_without_samples_is_done_as_well(client: httpx.AsyncClient) -> None:
+    body = (await client.post(f"{LONG}?extended=true", files={"audio": wav(b"")})).json()
+    assert (body["status"], body["progress"], body["results"]) == ("done", 1.0, [])
+
+
 @pytest.mark.parametrize("put", [True, False])
 async def test_what_is_no_audio_fails_at_once_and_stays_failed(client: httpx.AsyncClient, put: bool) -> None:
     flac = b"fLaC" + bytes(100_000)

@@ -133,6 +133,11 @@ async def test_everybody_sees_their_own_only() -> None:
         assert (await client.delete(where, headers=bob)).status_code == 404
         assert (await client.get(ALL, headers=bob)).json()["transcriptions"] == []
         assert (await client.get(where, headers=ann)).json() == body
+        upload = {"config": {}, "audio": {"upload": True}}
+        promised = await client.post("/v1/speech/asrlongrunning", json=upload, headers=ann)
+        put = promised.headers["upload-location"]
+        assert (await client.put(put, content=wav(QUICK_AND_TRAIN), headers=bob)).status_code == 404
+        assert (await client.put(put, content=wav(QUICK_AND_TRAIN), headers=ann)).status_code == 200
         assert (await client.get(f"{where}?jwt={ann['Authorization'].split()[1]}")).json() == body
 
 
