@@ -9,15 +9,14 @@ from stream.runner import SessionRunner
 
 
 class Sessions:
-    """The sessions and requests that are open now; once draining, no further one is admitted."""
+    """The sessions that are open now; once draining, no further one is admitted."""
 
     def __init__(self) -> None:
         self._open: set[SessionRunner] = set()
-        self._requests = 0
         self.is_draining = False
 
     def __len__(self) -> int:
-        return len(self._open) + self._requests
+        return len(self._open)
 
     def check_admission(self) -> None:
         """Raise ClientError when the server is stopping."""
@@ -34,15 +33,6 @@ class Sessions:
             yield
         finally:
             self._open.discard(runner)
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Count a request with audio while it lasts: the server does not stop in the middle of it."""
-        self._requests += 1
-        try:
-            yield
-        finally:
-            self._requests -= 1
 
     def drain(self) -> None:
         """Let every session deliver what was said, and end."""

@@ -34,8 +34,7 @@ async def accept(request: Request) -> Response:
         recording = await _recording(services, owner, asked.values, uri)
         await services.recordings.open(recording)
         if isinstance(audio, Audio):
-            with services.sessions.working():
-                await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
+            await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
     response = await _answer(services, recording, extended=extended)
     if uri is not None:
         await services.queue.announce_recording(recording.id)
@@ -66,8 +65,7 @@ async def upload(request: Request) -> Response:
     total_bytes = int(declared) if declared.isdigit() else None
     if not total_bytes and "transfer-encoding" not in request.headers:
         raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
-    with services.sessions.working():
-        await _take(services, recording, chunks(request, limit_bytes), total_bytes)
+    await _take(services, recording, chunks(request, limit_bytes), total_bytes)
     return await _answer(services, recording, extended=extended)
 
 

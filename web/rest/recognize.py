@@ -58,8 +58,7 @@ async def configured(services: Services, values: dict[str, object], owner: str, 
 async def transcribe(services: Services, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
     """Recognize a whole recording; raises ClientError unless every sample of it was heard."""
     limits = replace(services.settings.runner_limits, audio=most_seconds)
-    with services.sessions.working():
-        finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
+    finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
     if finished.error is not None:
         raise finished.error
     if finished.cause is EndCause.LIMIT or not is_complete(finished):

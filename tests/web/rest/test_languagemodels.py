@@ -245,6 +245,18 @@ async def test_a_stream_is_told_to_listen_for_the_phrases_of_its_model(
     assert (status, error["type"]) == (404, "not_found")
 
 
+async def test_a_model_may_be_named_in_the_middle_of_a_connection(base: str, recognizer: ScriptedRecognizer) -> None:
+    _, made = await ask(base, MODELS, {"name": "Rare", "corpora": ["axolotl"]})
+    await trained(base, f"{MODELS}/{made['languageModelId']}")
+    silence, query = bytes(FRAME_BYTES * 50), f"vad=off&jwt={token('ann')}"
+    named, unnamed = (json.dumps({"config": {"languageModel": name}}) for name in (made["languageModelId"], "general"))
+    await converse(base, named, silence, "close", query=query)
+    await converse(base, named, unnamed, silence, "close", query=query)
+    assert [stream.options.phrases for stream in recognizer.streams] == [("axolotl",), ()]
+    unknown = json.dumps({"config": {"languageModel": str(uuid.uuid4())}})
+    assert (await converse(base, unknown, query=query)).close_code == 4404
+
+
 async def test_a_trained_model_mends_rare_words(server: str) -> None:
     def ask_server(path: str, body: object) -> Any:
         return asked(server, path, body)[1]

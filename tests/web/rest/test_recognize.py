@@ -1,18 +1,22 @@
 import asyncio
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from stream.audio.g711 import decode_mulaw
+from stream.events import Hypothesis
 from stream.keys import is_id
-from tests.recognizers import FailingStream, ScriptedRecognizer
+from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm, words_of
 from tests.stream.audio.encoders import encoded
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
 from tests.web.sockets import converse
+from web.serve import running
+from web.settings import Settings
 
 ASR = "/v1/speech/asr"
 _MULAW = bytes(code for code in range(256))
@@ -271,3 +275,24 @@ async def test_a_client_that_reads_nothing_before_it_has_sent_everything_learns_
         await asyncio.to_thread(urllib.request.urlopen, body)
     with refused.value:
         assert refused.value.code == 413
+
+
+class SlowStream(CountingStream):
+    """Takes its time for the final."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        async for hypothesis in super().hypotheses():
+            await asyncio.sleep(0.3)
+            yield hypothesis
+
+
+async def test_a_server_that_stops_answers_first_and_takes_nothing_new() -> None:
+    recognizer = ScriptedRecognizer([SlowStream])
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        async with running(Settings(port=0), recognizer) as server:
+            recognized = asyncio.create_task(client.post(server.url + ASR, json=asked(wav(QUICK_AND_TRAIN))))
+            while not recognizer.streams:
+                await asyncio.sleep(0.01)
+        assert (await recognized).status_code == 201
+        with pytest.raises(httpx.ConnectError):
+            await client.post(server.url + ASR, json={})
