@@ -63,7 +63,9 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
             ),
             _route("/v1/speech/transcriptions/{transcription_id}/audio", PUT=longrunning.upload),
             _route("/v1/speech/languagemodels", GET=languagemodels.index, POST=languagemodels.create),
-            _route("/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show),
+            _route(
+                "/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show, DELETE=languagemodels.remove
+            ),
             _route("/api/v1/asr/recognize", POST=ovh.recognize),
             _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
             _route("/asyncapi.json", GET=asyncapi_json),

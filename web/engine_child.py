@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from stream.recognizer import Recognizer
+from stream.riva import RivaOptions
 from web.settings import Settings
 
 # A child that dies at once is not started again at once; one that lived starts from the first pause.
@@ -21,6 +23,9 @@ _STOP_SECONDS = 5.0
 # How long to wait for an engine: loading a large model takes a while. One that is downloaded first may take longer;
 # the gateway then serves as soon as it is there.
 READY_SECONDS = 60.0
+# A Riva server is there or is not.
+RIVA_READY_SECONDS = 3.0
+_ENGINE_KEEPALIVE_SECONDS = 20.0
 # The engine's exit code for a model or an address that cannot be: to start it again would change nothing.
 CANNOT_START = 2
 _log = structlog.get_logger()
@@ -32,6 +37,26 @@ class EngineChild:
 
     address: str
     gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a recognizer is reached, how long to wait for it; `gave_up` is set for an engine that can never start."""
+
+    recognizer: RivaOptions | Recognizer
+    ready_seconds: float = RIVA_READY_SECONDS
+    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def riva_or_engine(settings: Settings) -> AsyncIterator[Way]:
+    """The Riva server of the settings, or without one the embedded engine, for as long as the context lasts."""
+    if settings.riva_uri is not None:
+        yield Way(settings.riva_options)
+        return
+    async with engine_child(settings) as child:
+        options = RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS)
+        yield Way(options, READY_SECONDS, child.gave_up)
 
 
 @asynccontextmanager

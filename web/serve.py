@@ -12,17 +12,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from stream.recognizer import Recognizer
-from stream.riva import RivaOptions
 from web.app import create_app
-from web.engine_child import READY_SECONDS, engine_child
+from web.engine_child import Way, riva_or_engine
 from web.sessions import Sessions
 from web.settings import Settings
 
-_ENGINE_KEEPALIVE_SECONDS = 20.0
 # Longer than a final may take, so that a stop cuts nobody off.
 _DRAIN_SECONDS = 30.0
-# A Riva server is there or is not.
-_RIVA_READY_SECONDS = 3.0
 _READY_POLL_SECONDS = 0.02
 _BACKLOG = 512
 
@@ -88,31 +84,25 @@ async def running(
     async with AsyncExitStack() as stack:
         listener = _listen(settings)
         stack.callback(listener.close)
-        riva, gave_up = await _riva(settings, stack) if recognizer is None else (recognizer, asyncio.Event())
-        app = create_app(settings, riva)
+        if recognizer is None:
+            way = await stack.enter_async_context(riva_or_engine(settings))
+        else:
+            way = Way(recognizer)
+        app = create_app(settings, way.recognizer)
         server = GatewayServer(_uvicorn_config(app, settings), app.state.sessions, handles_signals=handles_signals)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            ready_seconds = READY_SECONDS if settings.riva_uri is None else _RIVA_READY_SECONDS
             is_ready = await _is_ready_within(
-                ready_seconds,
+                way.ready_seconds,
                 lambda: server.started and app.state.recognizer.is_ready,
-                lambda: serving.done() or gave_up.is_set(),
+                lambda: serving.done() or way.gave_up.is_set(),
             )
-            if gave_up.is_set():
+            if way.gave_up.is_set():
                 raise StartError("the embedded engine cannot start; it says why above")
             yield RunningServer(_base_url(listener), is_ready, serving)
         finally:
             server.drain()
             await serving
-
-
-async def _riva(settings: Settings, stack: AsyncExitStack) -> tuple[RivaOptions, asyncio.Event]:
-    """Where the recognizer is, and the event of an engine that can never start."""
-    if settings.riva_uri is not None:
-        return settings.riva_options, asyncio.Event()
-    child = await stack.enter_async_context(engine_child(settings))
-    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS), child.gave_up
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -66,6 +66,8 @@ class Settings(RivaSettings):
     """Segments of long recordings that this process recognizes at once; 0 leaves them to `shenava worker`."""
     jobs_per_owner: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Long recordings of one owner that may wait or be worked on at once."""
+    models_per_owner: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Language models that are kept for one owner."""
     recording_limit_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
     """The longest recording."""
     recording_limit_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30

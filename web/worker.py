@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from stream.riva import RivaOptions
-from web.engine_child import READY_SECONDS, engine_child
+from web.engine_child import riva_or_engine
 from web.jobs.spread import SpreadQueue
 from web.jobs.steps import Steps
 from web.services import opened, recognizing, step_options
@@ -18,9 +17,6 @@ from web.settings import Settings
 from web.store.database import Database, libpq_url
 from web.store.recordings import Recordings
 
-_ENGINE_KEEPALIVE_SECONDS = 20.0
-# A Riva server is there or is not.
-_RIVA_READY_SECONDS = 3.0
 _POLL_SECONDS = 0.05
 
 
@@ -46,26 +42,25 @@ async def work(settings: Settings, tell: Callable[[str], None], warn: Callable[[
     _check(settings)
     with _counted_signals() as signals:
         async with AsyncExitStack() as stack:
-            riva, gave_up = await _riva(settings, stack)
+            way = await stack.enter_async_context(riva_or_engine(settings))
             database = await stack.enter_async_context(_database(settings.database_url))
-            recognizer = await stack.enter_async_context(recognizing(riva))
+            recognizer = await stack.enter_async_context(recognizing(way.recognizer))
             recordings = Recordings(database, settings.retention_seconds)
             steps = Steps(recordings, recognizer, step_options(settings))
             queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
             def is_over() -> bool:
-                return gave_up.is_set() or bool(signals.count)
+                return way.gave_up.is_set() or bool(signals.count)
 
-            seconds = READY_SECONDS if settings.riva_uri is None else _RIVA_READY_SECONDS
             # Until the recognizer is there, others do what there is to do.
-            if not await _until(lambda: recognizer.is_ready or is_over(), seconds):
+            if not await _until(lambda: recognizer.is_ready or is_over(), way.ready_seconds):
                 warn("The recognizer does not answer yet; the work begins when it does. `shenava doctor` tells more.")
                 await _until(lambda: recognizer.is_ready or is_over())
             is_finished = True
             if not is_over():
                 tell(f"Working on long recordings, {settings.job_streams} segments at once.")
                 is_finished = await _worked(queue, signals, is_over)
-            if gave_up.is_set():
+            if way.gave_up.is_set():
                 raise WorkerError("the embedded engine cannot start; it says why above")
             return is_finished
 
@@ -78,14 +73,6 @@ def _check(settings: Settings) -> None:
         )
     if not settings.job_streams:
         raise WorkerError("SHENAVA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
-
-
-async def _riva(settings: Settings, stack: AsyncExitStack) -> tuple[RivaOptions, asyncio.Event]:
-    """Where the recognizer is, and the event of an engine that can never start."""
-    if settings.riva_uri is not None:
-        return settings.riva_options, asyncio.Event()
-    child = await stack.enter_async_context(engine_child(settings))
-    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS), child.gave_up
 
 
 @asynccontextmanager

@@ -193,7 +193,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             {201: Answer("accepted", _json(_MODEL, LANGUAGE_MODEL | {"status": "queued"}), {}, _MODEL_LINK)},
             "Once it is `trained`, `languageModel` in a configuration takes its id.",
             (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.TOO_LARGE,
-             Problem.UNSUPPORTED_MEDIA),
+             Problem.UNSUPPORTED_MEDIA, Problem.RATE_LIMITED),
             (EXTENDED,),
             {JSON: {"schema": reference("LanguageModelRequest"), "examples": REQUESTS["model"]}},
         ),
@@ -207,7 +207,16 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "",
             (Problem.INVALID_CONFIG, Problem.NOT_FOUND),
             (LANGUAGE_MODEL_ID, EXTENDED),
-        )
+        ),
+        "delete": Operation(
+            "deleteLanguageModel",
+            "language models",
+            "Delete a language model and the texts it was made of",
+            {204: Answer("it is gone")},
+            "Connections that use it keep its phrases to their end.",
+            (Problem.NOT_FOUND,),
+            (LANGUAGE_MODEL_ID,),
+        ),
     },
     LIVE_PATH: {
         "get": Operation(

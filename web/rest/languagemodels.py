@@ -49,6 +49,9 @@ async def create(request: Request) -> Response:
     unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
     if unknown:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
+    if await services.models.count(owner) >= services.settings.models_per_owner:
+        most = services.settings.models_per_owner
+        raise ClientError(Problem.RATE_LIMITED, f"you have {most} language models, and no more are kept; delete one")
     model = await services.models.open(new_id(), owner, name, corpora)
     services.trainer.wake()
     response = _response(_result(model, extended=extended), 201)
@@ -66,9 +69,25 @@ async def show(request: Request) -> Response:
         return _response(_BUILT_IN[model_id])
     model = await services.models.get(model_id, owner) if is_id(model_id) else None
     if model is None:
-        shown = model_id if is_id(model_id) else quoted(model_id)
-        raise ClientError(Problem.NOT_FOUND, f"there is no language model {shown}")
+        raise _unknown(model_id)
     return _response(_result(model, extended=extended))
+
+
+async def remove(request: Request) -> Response:
+    """Delete a model of the caller's and answer 204; connections that use it keep its phrases to their end."""
+    services: Services = request.app.state.services
+    owner = services.auth.caller(request).owner
+    model_id = str(request.path_params["language_model_id"])
+    if model_id in _BUILT_IN:
+        raise ClientError(Problem.FORBIDDEN, f"the language model {model_id} is built in and stays")
+    if not is_id(model_id) or not await services.models.delete(model_id, owner):
+        raise _unknown(model_id)
+    return Response(status_code=204)
+
+
+def _unknown(model_id: str) -> ClientError:
+    shown = model_id if is_id(model_id) else quoted(model_id)
+    return ClientError(Problem.NOT_FOUND, f"there is no language model {shown}")
 
 
 async def index(request: Request) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, delete, func, insert, select, update
 
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
@@ -71,6 +71,18 @@ class LanguageModels:
         async with self._database.reading() as connection:
             rows = await connection.execute(mine.order_by(columns.created_at.desc(), columns.id.desc()))
             return [_summary(row) for row in rows]
+
+    async def count(self, owner: str) -> int:
+        """How many models an owner has."""
+        mine = select(func.count()).select_from(language_models).where(language_models.c.owner == owner)
+        async with self._database.reading() as connection:
+            return int(await connection.scalar(mine) or 0)
+
+    async def delete(self, model_id: str, owner: str) -> bool:
+        """Delete a model with its texts; whether the owner had it."""
+        mine = language_models.c.id == model_id.lower(), language_models.c.owner == owner
+        async with self._database.writing() as connection:
+            return (await connection.execute(delete(language_models).where(*mine))).rowcount > 0
 
     async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
         """The configuration with the phrases of the trained model that it names, without any where it names none.

@@ -89,6 +89,22 @@ async def ask(
     return await asyncio.to_thread(asked, base, path, body, owner, content_type)
 
 
+async def removed(base: str, path: str, owner: str) -> int:
+    """Status of a DELETE."""
+
+    def remove() -> int:
+        headers = {"Authorization": f"Bearer {token(owner)}"}
+        request = urllib.request.Request(base + path, headers=headers, method="DELETE")  # noqa: S310
+        try:
+            with urllib.request.urlopen(request) as response:  # noqa: S310
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    return await asyncio.to_thread(remove)
+
+
 def declared(base: str, size_bytes: int) -> tuple[int, str]:
     """Status and type of error for a body of so many bytes, of which none is sent."""
     connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)
@@ -255,6 +271,27 @@ async def test_a_model_may_be_named_in_the_middle_of_a_connection(base: str, rec
     assert [stream.options.phrases for stream in recognizer.streams] == [("axolotl",), ()]
     unknown = json.dumps({"config": {"languageModel": str(uuid.uuid4())}})
     assert (await converse(base, unknown, query=query)).close_code == 4404
+
+
+async def test_a_model_is_there_until_its_owner_deletes_it(base: str) -> None:
+    _, made = await ask(base, MODELS, {"name": "Rare", "corpora": ["axolotl"]})
+    where = f"{MODELS}/{made['languageModelId']}"
+    assert await removed(base, where, "bob") == 404
+    assert await removed(base, where, "ann") == 204
+    assert await removed(base, where, "ann") == 404
+    assert (await ask(base, where))[0] == 404
+    assert await removed(base, f"{MODELS}/city", "ann") == 403
+    assert await removed(base, f"{MODELS}/nonsense", "ann") == 404
+
+
+async def test_so_many_models_are_kept_and_no_more(recognizer: ScriptedRecognizer) -> None:
+    settings = Settings(port=0, token_secret=SecretStr(SECRET), models_per_owner=1)
+    async with running(settings, recognizer) as server:
+        body = {"name": "Rare", "corpora": ["axolotl"]}
+        assert (await ask(server.url, MODELS, body))[0] == 201
+        status, error = await ask(server.url, MODELS, body)
+        assert (status, error["type"]) == (429, "rate_limited")
+        assert (await ask(server.url, MODELS, body, owner="bob"))[0] == 201
 
 
 async def test_a_trained_model_mends_rare_words(server: str) -> None:
