@@ -134,7 +134,7 @@ class Live:
             await self._send(pcm[start : start + MESSAGE_BYTES])
 
     async def finish(self) -> None:
-        """Say that no more audio comes; the rest is recognised and `Done` ends the messages."""
+        """Say that no more audio comes; the rest is recognized and `Done` ends the messages."""
         await self._send("close")
 
     async def configure(self, config: Mapping[str, object]) -> None:
@@ -190,7 +190,7 @@ async def connect(
     config = {"audioTransfer": "raw", **config}
     query = urlencode(list(_pairs(config)))
     fits = len(query) <= QUERY_BYTES
-    socket = await _open(url, live_url(url, query if fits else ""), _headers(token), waits)
+    socket = await _open(url, live_url(url, query if fits else ""), bearer(token), waits)
     try:
         live = Live(socket)
         if not fits:
@@ -268,7 +268,7 @@ async def _open(url: str, target: str, headers: Mapping[str, str], waits: Waits)
     except InvalidStatus as refusal:
         answer = refusal.response
         location, retry_after = answer.headers.get("Location"), answer.headers.get("Retry-After")
-        failure = _failure(answer.body or b"")
+        failure = failure_in(answer.body or b"")
         raise RefusedError(url, answer.status_code, failure, location, retry_after) from refusal
     except TimeoutError as late:
         raise UnreachableError(url, f"no answer within {waits.open_seconds:g} s") from late
@@ -288,7 +288,8 @@ async def _close(socket: websocket.ClientConnection, waits: Waits) -> None:
         await socket.wait_closed()
 
 
-def _headers(token: str | None) -> dict[str, str]:
+def bearer(token: str | None) -> dict[str, str]:
+    """The header that carries a token; raises AddressError for what no token can be."""
     if token is None:
         return {}
     if not token.isascii() or not token.isprintable() or " " in token or not token:
@@ -296,7 +297,8 @@ def _headers(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _failure(body: bytes) -> Failure | None:
+def failure_in(body: bytes) -> Failure | None:
+    """The error message in the body of a refusal, None if it is not the protocol's."""
     try:
         return msgspec.json.decode(body, type=Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):

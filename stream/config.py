@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, 500, 100),
     NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, 100),
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
-    IntegerKey("channels", "channels", "2 recognises each channel on its own (extended mode)", True, 1, 2),
+    IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
     BooleanKey("store", "store", "keep the transcription", True),
 )
 _KEYS = {key.name: key for key in KEYS}

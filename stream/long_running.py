@@ -1,7 +1,7 @@
 """Owns the following of a long recording at a server: sent or fetched, asked for again and again, to its end.
 
 LiveError
-└── StalledError   nothing has happened for too long; the recording may still be recognised
+└── StalledError   nothing has happened for too long; the recording may still be recognized
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from stream.rest_answers import Transcription
 from stream.rest_client import Accepted, RestClient, Sent
 
 _POLL_GROWTH = 1.5
-# The more is recognised the longer the answer: asking must not become most of what client and server do.
+# The more is recognized the longer the answer: asking must not become most of what client and server do.
 _PAUSES_PER_ANSWER = 10.0
 _NO_CONFIG: Mapping[str, object] = MappingProxyType({})
 
@@ -29,7 +29,7 @@ class StalledError(LiveError):
         self.transcription_id = transcription_id
 
 
-async def recognise_uri(
+async def recognize_uri(
     rest: RestClient, uri: str, config: Mapping[str, object] = _NO_CONFIG
 ) -> AsyncGenerator[Transcription, None]:
     """Let the server fetch a recording, and yield how far it is; the last one is done. Raises LiveError.
@@ -43,7 +43,7 @@ async def recognise_uri(
             yield state
 
 
-async def recognise_file(
+async def recognize_file(
     rest: RestClient, path: Path, config: Mapping[str, object] = _NO_CONFIG, sent: Sent = lambda _: None
 ) -> AsyncGenerator[Transcription, None]:
     """Upload a recording, and meanwhile and after yield how far it is; the last one is done.

@@ -126,14 +126,6 @@ async def asked(http: httpx.AsyncClient, method: str, path: str, seconds: float 
         raise UnreachableError(url, f"the connection broke off ({str(broken) or type(broken).__name__})") from broken
 
 
-def failure_in(body: bytes) -> Failure | None:
-    """The error message in the body of a refusal, None if it is not the protocol's."""
-    try:
-        return msgspec.json.decode(body, type=Failure)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
 def about_request(failure: Failure) -> bool:
     """Whether a request failed, not the recording that it asked for."""
     return failure.type in _ABOUT_REQUESTS

@@ -9,7 +9,7 @@ LiveError              of stream.client, as all of these but the last two
 └── StalledError       nothing happens with the recording any more (stream.long_running)
 
 async with rest_client("http://127.0.0.1:8000") as rest:
-    async for transcription in recognise_file(rest, Path("talk.mp3")):  # of stream.long_running
+    async for transcription in recognize_file(rest, Path("talk.mp3")):  # of stream.long_running
         print(f"{transcription.progress:.0%}")
     print(await rest.written(transcription.transcription_id, "srt"))
 """
@@ -27,9 +27,9 @@ import httpx
 import msgspec
 
 from stream.addresses import LIVE_PATH, is_loopback
-from stream.client import AddressError, RecognitionError, RefusedError, UnreachableError, live_url
+from stream.client import RecognitionError, RefusedError, UnreachableError, bearer, failure_in, live_url
 from stream.errors import quoted
-from stream.rest_answers import Answer, AnswerError, Transcription, about_request, asked, failure_in
+from stream.rest_answers import Answer, AnswerError, Transcription, about_request, asked
 
 _LONG_PATH = "/v1/speech/asrlongrunning"
 _TRANSCRIPTIONS_PATH = "/v1/speech/transcriptions"
@@ -65,7 +65,7 @@ class RestWaits:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A recording that the server will recognise; its bytes go to `upload_path`, None if it fetches them."""
+    """A recording that the server will recognize; its bytes go to `upload_path`, None if it fetches them."""
 
     transcription: Transcription
     upload_path: str | None = None
@@ -107,7 +107,7 @@ class RestClient:
         return self._read(answer, Transcription)
 
     async def written(self, transcription_id: str, form: Form) -> str:
-        """What is recognised so far, as the server writes it."""
+        """What is recognized so far, as the server writes it."""
         answer = await self._ask("GET", _path(transcription_id), params={"format": form})
         return answer.body.decode(errors="replace")
 
@@ -128,7 +128,7 @@ class RestClient:
                 seconds = self.waits.answer_seconds if content is None else None
                 answer = await asked(self._http, method, path, seconds, content=content and content(), **parts)
             except UnreachableError:
-                # Made twice, a recording would be recognised twice; anything else may be asked again.
+                # Made twice, a recording would be recognized twice; anything else may be asked again.
                 if method == "POST" or not tries_left:
                     raise
                 wait = pause
@@ -165,18 +165,8 @@ async def rest_client(
     base = "http" + live_url(url).removeprefix("ws").removesuffix(LIVE_PATH)
     timeout = httpx.Timeout(waits.idle_seconds, connect=waits.connect_seconds)
     use_proxies = not is_loopback(urlsplit(base).hostname or "")
-    async with httpx.AsyncClient(
-        base_url=base, headers=_headers(token), timeout=timeout, trust_env=use_proxies
-    ) as http:
+    async with httpx.AsyncClient(base_url=base, headers=bearer(token), timeout=timeout, trust_env=use_proxies) as http:
         yield RestClient(url, http, waits)
-
-
-def _headers(token: str | None) -> dict[str, str]:
-    if token is None:
-        return {}
-    if not token.isascii() or not token.isprintable() or " " in token or not token:
-        raise AddressError("the token holds white space or characters that no token has; copy it again")
-    return {"Authorization": f"Bearer {token}"}
 
 
 def _path(transcription_id: str) -> str:

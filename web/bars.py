@@ -1,4 +1,4 @@
-"""Owns what a person sees on a terminal while a server recognises a recording by itself."""
+"""Owns what a person sees on a terminal while a server recognizes a recording by itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,7 +13,7 @@ from web.screen import REFRESHES_PER_SECOND, printable
 
 
 class Bars:
-    """How much of the recording is sent, and recognised; one without a size is fetched by the server."""
+    """How much of the recording is sent, and recognized; one without a size is fetched by the server."""
 
     def __init__(self, name: str, size_bytes: int | None) -> None:
         size = "" if size_bytes is None else f", {size_bytes / 1e6:.1f} MB"
@@ -22,7 +22,7 @@ class Bars:
             TextColumn("{task.description:>10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
         )
         self._sent = None if size_bytes is None else self._progress.add_task("sent", total=size_bytes)
-        self._recognised = self._progress.add_task("recognised", total=1.0)
+        self._recognized = self._progress.add_task("recognized", total=1.0)
 
     def sent(self, bytes_: int) -> None:
         """So many bytes have left for the server."""
@@ -31,7 +31,7 @@ class Bars:
 
     def show(self, transcription: Transcription) -> None:
         """Take in how far the server is."""
-        self._progress.update(self._recognised, completed=transcription.progress)
+        self._progress.update(self._recognized, completed=transcription.progress)
 
     def __rich__(self) -> Group:
         return Group(Text(self._title, style="bold"), self._progress)

@@ -13,7 +13,7 @@ from rich.console import Console
 from stream.audio.sniff import SNIFF_BYTES, encoding_of, foreign_format
 from stream.client import LiveError, RecognitionError, RefusedError
 from stream.errors import Problem
-from stream.long_running import recognise_file, recognise_uri
+from stream.long_running import recognize_file, recognize_uri
 from stream.rest_answers import Transcription
 from stream.rest_client import Form, RestClient, rest_client
 from stream.wire import Done, Failure, WireResult
@@ -108,7 +108,7 @@ class _Remote:
 
     async def _told(self, rest: RestClient) -> ExitCode:
         try:
-            transcription = await self._recognised(rest)
+            transcription = await self._recognized(rest)
         except LiveError as failed:
             say(self._console, f"{self._source.name} was not transcribed: {self._advised(failed)}")
             self._tell_where(rest, failed)
@@ -122,7 +122,7 @@ class _Remote:
             raise
         return tell(self._source.name, _done(transcription), (), self._options.format, self._console)
 
-    async def _recognised(self, rest: RestClient) -> Transcription:
+    async def _recognized(self, rest: RestClient) -> Transcription:
         with drawn(self._source.name, self._source.size_bytes, self._console) as bars:
             async with aclosing(self._states(rest, bars)) as states:
                 async for self._last in states:
@@ -135,13 +135,13 @@ class _Remote:
         if self._options.language is not None:
             config["languageCode"] = self._options.language
         if self._source.is_fetched:
-            return recognise_uri(rest, self._source.name, config)
+            return recognize_uri(rest, self._source.name, config)
 
         def sent(bytes_: int) -> None:
             self._is_sent = bytes_ == self._source.size_bytes
             bars.sent(bytes_)
 
-        return recognise_file(rest, Path(self._source.name), config, sent)
+        return recognize_file(rest, Path(self._source.name), config, sent)
 
     async def _leave(self, rest: RestClient) -> None:
         """Tell where the result will be; what was not sent to its end will have none, and is deleted."""

@@ -50,7 +50,7 @@ def transcribe_files(
 async def _transcribe_one(clip: Clip, server: str, options: TranscribeOptions, console: Console) -> ExitCode:
     try:
         with shown(clip, console) as screen:
-            done, settled = await _recognise(clip, server, options, screen, interim=console.is_terminal)
+            done, settled = await _recognize(clip, server, options, screen, interim=console.is_terminal)
     except MediaError as undecodable:
         say(console, str(undecodable))
         return ExitCode.FILE
@@ -62,7 +62,7 @@ async def _transcribe_one(clip: Clip, server: str, options: TranscribeOptions, c
     return tell(str(clip.path), done, settled, options.format, console)
 
 
-async def _recognise(
+async def _recognize(
     clip: Clip, server: str, options: TranscribeOptions, screen: Screen, *, interim: bool
 ) -> tuple[Done, list[WireResult]]:
     """Return the end of it, and the settled result of each utterance."""

@@ -92,7 +92,7 @@ class AudioDecoder:
             yield from self._opened(decoded)
 
     def _opened(self, data: bytes) -> Iterator[Samples]:
-        """Look at the first bytes: a file that was not declared would be recognised as noise."""
+        """Look at the first bytes: a file that was not declared would be recognized as noise."""
         if self._head is not None:
             data = self._head + data
             if len(data) < _MAGIC_BYTES:

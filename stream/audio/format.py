@@ -28,7 +28,7 @@ class AudioTransfer(Enum):
 class AudioFormat:
     """What the configuration says of the audio; what the client did not name yields to a header.
 
-    `channels` is how many are recognised: 1 mixes whatever comes, 2 keeps two interleaved ones apart.
+    `channels` is how many are recognized: 1 mixes whatever comes, 2 keeps two interleaved ones apart.
     """
 
     encoding: Encoding = Encoding.LINEAR16

@@ -1,4 +1,4 @@
-"""Owns the WAV header: read as it arrives, never recognised as sound."""
+"""Owns the WAV header: read as it arrives, never recognized as sound."""
 
 import struct
 from collections.abc import Iterator

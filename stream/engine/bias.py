@@ -40,7 +40,7 @@ class BiasedWhisper:
     def decode(
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
     ) -> Decoding:
-        """Recognise `float32[n_samples]` as `Whisper.decode` does; a mended reading comes before the plain ones."""
+        """Recognize `float32[n_samples]` as `Whisper.decode` does; a mended reading comes before the plain ones."""
         encoded, plain = self._whisper.hear(samples, language, search.widened if align else search)
         decoding = self._mend(encoded, plain, search)
         return self._whisper.align_all(encoded, decoding, search.alternatives) if align else decoding

@@ -40,7 +40,7 @@ Numbers = NDArray[np.float64]
 
 
 class Candidates:
-    """A closed vocabulary: what is recognised is one of `phrases`, written as there; safe to share between threads.
+    """A closed vocabulary: what is recognized is one of `phrases`, written as there; safe to share between threads.
 
     When all its words are number words, and there are ten or more phrases, an utterance may be several in a row.
     """

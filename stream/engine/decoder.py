@@ -28,7 +28,7 @@ class Decoder:
         return self._candidates is None
 
     def decode(self, hearing: Hearing) -> Decoding:
-        """Recognise, blocking for the time of the work; the best reading has no words when nobody spoke."""
+        """Recognize, blocking for the time of the work; the best reading has no words when nobody spoke."""
         options = self._options
         language = hearing.language or self._language
         if self._candidates is not None:

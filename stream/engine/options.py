@@ -22,7 +22,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What one call is recognised with; `segmenter` cuts its sound into utterances.
+    """What one call is recognized with; `segmenter` cuts its sound into utterances.
 
     `model` is a name, of one of our models or of any other. `phrases` are what is likely to be said, `boost` how
     much more so than without; with `closed_vocabulary` nothing else is said. `punctuation` is whether the caller asks

@@ -48,7 +48,7 @@ class Decoder(Protocol):
         ...
 
     def decode(self, hearing: Hearing) -> Decoding:
-        """Recognise; the best reading has no words when nobody spoke."""
+        """Recognize; the best reading has no words when nobody spoke."""
         ...
 
 

@@ -90,7 +90,7 @@ class Whisper:
     def decode(
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
     ) -> Decoding:
-        """Recognise `float32[n_samples]` at 16 kHz, at most 24 s; it blocks for the time of the work.
+        """Recognize `float32[n_samples]` at 16 kHz, at most 24 s; it blocks for the time of the work.
 
         `language` is one of `languages`, "" lets a multilingual model detect it; `align` finds the
         times and the confidence of the words. Raises ValueError for longer sound.
@@ -100,7 +100,7 @@ class Whisper:
         return self.align_all(*self.hear(samples, language, search.widened), search.alternatives)
 
     def hear(self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH) -> tuple[Encoded, Decoding]:
-        """Recognise as `decode` does, without alignment, and return what the encoder heard as well."""
+        """Recognize as `decode` does, without alignment, and return what the encoder heard as well."""
         for length_samples in (len(samples) + _PADDING_SAMPLES, _WHOLE_SAMPLES):
             encoded = self.encode(samples, language, length_samples)
             decoding = self.generate(encoded, search)

@@ -1,4 +1,4 @@
-"""Owns a Riva server that recognises numbered audio honestly and fails as its script says.
+"""Owns a Riva server that recognizes numbered audio honestly and fails as its script says.
 
 The tools with which the tests prove that no word is lost and none doubled when Riva fails:
 

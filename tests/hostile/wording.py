@@ -1,4 +1,4 @@
-"""Owns the words for what was recognised: Riva's responses, shaped by the faults that garble them."""
+"""Owns the words for what was recognized: Riva's responses, shaped by the faults that garble them."""
 
 import itertools
 from collections.abc import Iterable, Sequence

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stream.client import AddressError, RecognitionError, RefusedError, UnreachableError
-from stream.long_running import StalledError, follow, recognise_file, recognise_uri
+from stream.long_running import StalledError, follow, recognize_file, recognize_uri
 from stream.rest_answers import AnswerError, Transcription
 from stream.rest_client import RestWaits, Sent, rest_client
 from tests.plain_http import Relay, Reply, Scripted, listening
@@ -60,10 +60,10 @@ def long_clip(tmp_path: Path) -> Path:
     return path
 
 
-async def recognised(
+async def recognized(
     url: str, path: Path = CLIPS / "yes.wav", waits: RestWaits = HURRIED, sent: Sent = lambda _: None
 ) -> Transcription:
-    async with rest_client(url, waits=waits) as rest, aclosing(recognise_file(rest, path, {}, sent)) as states:
+    async with rest_client(url, waits=waits) as rest, aclosing(recognize_file(rest, path, {}, sent)) as states:
         return [one async for one in states][-1]
 
 
@@ -77,7 +77,7 @@ def size_of(path: Path) -> int:
 async def test_a_file_is_uploaded_followed_and_written_in_every_form(server: str, long_clip: Path) -> None:
     sent: list[int] = []
     async with rest_client(server) as rest:
-        async with aclosing(recognise_file(rest, long_clip, {"languageCode": "en-US"}, sent.append)) as states:
+        async with aclosing(recognize_file(rest, long_clip, {"languageCode": "en-US"}, sent.append)) as states:
             told = [one async for one in states]
         text = words_of(clip_texts()["quick.wav"])
         assert [words_of(one.transcript) for one in told[-1].results] == [text] * 16
@@ -122,13 +122,13 @@ async def test_the_sending_of_what_is_no_audio_stops(server: str, tmp_path: Path
         file.truncate(3 << 30)
     sent: list[int] = []
     with pytest.raises(RecognitionError, match=r"^the server stopped: the audio cannot be decoded as FLAC"):
-        await recognised(server, path, sent=sent.append)
+        await recognized(server, path, sent=sent.append)
     assert sent[-1] < 3 << 30
 
 
 async def test_a_recording_that_is_deleted_meanwhile_is_gone(server: str, long_clip: Path) -> None:
     async def deleting() -> None:
-        async with rest_client(server) as rest, aclosing(recognise_file(rest, long_clip)) as states:
+        async with rest_client(server) as rest, aclosing(recognize_file(rest, long_clip)) as states:
             async for one in states:
                 if one.audio.received_ms:
                     await rest.delete(one.transcription_id)
@@ -140,7 +140,7 @@ async def test_a_recording_that_is_deleted_meanwhile_is_gone(server: str, long_c
 async def test_an_upload_that_breaks_off_is_made_again_and_nothing_is_heard_twice(server: str, long_clip: Path) -> None:
     relay = Relay(server, [400_000, 900_000])
     async with listening(relay.handle) as url:
-        transcription = await recognised(url, long_clip, replace(HURRIED, retry_seconds=0.5))
+        transcription = await recognized(url, long_clip, replace(HURRIED, retry_seconds=0.5))
     assert relay.uploads == 3
     assert len(transcription.results) == 16
     assert transcription.duration == pytest.approx(16 * (len(clip_pcm("quick.wav")) / 32_000 + 1), abs=0.1)
@@ -149,7 +149,7 @@ async def test_an_upload_that_breaks_off_is_made_again_and_nothing_is_heard_twic
 async def test_who_leaves_stops_the_upload(server: str, long_clip: Path) -> None:
     relay = Relay(server, [400_000], holds=True)
     async with listening(relay.handle) as url, rest_client(url) as rest:
-        async with aclosing(recognise_file(rest, long_clip)) as states:
+        async with aclosing(recognize_file(rest, long_clip)) as states:
             async for _ in states:
                 assert relay.uploads == 0 or tasks_of("_send") == 1
                 if relay.reached.is_set():
@@ -167,7 +167,7 @@ def tasks_of(name: str) -> int:
 async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
     script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": "1"}), UPLOAD], "PUT": [Reply(200)], "GET": [DONE]})
     async with listening(script.handle) as url:
-        assert (await recognised(url)).is_done
+        assert (await recognized(url)).is_done
     assert script.count("POST") == 2
     assert script.times[1] - script.times[0] >= 1.0
 
@@ -178,7 +178,7 @@ async def test_a_server_that_stays_busy_is_asked_a_few_times(after: str) -> None
     waits = replace(HURRIED, tries=3, longest_retry_seconds=0.05)
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match="20 recordings of yours are in work") as refused:
-            await recognised(url, waits=waits)
+            await recognized(url, waits=waits)
     assert (refused.value.status, script.count("POST")) == (429, 3)
 
 
@@ -186,7 +186,7 @@ async def test_each_pause_before_a_further_try_is_longer() -> None:
     script = Scripted({"POST": [Reply(503)]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match=r"answered HTTP 503 Service Unavailable"):
-            await recognised(url, waits=replace(HURRIED, tries=4, retry_seconds=0.1))
+            await recognized(url, waits=replace(HURRIED, tries=4, retry_seconds=0.1))
     first, second, third = (after - before for before, after in zip(script.times, script.times[1:], strict=False))
     assert first >= 0.1
     assert second >= 0.2
@@ -198,7 +198,7 @@ async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [Reply(500, body)]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError) as refused:
-            await recognised(url)
+            await recognized(url)
     assert (refused.value.status, script.count("GET")) == (500, 1)
 
 
@@ -206,47 +206,47 @@ async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
 async def test_an_answer_that_is_none_is_quoted(body: bytes) -> None:
     async with listening(Scripted({"POST": [Reply(201, body)]}).handle) as url:
         with pytest.raises(AnswerError, match="which is not an answer of the protocol"):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.rest_answers._MOST_BYTES", 1000)
     async with listening(Scripted({"POST": [Reply(201, b" " * 2000)]}).handle) as url:
         with pytest.raises(AnswerError, match="it is too long"):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_an_answer_that_cannot_be_unpacked_is_told() -> None:
     script = Scripted({"POST": [Reply(201, b"plain", {"Content-Encoding": "gzip"})]})
     async with listening(script.handle) as url:
         with pytest.raises(AnswerError, match="which is not an answer of the protocol"):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_a_server_that_hangs_is_not_waited_for() -> None:
     async with listening(Scripted({"POST": [Reply(seconds=3600)]}).handle) as url:
         with pytest.raises(UnreachableError) as silent:
-            await recognised(url, waits=replace(HURRIED, idle_seconds=0.1))
+            await recognized(url, waits=replace(HURRIED, idle_seconds=0.1))
         assert str(silent.value) == f"cannot reach {url}: no answer within 0.1 s"
 
 
 async def test_nor_is_one_that_drips() -> None:
     async with listening(Scripted({"POST": [Reply(drips=True)]}).handle) as url:
         with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
-            await recognised(url, waits=replace(HURRIED, answer_seconds=0.2))
+            await recognized(url, waits=replace(HURRIED, answer_seconds=0.2))
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(UnreachableError) as missing:
-        await recognised(url)
+        await recognized(url)
     assert str(missing.value) == f"cannot reach {url}: nothing listens there"
 
 
 async def test_a_host_without_an_address_is_named() -> None:
     with pytest.raises(UnreachableError, match=r"^cannot reach http://nowhere\.invalid: \[Errno"):
-        await recognised("http://nowhere.invalid")
+        await recognized("http://nowhere.invalid")
 
 
 async def test_a_line_that_breaks_is_no_end_for_what_may_be_asked_again() -> None:
@@ -255,7 +255,7 @@ async def test_a_line_that_breaks_is_no_end_for_what_may_be_asked_again() -> Non
         {"POST": [UPLOAD], "PUT": [lost, Reply(200)], "GET": [lost, QUEUED, lost, lost, *WHILE_SENDING, DONE]}
     )
     async with listening(script.handle) as url:
-        assert (await recognised(url)).is_done
+        assert (await recognized(url)).is_done
     assert script.count("PUT") == 2
 
 
@@ -263,7 +263,7 @@ async def test_a_recording_is_never_announced_twice() -> None:
     script = Scripted({"POST": [Reply(breaks=True)]})
     async with listening(script.handle) as url:
         with pytest.raises(UnreachableError, match="the connection broke off"):
-            await recognised(url)
+            await recognized(url)
     assert script.count("POST") == 1
 
 
@@ -274,7 +274,7 @@ async def test_an_upload_whose_answer_was_lost_is_there() -> None:
     async with (
         listening(script.handle) as url,
         rest_client(url, waits=HURRIED) as rest,
-        aclosing(recognise_file(rest, CLIPS / "yes.wav", {}, sent.append)) as states,
+        aclosing(recognize_file(rest, CLIPS / "yes.wav", {}, sent.append)) as states,
     ):
         assert [one async for one in states][-1].is_done
     assert script.count("PUT") == 2
@@ -287,14 +287,14 @@ async def test_an_upload_that_is_refused_because_the_recording_failed_says_so() 
     looks = [replace(QUEUED, seconds=1.0), unwanted, QUEUED]
     async with listening(Scripted({"POST": [UPLOAD], "PUT": [unwanted], "GET": looks}).handle) as url:
         with pytest.raises(RecognitionError, match="the server stopped: the audio is AIFF"):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_an_upload_that_is_refused_ends_it() -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [failed(401, "unauthenticated", "expired")], "GET": [QUEUED]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match="expired"):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_a_failure_is_the_recordings_unless_it_is_the_requests() -> None:
@@ -315,22 +315,22 @@ async def test_an_upload_goes_nowhere_else(place: str) -> None:
     script = Scripted({"POST": [Reply(201, ACCEPTED, {"Upload-Location": place})]})
     async with listening(script.handle) as url:
         with pytest.raises(AnswerError, match="Upload-Location is "):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_a_redirect_is_told_not_followed() -> None:
     async with listening(Scripted({"POST": [Reply(307, b"", {"Location": "http://127.0.0.1:1/"})]}).handle) as url:
         with pytest.raises(RefusedError, match=r'redirects to "http://127\.0\.0\.1:1/"; give that server'):
-            await recognised(url)
+            await recognized(url)
 
 
 async def test_requests_are_what_the_protocol_has() -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [*WHILE_SENDING, DONE]})
     path = CLIPS / "yes.wav"
     async with listening(script.handle) as url, rest_client(f"{url}/base/", token=BEARER, waits=HURRIED) as rest:
-        async with aclosing(recognise_file(rest, path, {"languageCode": "en"})) as states:
+        async with aclosing(recognize_file(rest, path, {"languageCode": "en"})) as states:
             assert {one.status async for one in states} == {"queued", "done"}
-        async with aclosing(recognise_uri(rest, "https://host/a.wav")) as states:
+        async with aclosing(recognize_uri(rest, "https://host/a.wav")) as states:
             assert {one.status async for one in states} == {"queued", "done"}
         assert rest.address(ID) == f"{url}/base/v1/speech/transcriptions/{ID}?format=json"
     one = next(asked for asked in script.asked if asked.method == "PUT")
@@ -376,7 +376,7 @@ async def test_nothing_has_to_happen_while_it_is_sent() -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200, seconds=1.0)], "GET": [QUEUED]})
     async with listening(script.handle) as url:
         with pytest.raises(StalledError):
-            await recognised(url, waits=replace(HURRIED, stall_seconds=0.3))
+            await recognized(url, waits=replace(HURRIED, stall_seconds=0.3))
     assert script.times[-1] - script.times[0] > 1.0
 
 
@@ -400,7 +400,7 @@ async def test_a_file_that_shrinks_or_vanishes_is_told(tmp_path: Path) -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [QUEUED]})
     async with listening(script.handle) as url, rest_client(url, waits=HURRIED) as rest:
         with pytest.raises(FileNotFoundError):
-            await recognised(url, path)
+            await recognized(url, path)
         path.write_bytes(bytes(1_000_000))
         accepted = await rest.submit({})
 

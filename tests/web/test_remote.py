@@ -80,7 +80,7 @@ def offering(directory: Path) -> Iterator[str]:
 
 
 def made_long(path: Path, times: int = 40) -> Path:
-    """A clip so often with pauses that it takes seconds to recognise."""
+    """A clip so often with pauses that it takes seconds to recognize."""
     with wave.open(str(path), "wb") as made:
         made.setparams((1, 2, 16000, 0, "NONE", ""))
         for _ in range(times):
@@ -91,7 +91,7 @@ def made_long(path: Path, times: int = 40) -> Path:
 # --- results ---
 
 
-async def test_a_file_is_recognised_by_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_file_is_recognized_by_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(QUICK, options=TranscribeOptions(server=server)) == 0
     told = capsys.readouterr()
     assert (words_of(told.out), told.err) == (words_of(clip_texts()["quick.wav"]), "")
@@ -393,13 +393,13 @@ def lines_of(bars: Bars) -> list[str]:
 
 def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
     bars = Bars("talk.mp3", 2_000_000)
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognised 0% 0:00:00"]
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognized 0% 0:00:00"]
     bars.sent(500_000)
     bars.show(told(0.1))
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 25% 0:00:00", "recognised 10% 0:00:00"]
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 25% 0:00:00", "recognized 10% 0:00:00"]
     bars.sent(2_000_000)
     bars.show(told(1.0))
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognised 100% 0:00:00"]
+    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognized 100% 0:00:00"]
 
 
 def test_an_upload_that_begins_again_goes_back() -> None:
@@ -413,7 +413,7 @@ def test_what_the_server_fetches_has_one_bar() -> None:
     bars = Bars("https://host/[red]talk\x1b.mp3", None)
     bars.sent(1)
     bars.show(told(0.5))
-    assert lines_of(bars) == ["https://host/[red]talk .mp3", "recognised 50% 0:00:00"]
+    assert lines_of(bars) == ["https://host/[red]talk .mp3", "recognized 50% 0:00:00"]
 
 
 def test_a_pipe_sees_nothing_of_it() -> None:
@@ -431,5 +431,5 @@ async def test_a_terminal_sees_it_go_on(server: str, tmp_path: Path, capsys: pyt
     assert isinstance(terminal.file, io.StringIO)
     seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.file.getvalue())
     assert {"0%", "100%"} < set(re.findall(r"\d+%", seen))
-    assert "recognised" in seen
+    assert "recognized" in seen
     assert len(capsys.readouterr().out.splitlines()) == 16

@@ -14,7 +14,7 @@ _REFERENCE = "#/components/schemas/{name}"
 # What a field means wherever it stands; other things may be said of it in `structures`.
 _MEANINGS = {
     "alternatives": "all hypotheses of the utterance, best first",
-    "channel": "counted from 0; only where two channels are recognised, and of what concerns one of them",
+    "channel": "counted from 0; only where two channels are recognized, and of what concerns one of them",
     "code": "the HTTP status",
     "confidence": "0 to 1; 0.0 is not set",
     "detail": "a sentence for people",
@@ -33,7 +33,7 @@ _MEANINGS = {
     "queueMs": "from received to sent on to the recognizer",
     "reason": "why the utterance ended",
     "receivedMs": "audio received",
-    "recognizedMs": "audio recognised",
+    "recognizedMs": "audio recognized",
     "recognizerMs": "from the last audio sent to the hypothesis",
     "results": "hypotheses of an utterance, best first; of `done`, one result for each utterance",
     "revision": "counts the partial messages of the utterance from 1",
