@@ -65,7 +65,7 @@ def engine(  # noqa: PLR0913, PLR0917
     from stream.engine.server import EngineOptions, run  # noqa: PLC0415
     from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
     from stream.engine.whisper import ModelError  # noqa: PLC0415
-    from web.engine_child import CANNOT_START  # noqa: PLC0415
+    from web.exits import CANNOT_START  # noqa: PLC0415
 
     tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
     models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())

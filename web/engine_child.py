@@ -13,6 +13,7 @@ import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
+from web.exits import CANNOT_START
 from web.settings import Settings
 
 # A child that dies at once is not started again at once; one that lived starts from the first pause.
@@ -26,8 +27,6 @@ READY_SECONDS = 60.0
 # A Riva server is there or is not.
 RIVA_READY_SECONDS = 3.0
 _ENGINE_KEEPALIVE_SECONDS = 20.0
-# The engine's exit code for a model or an address that cannot be: to start it again would change nothing.
-CANNOT_START = 2
 _log = structlog.get_logger()
 
 

@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
-from web.engine_child import CANNOT_START
+from web.exits import CANNOT_START
 
 SHENAVA = [sys.executable, "-m", "web.cli"]
 

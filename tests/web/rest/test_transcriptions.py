@@ -1,5 +1,7 @@
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -15,7 +17,7 @@ from web.settings import Settings
 
 ASR = "/v1/speech/asr"
 ALL = "/v1/speech/transcriptions"
-SECRET = "a secret of thirty-two bytes or more"  # noqa: S105
+SECRET = "a secret of thirty-two bytes or more, of sixty-four in this very case"  # noqa: S105
 
 
 def bearer(**claims: object) -> dict[str, str]:
@@ -121,11 +123,7 @@ async def test_a_list_of_nothing_is_empty(client: httpx.AsyncClient) -> None:
 
 
 async def test_everybody_sees_their_own_only() -> None:
-    settings = Settings(port=0, token_secret=SecretStr(SECRET))
-    async with (
-        running(settings, ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
-    ):
+    async with keyed() as client:
         ann, bob = bearer(sub="ann"), bearer(sub="bob")
         body = (await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)), headers=ann)).json()
         where = f"{ALL}/{body['transcriptionId']}"
@@ -141,34 +139,74 @@ async def test_everybody_sees_their_own_only() -> None:
         assert (await client.get(f"{where}?jwt={ann['Authorization'].split()[1]}")).json() == body
 
 
+_GOOD: dict[str, object] = {"sub": "ann"}
+_FOREIGN_SECRET = "another secret of thirty-two bytes"  # noqa: S105
+
+
 @pytest.mark.parametrize(
-    "headers",
+    ("claims", "secret", "algorithm", "detail"),
     [
-        {},
-        {"Authorization": "Basic YTpi"},
-        {"Authorization": "Bearer nonsense"},
-        bearer(),
-        bearer(sub=""),
-        bearer(sub="a" * 256),
-        bearer(sub="a\x00b"),
-        bearer(sub="ann", exp=1),
-        {"Authorization": "Bearer " + jwt.encode({"sub": "ann"}, SECRET)},
-        {"Authorization": "Bearer " + jwt.encode({"sub": "ann", "exp": 1 << 40}, "another secret of thirty-two bytes")},
-        {"Authorization": "Bearer " + jwt.encode({"sub": "ann", "exp": 1 << 40}, "", algorithm="none")},
+        ({}, SECRET, "HS256", "the token is not valid"),
+        ({"sub": ""}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
+        ({"sub": "a" * 256}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
+        ({"sub": "a\x00b"}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
+        (_GOOD | {"exp": 1}, SECRET, "HS256", "the token has expired; get a new one"),
+        (_GOOD | {"exp": None}, SECRET, "HS256", "the token is not valid"),
+        (_GOOD | {"nbf": 1 << 40}, SECRET, "HS256", "the token is not valid"),
+        (_GOOD, _FOREIGN_SECRET, "HS256", "the token is not valid"),
+        (_GOOD, SECRET, "HS512", "the token is not valid"),
+        (_GOOD, "", "none", "the token is not valid"),
     ],
 )
-async def test_who_has_no_valid_token_is_told(headers: dict[str, str]) -> None:
+async def test_who_has_no_valid_token_is_told(
+    claims: dict[str, object], secret: str, algorithm: str, detail: str
+) -> None:
+    claims = {"exp": time.time() + 60} | claims
+    token = jwt.encode({name: value for name, value in claims.items() if value is not None}, secret, algorithm)
+    await is_refused({"Authorization": f"Bearer {token}"}, detail)
+
+
+@pytest.mark.parametrize(
+    ("header", "detail"),
+    [
+        (None, "a token is needed"),
+        ("Basic YTpi", "a token is needed"),
+        ("Bearer", "a token is needed"),
+        ("Bearer nonsense", "the token is not valid"),
+        ("Bearer a.b.c", "the token is not valid"),
+    ],
+)
+async def test_who_has_no_token_at_all_is_told(header: str | None, detail: str) -> None:
+    await is_refused({} if header is None else {"Authorization": header}, detail)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_who_has_one_gets_in(scheme: str) -> None:
+    async with keyed() as client:
+        token = jwt.encode(_GOOD | {"exp": time.time() + 60}, SECRET)
+        assert (await client.get(ALL, headers={"Authorization": f"{scheme} {token}"})).status_code == 200
+        assert (await client.get(f"{ALL}?jwt={token}")).status_code == 200
+
+
+@asynccontextmanager
+async def keyed() -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(port=0, token_secret=SecretStr(SECRET))
     async with (
         running(settings, ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
     ):
+        yield client
+
+
+async def is_refused(headers: dict[str, str], detail: str) -> None:
+    async with keyed() as client:
         for answer in (
             await client.get(ALL, headers=headers),
             await client.post(ASR, json={}, headers=headers),
             await client.get("/v1/speech/asrlive", headers=headers),
         ):
             assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
+            assert answer.json()["detail"].startswith(detail)
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
