@@ -15,7 +15,8 @@ from web.reference.operations import OPERATIONS
 ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 SECRET = "s" * 32
-_TESTED = f"Tested: {sum(map(len, OPERATIONS.values()))}"
+# All but the address of the document itself, which schemathesis leaves out.
+_TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"
 
 
 @contextmanager
