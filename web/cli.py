@@ -105,11 +105,11 @@ def transcribe(  # noqa: PLR0913, PLR0917
     ] = False,
 ) -> None:
     """Transcribe audio files with a server."""
-    from web.transcribe import TranscribeOptions, transcribe_files  # noqa: PLC0415
+    from web.commands.transcribe import TranscribeOptions, transcribe_files  # noqa: PLC0415
 
     options = TranscribeOptions(server, language, output_format, realtime, token)
     if remote:
-        from web.remote import transcribe_remote  # noqa: PLC0415
+        from web.commands.remote import transcribe_remote  # noqa: PLC0415
 
         if realtime:
             raise typer.BadParameter("it is for live recognition; leave it out with --remote", param_hint="--realtime")
@@ -134,7 +134,7 @@ def doctor(
 async def _doctor(overrides: dict[str, object], language: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    from web.doctor import examine_everything  # noqa: PLC0415
+    from web.commands.doctor import examine_everything  # noqa: PLC0415
     from web.settings import SettingsError, read_settings  # noqa: PLC0415
 
     try:
@@ -171,10 +171,10 @@ async def _work(overrides: dict[str, object]) -> None:
 
 @asynccontextmanager
 async def _server_for_the_occasion() -> AsyncIterator[str]:
+    from web.commands.transcribe import ServerStartError  # noqa: PLC0415
     from web.logs import configure_logs  # noqa: PLC0415
     from web.serve import StartError, running  # noqa: PLC0415
     from web.settings import SettingsError, read_settings  # noqa: PLC0415
-    from web.transcribe import ServerStartError  # noqa: PLC0415
 
     configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.

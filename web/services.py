@@ -12,7 +12,7 @@ from stream.config import SessionConfig
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
 from web.auth import Authenticator
-from web.fetch import FetchOptions
+from web.fetch.download import FetchOptions
 from web.jobs.local import LocalQueue
 from web.jobs.queue import Queue
 from web.jobs.steps import StepOptions, Steps

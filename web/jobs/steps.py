@@ -13,7 +13,7 @@ from stream.patience import Habits
 from stream.recognition import RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.segments import SegmentFailedError, recognize_segment
-from web.fetch import FetchError, FetchOptions, fetched
+from web.fetch.download import FetchError, FetchOptions, fetched
 from web.store.recordings import Recording, Recordings, SegmentKey
 
 # A segment of a file waits behind all live speech, so an answer may take long.

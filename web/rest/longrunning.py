@@ -9,7 +9,7 @@ from stream.cutting import check_cuttable
 from stream.errors import ClientError, Problem
 from stream.keys import is_id
 from stream.request import recognition_options
-from web.fetch import check_uri
+from web.fetch.download import check_uri
 from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
 from web.rest.audio import Audio, read_audio_request

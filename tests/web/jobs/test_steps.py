@@ -15,7 +15,7 @@ from stream.events import Hypothesis
 from tests.hostile.audio import numbered_speech
 from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
-from web.fetch import FetchOptions
+from web.fetch.download import FetchOptions
 from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError
 from web.store.recordings import SegmentKey
 from web.store.tables import Status

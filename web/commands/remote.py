@@ -17,8 +17,8 @@ from stream.long_running import recognize_file, recognize_uri
 from stream.rest_answers import Transcription
 from stream.rest_client import Form, RestClient, rest_client
 from stream.wire import Done, Failure, WireResult
-from web.bars import Bars, drawn
-from web.errand import (
+from web.commands.bars import Bars, drawn
+from web.commands.errand import (
     ExitCode,
     Job,
     StartServer,
@@ -30,8 +30,8 @@ from web.errand import (
     standard_error,
     tell,
 )
+from web.commands.media import MediaError
 from web.formats import OutputFormat
-from web.media import MediaError
 
 _FORMS: dict[OutputFormat, Form] = {
     OutputFormat.TEXT: "txt",

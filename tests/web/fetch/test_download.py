@@ -22,8 +22,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
-from web.fetch import CHUNK_BYTES, FetchError, FetchOptions, check_uri, fetched
-from web.networks import Address
+from web.fetch.download import CHUNK_BYTES, FetchError, FetchOptions, check_uri, fetched
+from web.fetch.networks import Address
 
 OUTSIDE = "127.0.0.2"
 INSIDE = "127.0.0.1"

@@ -30,10 +30,10 @@ from stream.rest_client import Accepted, RestClient
 from stream.wire import failure
 from tests.plain_http import Relay, Reply, Scripted, listening
 from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
-from web.bars import Bars, drawn
-from web.errand import StartServer, TranscribeOptions
+from web.commands.bars import Bars, drawn
+from web.commands.errand import StartServer, TranscribeOptions
+from web.commands.remote import transcribe_remote
 from web.formats import OutputFormat
-from web.remote import transcribe_remote
 
 QUICK, YES = CLIPS / "quick.wav", CLIPS / "yes.wav"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
@@ -325,9 +325,9 @@ def ids_at(server: str) -> set[str]:
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from web.errand import TranscribeOptions
+from web.commands.errand import TranscribeOptions
 from web.formats import OutputFormat
-from web.remote import transcribe_remote
+from web.commands.remote import transcribe_remote
 options = TranscribeOptions(server=sys.argv[2], format=OutputFormat.SRT)
 sys.exit(transcribe_remote([sys.argv[1]], options, None))
 """

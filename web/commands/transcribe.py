@@ -10,7 +10,7 @@ from stream import client
 from stream.client import LiveError, connect
 from stream.wire import Done, Partial, WireResult
 from vad import SAMPLE_RATE
-from web.errand import (
+from web.commands.errand import (
     ExitCode,
     Job,
     ServerStartError,
@@ -23,8 +23,8 @@ from web.errand import (
     standard_error,
     tell,
 )
-from web.media import SECOND_BYTES, Clip, MediaError, paced
-from web.screen import Screen, shown
+from web.commands.media import SECOND_BYTES, Clip, MediaError, paced
+from web.commands.screen import Screen, shown
 
 __all__ = ["ServerStartError", "StartServer", "TranscribeOptions", "transcribe_files"]
 

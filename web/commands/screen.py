@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from stream.wire import Done, Partial
-from web.media import Clip
+from web.commands.media import Clip
 
 SETTLED_LINES = 6  # the screen below has to stay in view on a small terminal
 REFRESHES_PER_SECOND = 10.0

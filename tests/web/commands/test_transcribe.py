@@ -24,10 +24,10 @@ from websockets.http11 import Request, Response
 
 from stream.errors import Problem
 from stream.wire import Done, Partial, WireResult, WireWord, failure
+from web.commands.transcribe import ServerStartError, StartServer, TranscribeOptions, transcribe_files
 from web.formats import OutputFormat
-from web.transcribe import ServerStartError, StartServer, TranscribeOptions, transcribe_files
 
-CLIPS = Path(__file__).parents[1] / "clips"
+CLIPS = Path(__file__).parents[2] / "clips"
 QUICK, YES = CLIPS / "quick.wav", CLIPS / "yes.wav"
 BEARER = "header.claims.mac"
 RUNNING = b'{"status":"Running","message":"OK.","version":"1.0.7"}'
@@ -141,7 +141,7 @@ async def test_the_clip_is_paced_only_on_request(
             held.append(chunk)
             yield chunk
 
-    monkeypatch.setattr("web.transcribe.paced", held_back)
+    monkeypatch.setattr("web.commands.transcribe.paced", held_back)
     async with serving(hears_two_lines) as url:
         assert await run(YES, options=TranscribeOptions(server=url, realtime=realtime)) == 0
     assert sum(map(len, held)) == (24_000 if realtime else 0)
@@ -388,7 +388,7 @@ COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
-from web.transcribe import TranscribeOptions, transcribe_files
+from web.commands.transcribe import TranscribeOptions, transcribe_files
 sys.exit(transcribe_files([Path(sys.argv[1])], TranscribeOptions(server=sys.argv[2], realtime=True), None))
 """
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.wire import Done, Partial, WireResult, WireWord
-from web.media import Clip
-from web.screen import SETTLED_LINES, Screen, printable, shown
+from web.commands.media import Clip
+from web.commands.screen import SETTLED_LINES, Screen, printable, shown
 
-YES = Path(__file__).parents[1] / "clips" / "yes.wav"
+YES = Path(__file__).parents[2] / "clips" / "yes.wav"
 
 
 def unsettled(text: str) -> Partial:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from stream.rest_answers import Transcription
-from web.screen import REFRESHES_PER_SECOND, printable
+from web.commands.screen import REFRESHES_PER_SECOND, printable
 
 
 class Bars:

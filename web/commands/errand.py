@@ -19,9 +19,9 @@ from stream.addresses import HEALTH_PATH
 from stream.client import LiveError, RefusedError, UnreachableError
 from stream.subtitles import srt, vtt
 from stream.wire import Done, WireResult
+from web.commands.media import MediaError
+from web.commands.screen import printable
 from web.formats import OutputFormat
-from web.media import MediaError
-from web.screen import printable
 
 LOCAL_SERVER = "http://127.0.0.1:8000"
 HEALTH_SECONDS = 1.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from av.audio.stream import AudioStream
 
-from web.media import CHUNK_BYTES, SECOND_BYTES, Clip, MediaError, paced
+from web.commands.media import CHUNK_BYTES, SECOND_BYTES, Clip, MediaError, paced
 
-CLIPS = Path(__file__).parents[1] / "clips"
+CLIPS = Path(__file__).parents[2] / "clips"
 LIBRARY = CLIPS / "library.wav"
 
 

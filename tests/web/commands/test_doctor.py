@@ -17,12 +17,12 @@ import trustme
 from rich.console import Console
 
 from tests.stream.riva.servers import ScriptedRiva, row, server_credentials, serving
-from web import doctor, rehearsal
-from web.doctor import examine_everything
-from web.rehearsal import CLIP, CLIP_TEXT
+from web.commands import doctor, rehearsal
+from web.commands.doctor import examine_everything
+from web.commands.rehearsal import CLIP, CLIP_TEXT
 from web.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHENAVA = [sys.executable, "-m", "web.cli"]
 
 
@@ -275,4 +275,4 @@ def test_the_clip_is_in_the_wheel(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
-        assert files.read("web/clips/doctor.wav") == CLIP.read_bytes()
+        assert files.read("web/commands/clips/doctor.wav") == CLIP.read_bytes()

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 
 import httpx
 
-from web.networks import Address, literal_address
-from web.uris import host_of
+from web.fetch.networks import Address, literal_address
+from web.fetch.uris import host_of
 
 # One dead address among several must not use up the time for all.
 _CONNECT_SECONDS = 5.0

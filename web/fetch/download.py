@@ -11,9 +11,9 @@ from http import HTTPStatus
 import httpx
 
 from stream.errors import ClientError, Problem, quoted
-from web.networks import Address, Network, NotPublicError, check_addresses, literal_address
-from web.pinned import Resolver, answer, is_about_certificates, resolved
-from web.uris import UriError, host_of, parsed_uri, shown
+from web.fetch.networks import Address, Network, NotPublicError, check_addresses, literal_address
+from web.fetch.pinned import Resolver, answer, is_about_certificates, resolved
+from web.fetch.uris import UriError, host_of, parsed_uri, shown
 
 CHUNK_BYTES = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import httpx
 
 from stream.errors import quoted
-from web.networks import Network, check_addresses, literal_address
+from web.fetch.networks import Network, check_addresses, literal_address
 
 MOST_CHARACTERS = 2048
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

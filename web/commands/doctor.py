@@ -13,9 +13,9 @@ from stream.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.examination import examine
 from stream.riva.findings import Finding, Findings, Verdict
+from web.commands.rehearsal import CLIP_LANGUAGE, CLIP_TEXT, Heard, hear_clip
+from web.commands.screen import printable
 from web.engine_child import READY_SECONDS, engine_child
-from web.rehearsal import CLIP_LANGUAGE, CLIP_TEXT, Heard, hear_clip
-from web.screen import printable
 from web.settings import Settings
 
 _ENGINE_POLL_SECONDS = 0.1

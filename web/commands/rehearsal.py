@@ -11,7 +11,7 @@ from stream.events import Hypothesis, RecognitionOptions
 from stream.recognizer import RecognitionStream, Recognizer
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
-# flite -voice slt -t "Good morning, everything works." -o web/clips/doctor.wav
+# flite -voice slt -t "Good morning, everything works." -o web/commands/clips/doctor.wav
 CLIP = Path(__file__).parent / "clips" / "doctor.wav"
 CLIP_TEXT = "Good morning, everything works."
 CLIP_LANGUAGE = "en"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.networks import NotPublicError, check_addresses, literal_address
+from web.fetch.networks import NotPublicError, check_addresses, literal_address
 
 INSIDE = [
     "0.0.0.0",
