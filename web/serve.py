@@ -16,6 +16,7 @@ from web.app import create_app
 from web.engine_child import Way, riva_or_engine
 from web.sessions import Sessions
 from web.settings import Settings
+from web.store.database import Database, UnusableDatabaseError
 
 # Longer than a final may take, so that a stop cuts nobody off.
 _DRAIN_SECONDS = 30.0
@@ -84,6 +85,7 @@ async def running(
     async with AsyncExitStack() as stack:
         listener = _listen(settings)
         stack.callback(listener.close)
+        await _check_database(settings)
         if recognizer is None:
             way = await stack.enter_async_context(riva_or_engine(settings))
         else:
@@ -103,6 +105,17 @@ async def running(
         finally:
             server.drain()
             await serving
+
+
+async def _check_database(settings: Settings) -> None:
+    """Say in words what the application, in the middle of its start, could only fail with."""
+    database = Database(settings.database_url)
+    try:
+        await database.upgrade()
+    except UnusableDatabaseError as error:
+        raise StartError(str(error)) from None
+    finally:
+        await database.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -3,18 +3,16 @@
 import asyncio
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-
-from sqlalchemy.exc import DBAPIError
 
 from web.engine_child import riva_or_engine
 from web.jobs.spread import SpreadQueue
 from web.jobs.steps import Steps
 from web.services import opened, recognizing, step_options
 from web.settings import Settings
-from web.store.database import Database, libpq_url
+from web.store.database import Database, UnusableDatabaseError, libpq_url
 from web.store.recordings import Recordings
 
 _POLL_SECONDS = 0.05
@@ -40,10 +38,17 @@ async def work(settings: Settings, tell: Callable[[str], None], warn: Callable[[
     `tell` gets a sentence when the work begins, `warn` one when that takes long. Raises WorkerError.
     """
     _check(settings)
+    try:
+        return await _work(settings, tell, warn)
+    except UnusableDatabaseError as error:
+        raise WorkerError(str(error)) from None
+
+
+async def _work(settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None]) -> bool:
     with _counted_signals() as signals:
         async with AsyncExitStack() as stack:
             way = await stack.enter_async_context(riva_or_engine(settings))
-            database = await stack.enter_async_context(_database(settings.database_url))
+            database = await stack.enter_async_context(opened(settings.database_url))
             recognizer = await stack.enter_async_context(recognizing(way.recognizer))
             recordings = Recordings(database, settings.retention_seconds)
             steps = Steps(recordings, recognizer, step_options(settings))
@@ -73,17 +78,6 @@ def _check(settings: Settings) -> None:
         )
     if not settings.job_streams:
         raise WorkerError("SHENAVA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
-
-
-@asynccontextmanager
-async def _database(url: str) -> AsyncIterator[Database]:
-    async with AsyncExitStack() as stack:
-        try:
-            database = await stack.enter_async_context(opened(url))
-        except DBAPIError as error:
-            reason = str(error.orig).partition("\n")[0]
-            raise WorkerError(f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}") from None
-        yield database
 
 
 async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import URL, Connection, Insert, Table, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _BUSY_SECONDS = 5.0
+_CONNECT_SECONDS = 10
 # Enough for the requests of one process; with the six of its queue, seven processes fit PostgreSQL's usual 100.
 _POSTGRES_CONNECTIONS = 8
 _SQLITE_CONNECTIONS = 4
@@ -25,6 +26,10 @@ _FORMS = "allowed are sqlite:///path and postgresql://user:password@host/name"
 
 class DatabaseError(ValueError):
     """The URL names no database that can be used; the text says what may stand there."""
+
+
+class UnusableDatabaseError(Exception):
+    """The database is not there, or does not let us in; the text says which setting names it, and why it fails."""
 
 
 class Database:
@@ -58,7 +63,17 @@ class Database:
         return sqlite.insert(table).on_conflict_do_nothing()
 
     async def upgrade(self) -> None:
-        """Create or migrate the tables; processes that start together wait for the first."""
+        """Create or migrate the tables; processes that start together wait for the first.
+
+        Raises UnusableDatabaseError.
+        """
+        try:
+            await self._upgrade()
+        except (DBAPIError, OSError) as error:
+            reason = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
+            raise UnusableDatabaseError(f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}") from None
+
+    async def _upgrade(self) -> None:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         async with self.writing() as connection:
@@ -100,7 +115,12 @@ def _engine(parsed: URL) -> AsyncEngine:
     driver = parsed.set(drivername="postgresql+psycopg")
     # What was said is a parameter, and an error that is logged must not repeat it.
     return create_async_engine(
-        driver, pool_size=_POSTGRES_CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+        driver,
+        pool_size=_POSTGRES_CONNECTIONS,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"connect_timeout": _CONNECT_SECONDS},
     )
 
 

@@ -7,7 +7,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from web.store.database import Database, DatabaseError, check_url, libpq_url
+from tests.recognizers import ScriptedRecognizer
+from web.serve import StartError, running
+from web.settings import Settings
+from web.store.database import Database, DatabaseError, UnusableDatabaseError, check_url, libpq_url
 from web.store.tables import metadata
 
 
@@ -95,3 +98,25 @@ def test_a_url_that_names_no_database_is_refused(url: str, sentence: str) -> Non
 def test_other_drivers_get_the_plain_url(url: str) -> None:
     check_url(url)
     assert libpq_url(url) == "postgresql://u:p@h/n"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////proc/nowhere/shenava.db", "[Errno 2] No such file or directory: '/proc/nowhere'"),
+        ("sqlite:////proc/shenava.db", "unable to open database file"),
+        ("postgresql://nobody:secret@127.0.0.1:1/name", "connection failed: connection to server at"),
+    ],
+)
+async def test_a_database_that_cannot_be_used_stops_the_server_with_a_sentence(url: str, reason: str) -> None:
+    sentence = f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}"
+    database = Database(url)
+    with pytest.raises(UnusableDatabaseError) as unusable:
+        await database.upgrade()
+    await database.close()
+    assert str(unusable.value).startswith(sentence)
+    assert "secret" not in str(unusable.value)
+    with pytest.raises(StartError) as refused:
+        async with running(Settings(port=0, database_url=url), ScriptedRecognizer()):
+            pass
+    assert str(refused.value) == str(unusable.value)
