@@ -48,13 +48,17 @@ def parse_command(text: str) -> Command:
 
 def _object(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=without_duplicates, parse_constant=_no_constant)
+        return strict_json(text)
     except (ValueError, RecursionError):
         raise _refused(text) from None
 
 
-def without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make the object of a JSON parser's pairs; raises ClientError (`invalid_message`) naming a key given twice."""
+def strict_json(text: str | bytes) -> object:
+    """Parse JSON without a key twice (ClientError, `invalid_message`) or NaN; raises ValueError or RecursionError."""
+    return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

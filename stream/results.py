@@ -1,5 +1,6 @@
 """Owns how hypotheses look on the wire, and how much of them fits into one message."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +32,17 @@ def result(alternative: Alternative) -> WireResult:
 def results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
     """All hypotheses; at least one result, because clients read the first one unseen."""
     return [result(alternative) for alternative in alternatives or (Alternative(),)]
+
+
+def plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
+    """One result for each utterance, its best hypothesis; of the only one all of them; never none."""
+    match utterances:
+        case []:
+            return results(())
+        case [only]:
+            return only
+        case several:
+            return [hypotheses[0] for hypotheses in several]
 
 
 def full_result(hypotheses: tuple[Alternative, ...]) -> FullResult:

@@ -17,7 +17,7 @@ from stream.events import (
     Unsettled,
     Warned,
 )
-from stream.results import full_result, result, results, seconds, shortened
+from stream.results import full_result, plain_results, results, seconds, shortened
 from stream.wire import (
     AudioProgress,
     Done,
@@ -110,12 +110,7 @@ class MessageWriter:
         )
 
     def _plain_done(self, event: Finished) -> Done:
-        match event.settled:
-            case () | (_,):
-                only = event.settled[0].hypothesis.alternatives if event.settled else ()
-                told = results(only)
-            case several:
-                told = [result(settled.hypothesis.best) for settled in several]
+        told = plain_results([results(settled.hypothesis.alternatives) for settled in event.settled])
         duration, inference = self._duration(event.received), self._inference(event.inference_seconds)
         return shortened(Done(self.transcription_id, duration, inference, "done", told))
 

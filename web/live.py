@@ -70,7 +70,7 @@ class Live:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
 
         async def look_up(config: SessionConfig) -> SessionConfig:
-            return await services.look_up(config, caller.owner)
+            return await services.models.look_up(config, caller.owner)
 
         limits = services.settings.runner_limits
         config = await look_up(config)

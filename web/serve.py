@@ -14,9 +14,10 @@ from starlette.applications import Starlette
 from stream.recognizer import Recognizer
 from web.app import create_app
 from web.engine_child import Way, riva_or_engine
+from web.services import opened
 from web.sessions import Sessions
 from web.settings import Settings
-from web.store.database import Database, UnusableDatabaseError
+from web.store.database import UnusableDatabaseError
 
 # Longer than a final may take, so that a stop cuts nobody off.
 _DRAIN_SECONDS = 30.0
@@ -109,13 +110,11 @@ async def running(
 
 async def _check_database(settings: Settings) -> None:
     """Say in words what the application, in the middle of its start, could only fail with."""
-    database = Database(settings.database_url)
     try:
-        await database.upgrade()
+        async with opened(settings.database_url):
+            pass
     except UnusableDatabaseError as error:
         raise StartError(str(error)) from None
-    finally:
-        await database.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-from stream.config import SessionConfig
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
 from web.auth import Authenticator
@@ -43,10 +42,6 @@ class Services:
     queue: Queue
     steps: Steps
     fetch: FetchOptions
-
-    async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
-        """Find the phrases of the language model that a configuration names; raises ClientError."""
-        return await self.models.look_up(config, owner)
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
@@ -67,7 +66,7 @@ def file_audio(form: Form) -> Audio:
     upload = form.files.get("audio")
     if upload is None:
         raise ClientError(Problem.INVALID_CONFIG, "the form has no file named audio")
-    return _checked(_read_head(upload.file), _pieces(upload.file), _size(upload))
+    return _checked(_read_head(upload.file), _pieces(upload.file), upload.size or 0)
 
 
 def data_audio(data: object) -> Audio:
@@ -113,7 +112,3 @@ def _read_head(file: BinaryIO) -> bytes:
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     while piece := file.read(_CHUNK_BYTES):
         yield piece
-
-
-def _size(upload: UploadFile) -> int:
-    return upload.size or 0

@@ -1,6 +1,5 @@
 """Owns how a transcription is answered: as the reference's body, with more where that is asked for, or as text."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem, quoted
-from stream.results import seconds, shortened
+from stream.results import plain_results, seconds, shortened
 from stream.subtitles import srt, vtt
 from stream.wire import AudioProgress, Done, WireResult, WireWord
 from vad import SAMPLE_RATE
@@ -18,7 +17,6 @@ from web.store.tables import Status
 from web.store.transcriptions import StoredUtterance, Summary, Transcription
 
 _SAMPLES_PER_MS = SAMPLE_RATE / 1000
-_NOTHING = [WireResult("", 0.0, [])]
 _MEDIA_TYPES = {
     OutputFormat.JSON: JSON_TYPE,
     OutputFormat.TEXT: "text/plain; charset=utf-8",
@@ -91,7 +89,7 @@ def plain_body(transcription: Transcription) -> Done:
             duration(summary),
             inference_time(summary),
             summary.status.value,
-            _plain_results([one.alternatives for one in transcription.utterances if not one.is_empty]),
+            plain_results([one.alternatives for one in transcription.utterances if not one.is_empty]),
         )
     )
 
@@ -141,6 +139,11 @@ def inference_time(summary: Summary) -> int | float:
     return round(summary.inference_seconds) if summary.whole_seconds else round(summary.inference_seconds, 3)
 
 
+def address_of(transcription_id: str) -> str:
+    """Where a transcription is."""
+    return f"/v1/speech/transcriptions/{transcription_id}"
+
+
 def timestamp(epoch_seconds: float) -> str:
     """A point in time as RFC 3339 has it."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -180,16 +183,6 @@ def transcription_response(transcription: Transcription, written: OutputFormat, 
         case OutputFormat.VTT:
             body = vtt(said).encode()
     return Response(body, media_type=_MEDIA_TYPES[written])
-
-
-def _plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
-    match utterances:
-        case []:
-            return _NOTHING
-        case [only]:
-            return only
-        case several:
-            return [alternatives[0] for alternatives in several]
 
 
 def _utterance(one: StoredUtterance) -> UtteranceResult:

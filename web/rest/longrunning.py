@@ -13,7 +13,7 @@ from web.fetch.download import check_uri
 from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
 from web.rest.audio import Audio, read_audio_request
-from web.rest.bodies import is_extended, transcription_response
+from web.rest.bodies import address_of, is_extended, transcription_response
 from web.rest.recognize import check_ready
 from web.rest.requests import chunks
 from web.services import Services
@@ -39,9 +39,9 @@ async def accept(request: Request) -> Response:
     if uri is not None:
         await services.queue.announce_recording(recording.id)
     response.status_code = 201
-    response.headers["Location"] = _address(recording)
+    response.headers["Location"] = address_of(recording.id)
     if uri is None and not isinstance(audio, Audio):
-        response.headers["Upload-Location"] = f"{_address(recording)}/audio"
+        response.headers["Upload-Location"] = f"{address_of(recording.id)}/audio"
     return response
 
 
@@ -92,7 +92,7 @@ def _uri(audio: dict[str, object], services: Services) -> str | None:
 async def _recording(services: Services, owner: str, values: dict[str, object], uri: str | None) -> Recording:
     config = services.settings.session_config.with_message(values, audio_began=False)
     check_cuttable(config)
-    config = await services.look_up(config, owner)
+    config = await services.models.look_up(config, owner)
     options = recognition_options(config, services.recognizer)
     return Recording(new_id(), owner, uri, config.set_values, options, config.whole_seconds)
 
@@ -123,7 +123,3 @@ async def _answer(services: Services, recording: Recording, *, extended: bool) -
     if transcription.summary.error is not None:
         raise transcription.summary.error
     return transcription_response(transcription, OutputFormat.JSON, extended=extended)
-
-
-def _address(recording: Recording) -> str:
-    return f"/v1/speech/transcriptions/{recording.id}"

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from stream.config import SessionConfig
 from stream.encoding import agreed
 from stream.errors import ClientError, Problem
-from stream.events import EndCause, Finished
+from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
 from web.formats import OutputFormat
 from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
-from web.rest.bodies import is_extended, transcription_response
+from web.rest.bodies import address_of, is_extended, transcription_response
 from web.services import Services
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, new_id, stored
@@ -38,7 +38,7 @@ async def recognize(request: Request) -> Response:
         await _store(services, owner, transcription, finished)
     response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
     response.status_code = 201
-    response.headers["Location"] = f"/v1/speech/transcriptions/{transcription.summary.id}"
+    response.headers["Location"] = address_of(transcription.summary.id)
     return response
 
 
@@ -52,7 +52,7 @@ def check_ready(services: Services) -> None:
 async def configured(services: Services, values: dict[str, object], owner: str, audio: Audio) -> SessionConfig:
     """The configuration of a recording, with the phrases of its language model; raises ClientError."""
     config = services.settings.session_config.with_message(values, audio_began=False)
-    return await services.look_up(agreed(config, audio.head), owner)
+    return await services.models.look_up(agreed(config, audio.head), owner)
 
 
 async def transcribe(services: Services, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
@@ -61,7 +61,7 @@ async def transcribe(services: Services, config: SessionConfig, audio: Audio, mo
     finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
     if finished.error is not None:
         raise finished.error
-    if finished.cause is EndCause.LIMIT or not is_complete(finished):
+    if not is_complete(finished):
         raise ClientError(Problem.RECOGNIZER_FAILED, "the recognizer failed on a part of the audio; try again later")
     return finished
 

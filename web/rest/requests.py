@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from stream.commands import without_duplicates
+from stream.commands import strict_json
 from stream.errors import ClientError, Problem, quoted
 
 JSON_TYPE = "application/json"
@@ -53,7 +53,7 @@ async def read_object(request: Request, most_bytes: int) -> dict[str, object]:
 def parse_object(text: bytes | str, what: str = "the body") -> dict[str, object]:
     """Parse a JSON object strictly: no key twice, no NaN, UTF-8; raises ClientError (`invalid_message`)."""
     try:
-        value = json.loads(text, object_pairs_hook=without_duplicates, parse_constant=_refuse_constant)
+        value = strict_json(text)
         _check_text(text, value)
     except (ValueError, RecursionError):
         raise ClientError(Problem.INVALID_MESSAGE, f"{what} is not valid JSON") from None
@@ -132,7 +132,3 @@ def _check_text(text: bytes | str, value: object) -> None:
     """Raise ValueError for half a surrogate pair, which JSON can escape and no UTF-8 can hold."""
     if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
         json.dumps(value, ensure_ascii=False).encode()
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(name)
