@@ -241,10 +241,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The configuration in force, at the beginning and after each change."""
+    """The configuration in force, at the beginning and after each change, even one that changes nothing."""
 
     config: SessionConfig
     language_code: str
+    progress: Progress = Progress()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class Session:
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
         self._apply(configured)
-        self._announce(Ready(self._config, self._options.language_code))
+        self._announce(Ready(self._config, self._options.language_code, self._progress()))
 
     @property
     def is_full(self) -> bool:
@@ -195,7 +195,7 @@ class Session:
         else:
             self._apply(event)
         if event.config.extended:
-            self._events.append(Ready(event.config, event.options.language_code))
+            self._events.append(Ready(event.config, event.options.language_code, self._progress()))
 
     def _apply(self, event: Configured) -> None:
         self._next_config = None

@@ -120,6 +120,7 @@ class ReadyMessage(Extended, frozen=True, kw_only=True):
 
     config: dict[str, object]
     limits: SessionLimits
+    audio: AudioProgress
 
 
 class SpeechMessage(Extended, frozen=True, kw_only=True):

@@ -118,9 +118,10 @@ class MessageWriter:
 
     def _extended(self, event: ClientEvent) -> Message:  # noqa: PLR0911 - one kind of message a line
         match event:
-            case Ready(config, language_code):
+            case Ready(config, language_code, progress):
                 on_wire = config.on_wire() | {"languageCode": language_code}
-                return ReadyMessage(**self._head("ready"), config=on_wire, limits=self._limits)
+                audio = _progress(progress)
+                return ReadyMessage(**self._head("ready"), config=on_wire, limits=self._limits, audio=audio)
             case SpeechStarted(utterance_id, onset, channel):
                 head = self._head("speechStart", channel)
                 return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(onset))

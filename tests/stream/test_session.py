@@ -352,7 +352,21 @@ def test_extended_mode_is_ready_and_tells_where_speech_begins_and_ends() -> None
 def test_each_accepted_configuration_is_answered() -> None:
     changed = Configured(replace(EXTENDED, hangover_ms=200), OPTIONS)
     timeline = Timeline(EXTENDED).hear("x" * 20).receive(changed)
-    assert timeline.told[-1] == Ready(changed.config, "en-US")
+    progress = Progress(20 * FRAME_SAMPLES, 0)
+    assert timeline.told[-1] == Ready(changed.config, "en-US", progress)
+
+
+def test_the_answer_to_an_empty_configuration_tells_in_silence_how_much_may_be_forgotten() -> None:
+    same = Configured(EXTENDED, OPTIONS)
+    timeline = Timeline(EXTENDED).hear("." * 300).receive(same).hear(SPOKEN).receive(same)
+    silent, spoken = (event.progress for event in timeline.told[1:] if isinstance(event, Ready))
+    assert silent.received == 300 * FRAME_SAMPLES
+    assert silent.received - EXTENDED.preroll_ms * 16 - 20 * FRAME_SAMPLES <= silent.settled <= silent.received
+    # The utterance is spoken and has no final yet: nothing of it may be forgotten.
+    assert silent.settled <= spoken.settled <= silent.received
+    timeline.receive(final(1, "a"), same)
+    assert isinstance(timeline.told[-1], Ready)
+    assert timeline.told[-1].progress.settled > silent.received
 
 
 def test_partials_of_several_utterances_interleave_and_finals_stay_in_order() -> None:

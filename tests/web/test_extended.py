@@ -82,6 +82,7 @@ async def test_ready_tells_the_configuration_in_force_and_the_limits() -> None:
     async with scripted() as (url, _):
         conversation = await converse(url, config, b"", "close", query="extended=true&asrModel=video")
     first, second = of(conversation, "ready")
+    assert first["audio"] == {"receivedMs": 0, "settledMs": 0}
     assert (first["config"]["hangoverMs"], second["config"]["hangoverMs"]) == (800, 250)
     assert first["config"]["languageCode"] == "en-US"
     assert first["limits"] == {
