@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
+# The tests of the page's modules, and the packages they need; node itself comes with Python's.
+SCRIPTS := tests/web/static
+MODULES := $(SCRIPTS)/node_modules/.installed
+TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
@@ -14,17 +18,21 @@ install: $(RUNTIME)
 serve: $(RUNTIME)
 	$(BIN)/shenava serve
 
-test: $(DEVELOPMENT) browser
+test: $(DEVELOPMENT) $(MODULES) browser
+	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(DEVELOPMENT)
+check: $(DEVELOPMENT) $(MODULES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(TSC) --project $(SCRIPTS)/tsconfig.json
+	$(TSC) --project $(SCRIPTS)/tsconfig.worklet.json
+	$(TSC) --project $(SCRIPTS)/tsconfig.tests.json
 
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
@@ -42,6 +50,7 @@ lock: $(DEVELOPMENT)
 	$(BIN)/pip install --quiet uv
 	$(LOCK) --group build --output-file requirements.txt
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(BIN)/npm update --prefix $(SCRIPTS) --package-lock-only --loglevel=error
 
 # The tests of the page drive Debian's Chromium; where there is neither it nor root, they say what to install.
 browser:
@@ -60,5 +69,9 @@ $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
 	touch $@
 
+$(MODULES): $(SCRIPTS)/package.json $(SCRIPTS)/package-lock.json $(SCRIPTS)/.npmrc | $(DEVELOPMENT)
+	$(BIN)/npm ci --prefix $(SCRIPTS) --ignore-scripts --loglevel=error
+	touch $@
+
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(SCRIPTS)/node_modules .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
