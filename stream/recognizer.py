@@ -61,7 +61,8 @@ class RecognitionStream(Protocol):
 class Recognizer(Protocol):
     """Recognizes utterances; `is_ready` tells whether a new session may count on it.
 
-    `most_phrases` is how many phrases of a stream it can be told to listen for.
+    `most_phrases` is how many phrases of a stream it can be told to listen for. `languages` are the tags that it
+    serves, as far as it knows: those served now, then those that may be served again.
     """
 
     @property
@@ -69,6 +70,9 @@ class Recognizer(Protocol):
 
     @property
     def most_phrases(self) -> int: ...
+
+    @property
+    def languages(self) -> tuple[str, ...]: ...
 
     def match_language(self, language_code: str) -> str:
         """Return the served tag for a requested one; raises LanguageNotServedError."""

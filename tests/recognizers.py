@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.languages import matching_language
 from stream.recognizer import LanguageNotServedError, RecognizerError
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -83,9 +84,10 @@ class ScriptedRecognizer:
     streams: list[CountingStream] = field(default_factory=list)
 
     def match_language(self, language_code: str) -> str:
-        if language_code.split("-", maxsplit=1)[0] not in {tag.split("-")[0] for tag in self.languages}:
+        match = matching_language(language_code, self.languages)
+        if match is None:
             raise LanguageNotServedError(language_code, self.languages)
-        return self.languages[0]
+        return match
 
     async def open(self, options: RecognitionOptions) -> CountingStream:
         kind = self.script[min(len(self.streams), len(self.script) - 1)]

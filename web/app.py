@@ -22,7 +22,7 @@ from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
 from web.reference.openapi import asks_for_token, openapi_json
 from web.responses import on_client_error, on_fault, on_http_exception
-from web.rest import languagemodels, longrunning, ovh, recognize, transcriptions
+from web.rest import languagemodels, languages, longrunning, ovh, recognize, transcriptions
 from web.rest.health import healthcheck
 from web.services import serving
 from web.sessions import Sessions
@@ -31,6 +31,7 @@ from web.settings import Settings
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _STATIC = Path(__file__).with_name("static")
+_VIEWS = {"/": "index.html", "/captions": "captions.html", "/commands": "commands.html"}
 # After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -66,13 +67,14 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
             _route(
                 "/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show, DELETE=languagemodels.remove
             ),
+            _route("/v1/speech/languages", GET=languages.index),
             _route("/api/v1/asr/recognize", POST=ovh.recognize),
             _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
             _route("/asyncapi.json", GET=asyncapi_json),
             _route("/openapi.json", GET=openapi_json),
             _route("/docs", GET=_docs),
             _route(HEALTH_PATH, GET=healthcheck),
-            _route("/", GET=_page),
+            *(_route(path, GET=_view(_STATIC / name)) for path, name in _VIEWS.items()),
             Mount("/static", _Modules(directory=_STATIC)),
         ],
         exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception, Exception: on_fault},
@@ -104,8 +106,11 @@ async def _explain(request: Request) -> Response:
     return await live.explain(request)
 
 
-async def _page(_: Request) -> Response:
-    return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
+def _view(page: Path) -> Endpoint:
+    async def view(_: Request) -> Response:
+        return FileResponse(page, headers=_PAGE_HEADERS)
+
+    return view
 
 
 async def _docs(request: Request) -> Response:

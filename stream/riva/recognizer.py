@@ -26,6 +26,11 @@ class RivaRecognizer:
     def is_ready(self) -> bool:
         return any(server.is_usable for server in self._servers)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that are served now, then those of servers that are down; each once."""
+        return _union([*self._up(), *self._servers])
+
     async def refresh(self) -> None:
         """Ask every server what it serves; raises RecognizerError while none can be used."""
         outcomes = await asyncio.gather(*(server.refresh() for server in self._servers), return_exceptions=True)
@@ -42,12 +47,11 @@ class RivaRecognizer:
 
     def match_language(self, language_code: str) -> str:
         """Choose among the languages that are served now, else among those of servers that are down."""
-        everything = _union(self._servers)
-        for served in (_union(server for server in self._servers if server.is_up), everything):
+        for served in (_union(self._up()), self.languages):
             match = matching_language(language_code, served)
             if match is not None:
                 return match
-        raise LanguageNotServedError(language_code, everything)
+        raise LanguageNotServedError(language_code, self.languages)
 
     async def open(self, options: RecognitionOptions) -> RivaStream:
         """Open a stream on the best server, on the next best if that fails; wait a while where none may take one."""
@@ -75,6 +79,9 @@ class RivaRecognizer:
         for server in sorted(self._serving(language_code), key=lambda server: (server.is_suspect, server.streams)):
             if server.is_up and not server.wait_seconds:
                 yield server
+
+    def _up(self) -> list[RivaServer]:
+        return [server for server in self._servers if server.is_up]
 
     def _serving(self, language_code: str) -> list[RivaServer]:
         return [server for server in self._servers if language_code in server.languages]

@@ -54,6 +54,7 @@ TRANSCRIPTIONS = {
     "next": None,
 }
 LANGUAGE_MODEL = {"languageModelId": _MODEL_ID, "name": "boats", "status": "trained"}
+LANGUAGES = {"languages": ["en-US"]}
 HEALTHY = {"status": "Running", "message": "OK.", "version": "1.0.7"}
 REQUESTS: dict[str, dict[str, Schema]] = {
     "short": {

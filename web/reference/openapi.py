@@ -26,7 +26,7 @@ _TAGS = {
     "language models": "words to listen for, given once and then named",
     "live": "what a browser hides of a refused WebSocket",
     "OVH": "the speech call of OVH's AI Endpoints",
-    "server": "its state, its page, its documents",
+    "server": "its state, its languages, its page, its documents",
 }
 _JWT = "a JWT, signed by HS256 with the server's `SHENAVA_TOKEN_SECRET`, with `sub` and `exp`"
 _SCHEMES = {

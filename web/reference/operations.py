@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import Problem
 from web.reference.configuration import Schema
-from web.reference.examples import HEALTHY, LANGUAGE_MODEL, PROMISED, QUICK, RECOGNIZED, REQUESTS, TRANSCRIPTIONS
+from web.reference.examples import (
+    HEALTHY,
+    LANGUAGE_MODEL,
+    LANGUAGES,
+    PROMISED,
+    QUICK,
+    RECOGNIZED,
+    REQUESTS,
+    TRANSCRIPTIONS,
+)
 from web.reference.parameters import (
     BEFORE,
     EXTENDED,
@@ -217,6 +226,17 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             (Problem.NOT_FOUND,),
             (LANGUAGE_MODEL_ID,),
         ),
+    },
+    "/v1/speech/languages": {
+        "get": Operation(
+            "listLanguages",
+            "server",
+            "List the languages that are recognized",
+            {200: Answer("those served now, then those whose server is down", _json(
+                reference("LanguageList"), LANGUAGES))},
+            "`languageCode` in a configuration takes them. None are listed while the recognizer has not said yet what "
+            "it serves.",
+        )
     },
     LIVE_PATH: {
         "get": Operation(

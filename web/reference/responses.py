@@ -12,6 +12,7 @@ from web.reference.structures import error_fields, list_of, one_of, pinned, refe
 from web.rest.bodies import ExtendedTranscription, TranscriptionList
 from web.rest.health import Health
 from web.rest.languagemodels import LanguageModelResult
+from web.rest.languages import LanguageList
 from web.rest.ovh import OvhResult
 from web.store.tables import Kind, Status, Training
 
@@ -25,6 +26,7 @@ _MEANINGS = {
     "inferenceTime": "seconds spent waiting on the recognizer",
     "kind": "a live connection, a short recording, a long one",
     "languageModelId": "what `languageModel` in a configuration takes",
+    "languages": "each once",
     "name": "for people",
     "next": "the address of the following ones, null at the end",
     "phrases": "how many phrases were made of them",
@@ -46,6 +48,7 @@ _TYPES: tuple[type[msgspec.Struct], ...] = (
     ExtendedTranscription,
     Failure,
     Health,
+    LanguageList,
     LanguageModelResult,
     OvhResult,
     TranscriptionList,
@@ -64,6 +67,9 @@ _PINNED: dict[str, dict[str, Schema]] = {
     "Health": {
         "message": {"type": "string", "description": "the state in words"},
         "status": one_of(["Running", "Warnings", "Critical"], "the state"),
+    },
+    "LanguageList": {
+        "languages": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
     },
     "LanguageModelResult": {
         "status": one_of(list(Training), "only a trained one can be used"),

@@ -79,9 +79,9 @@ async def test_an_abandoned_stream_ends_at_the_server() -> None:
 
 async def test_a_server_is_ready_once_it_lists_a_streaming_model() -> None:
     async with serving(ScriptedRiva()) as server, recognizing(server.address) as recognizer:
-        assert not recognizer.is_ready
+        assert (recognizer.is_ready, recognizer.languages) == (False, ())
         await recognizer.refresh()
-        assert recognizer.is_ready
+        assert (recognizer.is_ready, recognizer.languages) == (True, ("en-US",))
         assert recognizer.match_language("en") == "en-US"
         with pytest.raises(LanguageNotServedError) as caught:
             recognizer.match_language("fa")
@@ -226,6 +226,7 @@ async def test_a_language_whose_server_is_down_may_succeed_later() -> None:
         assert recognizer.is_ready
         assert recognizer.match_language("en") == "en-US"
         assert recognizer.match_language("de") == "de-DE"
+        assert recognizer.languages == ("en-US", "en-GB", "de-DE")
         with pytest.raises(RecognizerError, match=r"^no server for de-DE is available$") as caught:
             await recognizer.open(replace(OPTIONS, language_code="de-DE"))
     assert caught.value.retryable

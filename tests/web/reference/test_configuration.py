@@ -12,8 +12,6 @@ import pytest
 import pytest_asyncio
 
 from stream.config import KEYS
-from stream.languages import matching_language
-from stream.recognizer import LanguageNotServedError
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.sockets import Conversation, converse
@@ -26,16 +24,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # A whole number of frames, so that a second one is cut into the same frames; the recognizer is sent 3.6 s of it.
 SENTENCE = SILENCE + clip_pcm("quick.wav") + bytes(160) + SILENCE
 NOISE = np.random.default_rng(7).normal(0, 3000, 48_000).astype("<i2").tobytes()
-
-
-class Polyglot(ScriptedRecognizer):
-    """Serves two languages."""
-
-    def match_language(self, language_code: str) -> str:
-        language = matching_language(language_code, ("en-US", "fa-IR"))
-        if language is None:
-            raise LanguageNotServedError(language_code, ("en-US", "fa-IR"))
-        return language
 
 
 @dataclass(frozen=True)
@@ -130,7 +118,7 @@ class Observer:
     """A server with a recognizer whose streams can be looked at."""
 
     url: str
-    recognizer: Polyglot
+    recognizer: ScriptedRecognizer
 
     async def see(self, *sent: bytes | str, **values: object) -> Seen:
         """What these messages lead to, with these values in the query."""
@@ -142,7 +130,7 @@ class Observer:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def observer() -> AsyncIterator[Observer]:
-    recognizer = Polyglot()
+    recognizer = ScriptedRecognizer(languages=("en-US", "fa-IR"))
     async with running(Settings(port=0), recognizer) as server:
         yield Observer(server.url, recognizer)
 

@@ -1,0 +1,22 @@
+"""Owns `/v1/speech/languages`: what may be asked for as `languageCode`."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.rest.requests import JSON_TYPE
+from web.services import Services
+
+
+class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The languages that are recognized; none while the recognizer has not said yet what it serves."""
+
+    languages: tuple[str, ...]
+
+
+async def index(request: Request) -> Response:
+    """Answer 200 with the languages, whether or not the recognizer is ready."""
+    services: Services = request.app.state.services
+    services.auth.caller(request)
+    body = LanguageList(services.recognizer.languages)
+    return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
