@@ -271,6 +271,10 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
                                         {200: _DOCUMENT}, asks_for_token=False)},
     "/docs": {"get": Operation("readDocs", "server", "Read both documents as a page", {200: _PAGE},
                                asks_for_token=False)},
-    "/": {"get": Operation("openPage", "server", "Open the page that listens to a microphone", {200: _PAGE},
-                           asks_for_token=False)},
+    "/": {"get": Operation("openDictation", "server", "Open the page that writes down what a microphone hears",
+                           {200: _PAGE}, asks_for_token=False)},
+    "/captions": {"get": Operation("openCaptions", "server", "Open the page that shows it large, in two lines",
+                                   {200: _PAGE}, asks_for_token=False)},
+    "/commands": {"get": Operation("openCommands", "server", "Open the page that finds spoken phrases",
+                                   {200: _PAGE}, asks_for_token=False)},
 }  # fmt: skip

@@ -1,65 +1,163 @@
 // Owns one session of listening, from the click to the last word: the microphone and the connection together.
 
-import { LiveClient, LiveError } from "./live.js";
-import { Microphone } from "./microphone.js";
-
-// Half a minute of sound: no network that works falls so far behind.
-const MOST_UNSENT_BYTES = 30 * 16_000 * 2;
-
-/** @typedef {"starting" | "connecting" | "listening" | "finishing"} ListeningState */
+import { LiveClient } from "./live.js";
+import { Microphone, MicrophoneError } from "./microphone.js";
+import { sleep } from "./waiting.js";
 
 /**
- * Listen until the signal says stop, then return when all text is there. Call it inside the click.
- * Rejects with a MicrophoneError or a LiveError, or with the signal's reason if nothing was being heard yet;
- * in every case the microphone is released.
- * @param {URL} url
- * @param {object} options
- * @param {AbortSignal} options.signal
- * @param {(state: ListeningState) => void} options.onState
- * @param {(samples: Int16Array) => void} options.onAudio
- * @param {(message: import("./live.js").Partial) => void} options.onPartial
+ * @typedef {"starting" | "connecting" | "listening" | "reconnecting" | "finishing"} ListeningState
+ * @typedef {Pick<import("./microphone.js").MicrophoneOptions, "deviceId" | "processing">} Choice of a microphone
+ *
+ * @typedef {object} ListeningOptions
+ * @property {AbortSignal} signal says stop
+ * @property {Choice} [choice]
+ * @property {import("./live.js").Config} [config]
+ * @property {() => Promise<string>} [getToken]
+ * @property {(state: ListeningState, error?: Error) => void} onState with the reason where a connection was lost
+ * @property {(samples: Int16Array) => void} onAudio
+ * @property {(event: import("./live.js").LiveEvent) => void} onEvent
+ * @property {(isMuted: boolean) => void} [onMute]
+ * @property {(deviceId: string) => void} [onMicrophone] which one is heard now
  */
-export async function listen(url, { signal, onState, onAudio, onPartial }) {
+
+// A microphone that was unplugged, or taken away by a call, is looked for again so often.
+const RETRIES_MS = [0, 500, 2_000, 5_000];
+
+/** Runs once: `run`, while the other methods change it. */
+export class Listening {
+  #url;
+  #options;
+  /** @type {Choice} */
+  #choice;
   /** @type {LiveClient | undefined} */
-  let live;
-  /** What is said while the connection opens; `open` takes 10 s at most. @type {Int16Array[]} */
-  const early = [];
-  onState("starting");
-  const microphone = await Microphone.open({
-    signal,
-    onAudio(samples) {
-      onAudio(samples);
-      if (live) live.sendAudio(samples);
-      else early.push(samples);
-    },
-  });
-  try {
-    onState("connecting");
-    live = await LiveClient.open(url, { signal, onPartial, mostUnsentBytes: MOST_UNSENT_BYTES });
-    for (const samples of early.splice(0)) live.sendAudio(samples);
-    onState("listening");
-    const end = await Promise.race([stopAsked(signal), microphone.failure, live.ended.then(endedUnasked)]);
-    onState("finishing");
-    await microphone.stop();
-    await live.close();
-    if (end instanceof Error) throw end;
-  } finally {
-    live?.abandon();
-    await microphone.stop();
+  #live;
+  /** @type {Microphone | undefined} */
+  #microphone;
+  /** What is said while the connection opens, which takes 10 s at most. @type {Int16Array[]} */
+  #early = [];
+  #changed = () => {};
+
+  /**
+   * @param {URL} url of the live endpoint
+   * @param {ListeningOptions} options
+   */
+  constructor(url, options) {
+    this.#url = url;
+    this.#options = options;
+    this.#choice = options.choice ?? {};
+  }
+
+  /**
+   * Listen until the signal says stop, then return when all text is there. Call it inside the click.
+   * Rejects with a MicrophoneError or a LiveError, or with the signal's reason if nothing was being heard yet;
+   * in every case the microphone is released.
+   */
+  async run() {
+    const { signal, onState, onEvent, config, getToken } = this.#options;
+    onState("starting");
+    await this.#open(signal);
+    try {
+      onState("connecting");
+      this.#live = await LiveClient.open(this.#url, {
+        signal,
+        config,
+        getToken,
+        onEvent,
+        onState: (state, error) => onState(state === "open" ? "listening" : LIVE_STATES[state], error),
+      });
+      for (const samples of this.#early.splice(0)) this.#live.sendAudio(samples);
+      const failure = await Promise.race([stopAsked(signal), this.#hearOn(), this.#live.ended.then(() => undefined)]);
+      await this.#microphone?.stop();
+      await this.#live.close();
+      if (failure) throw failure;
+    } finally {
+      this.#changed = () => {};
+      this.#live?.abandon();
+      await this.#microphone?.stop();
+    }
+  }
+
+  /**
+   * Change keys of the configuration from the next utterance on.
+   * @param {import("./live.js").Config} config
+   */
+  configure(config) {
+    this.#live?.configure(config);
+  }
+
+  /**
+   * Hear through another microphone, or the same one in another way.
+   * @param {Choice} choice
+   */
+  choose(choice) {
+    this.#choice = choice;
+    this.#changed();
+  }
+
+  /** @param {AbortSignal} [signal] */
+  async #open(signal) {
+    const { onAudio, onMute, onMicrophone } = this.#options;
+    this.#microphone = await Microphone.open({
+      ...this.#choice,
+      signal,
+      onMute,
+      onAudio: (samples) => {
+        onAudio(samples);
+        if (this.#live) this.#live.sendAudio(samples);
+        else this.#early.push(samples);
+      },
+    });
+    onMicrophone?.(this.#microphone.deviceId);
+  }
+
+  /**
+   * Replace the microphone whenever another is chosen or the one in use is lost.
+   * @returns {Promise<Error | undefined>} why that did not work; nothing after a stop
+   */
+  async #hearOn() {
+    const { signal } = this.#options;
+    while (!signal.aborted) {
+      const chosen = new Promise((resolve) => (this.#changed = () => resolve(undefined)));
+      const lost = await Promise.race([chosen, stopAsked(signal), this.#microphone?.failure]);
+      await this.#microphone?.stop();
+      const failure = await this.#reopen(lost instanceof Error);
+      if (failure) return failure;
+    }
+  }
+
+  /**
+   * @param {boolean} isLost whether to try again: a device may come back, or another become the default
+   * @returns {Promise<Error | undefined>}
+   */
+  async #reopen(isLost) {
+    const { signal } = this.#options;
+    /** @type {unknown} */
+    let failure;
+    for (const ms of isLost ? RETRIES_MS : [0]) {
+      await sleep(ms, signal);
+      if (signal.aborted) return undefined;
+      try {
+        await this.#open(signal);
+        return undefined;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    if (signal.aborted) return undefined;
+    return failure instanceof Error ? failure : new MicrophoneError("broken");
   }
 }
 
+/** @type {Record<"reconnecting" | "closing", ListeningState>} */
+const LIVE_STATES = { reconnecting: "reconnecting", closing: "finishing" };
+
 /**
  * @param {AbortSignal} signal
- * @returns {Promise<void>}
+ * @returns {Promise<undefined>}
  */
 function stopAsked(signal) {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
-}
-
-function endedUnasked() {
-  return new LiveError("ended", "The server ended the session. Press the button to begin another.");
 }

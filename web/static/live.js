@@ -1,70 +1,76 @@
-// Owns the client of the live protocol: one connection, sound out, text in. Needs no page: runs in Node as well.
+// Owns the client of the live protocol: sound in, text out, however many connections that takes. Runs in Node as well.
+
+import { Link } from "./link.js";
+import { Replay } from "./replay.js";
+import { LiveError, delayMs, isTransient } from "./retry.js";
+import { sleep } from "./waiting.js";
+
+export { LiveError };
 
 /**
- * @typedef {{ startTime: number, endTime: number, word: string, confidence: number }} Word
- *   Times are seconds from the first sample of the connection; 0 until the word is settled.
- * @typedef {{ transcript: string, confidence: number, words: Word[] }} Result
- * @typedef {{ transcriptionId: string, duration: number, inferenceTime: number, status: "partial",
- *   partial: number, results: Result[] }} Partial
- *   The state of one utterance, which replaces the state before; see `isSettled`.
- * @typedef {{ transcriptionId: string, duration: number, inferenceTime: number, status: "done",
- *   results: Result[] }} Done
+ * @typedef {import("./timeline.js").Word} Word
+ * @typedef {import("./timeline.js").Result} Result
+ * @typedef {import("./timeline.js").Utterance} Utterance
+ * @typedef {import("./timeline.js").LiveEvent} LiveEvent
  * @typedef {string | number | boolean} Scalar
+ * @typedef {Record<string, Scalar | Scalar[]>} Config keys of the configuration, as in the protocol
+ * @typedef {"open" | "reconnecting" | "closing"} LiveState
+ *
  * @typedef {object} LiveOptions
- * @property {Record<string, Scalar | Scalar[]>} [config] keys of the configuration, sent in the query string
- * @property {string} [token] sent as `jwt`
- * @property {(message: Partial) => void} [onPartial]
+ * @property {Config} [config]
+ * @property {() => Promise<string>} [getToken] asked before each connection
+ * @property {(event: LiveEvent) => void} [onEvent]
+ * @property {(state: LiveState, error?: LiveError) => void} [onState] with the reason where a connection was lost
  * @property {AbortSignal} [signal] gives up opening; of no effect once open
  * @property {number} [openMs] how long the server may take to accept
- * @property {number} [closeMs] how long it may take from `close` to `done`
- * @property {number} [mostUnsentBytes] a connection that falls further behind counts as lost
- * @property {new (url: string) => WebSocket} [WebSocket] for Node before 22, which has none
- */
-
-const EXPLAIN_MS = 5_000;
-const ALL_IS_WELL = 426; // what a plain GET of the address answers when only the upgrade is missing
-
-/** A live connection failed; `message` is a sentence for people. */
-export class LiveError extends Error {
-  /**
-   * @param {"unreachable" | "refused" | "failed" | "lost" | "ended"} kind nobody answers; the handshake was
-   *   refused; the server sent its error; the connection broke; the server said `done` without being asked
-   * @param {string} message
-   * @param {{ type?: string, code?: number }} [facts] the protocol's `type`; an HTTP status or a close code
-   */
-  constructor(kind, message, { type = "", code = 0 } = {}) {
-    super(message);
-    this.name = "LiveError";
-    this.kind = kind;
-    this.type = type;
-    this.code = code;
-  }
-}
-
-/**
- * Whether the text of a message will not change any more; only then the words have times.
- * @param {Partial} message
- */
-export function isSettled(message) {
-  return (message.results[0]?.words.at(-1)?.endTime ?? 0) > 0;
-}
-
-/**
- * One connection:
+ * @property {number} [closeMs] how long it may take from `close` to the end while no text comes
+ * @property {number} [patienceMs] for so long a lost connection is tried again before it is an error
+ * @property {number} [keepSeconds] how much unsettled sound is kept for the next connection
+ * @property {typeof WebSocket} [WebSocket] for Node before 22, which has none
  *
- *     const live = await LiveClient.open("http://127.0.0.1:8000/v1/speech/asrlive", { onPartial });
+ * @typedef {object} Summary
+ * @property {number} duration seconds of sound
+ * @property {string[]} transcriptionIds under which the server keeps the text, one for each connection
+ */
+
+const RATE = 16_000;
+const CLOSE_MS = 30_000;
+const PATIENCE_MS = 10 * 60_000;
+const KEEP_SECONDS = 300;
+const PUMP_MS = 50;
+const GOOD_MS = 10_000; // a connection that lived so long was not ended by what it was sent
+const ROUNDING_SECONDS = 0.02; // times on the wire are rounded, and resampling delays: no word fits into this
+
+/**
+ * Listens to one stream of 16-bit mono samples:
+ *
+ *     const live = await LiveClient.open("http://127.0.0.1:8000/v1/speech/asrlive", { onEvent });
  *     live.sendAudio(samples);
- *     const done = await live.close();
+ *     await live.close();
+ *
+ * Sound may be sent at any time. A connection that is lost is replaced by another, which is first sent what the
+ * server had not settled: no word is lost, none comes twice.
  */
 export class LiveClient {
-  #socket;
-  #onPartial;
-  #closeMs;
-  #mostUnsentBytes;
-  #opened = /** @type {Deferred<void>} */ (deferred());
-  #ended = /** @type {Deferred<Done>} */ (deferred());
-  /** @type {Promise<Done> | undefined} */
-  #closed;
+  #address;
+  #config;
+  #options;
+  #rate;
+  #replay;
+  /** @type {Link | undefined} */
+  #link;
+  /** @type {Promise<Summary> | undefined} */
+  #ended;
+  #isClosing = false;
+  #abandonment = new AbortController();
+  #attempt = 0;
+  #failingSince = 0;
+  #heardAt = 0;
+  #hear = () => {};
+  /** @type {string[]} */
+  #transcriptionIds = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pumping;
 
   /**
    * Connect; rejects with a LiveError, or with the signal's reason.
@@ -72,178 +78,222 @@ export class LiveClient {
    * @param {LiveOptions} [options]
    */
   static async open(address, options = {}) {
-    const url = liveUrl(address, options);
-    options.signal?.throwIfAborted();
-    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
-    if (!WebSocket) throw new TypeError("there is no WebSocket here; give one as an option (Node has it from 22 on)");
-    const client = new LiveClient(new WebSocket(url.href), options);
-    const giveUp = () => client.#opened.reject(options.signal?.reason);
-    options.signal?.addEventListener("abort", giveUp);
-    const late = setTimeout(() => client.#opened.reject(unopened()), options.openMs ?? 10_000);
+    const client = new LiveClient(address, options);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const giveUp = () => client.#abandonment.abort(signal?.reason);
+    signal?.addEventListener("abort", giveUp);
     try {
-      await client.#opened.promise;
-    } catch (error) {
-      client.abandon();
-      throw error instanceof LiveError ? await explained(url, error) : error;
+      client.#adopt(await client.#connect());
     } finally {
-      clearTimeout(late);
-      options.signal?.removeEventListener("abort", giveUp);
+      signal?.removeEventListener("abort", giveUp);
     }
+    client.#ended = client.#run();
+    // Whoever waits for the end is told; that nobody waits is no fault.
+    client.#ended.catch(() => {});
     return client;
   }
 
   /**
    * Use `open` instead.
-   * @param {WebSocket} socket
+   * @param {string | URL} address
    * @param {LiveOptions} options
    */
-  constructor(socket, { onPartial = () => {}, closeMs = 30_000, mostUnsentBytes = Infinity }) {
-    this.#socket = socket;
-    this.#onPartial = onPartial;
-    this.#closeMs = closeMs;
-    this.#mostUnsentBytes = mostUnsentBytes;
-    // Whoever waits for the end is told; that nobody waits is no fault.
-    this.#ended.promise.catch(() => {});
-    socket.addEventListener("open", () => this.#opened.resolve());
-    socket.addEventListener("message", (event) => this.#receive(event.data));
-    socket.addEventListener("error", () => this.#opened.reject(unopened()));
-    socket.addEventListener("close", (event) => {
-      this.#opened.reject(unopened());
-      const why = event.reason ? ` (${event.reason})` : "";
-      this.#fail("lost", `The connection to the server was lost${why}.`, { code: event.code });
-    });
+  constructor(address, options) {
+    const { audioEncoding = "LINEAR16", channels = 1, sampleRateHertz = RATE } = options.config ?? {};
+    if (audioEncoding !== "LINEAR16" || Number(channels) !== 1) {
+      throw new TypeError(`audioEncoding is ${audioEncoding}, channels ${channels}; it must be LINEAR16 and 1`);
+    }
+    this.#address = new URL(address);
+    this.#address.protocol = this.#address.protocol.replace("http", "ws");
+    this.#config = options.config ?? {};
+    this.#options = options;
+    this.#rate = Number(sampleRateHertz);
+    this.#replay = new Replay((options.keepSeconds ?? KEEP_SECONDS) * this.#rate);
   }
 
-  /** Resolves with the server's `done`, asked for or not; rejects with a LiveError. */
+  /** Seconds of sound so far. */
+  get duration() {
+    return this.#replay.end / this.#rate;
+  }
+
+  /** Resolves when all is over; rejects with a LiveError. */
   get ended() {
-    return this.#ended.promise;
+    return /** @type {Promise<Summary>} */ (this.#ended);
   }
 
   /**
-   * Send 16-bit mono samples at the configured rate, 16 kHz if none is. Whether they arrive, `ended` tells.
-   * @param {Int16Array | ArrayBuffer} samples
+   * Send samples at the configured rate, 16 kHz if none is; after `close` they are ignored.
+   * @param {Int16Array} samples
    */
   sendAudio(samples) {
-    // A socket that is no longer open would throw or count the bytes; `ended` has told that already.
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(/** @type {ArrayBuffer | Int16Array<ArrayBuffer>} */ (samples));
-    if (this.#socket.bufferedAmount > this.#mostUnsentBytes) {
-      this.#fail("lost", "The server takes no more sound; the connection seems to be broken.");
-      this.abandon();
-    }
+    if (this.#isClosing) return;
+    this.#replay.append(samples);
+    this.#hear();
+    this.#pump();
   }
 
-  /** Say that no more sound comes, and wait for all text: resolves with `done`, rejects with a LiveError. */
+  /** Settle now what was said so far, without waiting for a pause. */
+  finalize() {
+    this.#link?.connection.send('{"type":"finalize"}');
+  }
+
+  /**
+   * Change keys of the configuration from the next utterance on, and for all further connections.
+   * @param {Config} config
+   */
+  configure(config) {
+    this.#config = { ...this.#config, ...config };
+    this.#link?.connection.send(JSON.stringify({ config }));
+  }
+
+  /** Say that no more sound comes, and wait for all text; rejects with a LiveError. */
   close() {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    const { closeMs = CLOSE_MS } = this.#options;
+    this.#heardAt = Date.now();
+    if (!this.#isClosing) {
+      this.#options.onState?.("closing");
+      this.#finish();
+    }
+    const late = new LiveError("lost", "The server did not deliver the end of the text.");
+    const watch = setInterval(() => {
+      if (Date.now() - this.#heardAt > closeMs) this.abandon(late);
+    }, Math.min(500, closeMs));
+    return this.ended.finally(() => clearInterval(watch));
   }
 
-  async #close() {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send("close");
-    const late = setTimeout(() => {
-      this.#fail("lost", "The server did not deliver the end of the text.");
-      this.abandon();
-    }, this.#closeMs);
+  /** End now, without waiting for what is still to come; `ended` rejects with the reason. */
+  abandon(reason = new LiveError("lost", "The session was given up.")) {
+    this.#abandonment.abort(reason);
+    this.#link?.connection.abandon();
+    this.#hear();
+  }
+
+  /** @returns {Promise<Summary>} */
+  async #run() {
     try {
-      return await this.#ended.promise;
+      for (;;) {
+        const link = /** @type {Link} */ (this.#link);
+        const end = await Promise.race([link.connection.ended, link.limit]);
+        this.#abandonment.signal.throwIfAborted();
+        if (end instanceof LiveError && !isTransient(end)) throw end;
+        if (link.connection.isEnded) {
+          link.timeline.end(end);
+          if (!this.#hasUnsettled(link)) await this.#moreSound();
+          if (this.#isClosing && !this.#hasUnsettled(link)) break;
+        }
+        this.#adopt(await this.#reconnect(link, end));
+      }
     } finally {
-      clearTimeout(late);
+      clearTimeout(this.#pumping);
+      this.#isClosing = true;
+      this.#link?.connection.abandon();
     }
+    return { duration: this.duration, transcriptionIds: this.#transcriptionIds };
   }
 
-  /** Close now, without waiting for what is still to come. */
-  abandon() {
-    this.#socket.close();
+  /** @param {Link} link */
+  #hasUnsettled({ timeline }) {
+    return this.#replay.end - timeline.settled > ROUNDING_SECONDS * this.#rate;
   }
 
-  /** @param {unknown} data */
-  #receive(data) {
-    const message = parsed(data);
-    if (message?.status === "partial") {
-      this.#onPartial(message);
-    } else if (message?.status === "done") {
-      this.#ended.resolve(message);
-      this.#socket.close(1000);
-    } else if (typeof message?.detail === "string") {
-      const { detail, type, code } = message;
-      this.#fail("failed", `The server ended the session: ${detail}.`, { type, code });
-    } else {
-      this.#fail("failed", "The server sent a message that this client does not understand.");
-      this.abandon();
+  /** A connection may end with nothing left to say, as silent ones do: wait for more, or for the end. */
+  async #moreSound() {
+    if (!this.#isClosing) await new Promise((resolve) => (this.#hear = () => resolve(undefined)));
+    this.#abandonment.signal.throwIfAborted();
+  }
+
+  /**
+   * @param {Link} link which may still be open, if it nears its limit
+   * @param {any} end a LiveError, or a `done` that nobody asked for
+   */
+  async #reconnect(link, end) {
+    /** @type {unknown} */
+    let error = end instanceof LiveError ? end : new LiveError("lost", "The server ended the connection.");
+    let isTold = false;
+    if (link.timeline.settled > link.base || Date.now() - link.openedAt > GOOD_MS) this.#attempt = 0;
+    if (this.#attempt === 0) this.#failingSince = Date.now();
+    // A server that accepts and then fails each time is given no more patience than one that does not accept.
+    while (isTransient(error) && Date.now() - this.#failingSince <= (this.#options.patienceMs ?? PATIENCE_MS)) {
+      if (link.connection.isEnded && !isTold) {
+        isTold = true;
+        this.#options.onState?.("reconnecting", /** @type {LiveError} */ (error));
+      }
+      await sleep(delayMs(this.#attempt++, error), this.#abandonment.signal);
+      try {
+        return await this.#connect();
+      } catch (failure) {
+        error = failure;
+      }
+      this.#abandonment.signal.throwIfAborted();
     }
+    // What an old connection that is still open was told is not lost with the new one.
+    this.#finish();
+    await link.connection.ended;
+    throw error;
   }
 
-  /** @param {ConstructorParameters<typeof LiveError>} error */
-  #fail(...error) {
-    this.#ended.reject(new LiveError(...error));
+  async #connect() {
+    const config = this.#config;
+    const link = await Link.open(
+      this.#address,
+      {
+        ...this.#options,
+        config,
+        rate: this.#rate,
+        signal: this.#abandonment.signal,
+        onMessage: (link, message) => this.#receive(link, message),
+      },
+      () => {
+        const last = this.#link?.timeline;
+        return { base: Math.max(last?.settled ?? 0, this.#replay.start), first: last?.first ?? 1 };
+      },
+    );
+    // It was changed while the connection was being made.
+    if (this.#config !== config) link.connection.send(JSON.stringify({ config: this.#config }));
+    return link;
   }
-}
 
-/**
- * @param {string | URL} address
- * @param {LiveOptions} options
- */
-function liveUrl(address, { config = {}, token }) {
-  const url = new URL(address);
-  url.protocol = url.protocol.replace("http", "ws");
-  // Left to guess, the server could take very odd first samples for base64.
-  for (const [key, value] of Object.entries({ audioTransfer: "raw", ...config })) {
-    for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(key, String(one));
+  /** @param {Link} link */
+  #adopt(link) {
+    const old = this.#link;
+    this.#link = link;
+    old?.connection.abandon();
+    this.#heardAt = Date.now();
+    this.#options.onState?.(this.#isClosing ? "closing" : "open");
+    if (old && link.base > old.timeline.settled) {
+      const startTime = old.timeline.settled / this.#rate;
+      const endTime = link.base / this.#rate;
+      const detail = "there was no connection for longer than the sound could be kept";
+      this.#options.onEvent?.({ kind: "warning", code: "gap", detail, startTime, endTime });
+    }
+    this.#pump();
   }
-  if (token !== undefined) url.searchParams.set("jwt", token);
-  return url;
-}
 
-function unopened() {
-  return new LiveError("unreachable", "The server cannot be reached. Is it running?");
-}
-
-/**
- * Find out why a connection did not open: a WebSocket hides it, a plain GET of the same address does not.
- * @param {URL} url
- * @param {LiveError} unreachable what to say if the server does not answer that either
- */
-async function explained(url, unreachable) {
-  const plain = new URL(url);
-  plain.protocol = plain.protocol.replace("ws", "http");
-  let response, body;
-  try {
-    response = await fetch(plain, { signal: AbortSignal.timeout(EXPLAIN_MS) });
-    body = parsed(await response.text());
-  } catch {
-    return unreachable;
+  /**
+   * @param {Link} link
+   * @param {any} message
+   */
+  #receive(link, message) {
+    if (link !== this.#link) return;
+    if (!this.#transcriptionIds.includes(message.transcriptionId)) this.#transcriptionIds.push(message.transcriptionId);
+    if (message.type === "warning" && message.code === "limit") return link.nearsLimit();
+    const event = link.timeline.read(message);
+    this.#replay.settle(link.timeline.settled);
+    if (!event) return;
+    this.#heardAt = Date.now();
+    this.#options.onEvent?.(event);
   }
-  const facts = { type: body?.type, code: response.status };
-  if (response.status === ALL_IS_WELL) {
-    const advice = "Try again; if it stays so, a proxy on the way does not pass WebSockets on.";
-    return new LiveError("unreachable", `The server answers, but the connection did not open. ${advice}`, facts);
+
+  #finish() {
+    this.#isClosing = true;
+    this.#hear();
+    this.#pump();
   }
-  const detail = body?.detail ?? `it answered with status ${response.status}`;
-  return new LiveError("refused", `The server refused the connection: ${detail}.`, facts);
-}
 
-/**
- * @param {unknown} text
- * @returns {any} null for what is no JSON
- */
-function parsed(text) {
-  try {
-    return JSON.parse(String(text));
-  } catch {
-    return null;
+  /** Send what the connection takes now, and the rest as soon as it takes that. */
+  #pump() {
+    clearTimeout(this.#pumping);
+    if (this.#link?.pump(this.#replay, this.#isClosing)) this.#pumping = setTimeout(() => this.#pump(), PUMP_MS);
   }
-}
-
-/**
- * @template T
- * @typedef {{ promise: Promise<T>, resolve: (value: T) => void, reject: (reason: unknown) => void }} Deferred
- */
-
-/** A promise with its two ends outside, as `Promise.withResolvers` will give where Node 20 is gone. */
-function deferred() {
-  /** @type {any} */
-  const ends = {};
-  ends.promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
-  return ends;
 }

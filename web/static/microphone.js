@@ -1,34 +1,70 @@
 // Owns the microphone: permission, capture at the device's own rate, 16 kHz PCM16 out, and its release.
 
+import { sleep, within } from "./waiting.js";
+
 const FINISH_MS = 500; // the audio thread answers within one chunk; a dead one never does
 const RESUME_MS = 3_000;
 
 // What the browser does to the sound: nothing. A recognizer hears best what is not distorted, and nothing echoes.
 export const PROCESSING = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
+/**
+ * Why there is no sound:
+ * - `insecure`: the page may have no microphone
+ * - `refused`, `absent`, `busy`, `unfit`: by the user, none there, in use elsewhere, cannot record as asked
+ * - `disconnected`, `interrupted`: it was heard, and is not any more
+ * - `broken`: anything else
+ * @typedef {"insecure" | "refused" | "absent" | "busy" | "unfit" | "disconnected" | "interrupted" | "broken"} MicrophoneFault
+ */
+
 /** The microphone cannot be used or has stopped; `message` is a sentence for people. */
 export class MicrophoneError extends Error {
-  name = "MicrophoneError";
+  /**
+   * @param {MicrophoneFault} fault
+   * @param {string} [message]
+   */
+  constructor(fault, message = SENTENCES[fault]) {
+    super(message);
+    this.name = "MicrophoneError";
+    this.fault = fault;
+  }
 }
 
-const INSECURE = "Browsers give the microphone only to secure pages. Open this page over https, or on localhost.";
-const REFUSED =
-  "The microphone is not allowed. Allow it for this page beside the address, or in the system’s privacy settings, " +
-  "then press the button again.";
-const BUSY = "The microphone cannot be opened. Another program may be using it.";
-/** @type {Record<string, string>} */
+/** @type {Record<MicrophoneFault, string>} */
 const SENTENCES = {
-  NotAllowedError: REFUSED,
-  SecurityError: REFUSED,
-  NotFoundError: "No microphone was found. Connect one, then press the button again.",
-  OverconstrainedError: "The microphone cannot record in the way that was asked for.",
-  NotReadableError: BUSY,
-  AbortError: BUSY,
+  insecure: "Browsers give the microphone only to secure pages. Open this page over https, or on localhost.",
+  refused:
+    "The microphone is not allowed. Allow it for this page beside the address, or in the system’s privacy settings, " +
+    "then press the button again.",
+  absent: "No microphone was found. Connect one, then press the button again.",
+  busy: "The microphone cannot be opened. Another program may be using it; close that, then press the button again.",
+  unfit: "The microphone cannot record in the way that was asked for. Choose another one.",
+  disconnected: "The microphone was disconnected.",
+  interrupted: "The browser interrupted the microphone. Press the button to go on.",
+  broken: "The microphone’s sound could not be read. Press the button to try again.",
+};
+/** What browsers call it. @type {Record<string, MicrophoneFault>} */
+const FAULTS = {
+  NotAllowedError: "refused",
+  SecurityError: "refused",
+  NotFoundError: "absent",
+  OverconstrainedError: "unfit",
+  NotReadableError: "busy",
+  AbortError: "busy",
 };
 
 /** Throws the MicrophoneError that says so where a page can have no microphone. */
 export function checkMicrophone() {
-  if (!globalThis.isSecureContext || !navigator.mediaDevices) throw new MicrophoneError(INSECURE);
+  if (!globalThis.isSecureContext || !navigator.mediaDevices) throw new MicrophoneError("insecure");
+}
+
+/**
+ * The microphones that there are; before the user has allowed one, browsers tell neither names nor ids.
+ * @returns {Promise<{ deviceId: string, label: string }[]>}
+ */
+export async function microphones() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  return devices.filter(({ kind, deviceId }) => kind === "audioinput" && deviceId !== "");
 }
 
 /**
@@ -43,8 +79,10 @@ export function levelOf(samples) {
 /**
  * @typedef {object} MicrophoneOptions
  * @property {(samples: Int16Array<ArrayBuffer>) => void} onAudio 100 ms each; the last one is shorter
+ * @property {(isMuted: boolean) => void} [onMute] when the system cuts the sound off, or gives it back
  * @property {AbortSignal} [signal] gives up opening; of no effect once open
- * @property {typeof PROCESSING} [processing]
+ * @property {string} [deviceId] one of `microphones`; if it is gone, any other will do
+ * @property {Partial<typeof PROCESSING>} [processing]
  */
 
 /** A microphone that is open, from `open` to `stop`. */
@@ -61,7 +99,7 @@ export class Microphone {
    * Rejects with a MicrophoneError, or with the signal's reason.
    * @param {MicrophoneOptions} options
    */
-  static async open({ onAudio, signal, processing = PROCESSING }) {
+  static async open({ onAudio, onMute = () => {}, signal, deviceId = "", processing }) {
     checkMicrophone();
     signal?.throwIfAborted();
     // No rate is asked for: Firefox refuses to join a context and a microphone of different rates.
@@ -69,16 +107,17 @@ export class Microphone {
     const resumed = context.resume();
     // Given up before it resumed, it rejects, and nobody waits for it any more.
     resumed.catch(() => {});
-    const asked = navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...processing } });
+    const asked = ask({ channelCount: 1, ...PROCESSING, ...processing }, deviceId);
     // Loaded meanwhile, so that the first sound finds it there.
     const loaded = context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url)).catch(() => {
-      throw new MicrophoneError("A part of this page cannot be loaded. Is the server running?");
+      throw new MicrophoneError("broken", "A part of this page cannot be loaded. Is the server running?");
     });
     try {
       const [stream] = await unlessAborted(signal, Promise.all([asked, loaded]));
-      await within(RESUME_MS, resumed, new MicrophoneError("The browser did not start the sound. Try again."));
+      const silent = new MicrophoneError("interrupted", "The browser did not start the sound. Try again.");
+      await within(RESUME_MS, resumed, silent);
       signal?.throwIfAborted();
-      return new Microphone(context, stream, onAudio);
+      return new Microphone(context, stream, onAudio, onMute);
     } catch (error) {
       // The question may still be open: what is granted later is given back at once.
       asked.then((stream) => release(context, stream), () => release(context));
@@ -91,8 +130,9 @@ export class Microphone {
    * @param {AudioContext} context
    * @param {MediaStream} stream
    * @param {MicrophoneOptions["onAudio"]} onAudio
+   * @param {(isMuted: boolean) => void} onMute
    */
-  constructor(context, stream, onAudio) {
+  constructor(context, stream, onAudio, onMute) {
     this.#context = context;
     this.#stream = stream;
     this.#node = new AudioWorkletNode(context, "pcm", { numberOfInputs: 1, numberOfOutputs: 0 });
@@ -102,7 +142,16 @@ export class Microphone {
     });
     /** Resolves with the MicrophoneError if the capture ends by itself. */
     this.failure = this.#watch();
+    for (const track of stream.getAudioTracks()) {
+      track.addEventListener("mute", () => onMute(true));
+      track.addEventListener("unmute", () => onMute(false));
+    }
     context.createMediaStreamSource(stream).connect(this.#node);
+  }
+
+  /** Id of the device that is heard, which need not be the one that was asked for. */
+  get deviceId() {
+    return this.#stream.getAudioTracks()[0]?.getSettings().deviceId ?? "";
   }
 
   /** Deliver what was heard so far, then release the microphone. */
@@ -113,7 +162,7 @@ export class Microphone {
 
   async #stop() {
     this.#node.port.postMessage("finish");
-    await within(FINISH_MS, this.#finished);
+    await Promise.race([this.#finished, sleep(FINISH_MS)]);
     release(this.#context, this.#stream);
   }
 
@@ -121,18 +170,34 @@ export class Microphone {
   #watch() {
     return new Promise((resolve) => {
       for (const track of this.#stream.getAudioTracks()) {
-        track.addEventListener("ended", () => resolve(new MicrophoneError("The microphone was disconnected.")));
+        track.addEventListener("ended", () => resolve(new MicrophoneError("disconnected")));
       }
       this.#node.addEventListener("processorerror", () => {
-        resolve(new MicrophoneError("The browser could not read the microphone’s sound."));
+        resolve(new MicrophoneError("broken"));
       });
       this.#context.addEventListener("statechange", () => {
         // Suspended, closed, or interrupted by a call on iOS: nothing is heard any more.
         if (this.#context.state !== "running" && !this.#stopped) {
-          resolve(new MicrophoneError("The browser interrupted the microphone. Press the button to go on."));
+          resolve(new MicrophoneError("interrupted"));
         }
       });
     });
+  }
+}
+
+/**
+ * @param {MediaTrackConstraints} audio
+ * @param {string} deviceId "" for the browser's choice
+ */
+async function ask(audio, deviceId) {
+  const devices = navigator.mediaDevices;
+  if (deviceId === "") return devices.getUserMedia({ audio });
+  try {
+    // Less than `exact` is a wish, which browsers may pass over.
+    return await devices.getUserMedia({ audio: { ...audio, deviceId: { exact: deviceId } } });
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== "OverconstrainedError") throw error;
+    return devices.getUserMedia({ audio });
   }
 }
 
@@ -162,20 +227,6 @@ function unlessAborted(signal, promise) {
 function described(error) {
   if (error instanceof MicrophoneError) return error;
   const { name, message } = /** @type {Error} */ (error);
-  return new MicrophoneError(SENTENCES[name] ?? `The microphone does not work: ${message}`);
-}
-
-/**
- * Wait so long and no longer; then throw the error, if there is one.
- * @param {number} ms
- * @param {Promise<unknown>} promise
- * @param {Error} [error]
- */
-async function within(ms, promise, error) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const late = new Promise((resolve, reject) => {
-    timer = setTimeout(() => (error ? reject(error) : resolve(undefined)), ms);
-  });
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  const fault = FAULTS[name];
+  return fault ? new MicrophoneError(fault) : new MicrophoneError("broken", `The microphone does not work: ${message}`);
 }

@@ -12,7 +12,7 @@ from playwright.async_api import async_playwright
 
 from stream.errors import Problem
 from tests.recognizers import ScriptedRecognizer
-from tests.web.test_page import launched
+from tests.web.pages.browser import launched
 from web.reference.asyncapi import asyncapi
 from web.reference.docs import docs_page
 from web.reference.markup import element, listing, prose

@@ -1,0 +1,117 @@
+// Owns the language of the page's own words: which it is, and their change on the page.
+
+import { ENGLISH, PERSIAN } from "./texts.js";
+
+const KEY = "shenava.language";
+const LANGUAGES = {
+  en: { dir: "ltr", texts: ENGLISH },
+  fa: { dir: "rtl", texts: /** @type {Record<string, string>} */ (PERSIAN) },
+};
+/** @typedef {keyof typeof LANGUAGES} Language */
+/** @typedef {keyof typeof ENGLISH} TextKey */
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+/** @type {Language} */
+let current = chosen();
+
+/**
+ * One of the page's texts in the language in force.
+ * @param {TextKey} key
+ * @param {Record<string, string | number>} [values] for its `{names}`
+ */
+export function text(key, values = {}) {
+  const written = LANGUAGES[current].texts[key] ?? ENGLISH[key];
+  return written.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+/**
+ * A text that the language in force may have, or what stands for it.
+ * @param {string} key
+ * @param {string} otherwise
+ */
+export function translated(key, otherwise) {
+  return /** @type {Record<string, string>} */ (LANGUAGES[current].texts)[key] ?? otherwise;
+}
+
+/**
+ * A number with so many decimals, as the language writes it.
+ * @param {number} value
+ * @param {number} [decimals]
+ */
+export function number(value, decimals = 0) {
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(current, digits).format(value);
+}
+
+/**
+ * A share as whole percents.
+ * @param {number} share 0 to 1
+ */
+export function percent(share) {
+  return new Intl.NumberFormat(current, { style: "percent" }).format(share);
+}
+
+/**
+ * Write the page's texts, now and after each change: into what has `data-text`, `data-label` (its name for screen
+ * readers, shown as a tooltip) or `data-placeholder`. What the page writes by itself is written again by `rewrite`.
+ * @param {() => void} [rewrite]
+ */
+export function speakLanguage(rewrite = () => {}) {
+  if (listeners.size === 0) {
+    for (const button of document.querySelectorAll("[data-language]")) {
+      button.addEventListener("click", () => change(current === "en" ? "fa" : "en"));
+    }
+  }
+  listeners.add(rewrite);
+  write();
+}
+
+/** @param {Language} language */
+function change(language) {
+  current = language;
+  try {
+    localStorage.setItem(KEY, language);
+  } catch {
+    // A browser that keeps nothing asks again next time.
+  }
+  write();
+}
+
+function write() {
+  document.documentElement.lang = current;
+  document.documentElement.dir = LANGUAGES[current].dir;
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-text]"))) {
+    element.textContent = text(/** @type {TextKey} */ (element.dataset.text));
+  }
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-label]"))) {
+    name(element, /** @type {TextKey} */ (element.dataset.label));
+  }
+  for (const element of document.querySelectorAll("[data-placeholder]")) {
+    const field = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (element);
+    field.placeholder = text(/** @type {TextKey} */ (field.dataset.placeholder));
+  }
+  for (const rewrite of listeners) rewrite();
+}
+
+/**
+ * Name an element that shows no text; it stays named when the language changes.
+ * @param {HTMLElement} element
+ * @param {TextKey} key
+ */
+export function name(element, key) {
+  element.dataset.label = key;
+  element.setAttribute("aria-label", text(key));
+  if (element.tagName === "BUTTON") element.title = text(key);
+}
+
+/** @returns {Language} */
+function chosen() {
+  let stored = null;
+  try {
+    stored = localStorage.getItem(KEY);
+  } catch {
+    // The browser's own language, then.
+  }
+  return (stored ?? navigator.language).startsWith("fa") ? "fa" : "en";
+}

@@ -1,0 +1,148 @@
+// Owns the text on the page: settled lines, below them the ones that may still change, and how many stay there.
+
+import { number, percent } from "./language.js";
+
+/**
+ * @typedef {import("./live.js").Result & { isFinal: boolean, stableWords?: number }} Line
+ * @typedef {{ element: HTMLElement, words: HTMLElement[] }} Shown
+ */
+
+// An hour of talk is some thousand lines; a page that lays all of them out with each word begins to stutter.
+const MOST_LINES = 120;
+
+/** A word is an element for as long as it does not change, so that nothing around it moves; lines find their direction. */
+export class Lines {
+  #settled;
+  #open;
+  /** Lines that may still change, by the number of their utterance. @type {Map<number, Shown>} */
+  #changing = new Map();
+
+  /**
+   * @param {HTMLElement} settled takes the lines that are done
+   * @param {HTMLElement} open takes those that may still change
+   */
+  constructor(settled, open) {
+    this.#settled = settled;
+    this.#open = open;
+  }
+
+  /** How many settled lines are on the page. */
+  get count() {
+    return this.#settled.childElementCount;
+  }
+
+  /**
+   * Show the newest state of an utterance.
+   * @param {number} utterance its number
+   * @param {Line} line
+   */
+  show(utterance, line) {
+    const shown = this.#changing.get(utterance) ?? this.#begin(utterance);
+    write(shown, line);
+    if (line.isFinal) this.#settle(utterance, shown);
+    this.#keepHeight();
+  }
+
+  /** Keep the open lines, as grey as they are, when nobody is left to settle them. */
+  giveUp() {
+    for (const [utterance, shown] of this.#changing) this.#settle(utterance, shown);
+    this.#keepHeight();
+  }
+
+  /**
+   * Put lines from before the first one back.
+   * @param {Line[]} lines
+   */
+  prepend(lines) {
+    this.#settled.prepend(
+      ...lines.map((line) => {
+        const shown = begun();
+        write(shown, line);
+        return shown.element;
+      }),
+    );
+  }
+
+  /** Take away the oldest lines of a page that shows too many. */
+  trim() {
+    while (this.count > MOST_LINES) this.#settled.firstElementChild?.remove();
+  }
+
+  clear() {
+    this.#changing.clear();
+    this.#settled.replaceChildren();
+    this.#open.replaceChildren();
+    this.#keepHeight();
+  }
+
+  /** @param {number} utterance */
+  #begin(utterance) {
+    const shown = begun();
+    const later = [...this.#changing.keys()].filter((other) => other > utterance);
+    const next = later.length > 0 ? this.#changing.get(Math.min(...later))?.element : null;
+    this.#open.insertBefore(shown.element, next ?? null);
+    this.#changing.set(utterance, shown);
+    return shown;
+  }
+
+  /**
+   * @param {number} utterance
+   * @param {Shown} shown
+   */
+  #settle(utterance, { element, words }) {
+    this.#changing.delete(utterance);
+    // An utterance can turn out to be none; it leaves no empty line.
+    if (words.length > 0) this.#settled.append(element);
+    else element.remove();
+  }
+
+  /** Text that gets shorter for a moment must not pull up the page, only to push it down again. */
+  #keepHeight() {
+    const { style } = this.#open;
+    style.minHeight = this.#changing.size > 0 ? `${this.#open.offsetHeight}px` : "";
+  }
+}
+
+/** @returns {Shown} */
+function begun() {
+  const element = document.createElement("p");
+  element.dir = "auto";
+  return { element, words: [] };
+}
+
+/**
+ * @param {Shown} shown
+ * @param {Line} line
+ */
+function write(shown, { isFinal, transcript, words, stableWords = 0 }) {
+  const texts = words.length > 0 ? words.map(({ word }) => word) : transcript.split(" ").filter(Boolean);
+  for (const surplus of shown.words.splice(texts.length)) remove(surplus);
+  for (const [index, text] of texts.entries()) {
+    let word = shown.words[index];
+    if (!word) {
+      word = document.createElement("span");
+      if (index > 0) shown.element.append(" ");
+      shown.element.append(word);
+      shown.words.push(word);
+    }
+    if (word.textContent !== text) word.textContent = text;
+    word.className = isFinal || index < stableWords ? "word" : "word unsettled";
+    if (isFinal && words[index]) describe(word, words[index]);
+  }
+}
+
+/** @param {HTMLElement} word with the space before it */
+function remove(word) {
+  if (word.previousSibling) word.previousSibling.remove();
+  word.remove();
+}
+
+/**
+ * @param {HTMLElement} word
+ * @param {import("./live.js").Word} told
+ */
+function describe(word, { confidence, startTime, endTime }) {
+  const span = `${number(startTime, 1)}–${number(endTime, 1)} s`;
+  word.title = confidence > 0 ? `${percent(confidence)} · ${span}` : span;
+  word.classList.toggle("doubtful", confidence > 0 && confidence < 0.4);
+}

@@ -1,0 +1,130 @@
+// Owns a connection together with its place in the sound: where it began and how far it was sent.
+
+import { Connection } from "./connection.js";
+import { LiveError } from "./retry.js";
+import { Timeline } from "./timeline.js";
+import { within } from "./waiting.js";
+
+const OPEN_MS = 10_000;
+
+/**
+ * @typedef {import("./live.js").Config} Config
+ * @typedef {import("./replay.js").Replay} Replay
+ *
+ * @typedef {object} LinkOptions
+ * @property {Config} config
+ * @property {number} rate samples a second
+ * @property {AbortSignal} signal
+ * @property {() => Promise<string>} [getToken]
+ * @property {number} [openMs]
+ * @property {typeof WebSocket} [WebSocket]
+ * @property {(link: Link, message: any) => void} onMessage
+ */
+
+/** Sends a Replay's samples from `base` on, and reads what comes back on the client's clock. */
+export class Link {
+  /** Samples before this position were sent. */
+  #sent;
+  #hasSaidClose = false;
+  #reach = () => {};
+
+  /**
+   * Connect; rejects with a LiveError, or with the signal's reason.
+   * @param {URL} address ws or wss
+   * @param {LinkOptions} options
+   * @param {() => { base: number, first: number }} place asked once the connection is open: the position of its first
+   *   sample and the number of its first utterance
+   */
+  static async open(address, { config, rate, signal, getToken, openMs = OPEN_MS, WebSocket, onMessage }, place) {
+    signal.throwIfAborted();
+    const late = new LiveError("unreachable", "No token came in time.");
+    const token = getToken && (await within(openMs, tokenOf(getToken), late, signal));
+    const { phrases, ...rest } = config;
+    /** @type {Link | undefined} */
+    let link;
+    const connection = await Connection.open(withQuery(address, rest, token), {
+      signal,
+      openMs,
+      WebSocket,
+      // Outside browsers the first one may come before anybody could take the connection.
+      onMessage: (message) => (link ? onMessage(link, message) : setTimeout(() => link && onMessage(link, message))),
+    });
+    // They may be longer than an address can be.
+    if (phrases !== undefined) connection.send(JSON.stringify({ config: { phrases } }));
+    link = new Link(connection, { rate, ...place() });
+    return link;
+  }
+
+  /**
+   * Use `open` instead.
+   * @param {Connection} connection
+   * @param {{ base: number, rate: number, first: number }} place
+   */
+  constructor(connection, place) {
+    this.connection = connection;
+    this.base = this.#sent = place.base;
+    this.timeline = new Timeline(place);
+    this.openedAt = Date.now();
+    const reached = new LiveError("lost", "The connection reached its longest time.");
+    /** Resolves when the server will soon end the connection for its length. @type {Promise<LiveError>} */
+    this.limit = new Promise((resolve) => (this.#reach = () => resolve(reached)));
+  }
+
+  nearsLimit() {
+    this.#reach();
+  }
+
+  /**
+   * Send what the connection takes now, and after the last sample `close` if no more will come.
+   * @param {Replay} replay
+   * @param {boolean} isLast
+   * @returns {boolean} whether there is more to send
+   */
+  pump(replay, isLast) {
+    if (this.connection.isEnded) return false;
+    if (this.#sent < replay.start) {
+      // So slow a connection that sound was dropped unsent: the times of what follows would be wrong.
+      this.connection.abandon();
+      return false;
+    }
+    while (this.#sent < replay.end && this.connection.isWritable) {
+      const samples = replay.read(this.#sent);
+      this.connection.send(samples);
+      this.#sent += samples.length;
+    }
+    if (this.#sent < replay.end) return true;
+    if (isLast && !this.#hasSaidClose) {
+      this.#hasSaidClose = true;
+      this.connection.send("close");
+    }
+    return false;
+  }
+}
+
+/**
+ * @param {() => Promise<string>} getToken
+ * @returns {Promise<string>}
+ */
+async function tokenOf(getToken) {
+  try {
+    return await getToken();
+  } catch (error) {
+    if (error instanceof LiveError) throw error;
+    throw new LiveError("unreachable", "No token could be had. Is the server running?", { detail: String(error) });
+  }
+}
+
+/**
+ * @param {URL} address
+ * @param {Config} config
+ * @param {string | undefined} token
+ */
+function withQuery(address, config, token) {
+  const url = new URL(address);
+  // Left to guess, the server could take very odd first samples for base64.
+  for (const [key, value] of Object.entries({ audioTransfer: "raw", ...config, extended: true })) {
+    for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(key, String(one));
+  }
+  if (token) url.searchParams.set("jwt", token);
+  return url;
+}

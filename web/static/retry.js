@@ -1,0 +1,65 @@
+// Owns what is done about a failed connection: whether to try again, and when.
+
+/**
+ * What went wrong:
+ * - `unreachable`: nobody answers
+ * - `refused`: the handshake was refused
+ * - `failed`: the server sent its error
+ * - `lost`: the connection broke
+ * @typedef {"unreachable" | "refused" | "failed" | "lost"} LiveErrorKind
+ */
+
+/** A live connection failed; `message` is a sentence for people. */
+export class LiveError extends Error {
+  /**
+   * @param {LiveErrorKind} kind
+   * @param {string} message
+   * @param {{ type?: string, code?: number, detail?: string, retryAfterMs?: number }} [facts] the protocol's `type`
+   *   and `detail`, an HTTP status or a close code, and when the server wants to be asked again
+   */
+  constructor(kind, message, { type = "", code = 0, detail = "", retryAfterMs = 0 } = {}) {
+    super(message);
+    this.name = "LiveError";
+    this.kind = kind;
+    this.type = type;
+    this.code = code;
+    this.detail = detail;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const FIRST_MS = 250;
+const LONGEST_MS = 8_000;
+// Other errors would come again: they are about what this client sends or who it is.
+const TRANSIENT = new Set([
+  "idle_timeout",
+  "internal",
+  "overloaded",
+  "rate_limited",
+  "recognizer_failed",
+  "shutting_down",
+  "slow_reader",
+]);
+const GATEWAY_STATUSES = new Set([502, 503, 504]); // of a proxy whose server is away
+
+/**
+ * Whether the same may work a little later.
+ * @param {unknown} error
+ */
+export function isTransient(error) {
+  if (!(error instanceof LiveError)) return false;
+  if (error.kind === "unreachable" || error.kind === "lost") return true;
+  return TRANSIENT.has(error.type) || (error.kind === "refused" && GATEWAY_STATUSES.has(error.code));
+}
+
+/**
+ * How long to wait before an attempt: twice as long each time, spread, so that the clients of a server that was
+ * started again do not all come at once.
+ * @param {number} attempt 0 for the first
+ * @param {unknown} error of the attempt before; what it says of `retryAfterMs` is kept to
+ * @param {number} [random] 0 to 1
+ */
+export function delayMs(attempt, error, random = Math.random()) {
+  const backoff = Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt) * (0.5 + random / 2);
+  return Math.max(backoff, error instanceof LiveError ? error.retryAfterMs : 0);
+}
