@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -75,7 +76,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
             _route("/docs", GET=_docs),
             _route(HEALTH_PATH, GET=healthcheck),
             *(_route(path, GET=_view(_STATIC / name)) for path, name in _VIEWS.items()),
-            Mount("/static", _Modules(directory=_STATIC)),
+            Mount("/static", GZipMiddleware(_Modules(directory=_STATIC))),
         ],
         exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception, Exception: on_fault},
         lifespan=lifespan,

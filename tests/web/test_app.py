@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -48,10 +49,23 @@ async def test_the_health_check_answers_200_in_every_state(is_ready: bool, healt
     assert (status, kind, json.loads(body)) == (200, "application/json", health)
 
 
-async def test_the_page_is_served() -> None:
-    status, kind, body = await answer("/")
+@pytest.mark.parametrize("path", ["/", "/captions", "/commands"])
+async def test_the_pages_are_served(path: str) -> None:
+    status, kind, body = await answer(path)
     assert (status, kind.split(";")[0]) == (200, "text/html")
     assert b"Shenava" in body
+
+
+async def test_modules_are_compressed_for_whoever_reads_that() -> None:
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        request = urllib.request.Request(f"{server.url}/static/live.js", headers={"Accept-Encoding": "gzip"})
+        with await asyncio.to_thread(urllib.request.urlopen, request) as response:
+            compressed = response.read()
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert response.headers["Content-Type"].startswith("text/javascript")
+        _, _, plain = await asyncio.to_thread(fetch, request.full_url)
+    assert gzip.decompress(compressed) == plain
+    assert 2 * len(compressed) < len(plain)
 
 
 @pytest.mark.parametrize("path", ["/", "/static/live.js"])

@@ -74,7 +74,7 @@ export class LiveClient {
 
   /**
    * Connect; rejects with a LiveError, or with the signal's reason.
-   * @param {string | URL} address http(s) or ws(s)
+   * @param {string | URL} address http(s) or ws(s), in a page also relative to it
    * @param {LiveOptions} [options]
    */
   static async open(address, options = {}) {
@@ -104,7 +104,7 @@ export class LiveClient {
     if (audioEncoding !== "LINEAR16" || Number(channels) !== 1) {
       throw new TypeError(`audioEncoding is ${audioEncoding}, channels ${channels}; it must be LINEAR16 and 1`);
     }
-    this.#address = new URL(address);
+    this.#address = new URL(address, globalThis.location?.href);
     this.#address.protocol = this.#address.protocol.replace("http", "ws");
     this.#config = options.config ?? {};
     this.#options = options;
