@@ -1,0 +1,150 @@
+// Owns which of some phrases was said, and how surely. Stands alone, for other applications as well:
+//
+//     const [best] = match(utterance.alternatives, ["turn on the light", "stop"]);
+//     if (best?.score > 0.5) act(best.phrase);
+
+/**
+ * @typedef {{ transcript: string, confidence?: number, words?: { word: string, confidence: number }[] }} Heard
+ *   A hypothesis, as the server sends it.
+ *
+ * @typedef {object} Match
+ * @property {string} phrase as it was given
+ * @property {number} index which one
+ * @property {number} similarity 0 to 1: how much of the phrase's letters was heard
+ * @property {number} score 0 to 1: similarity times the recognizer's confidence in the matched words. Both have to
+ *   hold, that these words were said and that they are this phrase's; the product is the chance if they are independent
+ */
+
+// Measured on 76 commands that three voices spoke to the embedded engine, clean and in noise of 10 dB. Found are 80 and
+// 42 of 100, exactly alike are 78 and 38; where the said one is not in the list, another is taken 1.8 and 2.2 times,
+// exactly alike 1.3 and 2.2. Letters alone, without a rule for each word, pay 7.9 and 6.3 for 81 and 44.
+const LEAST_WORD = 0.75;
+const LEAST = 0.8;
+
+// One letter on two keyboards, and what one writes and another does not.
+const SAME = [
+  [/[\u064b-\u065f\u0670\u0640\u200d-\u200f]/g, ""],
+  [/[يى]/g, "ی"],
+  [/ك/g, "ک"],
+  [/[ةۀ]/g, "ه"],
+  [/[أإآٱ]/g, "ا"],
+  [/ؤ/g, "و"],
+  [/[٠-٩]/g, (/** @type {string} */ digit) => String(digit.charCodeAt(0) - 0x660)],
+  [/[۰-۹]/g, (/** @type {string} */ digit) => String(digit.charCodeAt(0) - 0x6f0)],
+  [/['’]/g, ""],
+];
+
+/**
+ * Text as it sounds, whoever wrote it: words of small letters and digits, joined by one space.
+ * @param {string} text
+ */
+export function normalized(text) {
+  let plain = text.normalize("NFKC").toLowerCase();
+  for (const [from, to] of SAME) plain = plain.replace(/** @type {RegExp} */ (from), /** @type {string} */ (to));
+  return plain
+    .replace(/[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}]/gu, " $& ") // scripts without spaces: each sign is a word
+    .replace(/[^\p{L}\p{M}\p{N}]+/gu, " ")
+    .trim();
+}
+
+/**
+ * Find phrases in what was heard. The first hypothesis that holds a phrase decides; of several phrases in it, the one
+ * with most letters heard comes first.
+ * @param {string | Heard | Heard[]} heard a transcript, or hypotheses, best first
+ * @param {readonly string[]} phrases
+ * @param {object} [options]
+ * @param {number} [options.confidence] of a transcript that is only a string
+ * @param {number} [options.least] similarity that is enough
+ * @returns {Match[]} empty if nothing of them was said
+ */
+export function match(heard, phrases, { confidence = 0, least = LEAST } = {}) {
+  const wanted = phrases.map((phrase) => normalized(phrase).split(" "));
+  const hypotheses = typeof heard === "string" ? [{ transcript: heard, confidence }] : [heard].flat();
+  for (const hypothesis of hypotheses) {
+    const words = wordsOf(hypothesis);
+    const found = wanted.flatMap((phrase, index) => {
+      const place = phrase[0] === "" ? undefined : placeOf(phrase, words);
+      if (!place) return [];
+      const { length } = phrase.join("");
+      const similarity = 1 - place.edits / length;
+      const sure = meanOf(words.slice(place.from, place.to).map((word) => word.confidence));
+      return [{ phrase: phrases[index], index, similarity, score: similarity * sure, letters: length - place.edits }];
+    });
+    const enough = found.filter(({ similarity }) => similarity >= least);
+    // As many letters: the shorter phrase is the one that was heard without a mistake.
+    enough.sort((a, b) => b.letters - a.letters || b.similarity - a.similarity);
+    if (enough.length > 0) return enough.map(({ letters: _, ...one }) => one);
+  }
+  return [];
+}
+
+/** @typedef {{ letters: string, confidence: number }} Word */
+
+/**
+ * @param {Heard} heard
+ * @returns {Word[]}
+ */
+function wordsOf({ transcript, confidence = 0, words = [] }) {
+  const said = words.length > 0 ? words : [{ word: transcript, confidence }];
+  return said.flatMap((one) => {
+    // 0 is "not known" on the wire: what is known of the whole counts, and if that is nothing, the words alone.
+    const sure = one.confidence || confidence || 1;
+    return normalized(one.word).split(" ").filter(Boolean).map((letters) => ({ letters, confidence: sure }));
+  });
+}
+
+/**
+ * Sellers' search (The theory and computation of evolutionary distances, J. Algorithms 1, 1980): the stretch of the
+ * utterance with the least edit distance to the phrase. Its steps are words rather than letters, as no word of a
+ * command may be missing or another one: "turn off the light" is 90 in 100 letters of its opposite. Two words may be
+ * heard as one, and one as two: "play list".
+ * @param {string[]} phrase
+ * @param {Word[]} words
+ */
+function placeOf(phrase, words) {
+  /** What it takes to have the first words of the phrase end before a word of the utterance. */
+  /** @type {({ edits: number, from: number } | undefined)[][]} */
+  const table = [words.map((_, from) => ({ edits: 0, from }))];
+  for (let i = 1; i <= phrase.length; i += 1) {
+    table[i] = [];
+    for (let j = 1; j <= words.length; j += 1) {
+      for (const [p, w] of [[1, 1], [1, 2], [2, 1]]) {
+        const before = i >= p && j >= w ? table[i - p][j - w] : undefined;
+        if (!before) continue;
+        const heard = words.slice(j - w, j).map((word) => word.letters).join("");
+        const edits = before.edits + editsOf(phrase.slice(i - p, i).join(""), heard);
+        if (edits < (table[i][j]?.edits ?? Infinity)) table[i][j] = { edits, from: before.from };
+      }
+    }
+  }
+  return table[phrase.length]
+    .map((end, to) => end && { ...end, to })
+    .reduce((best, end) => (end && end.edits < (best?.edits ?? Infinity) ? end : best), undefined);
+}
+
+/**
+ * Levenshtein's distance of two words (Soviet Physics Doklady 10, 1966), or infinity if they are not alike: a short
+ * word allows no mistake, a longer one a few.
+ * @param {string} a
+ * @param {string} b
+ */
+function editsOf(a, b) {
+  if (a === b) return 0;
+  const longest = Math.max(a.length, b.length);
+  const most = longest * (1 - LEAST_WORD);
+  if (Math.abs(a.length - b.length) > most) return Infinity;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + Number(a[i - 1] !== b[j - 1]));
+    }
+    row = next;
+  }
+  return row[b.length] > most ? Infinity : row[b.length];
+}
+
+/** @param {number[]} values */
+function meanOf(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
