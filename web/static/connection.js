@@ -5,6 +5,7 @@ import { LiveError } from "./retry.js";
 /**
  * @typedef {object} ConnectionOptions
  * @property {(message: any) => void} onMessage gets each message that is neither `done` nor `error`
+ * @property {() => boolean} [isOwed] whether the server has something to say, so that its silence is looked into
  * @property {AbortSignal} [signal] gives up opening; of no effect once open
  * @property {number} [openMs] how long the server may take to accept
  * @property {typeof WebSocket} [WebSocket] for Node before 22, which has none
@@ -29,7 +30,10 @@ export class Connection {
   #opened = /** @type {Deferred<void>} */ (deferred());
   #ended = /** @type {Deferred<any>} */ (deferred());
   #isEnded = false;
+  #isAnswered = false;
   #isSlow = false;
+  #isOwed;
+  #buffered = 0;
   #heardAt = Date.now();
   /** @type {number | undefined} */
   #askedAt;
@@ -69,9 +73,10 @@ export class Connection {
    * @param {WebSocket} socket
    * @param {ConnectionOptions} options
    */
-  constructor(socket, { onMessage }) {
+  constructor(socket, { onMessage, isOwed = () => true }) {
     this.#socket = socket;
     this.#onMessage = onMessage;
+    this.#isOwed = isOwed;
     socket.addEventListener("open", () => {
       this.#watch = setInterval(() => this.#look(), LOOK_MS);
       this.#opened.resolve();
@@ -92,6 +97,11 @@ export class Connection {
 
   get isEnded() {
     return this.#isEnded;
+  }
+
+  /** Whether the server has said anything yet. */
+  get isAnswered() {
+    return this.#isAnswered;
   }
 
   /** Whether it takes more now; a network that is slower than the sound makes it say no for a while. */
@@ -115,6 +125,7 @@ export class Connection {
     if (this.#isEnded) return;
     this.#heardAt = Date.now();
     this.#askedAt = undefined;
+    this.#isAnswered = true;
     const message = parsed(data);
     if (message?.type === "done") {
       this.#end(message);
@@ -132,14 +143,18 @@ export class Connection {
     }
   }
 
-  /** Ask a server that has been silent, and give up on one that does not answer. */
+  /** Ask a server that is silent although it owes an answer, and give up on one that does not answer. */
   #look() {
     const now = Date.now();
+    const { bufferedAmount } = this.#socket;
+    // On a slow way the question still waits behind sound that moves.
+    if (this.#askedAt !== undefined && bufferedAmount > 0 && bufferedAmount !== this.#buffered) this.#askedAt = now;
+    this.#buffered = bufferedAmount;
     if (this.#askedAt !== undefined) {
       if (now - this.#askedAt < (this.#isSlow ? SLOW_ANSWER_MS : ANSWER_MS)) return;
       this.#end(new LiveError("lost", "The server does not answer any more; the connection seems to be broken."));
       this.#socket.close();
-    } else if (now - this.#heardAt >= QUIET_MS) {
+    } else if (this.#isOwed() && now - this.#heardAt >= QUIET_MS) {
       this.#askedAt = now;
       this.send(ASK);
     }

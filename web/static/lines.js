@@ -1,20 +1,21 @@
 // Owns the text on the page: settled lines, below them the ones that may still change, and how many stay there.
 
 import { number, percent } from "./language.js";
+import { newLine, writeWords } from "./words.js";
 
 /**
  * @typedef {import("./live.js").Result & { isFinal: boolean, stableWords?: number }} Line
- * @typedef {{ element: HTMLElement, words: HTMLElement[] }} Shown
+ * @typedef {import("./words.js").WordLine} WordLine
  */
 
 // An hour of talk is some thousand lines; a page that lays all of them out with each word begins to stutter.
 const MOST_LINES = 120;
 
-/** A word is an element for as long as it does not change, so that nothing around it moves; lines find their direction. */
+/** Lines that come, change, settle and leave, without moving what is around them. */
 export class Lines {
   #settled;
   #open;
-  /** Lines that may still change, by the number of their utterance. @type {Map<number, Shown>} */
+  /** Lines that may still change, by the number of their utterance. @type {Map<number, WordLine>} */
   #changing = new Map();
 
   /**
@@ -56,7 +57,7 @@ export class Lines {
   prepend(lines) {
     this.#settled.prepend(
       ...lines.map((line) => {
-        const shown = begun();
+        const shown = newLine();
         write(shown, line);
         return shown.element;
       }),
@@ -77,7 +78,7 @@ export class Lines {
 
   /** @param {number} utterance */
   #begin(utterance) {
-    const shown = begun();
+    const shown = newLine();
     const later = [...this.#changing.keys()].filter((other) => other > utterance);
     const next = later.length > 0 ? this.#changing.get(Math.min(...later))?.element : null;
     this.#open.insertBefore(shown.element, next ?? null);
@@ -87,7 +88,7 @@ export class Lines {
 
   /**
    * @param {number} utterance
-   * @param {Shown} shown
+   * @param {WordLine} shown
    */
   #settle(utterance, { element, words }) {
     this.#changing.delete(utterance);
@@ -103,38 +104,14 @@ export class Lines {
   }
 }
 
-/** @returns {Shown} */
-function begun() {
-  const element = document.createElement("p");
-  element.dir = "auto";
-  return { element, words: [] };
-}
-
 /**
- * @param {Shown} shown
+ * @param {WordLine} shown
  * @param {Line} line
  */
 function write(shown, { isFinal, transcript, words, stableWords = 0 }) {
   const texts = words.length > 0 ? words.map(({ word }) => word) : transcript.split(" ").filter(Boolean);
-  for (const surplus of shown.words.splice(texts.length)) remove(surplus);
-  for (const [index, text] of texts.entries()) {
-    let word = shown.words[index];
-    if (!word) {
-      word = document.createElement("span");
-      if (index > 0) shown.element.append(" ");
-      shown.element.append(word);
-      shown.words.push(word);
-    }
-    if (word.textContent !== text) word.textContent = text;
-    word.className = isFinal || index < stableWords ? "word" : "word unsettled";
-    if (isFinal && words[index]) describe(word, words[index]);
-  }
-}
-
-/** @param {HTMLElement} word with the space before it */
-function remove(word) {
-  if (word.previousSibling) word.previousSibling.remove();
-  word.remove();
+  writeWords(shown, texts, isFinal ? texts.length : stableWords);
+  if (isFinal) words.forEach((word, index) => describe(shown.words[index], word));
 }
 
 /**

@@ -6,6 +6,8 @@ import { Timeline } from "./timeline.js";
 import { within } from "./waiting.js";
 
 const OPEN_MS = 10_000;
+// A server holds the end of a silence back, for the case that speech begins: the longest pre-roll and its onset.
+const HELD_SECONDS = 1.2;
 
 /**
  * @typedef {import("./live.js").Config} Config
@@ -25,6 +27,9 @@ const OPEN_MS = 10_000;
 export class Link {
   /** Samples before this position were sent. */
   #sent;
+  /** Up to this position the server was told to settle. */
+  #cut;
+  #rate;
   #hasSaidClose = false;
   #reach = () => {};
 
@@ -46,6 +51,7 @@ export class Link {
       signal,
       openMs,
       WebSocket,
+      isOwed: () => link?.isOwed ?? true,
       // Outside browsers the first one may come before anybody could take the connection.
       onMessage: (message) => (link ? onMessage(link, message) : setTimeout(() => link && onMessage(link, message))),
     });
@@ -62,12 +68,18 @@ export class Link {
    */
   constructor(connection, place) {
     this.connection = connection;
-    this.base = this.#sent = place.base;
+    this.#rate = place.rate;
+    this.base = this.#sent = this.#cut = place.base;
     this.timeline = new Timeline(place);
     this.openedAt = Date.now();
     const reached = new LiveError("lost", "The connection reached its longest time.");
     /** Resolves when the server will soon end the connection for its length. @type {Promise<LiveError>} */
     this.limit = new Promise((resolve) => (this.#reach = () => resolve(reached)));
+  }
+
+  /** Whether the server has more than the end of a silence to settle; a silent session may end by itself. */
+  get isOwed() {
+    return this.timeline.isOpen || this.#sent - this.timeline.settled > HELD_SECONDS * this.#rate;
   }
 
   nearsLimit() {
@@ -77,18 +89,26 @@ export class Link {
   /**
    * Send what the connection takes now, and after the last sample `close` if no more will come.
    * @param {Replay} replay
+   * @param {number[]} cuts positions, rising, at which the server is told to settle what it has
    * @param {boolean} isLast
    * @returns {boolean} whether there is more to send
    */
-  pump(replay, isLast) {
+  pump(replay, cuts, isLast) {
     if (this.connection.isEnded) return false;
     if (this.#sent < replay.start) {
       // So slow a connection that sound was dropped unsent: the times of what follows would be wrong.
       this.connection.abandon();
       return false;
     }
-    while (this.#sent < replay.end && this.connection.isWritable) {
-      const samples = replay.read(this.#sent);
+    for (;;) {
+      const cut = cuts.find((position) => position > this.#cut) ?? Infinity;
+      if (cut <= this.#sent) {
+        this.#cut = cut;
+        this.connection.send('{"type":"finalize"}');
+        continue;
+      }
+      if (this.#sent === replay.end || !this.connection.isWritable) break;
+      const samples = replay.read(this.#sent).subarray(0, cut - this.#sent);
       this.connection.send(samples);
       this.#sent += samples.length;
     }

@@ -1,5 +1,6 @@
-// Owns the microphone's button of a page and all that stands around it: state, level, light, notice, screen lock.
+// Owns the microphone's button of a page and all that stands around it: state, level, light, notice.
 
+import { stayAwake } from "./awake.js";
 import { name, speakLanguage, text } from "./language.js";
 import { Listening } from "./listening.js";
 import { LiveError } from "./live.js";
@@ -180,30 +181,6 @@ function showLevel(level) {
 function showSpeech(isSpeaking) {
   page.light.classList.toggle("speaking", isSpeaking);
   name(page.light, isSpeaking ? "speech" : "silence");
-}
-
-/**
- * Keep the screen on; a hidden page loses the lock and takes it again when it is seen.
- * @returns {() => void} lets it go dark
- */
-function stayAwake() {
-  /** @type {WakeLockSentinel | undefined} */
-  let lock;
-  let isOver = false;
-  const take = async () => {
-    if (document.visibilityState !== "visible") return;
-    // Refused on low battery, absent in some browsers: the screen then goes dark as always.
-    const taken = await navigator.wakeLock?.request("screen").catch(() => undefined);
-    if (isOver) void taken?.release();
-    else lock = taken;
-  };
-  document.addEventListener("visibilitychange", take);
-  void take();
-  return () => {
-    isOver = true;
-    document.removeEventListener("visibilitychange", take);
-    void lock?.release();
-  };
 }
 
 /** @param {string} id */

@@ -67,6 +67,8 @@ export class LiveClient {
   #failingSince = 0;
   #heardAt = 0;
   #hear = () => {};
+  /** Where `finalize` was asked for, and not everything before is settled. @type {number[]} */
+  #cuts = [];
   /** @type {string[]} */
   #transcriptionIds = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -124,10 +126,13 @@ export class LiveClient {
 
   /**
    * Send samples at the configured rate, 16 kHz if none is; after `close` they are ignored.
-   * @param {Int16Array} samples
+   * @param {Int16Array} samples no more than can be kept
    */
   sendAudio(samples) {
     if (this.#isClosing) return;
+    if (samples.length > this.#replay.most) {
+      throw new RangeError(`samples are ${samples.length}; at once they must be at most ${this.#replay.most}`);
+    }
     this.#replay.append(samples);
     this.#hear();
     this.#pump();
@@ -135,7 +140,8 @@ export class LiveClient {
 
   /** Settle now what was said so far, without waiting for a pause. */
   finalize() {
-    this.#link?.connection.send('{"type":"finalize"}');
+    this.#cuts.push(this.#replay.end);
+    this.#pump();
   }
 
   /**
@@ -211,7 +217,8 @@ export class LiveClient {
     /** @type {unknown} */
     let error = end instanceof LiveError ? end : new LiveError("lost", "The server ended the connection.");
     let isTold = false;
-    if (link.timeline.settled > link.base || Date.now() - link.openedAt > GOOD_MS) this.#attempt = 0;
+    const isGood = link.connection.isAnswered && Date.now() - link.openedAt > GOOD_MS;
+    if (isGood || link.timeline.settled > link.base) this.#attempt = 0;
     if (this.#attempt === 0) this.#failingSince = Date.now();
     // A server that accepts and then fails each time is given no more patience than one that does not accept.
     while (isTransient(error) && Date.now() - this.#failingSince <= (this.#options.patienceMs ?? PATIENCE_MS)) {
@@ -280,6 +287,7 @@ export class LiveClient {
     if (message.type === "warning" && message.code === "limit") return link.nearsLimit();
     const event = link.timeline.read(message);
     this.#replay.settle(link.timeline.settled);
+    this.#cuts = this.#cuts.filter((position) => position > link.timeline.settled);
     if (!event) return;
     this.#heardAt = Date.now();
     this.#options.onEvent?.(event);
@@ -294,6 +302,6 @@ export class LiveClient {
   /** Send what the connection takes now, and the rest as soon as it takes that. */
   #pump() {
     clearTimeout(this.#pumping);
-    if (this.#link?.pump(this.#replay, this.#isClosing)) this.#pumping = setTimeout(() => this.#pump(), PUMP_MS);
+    if (this.#link?.pump(this.#replay, this.#cuts, this.#isClosing)) this.#pumping = setTimeout(() => this.#pump(), PUMP_MS);
   }
 }

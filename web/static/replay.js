@@ -4,7 +4,6 @@ const CHUNK_SAMPLES = 16_000; // no message is larger, whatever was appended at 
 
 /** A stream of samples, of which a bounded stretch is kept. Positions count samples from the first one. */
 export class Replay {
-  #most;
   /** @type {Int16Array[]} */
   #chunks = [];
   #start = 0;
@@ -12,7 +11,7 @@ export class Replay {
 
   /** @param {number} most samples to keep */
   constructor(most) {
-    this.#most = most;
+    this.most = most;
   }
 
   /** Position of the oldest sample that is kept. */
@@ -34,7 +33,7 @@ export class Replay {
       this.#chunks.push(samples.slice(at, at + CHUNK_SAMPLES));
     }
     this.#end += samples.length;
-    while (this.#end - this.#start > this.#most) this.#shift();
+    while (this.#end - this.#start > this.most) this.#shift();
   }
 
   /**

@@ -62,6 +62,11 @@ export class Timeline {
     return Math.min(this.#next, ...this.#open.values());
   }
 
+  /** Whether an utterance has begun that has no final. */
+  get isOpen() {
+    return this.#open.size > 0;
+  }
+
   /**
    * @param {any} message of extended mode
    * @returns {LiveEvent | undefined} nothing for what only the connection itself is about
