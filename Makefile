@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
+# The tests mostly wait, for sockets, clocks and processes that they start: two cores are busy with three at once.
+WORKERS ?= 3
 # The tests of the page's modules, and the packages they need; node itself comes with Python's.
 SCRIPTS := tests/web/static
 MODULES := $(SCRIPTS)/node_modules/.installed
@@ -21,7 +23,7 @@ serve: $(RUNTIME)
 test: $(DEVELOPMENT) $(MODULES) browser
 	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

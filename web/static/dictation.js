@@ -16,12 +16,13 @@ const COPIED_MS = 2_000;
 const EARLIER_LINES = 100;
 // Nearer to the end of the text than this, the reader is following it.
 const FOLLOWING_PX = 120;
-const startedAt = performance.now();
 
 const transcript = new Transcript();
 const lines = new Lines(element("settled"), element("open"));
 const broadcaster = new Broadcaster();
 let latency = new Latency();
+/** When the first session of the transcript began. @type {number | undefined} */
+let startedAt;
 /** What gives up the file that is being read. @type {AbortController | undefined} */
 let reading;
 
@@ -49,6 +50,7 @@ const listener = new Listener({
 
 function begin() {
   reading?.abort();
+  startedAt ??= performance.now();
   transcript.begin({ at: (performance.now() - startedAt) / 1000 });
   broadcaster.begin();
   latency = new Latency();
@@ -154,6 +156,7 @@ function showEarlier() {
 
 function clear() {
   transcript.clear();
+  if (listener.isIdle) startedAt = undefined;
   lines.clear();
   broadcaster.clear();
   listener.tell("");

@@ -7,7 +7,6 @@ export const ENGLISH = {
   commands: "Commands",
   pages: "Pages",
   otherLanguage: "فارسی",
-  needsScript: "This page needs JavaScript.",
   level: "Level",
   speech: "Somebody is speaking",
   silence: "Nobody is speaking",

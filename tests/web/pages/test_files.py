@@ -1,5 +1,6 @@
 """Recordings that are dropped on the dictation view or chosen there."""
 
+import asyncio
 import io
 import wave
 from pathlib import Path
@@ -8,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, expect
+from pydantic import SecretStr
 
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm
@@ -45,12 +47,19 @@ async def choose(page: Page, name: str, body: bytes, media_type: str = "audio/wa
 
 async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, engine_server: RunningServer) -> None:
     async with opened(speaking_browser, engine_server.url) as page:
+        await asyncio.sleep(1.5)
         await page.locator("#file").set_input_files(CLIPS / "weather.wav")
         await expect(page.get_by_role("log")).to_contain_text("cloudy in the morning", timeout=WAIT_MS)
         await expect(page.get_by_role("progressbar")).to_be_hidden()
         await expect_state(page, "Ready")
         listing = await page.request.get(f"{engine_server.url}/v1/speech/transcriptions")
         assert (await listing.json())["transcriptions"] == []
+        # Its subtitles fit the recording, however long the page was open before.
+        await page.locator("summary").click()
+        async with page.expect_download() as waiting:
+            await page.locator("[data-format=srt]").click()
+        path = Path(await (await waiting.value).path())
+        assert path.read_text(encoding="utf-8").startswith("1\n00:00:00,")  # noqa: ASYNC240
 
 
 async def test_a_file_that_is_dropped_ends_the_listening_and_comes_below_its_text(page: Page) -> None:
@@ -61,8 +70,10 @@ async def test_a_file_that_is_dropped_ends_the_listening_and_comes_below_its_tex
         """(body) => {
           const dropped = new DataTransfer();
           dropped.items.add(new File([new Uint8Array(body)], "yes.wav", { type: "audio/wav" }));
-          document.dispatchEvent(new DragEvent("dragover", { dataTransfer: dropped, bubbles: true, cancelable: true }));
-          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+          for (const kind of ["dragover", "drop"]) {
+            const event = new DragEvent(kind, { dataTransfer: dropped, bubbles: true, cancelable: true });
+            document.body.dispatchEvent(event);
+          }
         }""",
         body,
     )
@@ -118,7 +129,7 @@ async def test_a_server_that_wants_a_token_asks_for_it_once(speaking_browser: Br
     secret = "s" * 32
     token = jwt.encode({"sub": "reader", "exp": 4_000_000_000}, secret, "HS256")
     async with (
-        running(Settings(port=0, token_secret=secret), ScriptedRecognizer()) as server,
+        running(Settings(port=0, token_secret=SecretStr(secret)), ScriptedRecognizer()) as server,
         opened(speaking_browser, server.url, may_log=True) as page,
     ):
         await start(page)

@@ -11,8 +11,8 @@ import pytest_asyncio
 from playwright.async_api import Page, async_playwright
 
 from tests.recognizers import ScriptedRecognizer
-from tests.web.static.signals import RATE, by_soxr, noise, signal_to_noise
 from tests.web.pages.browser import launched
+from tests.web.static.signals import RATE, by_soxr, noise, signal_to_noise
 from web.serve import running
 from web.settings import Settings
 
