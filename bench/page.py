@@ -4,7 +4,8 @@
 
 How long speech takes to the screen is measured beside the page, not by it: speech begins and ends at samples of what
 the microphone delivered, and text is there when the frame after its change is drawn. Then the browser listens for N
-minutes to talk without an end, and its frames are counted.
+minutes to talk without an end, and its frames are counted; and then to a storyteller, who has the text of an hour for
+the same minutes.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from rich.console import Console
 
 from bench.clips import Clip, load_clips
 from bench.server import Server
+from bench.storyteller import Storyteller, lines_in
 from vad import SAMPLE_RATE
+from web.serve import running
+from web.settings import Settings
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -135,6 +139,17 @@ async def frames(browser: Browser, url: str, minutes: float, console: Console) -
     await page.close()
 
 
+async def story(browser: Browser, minutes: float, console: Console) -> None:
+    """The same while the text of an hour flows, in one utterance for each of its lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            port=0, database_url=f"sqlite:///{folder}/shenava.db", stream_defaults={"vad": "off", "store": False}
+        )
+        console.print(f"the text of an hour, {lines_in(60)} lines:")
+        async with running(settings, Storyteller(60 / minutes)) as server:
+            await frames(browser, server.url, minutes, console)
+
+
 def _recording(clips: list[Clip], path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
@@ -160,6 +175,7 @@ async def run(clips: list[Clip], runs: int, minutes: float, console: Console) ->
                     )
                     if is_long:
                         await frames(browser, server.url, minutes, console)
+                        await story(browser, minutes, console)
                     else:
                         await waiting(browser, server.url, runs, console)
                         await weight(browser, server.url, console)
