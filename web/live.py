@@ -16,7 +16,7 @@ from stream.outbox import Outbox
 from stream.runner import SessionRunner
 from stream.wire import SessionLimits
 from stream.writer import MessageWriter
-from web.auth import Caller
+from web.auth.caller import Caller, Scope
 from web.record import LiveRecord
 from web.responses import problem_response
 from web.services import Services
@@ -61,7 +61,7 @@ class Live:
 
     async def _admit(self, connection: HTTPConnection, outbox: Outbox) -> tuple[SessionRunner, Caller]:
         services = self.services
-        caller = services.auth.caller(connection)
+        caller = await services.auth.caller(connection, Scope.LIVE)
         services.sessions.check_admission()
         parameters = connection.query_params.multi_items()
         keys = (item for item in parameters if item[0] not in _CREDENTIALS)

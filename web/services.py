@@ -10,7 +10,7 @@ import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
-from web.auth import Authenticator
+from web.auth.authenticator import Authenticator
 from web.fetch.download import FetchOptions
 from web.jobs.local import LocalQueue
 from web.jobs.queue import Queue

@@ -6,36 +6,32 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
-from stream.addresses import is_loopback
 from stream.config import SessionConfig
 from stream.deadlines import RunnerLimits
 from stream.errors import ClientError
-from web.riva_settings import RivaSettings, SettingsError
+from web.access_settings import AccessSettings
+from web.riva_settings import SettingsError
 
 __all__ = ["Settings", "SettingsError", "read_settings"]
 
 # What may hold a secret is never shown.
-_SECRET = frozenset({"riva_api_key", "riva_metadata", "database_url", "token_secret"})
-# RFC 7518: a key for HS256 is at least as long as the hash.
-_LEAST_SECRET_BYTES = 32
+_SECRET = frozenset({"riva_api_key", "riva_metadata", "database_url", "token_secret", "limits_url"})
 
 
 def _default_database() -> str:
     return f"sqlite:///{platformdirs.user_data_path('shenava') / 'shenava.db'}"
 
 
-class Settings(RivaSettings):
+class Settings(AccessSettings):
     """Every setting is the environment variable SHENAVA_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="SHENAVA_", frozen=True)
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
     model: str | None = None
     """Models of the embedded engine, several separated by commas: CTranslate2 Whisper directories, hub ids such as
     Systran/faster-whisper-small, or `bundled`, the English one that holds without this. A language is recognized
@@ -60,8 +56,6 @@ class Settings(RivaSettings):
     """Where transcriptions, long recordings and language models are kept: sqlite:///path or postgresql://..."""
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     """What is older is deleted."""
-    token_secret: SecretStr | None = None
-    """With it every request needs a JWT that is signed with it by HS256, with `sub` and `exp`."""
     job_streams: Annotated[int, Field(ge=0, le=256)] = 2
     """Segments of long recordings that this process recognizes at once; 0 leaves them to `shenava worker`."""
     jobs_per_owner: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -79,16 +73,6 @@ class Settings(RivaSettings):
     send_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """A client that takes no message for so long is cut off."""
 
-    @field_validator("host")
-    @classmethod
-    def _host_is_loopback(cls, host: str) -> str:
-        if not is_loopback(host):
-            raise ValueError(
-                f"{host} can be reached from other machines, and this server asks nobody for a key; "
-                "use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front"
-            )
-        return host
-
     @field_validator("model")
     @classmethod
     def _models_have_names(cls, text: str | None) -> str | None:
@@ -104,14 +88,6 @@ class Settings(RivaSettings):
 
         check_url(url)
         return url
-
-    @field_validator("token_secret")
-    @classmethod
-    def _secret_is_long(cls, secret: SecretStr | None) -> SecretStr | None:
-        length = 0 if secret is None else len(secret.get_secret_value().encode())
-        if secret is not None and length < _LEAST_SECRET_BYTES:
-            raise ValueError(f"it has {length} bytes; at least {_LEAST_SECRET_BYTES} random ones are needed")
-        return secret
 
     @model_validator(mode="after")
     def _recordings_are_worked_on(self) -> Self:

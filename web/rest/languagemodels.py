@@ -10,6 +10,7 @@ from stream.config import LANGUAGE_MODELS
 from stream.errors import ClientError, Problem, quoted
 from stream.keys import is_id
 from stream.phrases import clean
+from web.auth.caller import Scope
 from web.rest.bodies import is_extended, timestamp
 from web.rest.requests import JSON_TYPE, check_keys, read_object
 from web.services import Services
@@ -41,7 +42,7 @@ _BUILT_IN = {name: LanguageModelResult(name, name, Training.TRAINED.value) for n
 async def create(request: Request) -> Response:
     """Answer 201 with a model that is queued for training; it can be named once it is trained."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.MODELS)).owner
     extended = is_extended(request)
     body = await read_object(request, _MOST_BYTES)
     check_keys(body, "name", "corpora")
@@ -62,7 +63,7 @@ async def create(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Answer 200 with a model; the built-in ones are known by their names."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.MODELS)).owner
     extended = is_extended(request)
     model_id = str(request.path_params["language_model_id"])
     if model_id in _BUILT_IN:
@@ -76,7 +77,7 @@ async def show(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """Delete a model of the caller's and answer 204; connections that use it keep its phrases to their end."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.MODELS)).owner
     model_id = str(request.path_params["language_model_id"])
     if model_id in _BUILT_IN:
         raise ClientError(Problem.FORBIDDEN, f"the language model {model_id} is built in and stays")
@@ -93,7 +94,7 @@ def _unknown(model_id: str) -> ClientError:
 async def index(request: Request) -> Response:
     """Answer 200 with the built-in models and then the caller's, the newest first."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.MODELS)).owner
     extended = is_extended(request)
     own = [_result(model, extended=extended) for model in await services.models.all(owner)]
     return _response([*_BUILT_IN.values(), *own])

@@ -4,6 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from web.auth.caller import Scope
 from web.rest.requests import JSON_TYPE
 from web.services import Services
 
@@ -17,6 +18,6 @@ class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def index(request: Request) -> Response:
     """Answer 200 with the languages, whether or not the recognizer is ready."""
     services: Services = request.app.state.services
-    services.auth.caller(request)
+    await services.auth.caller(request, Scope.LIVE)
     body = LanguageList(services.recognizer.languages)
     return Response(msgspec.json.encode(body), media_type=JSON_TYPE)

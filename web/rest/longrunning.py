@@ -9,6 +9,7 @@ from stream.cutting import check_cuttable
 from stream.errors import ClientError, Problem
 from stream.keys import is_id
 from stream.request import recognition_options
+from web.auth.caller import Scope
 from web.fetch.download import check_uri
 from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
@@ -24,7 +25,7 @@ from web.store.transcriptions import new_id
 async def accept(request: Request) -> Response:
     """Answer 201 with the id of a recording that will be recognized; 429 above the caller's number of them."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     extended = is_extended(request)
     check_ready(services)
     await _check_number(services, owner)
@@ -51,7 +52,7 @@ async def upload(request: Request) -> Response:
     An upload that broke off may be made again from its beginning: what is there already is not recognized twice.
     """
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     extended = is_extended(request)
     services.sessions.check_admission()
     transcription_id = str(request.path_params["transcription_id"]).lower()

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from stream.results import results
 from stream.wire import WireResult
+from web.auth.caller import Scope
 from web.rest.audio import file_audio
 from web.rest.recognize import check_ready, configured, transcribe
 from web.rest.requests import JSON_TYPE, parse_object, read_form
@@ -27,7 +28,7 @@ class OvhResult(msgspec.Struct, frozen=True):
 async def recognize(request: Request) -> Response:
     """Answer 200 with one result for each utterance of the form's file `audio`, none if nothing was said."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     check_ready(services)
     async with read_form(request, _MOST_BYTES) as form:
         values = parse_object(form.texts.get("config", "{}"), "config")

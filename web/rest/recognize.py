@@ -11,6 +11,7 @@ from stream.encoding import agreed
 from stream.errors import ClientError, Problem
 from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
+from web.auth.caller import Scope
 from web.formats import OutputFormat
 from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
 from web.rest.bodies import address_of, is_extended, transcription_response
@@ -25,7 +26,7 @@ _MOST_SECONDS = 61.0
 async def recognize(request: Request) -> Response:
     """Answer 201 with the transcription of a recording of up to a minute."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     extended = is_extended(request)
     check_ready(services)
     async with read_audio_request(request, MOST_JSON_BYTES) as asked:

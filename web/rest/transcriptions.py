@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from stream.errors import ClientError, Problem, quoted
 from stream.keys import is_id
+from web.auth.caller import Scope
 from web.rest.bodies import (
     TranscriptionList,
     chosen_format,
@@ -27,7 +28,7 @@ _USUALLY_LISTED = 20
 async def show(request: Request) -> Response:
     """Answer the transcription as far as it is; a recording that failed answers its error."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     written, extended = chosen_format(request), is_extended(request)
     transcription = await services.transcriptions.get(_id(request), owner)
     if transcription is None:
@@ -40,7 +41,7 @@ async def show(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """Delete the transcription, text and sound; one that is still being made is not made any further."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     if not await services.transcriptions.delete(_id(request), owner):
         raise _unknown()
     return Response(status_code=204)
@@ -49,7 +50,7 @@ async def remove(request: Request) -> Response:
 async def index(request: Request) -> Response:
     """Answer the caller's transcriptions, newest first, `limit` of them before the one that `before` names."""
     services: Services = request.app.state.services
-    owner = services.auth.caller(request).owner
+    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
     most = _limit(request.query_params.get("limit"))
     before = _cursor(request.query_params.get("before"))
     summaries = await services.transcriptions.newest(owner, most + 1, before)

@@ -1,26 +1,15 @@
 """Owns who may connect, and as whom: the bearer of a token, or on a server without a key this machine's programs."""
 
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 from starlette.requests import HTTPConnection
 
-from stream.addresses import is_loopback
-from stream.errors import ClientError, Problem, quoted
+from stream.errors import ClientError, Problem
+from web.auth.caller import LOCAL_OWNER, Caller, Scope
+from web.auth.origins import check_origin
 
-# Who everybody is where nobody is asked for a token.
-LOCAL_OWNER = "local"
 LONGEST_OWNER = 255
 _ALGORITHMS = ["HS256"]
 _BEARER = "bearer "
 _SUBPROTOCOL_PREFIX = "jwt."
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who makes a request; what is stored for an `owner` nobody else gets to see."""
-
-    owner: str
 
 
 class Authenticator:
@@ -29,8 +18,8 @@ class Authenticator:
     def __init__(self, secret: str | None) -> None:
         self._secret = secret
 
-    def caller(self, connection: HTTPConnection) -> Caller:
-        """Who connects; raises ClientError for foreign pages and for tokens that are not valid."""
+    async def caller(self, connection: HTTPConnection, scope: Scope) -> Caller:
+        """Who connects, for what; raises ClientError for foreign pages and for tokens that are not valid for it."""
         check_origin(connection)
         if self._secret is None:
             return Caller(LOCAL_OWNER)
@@ -40,22 +29,6 @@ class Authenticator:
                 Problem.UNAUTHENTICATED, "a token is needed: send it as Authorization: Bearer, or as jwt in the query"
             )
         return Caller(_subject(token, self._secret))
-
-
-def check_origin(connection: HTTPConnection) -> None:
-    """Refuse foreign pages, whose browser would carry them past the loopback address; raises ClientError.
-
-    The Host header is checked besides the Origin: a foreign name that resolves to this machine would
-    otherwise count as the same origin (DNS rebinding).
-    """
-    host = connection.headers.get("host", "")
-    if not is_loopback(_hostname(f"//{host}")):
-        raise ClientError(
-            Problem.FORBIDDEN, f"Host is {quoted(host)}; this server answers to this machine's names only"
-        )
-    origin = connection.headers.get("origin")
-    if origin is not None and not is_loopback(_hostname(origin)):
-        raise ClientError(Problem.FORBIDDEN, f"Origin is {quoted(origin)}; pages of other hosts may not connect")
 
 
 def _subject(token: str, secret: str) -> str:
@@ -84,10 +57,3 @@ def _token(connection: HTTPConnection) -> str | None:
     offered: list[str] = connection.scope.get("subprotocols", [])
     named = (name.removeprefix(_SUBPROTOCOL_PREFIX) for name in offered if name.startswith(_SUBPROTOCOL_PREFIX))
     return next(named, None)
-
-
-def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
