@@ -173,7 +173,9 @@ async def test_the_page_is_light_and_fetches_nothing_from_another_host(
 
 async def test_settings_are_sent_and_kept(page: Page) -> None:
     await page.get_by_role("button", name="Settings").click()
+    await page.get_by_label("Pause that ends an utterance").fill("1200")
     await page.get_by_label("Kind of speech").select_option("Commands and searches")
+    # Each kind of speech has its own pause, whatever was set for another.
     await expect(page.get_by_label("Pause that ends an utterance")).to_have_value("300")
     await page.get_by_label("Pause that ends an utterance").fill("800")
     await page.get_by_label("Spoken language").select_option("American English")
