@@ -29,9 +29,9 @@ from tests.hostile.audio import numbered_speech
 from vad import SAMPLE_RATE
 
 _CHUNK_SAMPLES = SAMPLE_RATE // 10
-_CHUNK_SECONDS = 0.1
+CHUNK_SECONDS = 0.1
 _SPEECH = numbered_speech([48])
-_CHUNKS = [_SPEECH[n : n + 2 * _CHUNK_SAMPLES] for n in range(0, len(_SPEECH), 2 * _CHUNK_SAMPLES)]
+CHUNKS = [_SPEECH[n : n + 2 * _CHUNK_SAMPLES] for n in range(0, len(_SPEECH), 2 * _CHUNK_SAMPLES)]
 # What is sent before speech is found is answered later, by design.
 _UNCOUNTED = 10
 
@@ -62,8 +62,8 @@ def _now() -> float:
 
 async def _pace(phase: float, send: Callable[[bytes], Coroutine[Any, Any, None]], watch: Watch) -> None:
     began = _now() + phase
-    for number, chunk in enumerate(_CHUNKS):
-        await asyncio.sleep(max(0.0, began + number * _CHUNK_SECONDS - _now()))
+    for number, chunk in enumerate(CHUNKS):
+        await asyncio.sleep(max(0.0, began + number * CHUNK_SECONDS - _now()))
         watch.send()
         await send(chunk)
 
@@ -114,7 +114,7 @@ async def through(url: str, phase: float) -> list[float]:
 
 async def _all(streams: int, one: Callable[[float], Coroutine[Any, Any, list[float]]]) -> list[float]:
     """Run all streams at once, evenly out of step; return milliseconds."""
-    runs = await asyncio.gather(*(one(number * _CHUNK_SECONDS / streams) for number in range(streams)))
+    runs = await asyncio.gather(*(one(number * CHUNK_SECONDS / streams) for number in range(streams)))
     return [1000 * latency for run in runs for latency in run]
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     gateway = Server.start("--riva-uri", riva.url)
     try:
         rounds = uvloop.run(measure(gateway.url, riva.url, arguments.streams, arguments.rounds))
-        spoken = arguments.rounds * arguments.streams * len(_CHUNKS) * _CHUNK_SECONDS
+        spoken = arguments.rounds * arguments.streams * len(CHUNKS) * CHUNK_SECONDS
         cpu = gateway.cpu_seconds() / spoken
     finally:
         gateway.stop()
