@@ -1,51 +1,106 @@
 """Owns who may connect, and as whom: the bearer of a token, or on a server without a key this machine's programs."""
 
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from starlette.requests import HTTPConnection
 
 from stream.errors import ClientError, Problem
+from web.access_settings import AccessSettings
 from web.auth.caller import LOCAL_OWNER, Caller, Scope
-from web.auth.origins import check_origin
+from web.auth.claims import Expected, caller_of
+from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
+from web.auth.origins import OriginRules, check_origin
+from web.auth.uses import Uses
 
-LONGEST_OWNER = 255
-_ALGORITHMS = ["HS256"]
+if TYPE_CHECKING:
+    from jwt.types import Options
+
 _BEARER = "bearer "
 _SUBPROTOCOL_PREFIX = "jwt."
+# What the claims say is checked in one place, with a sentence for each.
+_SIGNATURE_ONLY: "Options" = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+_NOT_VALID = "the token is not valid; it must be one of this server"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """By which keys tokens are verified, and what they must say."""
+
+    keys: TokenKeys
+    expected: Expected
 
 
 class Authenticator:
-    """Tells callers by their tokens; without a `secret` everybody on this machine is one and the same."""
+    """Tells callers by their tokens; without a `verification` everybody on this machine is one and the same."""
 
-    def __init__(self, secret: str | None) -> None:
-        self._secret = secret
+    def __init__(self, rules: OriginRules, verification: Verification | None) -> None:
+        self._rules = rules
+        self._verification = verification
+        self._uses = Uses()
 
-    async def caller(self, connection: HTTPConnection, scope: Scope) -> Caller:
-        """Who connects, for what; raises ClientError for foreign pages and for tokens that are not valid for it."""
-        check_origin(connection)
-        if self._secret is None:
+    async def caller(self, connection: HTTPConnection, scope: Scope, *, uses: bool = True) -> Caller:
+        """Who connects, for what; raises ClientError for foreign pages and for tokens that are not valid for it.
+
+        With `uses` a token for one use is used up; otherwise `use` has to do that.
+        """
+        check_origin(connection, self._rules)
+        if self._verification is None:
             return Caller(LOCAL_OWNER)
         token = _token(connection)
-        if token is None:
+        if not token:
             raise ClientError(
                 Problem.UNAUTHENTICATED, "a token is needed: send it as Authorization: Bearer, or as jwt in the query"
             )
-        return Caller(_subject(token, self._secret))
+        claims = await _verified(token, self._verification.keys)
+        caller = caller_of(claims, self._verification.expected, time.time())
+        if caller.use_id is not None:
+            self._uses.check(caller.use_id)
+        caller.check(scope)
+        if uses:
+            self.use(caller)
+        return caller
+
+    def use(self, caller: Caller) -> None:
+        """Use the caller's token up, if it is for one use; raises ClientError when somebody else was first."""
+        if caller.use_id is not None and caller.expires_at is not None:
+            self._uses.use(caller.use_id, caller.expires_at, time.time())
 
 
-def _subject(token: str, secret: str) -> str:
+def authenticator_of(settings: AccessSettings) -> Authenticator:
+    """The authenticator that the settings make."""
+    rules = OriginRules.of(is_keyed=settings.is_keyed, allowed_origins=settings.allowed_origins)
+    expected = Expected(settings.token_issuer, settings.token_audience)
+    if settings.token_secret is not None:
+        return Authenticator(rules, Verification(SecretKey(settings.token_secret.get_secret_value()), expected))
+    if settings.token_jwks is not None:
+        return Authenticator(rules, Verification(PublicKeys(loader(settings.token_jwks)), expected))
+    return Authenticator(rules, None)
+
+
+async def _verified(token: str, keys: TokenKeys) -> dict[str, object]:
+    """The claims of a token whose signature is good."""
     # 9 MB that a server without tokens has no use for.
     import jwt  # noqa: PLC0415
 
     try:
-        claims = jwt.decode(token, secret, algorithms=_ALGORITHMS, options={"require": ["sub", "exp"]})
-    except jwt.ExpiredSignatureError:
-        raise ClientError(Problem.UNAUTHENTICATED, "the token has expired; get a new one") from None
-    except jwt.InvalidTokenError:
-        raise ClientError(Problem.UNAUTHENTICATED, "the token is not valid; it must be one of this server") from None
-    subject = str(claims["sub"])
-    if not 0 < len(subject) <= LONGEST_OWNER or not subject.isprintable():
-        detail = f"the token's sub must be 1 to {LONGEST_OWNER} printable characters"
-        raise ClientError(Problem.UNAUTHENTICATED, detail)
-    return subject
+        key = await keys.key_for(jwt.get_unverified_header(token).get("kid"))
+        if key is None:
+            raise ClientError(Problem.UNAUTHENTICATED, _NOT_VALID)
+        # The algorithm belongs to the key, whatever the token says of itself.
+        claims: dict[str, object] = jwt.decode(token, key.key, algorithms=[key.algorithm], options=_SIGNATURE_ONLY)
+    except (jwt.InvalidTokenError, ValueError):
+        raise ClientError(Problem.UNAUTHENTICATED, _NOT_VALID) from None
+    return claims
 
 
 def _token(connection: HTTPConnection) -> str | None:

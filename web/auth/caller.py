@@ -30,7 +30,8 @@ class Caller:
 
     `streams` at once and `minutes` of audio a day are the token's own limits, None for the server's. A live
     connection ends at `ends_at`, in seconds of the Unix clock, None for never. `config` holds keys of the
-    configuration that the token sets.
+    configuration that the token sets. The token itself is good until `expires_at`; one that is good for one use
+    only is known by its `use_id`.
     """
 
     owner: str
@@ -39,9 +40,17 @@ class Caller:
     minutes: float | None = None
     ends_at: float | None = None
     config: Mapping[str, object] = field(default_factory=dict)
+    expires_at: float | None = None
+    use_id: str | None = None
 
     def check(self, scope: Scope) -> None:
         """Raise ClientError unless the token is for this."""
         if scope not in self.scopes:
             allowed = " ".join(sorted(self.scopes)) or "nothing"
             raise ClientError(Problem.FORBIDDEN, f"the token is for {allowed}; this needs the scope {scope}")
+
+
+def scopes_in(text: str) -> frozenset[Scope]:
+    """The scopes that a `scope` claim names; what this server does not know is for others."""
+    names = text.split()
+    return frozenset(scope for scope in Scope if scope in names)

@@ -1,0 +1,209 @@
+"""Row 11: who has no valid token gets no further than the handshake, however the token comes."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.recognizers import ScriptedRecognizer
+from tests.web.sockets import LIVE, address, converse, refusal
+from tests.web.tokens import SECRET, bearer, claims, token
+from vad import SAMPLE_RATE
+from web.serve import running
+from web.settings import Settings
+
+TRANSCRIPTIONS = "/v1/speech/transcriptions"
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A server that wants tokens, and what its recognizer was asked."""
+
+    url: str
+    recognizer: ScriptedRecognizer
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[Guarded]:
+    recognizer = ScriptedRecognizer()
+    async with running(Settings(port=0, token_secret=SecretStr(SECRET)), recognizer) as server:
+        yield Guarded(server.url, recognizer)
+
+
+def segment(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def unsigned(algorithm: str) -> str:
+    return f"{segment({'alg': algorithm, 'typ': 'JWT'})}.{segment(claims())}."
+
+
+def signed_by_a_key_pair() -> str:
+    return jwt.encode(claims(), ec.generate_private_key(ec.SECP256R1()), "ES256")
+
+
+BAD: dict[str, tuple[Callable[[], str], str]] = {
+    "missing": (lambda: "", "a token is needed"),
+    "expired": (lambda: token(exp=int(time.time()) - 1), "the token has expired; get a new one"),
+    "of another audience": (
+        lambda: token(aud=["others", "more"]),
+        "the token's aud is ['others', 'more']; it must be or have \"shenava\"",
+    ),
+    "of another issuer": (lambda: token(iss="others"), 'the token\'s iss is "others"; it must be "shenava"'),
+    "none": (lambda: unsigned("none"), "the token is not valid; it must be one of this server"),
+    "nOnE": (lambda: unsigned("nOnE"), "the token is not valid; it must be one of this server"),
+    "of another algorithm": (lambda: jwt.encode(claims(), 2 * SECRET, "HS512"), "the token is not valid"),
+    "not valid yet": (lambda: token(nbf=int(time.time()) + 60), "the token is not valid yet: its nbf is in the future"),
+    "for ever": (lambda: token(exp=None), "the token has no exp; it must have sub, exp, iss, aud"),
+    "garbage": (lambda: "not.a.token", "the token is not valid"),
+    "of another secret": (lambda: token("t" * 32), "the token is not valid"),
+}  # fmt: skip
+MORE_BAD: dict[str, tuple[Callable[[], str], str]] = {
+    "made tomorrow": (lambda: token(iat=int(time.time()) + 86_400), "the token is not valid yet: its iat is in the"),
+    "of nobody": (lambda: token(sub=None), "the token has no sub"),
+    "for nobody": (lambda: token(aud=None), "the token has no aud"),
+    "from nowhere": (lambda: token(iss=None), "the token has no iss"),
+    "of an empty name": (lambda: token(sub=""), 'the token\'s sub is ""; it must be 1 to 255 printable characters'),
+    "of a long name": (lambda: token(sub="a" * 256), "the token's sub is "),
+    "of a strange name": (lambda: token(sub="a\x00b"), "the token's sub is 'a\\x00b'; it must be 1 to 255 printable"),
+    "of a pair of keys": (signed_by_a_key_pair, "the token is not valid"),
+    "of one word": (lambda: "nonsense", "the token is not valid"),
+    "of an empty head": (lambda: ".e30.", "the token is not valid"),
+    "with a head without end": (
+        lambda: f"{base64.urlsafe_b64encode(b'[' * 5000).decode().rstrip('=')}.e30.c2ln", "the token is not valid"
+    ),
+    "of a list": (lambda: f"{segment(['alg'])}.e30.c2ln", "the token is not valid"),
+    "with a kid of a number": (lambda: f"{segment({'alg': 'HS256', 'kid': 7})}.e30.c2ln", "the token is not valid"),
+    "in other letters": (lambda: "é.ü.ö", "the token is not valid"),
+}  # fmt: skip
+
+
+def by_query(text: str) -> dict[str, Any]:
+    return {"params": {"jwt": text}}
+
+
+def by_header(text: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer {text}".strip().encode()}}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("way", ["query", "header", "subprotocol"])
+async def test_a_bad_token_is_refused_before_the_upgrade(guarded: Guarded, name: str, way: str) -> None:
+    make, detail = BAD[name]
+    text = make()
+    match way:
+        case "query":
+            status, body = await refusal(guarded.url, f"jwt={text}")
+        case "header":
+            status, body = await refusal(guarded.url, headers=[("Authorization", f"Bearer {text}".strip())])
+        case _:
+            subprotocols: Any = ["farsava", *([f"jwt.{text}"] if text else [])]
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address(guarded.url), proxy=None, subprotocols=subprotocols)
+            status, body = refused.value.response.status_code, json.loads(refused.value.response.body or b"")
+    assert (status, body["type"]) == (401, "unauthenticated")
+    assert body["detail"].startswith(detail)
+    assert guarded.recognizer.streams == []
+
+
+@pytest.mark.parametrize("name", [*BAD, *MORE_BAD])
+async def test_a_bad_token_is_refused_by_every_route(guarded: Guarded, name: str) -> None:
+    make, detail = (BAD | MORE_BAD)[name]
+    text = make()
+    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False, timeout=30) as client:
+        for way in (by_query(text), by_header(text)):
+            for answer in (
+                await client.get(LIVE, **way),
+                await client.get(TRANSCRIPTIONS, **way),
+                await client.post("/v1/speech/asr", json={}, **way),
+                await client.post("/v1/tokens", **way),
+            ):
+                assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
+                assert answer.json()["detail"].startswith(detail)
+                assert answer.headers["www-authenticate"] == "Bearer"
+    assert guarded.recognizer.streams == []
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "Token a"])
+async def test_what_is_no_bearer_is_no_token(guarded: Guarded, header: str) -> None:
+    status, body = await refusal(guarded.url, headers=[("Authorization", header)])
+    assert (status, body["type"]) == (401, "unauthenticated")
+    assert body["detail"].startswith("a token is needed")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_a_good_token_opens_by_header(guarded: Guarded, scheme: str) -> None:
+    conversation = await converse(guarded.url, b"", "close", headers=[("Authorization", f"{scheme} {token()}")])
+    assert conversation.close_code == 1000
+
+
+async def test_a_good_token_opens_by_query_and_by_subprotocol(guarded: Guarded) -> None:
+    assert (await converse(guarded.url, b"", "close", query=f"jwt={token(aud=['a', 'shenava'])}")).close_code == 1000
+    subprotocols: Any = ["farsava", f"jwt.{token()}"]
+    async with connect(address(guarded.url), proxy=None, subprotocols=subprotocols) as socket:
+        assert socket.subprotocol == "farsava"
+        await socket.send("close")
+        assert json.loads(await socket.recv())["status"] == "done"
+
+
+async def test_clocks_that_differ_a_little_do_no_harm(guarded: Guarded) -> None:
+    soon = int(time.time()) + 5
+    assert (await converse(guarded.url, b"", "close", query=f"jwt={token(iat=soon, nbf=soon)}")).close_code == 1000
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [(None, 426), ("live", 426), ("read live write", 426), ("recordings", 403), ("", 403), ("Live", 403)],
+)
+async def test_a_token_is_for_what_its_scope_names(guarded: Guarded, scope: str | None, status: int) -> None:
+    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False) as client:
+        answer = await client.get(LIVE, headers=bearer(scope=scope))
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["type"] == "forbidden"
+        assert answer.json()["detail"].endswith("this needs the scope live")
+
+
+# --- the configuration that a token brings ---
+
+
+async def opened_with(guarded: Guarded, config: Mapping[str, object], query: str = "") -> Any:
+    sound = b"\x00\x40" * SAMPLE_RATE
+    query = f"vad=off&jwt={token(config=config)}{query}"
+    assert (await converse(guarded.url, sound, "close", query=query)).close_code == 1000
+    return guarded.recognizer.streams[-1].options
+
+
+async def test_a_tokens_config_goes_before_the_query(guarded: Guarded) -> None:
+    options = await opened_with(guarded, {"phrases": ["axolotl"], "maxAlternatives": 2})
+    assert (options.phrases, options.max_alternatives) == (("axolotl",), 2)
+    options = await opened_with(guarded, {"phrases": ["axolotl"], "maxAlternatives": 2}, "&maxAlternatives=3")
+    assert (options.phrases, options.max_alternatives) == (("axolotl",), 3)
+
+
+@pytest.mark.parametrize(
+    ("config", "detail"),
+    [
+        ({"boost": "loud"}, 'the token\'s config is wrong: boost is "loud"; it must be between 0 and 100'),
+        ({"colour": 1}, 'the token\'s config is wrong: "colour" is not a key; known are '),
+    ],
+)
+async def test_a_wrong_config_of_a_token_is_told(guarded: Guarded, config: object, detail: str) -> None:
+    status, body = await refusal(guarded.url, f"jwt={token(config=config)}")
+    assert (status, body["type"]) == (400, "invalid_config")
+    assert body["detail"].startswith(detail)
+
+
+async def test_a_server_without_a_key_looks_at_no_token() -> None:
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        assert (await converse(server.url, b"", "close", query="jwt=not.a.token")).close_code == 1000

@@ -1,0 +1,25 @@
+"""Tokens for tests: as the server's own makers make them, and with whatever claims a test wants."""
+
+import time
+
+import jwt
+
+SECRET = "s" * 32
+ISSUER = AUDIENCE = "shenava"
+
+
+def claims(**changed: object) -> dict[str, object]:
+    """The claims of a good token, changed; what is None is left out."""
+    now = int(time.time())
+    usual = {"sub": "somebody", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600}
+    return {name: value for name, value in (usual | changed).items() if value is not None}
+
+
+def token(secret: str = SECRET, /, **changed: object) -> str:
+    """A token of the server with this secret."""
+    return jwt.encode(claims(**changed), secret, "HS256")
+
+
+def bearer(secret: str = SECRET, /, **changed: object) -> dict[str, str]:
+    """The header with such a token."""
+    return {"Authorization": f"Bearer {token(secret, **changed)}"}

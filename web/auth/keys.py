@@ -1,0 +1,185 @@
+"""Owns the keys that tokens are verified with: the server's secret, or the public keys of whoever makes the tokens."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import structlog
+
+from stream.errors import ClientError, Problem
+from web.auth.mint import ALGORITHM
+
+# Between two fetches, whoever sends tokens of unknown keys; and after which a key that is gone there is gone here.
+REFRESH_SECONDS = 30.0
+KEEP_SECONDS = 600.0
+_FETCH_SECONDS = 5.0
+_MOST_BYTES = 256 * 1024
+_LEAST_RSA_BITS = 2048
+# What each kind of key is made of; a private half, should it be there, is not even read.
+_PARTS = {"RSA": ("RS256", ("n", "e")), "EC": ("ES256", ("crv", "x", "y"))}
+_CURVE = "P-256"
+_log = structlog.get_logger()
+
+Load = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and the one algorithm that it is for."""
+
+    key: Any
+    algorithm: str
+
+
+class TokenKeys(Protocol):
+    """Where the key of a token comes from."""
+
+    async def key_for(self, kid: str | None) -> Key | None:
+        """Find the key that a token names, None if there is no such one; raises ClientError when that is unknown."""
+        ...
+
+
+class KeysError(Exception):
+    """The keys cannot be had; `str()` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """The one secret of a server that makes tokens itself."""
+
+    secret: str
+
+    async def key_for(self, kid: str | None) -> Key | None:
+        """Find the secret, whatever the token calls it."""
+        return Key(self.secret, ALGORITHM)
+
+
+class PublicKeys:
+    """The keys of a JWKS: kept while it cannot be had, asked for again when a token names an unknown one."""
+
+    def __init__(self, load: Load, clock: Callable[[], float] = time.monotonic) -> None:
+        self._load = load
+        self._clock = clock
+        self._keys: Mapping[str | None, Key] = {}
+        self._loaded_at = self._asked_at = -float("inf")
+        self._loading = asyncio.Lock()
+
+    async def key_for(self, kid: str | None) -> Key | None:
+        """Find a key by its `kid`; a token without one has the only key there is."""
+        key = self._find(kid)
+        is_old = self._clock() - self._loaded_at >= KEEP_SECONDS
+        # Who has a key does not wait for somebody else's fetch.
+        if key is None or (is_old and not self._loading.locked()):
+            await self._refresh()
+            key = self._find(kid)
+        if not self._keys:
+            raise ClientError(
+                Problem.OVERLOADED, "the keys that tokens are verified with cannot be had now; come again in a minute"
+            )
+        return key
+
+    def _find(self, kid: str | None) -> Key | None:
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(kid)
+
+    async def _refresh(self) -> None:
+        async with self._loading:
+            if self._clock() - self._asked_at < REFRESH_SECONDS:
+                return
+            self._asked_at = self._clock()
+            try:
+                self._keys = parsed(await self._load())
+                self._loaded_at = self._clock()
+            except KeysError as error:
+                _log.warning("token_keys_not_loaded", reason=str(error))
+
+
+def loader(where: str) -> Load:
+    """What reads the JWKS of a setting: a file, or an https address."""
+
+    async def fetched() -> bytes:
+        return await _fetched(where)
+
+    async def read() -> bytes:
+        return await asyncio.to_thread(_read, Path(where))
+
+    return fetched if "://" in where else read
+
+
+async def check_file(where: str) -> None:
+    """Raise KeysError for a file that cannot be used; an address may well answer later."""
+    if "://" not in where:
+        parsed(await loader(where)())
+
+
+def parsed(text: bytes) -> dict[str | None, Key]:
+    """The keys of a JWKS that tokens may be signed with, by their `kid`; raises KeysError when there are none."""
+    try:
+        found = json.loads(text)["keys"]
+        keys = {one.get("kid"): key for one in found if (key := _key(one)) is not None}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise KeysError('it is no JWKS, a JSON object {"keys": [...]}') from None
+    if not keys:
+        raise KeysError(f"it has no key that is RSA of {_LEAST_RSA_BITS} bits or more, or EC on P-256, and for signing")
+    return keys
+
+
+def _key(jwk: Mapping[str, Any]) -> Key | None:
+    """The key, unless it is for something else."""
+    # Loaded by servers only that have a JWKS.
+    import jwt  # noqa: PLC0415
+
+    kind = str(jwk.get("kty"))
+    algorithm, names = _PARTS.get(kind, ("", ()))
+    is_for_signing = jwk.get("use", "sig") == "sig" and jwk.get("alg", algorithm) == algorithm
+    parts = {name: jwk.get(name) for name in names}
+    if not names or not is_for_signing or parts.get("crv", _CURVE) != _CURVE:
+        return None
+    try:
+        key = jwt.PyJWK({"kty": kind, **parts}, algorithm).key
+    except (jwt.PyJWTError, TypeError, ValueError):
+        return None
+    is_weak = algorithm == "RS256" and key.key_size < _LEAST_RSA_BITS
+    return None if is_weak else Key(key, algorithm)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise KeysError(f"it cannot be read: {error.strerror}") from None
+    return _bounded(text)
+
+
+async def _fetched(address: str) -> bytes:
+    text = b""
+    # Compressed, a few bytes could become any number.
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    try:
+        async with (
+            asyncio.timeout(_FETCH_SECONDS),
+            httpx.AsyncClient(headers=headers) as client,
+            client.stream("GET", address) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise KeysError(f"the address answers {response.status_code}")
+            async for piece in response.aiter_raw():
+                text = _bounded(text + piece)
+    except TimeoutError:
+        raise KeysError(f"the address takes longer than {_FETCH_SECONDS:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise KeysError(f"the address cannot be reached: {type(error).__name__}") from None
+    return text
+
+
+def _bounded(text: bytes) -> bytes:
+    if len(text) > _MOST_BYTES:
+        raise KeysError(f"it is larger than {_MOST_BYTES} bytes")
+    return text

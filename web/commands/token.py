@@ -1,0 +1,83 @@
+"""Owns `shenava token`: a token for the servers that have the same secret."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream.config import SessionConfig
+from stream.errors import ClientError, quoted
+from web.access_settings import AccessSettings
+from web.auth.caller import Scope, scopes_in
+from web.auth.claims import caller_of
+from web.auth.mint import mint_of
+
+_DAY_SECONDS = 86_400
+
+
+class TokenError(Exception):
+    """The token cannot be made; `str()` says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWish:
+    """What the command line asks for; `seconds` is how long the token is good."""
+
+    subject: str | None
+    scopes: Sequence[str] = ()
+    seconds: float = _DAY_SECONDS
+    streams: int | None = None
+    minutes: float | None = None
+    config: str | None = None
+
+
+def make_token(settings: AccessSettings, wish: TokenWish) -> str:
+    """Make a token that a server with these settings takes; raises TokenError."""
+    if settings.token_jwks is not None:
+        raise TokenError(
+            "SHENAVA_TOKEN_JWKS is set, so that tokens are only verified; they are made by whoever has the keys"
+        )
+    mint = mint_of(settings)
+    if mint is None:
+        raise TokenError(
+            "SHENAVA_TOKEN_SECRET is not set; set it to the secret of the server (`shenava token --new-secret` makes "
+            "a new one)"
+        )
+    if not wish.subject:
+        raise TokenError("--sub is missing; say who the token is for, as in --sub ann: they see their own things only")
+    now = time.time()
+    claims: dict[str, object] = {"sub": wish.subject, "iat": int(now), "exp": int(now + wish.seconds)}
+    optional = {"streams": wish.streams, "minutes": wish.minutes, "config": _config(wish.config)}
+    claims |= {name: value for name, value in optional.items() if value is not None}
+    if wish.scopes:
+        claims["scope"] = _scope(wish.scopes)
+    try:
+        # A token that the server would refuse is no use to anybody.
+        caller_of(claims | {"iss": settings.token_issuer, "aud": settings.token_audience}, mint.expected, now)
+    except ClientError as refused:
+        raise TokenError(refused.detail) from None
+    return mint.token(claims)
+
+
+def _scope(given: Sequence[str]) -> str:
+    names = [name for text in given for name in text.replace(",", " ").split()]
+    for name in names:
+        if not scopes_in(name):
+            raise TokenError(f"--scope has {quoted(name)}; known are {', '.join(Scope)}")
+    return " ".join(dict.fromkeys(names))
+
+
+def _config(text: str | None) -> dict[str, object] | None:
+    if text is None:
+        return None
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise TokenError('--config must be a JSON object with keys of the configuration, such as {"languageCode":"en"}')
+    try:
+        SessionConfig().with_message(config, audio_began=False)
+    except ClientError as error:
+        raise TokenError(f"--config is wrong: {error.detail}") from None
+    return config
