@@ -1,26 +1,33 @@
 """Owns the running server: its socket, uvicorn around the application, the engine beside it, and a clean stop."""
 
 import asyncio
+import math
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from types import FrameType
 
-import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
+from stream.pem import PemError
 from stream.recognizer import Recognizer
 from web.app import create_app
+from web.auth.keys import KeysError, check_file
+from web.connections.http import HttpConnection
+from web.connections.limits import WireConfig, WireLimits
+from web.connections.server import GatewayServer
+from web.connections.websocket import LiveConnection
 from web.engine_child import Way, riva_or_engine
+from web.metrics_port import HOST as METRICS_HOST
+from web.metrics_port import metrics_port
 from web.services import opened
-from web.sessions import Sessions
 from web.settings import Settings
 from web.store.database import UnusableDatabaseError
+from web.tls import ServerTls, server_tls
 
-# Longer than a final may take, so that a stop cuts nobody off.
-_DRAIN_SECONDS = 30.0
+# A stop waits for as long as a final may take, and so long for the client to hear it.
+_TELL_SECONDS = 10.0
 _READY_POLL_SECONDS = 0.02
 _BACKLOG = 512
 
@@ -31,69 +38,47 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that listens at `url`; `is_ready` if the recognizer was, `stopped` ends with it."""
+    """A server that listens at `url`; `is_ready` if the recognizer was.
+
+    `stopped` ends with it, and is false if it was stopped by force.
+    """
 
     url: str
     is_ready: bool
-    stopped: asyncio.Task[None]
-
-
-class GatewayServer(uvicorn.Server):
-    """uvicorn that lets open sessions deliver what was said before it goes; a second signal goes at once."""
-
-    def __init__(self, config: uvicorn.Config, sessions: Sessions, *, handles_signals: bool) -> None:
-        super().__init__(config)
-        self._sessions = sessions
-        self._handles_signals = handles_signals
-        self._drain_until: float | None = None
-
-    def drain(self) -> None:
-        """Stop taking sessions, let the open ones end, then exit."""
-        self._drain_until = asyncio.get_running_loop().time() + _DRAIN_SECONDS
-        self._sessions.drain()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if not self._handles_signals:
-            yield
-            return
-        with super().capture_signals():
-            yield
-            # A drained server ends with exit code 0, not by the signal that asked for it.
-            self._captured_signals.clear()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._sessions.is_draining:
-            super().handle_exit(sig, frame)
-        else:
-            # A signal handler may run between any two steps of a task; the loop drains at its next tick.
-            self._sessions.is_draining = True
-
-    async def on_tick(self, counter: int) -> bool:
-        if self._sessions.is_draining and self._drain_until is None:
-            self.drain()
-        if self._drain_until is not None:
-            is_late = asyncio.get_running_loop().time() >= self._drain_until
-            self.should_exit = self.should_exit or is_late or not len(self._sessions)
-        return await super().on_tick(counter)
+    stopped: asyncio.Task[bool]
+    tls: ServerTls | None = None
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, recognizer: Recognizer | None = None, *, handles_signals: bool = False
+    settings: Settings,
+    recognizer: Recognizer | None = None,
+    *,
+    handles_signals: bool = False,
+    wire: WireLimits | None = None,
 ) -> AsyncIterator[RunningServer]:
-    """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server."""
+    """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
+
+    `wire` are the limits of a connection, those of the settings unless given.
+    """
     async with AsyncExitStack() as stack:
+        tls = _tls(settings)
         listener = _listen(settings)
         stack.callback(listener.close)
         await _check_database(settings)
+        await _check_keys(settings)
         if recognizer is None:
             way = await stack.enter_async_context(riva_or_engine(settings))
         else:
             way = Way(recognizer)
         app = create_app(settings, way.recognizer)
-        server = GatewayServer(_uvicorn_config(app, settings), app.state.sessions, handles_signals=handles_signals)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        wire = wire or WireLimits(send=settings.send_limit_seconds)
+        config = _uvicorn_config(app, settings, wire, tls)
+        drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
+        server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds, handles_signals=handles_signals)
+        if settings.metrics_port is not None:
+            await stack.enter_async_context(metrics_port(app, _listen_for_metrics(settings.metrics_port)))
+        serving = asyncio.create_task(server.run_until_stopped(listener))
         try:
             is_ready = await _is_ready_within(
                 way.ready_seconds,
@@ -102,7 +87,7 @@ async def running(
             )
             if way.gave_up.is_set():
                 raise StartError("the embedded engine cannot start; it says why above")
-            yield RunningServer(_base_url(listener), is_ready, serving)
+            yield RunningServer(_base_url(listener, tls), is_ready, serving, tls)
         finally:
             server.drain()
             await serving
@@ -117,6 +102,14 @@ async def _check_database(settings: Settings) -> None:
         raise StartError(str(error)) from None
 
 
+async def _check_keys(settings: Settings) -> None:
+    if settings.token_jwks is not None:
+        try:
+            await check_file(settings.token_jwks)
+        except KeysError as error:
+            raise StartError(f"SHENAVA_TOKEN_JWKS is {settings.token_jwks!r}: {error}") from None
+
+
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -128,15 +121,37 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+def _tls(settings: Settings) -> ServerTls | None:
+    try:
+        return server_tls(settings)
+    except PemError as error:
+        raise StartError(f"TLS is not possible: {error}") from None
+
+
+def _listen_for_metrics(port: int) -> socket.socket:
+    try:
+        return socket.create_server((METRICS_HOST, port))
+    except OSError as error:
+        raise StartError(
+            f"cannot serve metrics on {METRICS_HOST} port {port}: {os.strerror(error.errno or 0)}; "
+            "stop what uses it, or set SHENAVA_METRICS_PORT to another one"
+        ) from None
+
+
+def _uvicorn_config(app: ASGIApp, settings: Settings, wire: WireLimits, tls: ServerTls | None = None) -> WireConfig:
+    return WireConfig(
         app,
-        ws="websockets-sansio",
+        wire,
+        http=HttpConnection,
+        ws=LiveConnection,
         ws_max_size=settings.max_message_bytes,
         # PCM does not compress, and a compressor costs up to 90 KiB a connection.
         ws_per_message_deflate=False,
-        # While audio waits for the recognizer the socket is not read, and no pong is seen.
-        ws_ping_timeout=settings.final_limit_seconds + settings.send_limit_seconds,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        # A request that was taken before the stop gets its answer.
+        timeout_graceful_shutdown=math.ceil(settings.final_limit_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -154,6 +169,7 @@ async def _is_ready_within(seconds: float, is_ready: Callable[[], bool], is_over
     return True
 
 
-def _base_url(listener: socket.socket) -> str:
+def _base_url(listener: socket.socket, tls: ServerTls | None) -> str:
+    scheme = "http" if tls is None else "https"
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

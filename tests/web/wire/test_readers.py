@@ -1,0 +1,157 @@
+"""Row 7 and row 29: what a client gets that reads late, never, or says goodbye in the same breath."""
+
+import asyncio
+import json
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from stream.events import Alternative, Hypothesis, Word
+from tests.recognizers import CountingStream, ScriptedRecognizer
+from tests.sounds import clip_pcm
+from tests.web.sockets import LIVE
+from tests.web.wire.raw import BINARY, TEXT, UPGRADE, Heard, RawClient, close, connected, frame
+from tests.web.wire.serving import serving
+from web.connections.limits import WireLimits
+from web.serve import running
+from web.settings import Settings
+
+UTTERANCE = clip_pcm("quick.wav") + bytes(32_000)
+PIECE = 3200
+LONG_WORD = "x" * 8000
+
+
+class TalkativeStream(CountingStream):
+    """Says a very long word anew whenever it hears something, and settles it."""
+
+    said: ClassVar[int] = 0
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        async for heard in super().hypotheses():
+            for number in range(1 if heard.is_final else 20):
+                TalkativeStream.said += 1
+                word = Word(f"{LONG_WORD}{number}", 0, 1600) if heard.is_final else Word(f"{LONG_WORD}{number}")
+                yield Hypothesis((Alternative((word,)),), is_final=heard.is_final, processed=heard.processed)
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def talking(url: str) -> AsyncIterator[RawClient]:
+    """A live connection that reads nothing until it is told, with little room for what it does not read."""
+    wire = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+    wire.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=wire, limit=32_768)
+    try:
+        client = RawClient(reader, writer)
+        await client.send(f"GET {LIVE} HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        yield client
+    finally:
+        writer.transport.abort()
+
+
+async def hear_all(client: RawClient) -> tuple[Heard, list[dict[str, Any]]]:
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    heard = await client.hear()
+    return heard, [json.loads(payload) for opcode, payload in heard.messages if opcode == TEXT]
+
+
+def is_final(message: dict[str, Any]) -> bool:
+    return bool(message["results"][0]["words"][-1]["endTime"] > 0)
+
+
+async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() -> None:
+    TalkativeStream.said = 0
+    recognizer = ScriptedRecognizer([TalkativeStream])
+    utterances = 6
+    async with running(Settings(port=0), recognizer) as server, talking(server.url) as client, asyncio.timeout(60):
+        sound = UTTERANCE * utterances
+        for start in range(0, len(sound), PIECE):
+            await client.send(frame(BINARY, sound[start : start + PIECE]))
+        await client.send(frame(TEXT, b"close"))
+        while len(recognizer.streams) < utterances or not recognizer.streams[-1]._is_finished:
+            await asyncio.sleep(0.05)
+        heard, (*partials, done) = await hear_all(client)
+    assert (heard.code, done["status"], len(done["results"])) == (1000, "done", utterances)
+    assert sum(is_final(message) for message in partials) == utterances
+    # What the kernel and the transport hold for a reader, in both directions, and one a final.
+    held = 1_000_000 // len(LONG_WORD)
+    assert len(partials) < held + 2 * utterances < TalkativeStream.said / 2
+
+
+async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
+    settings = Settings(port=0, send_limit_seconds=0.5)
+    recognizer = ScriptedRecognizer([TalkativeStream])
+    wire = WireLimits(send=60)
+    async with running(settings, recognizer, wire=wire) as server, talking(server.url) as client, asyncio.timeout(60):
+
+        async def talk() -> None:
+            while True:
+                await client.send(frame(BINARY, UTTERANCE))
+
+        talker = asyncio.create_task(talk())
+        while not recognizer.streams or not all(s._is_finished or s.is_abandoned for s in recognizer.streams):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.5)
+        opened = len(recognizer.streams)
+        talker.cancel()
+        heard, messages = await hear_all(client)
+        assert len(recognizer.streams) == opened
+    assert (heard.code, heard.reason) == (1008, "slow_reader")
+    assert len(messages) * len(LONG_WORD) < 1_000_000
+
+
+async def test_a_reader_that_never_comes_back_is_forgotten() -> None:
+    async def flood(websocket: WebSocket) -> None:
+        await websocket.accept()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(send_for_ever(websocket), 0.3)
+        await websocket.close(1008)
+
+    app = Starlette(routes=[WebSocketRoute(LIVE, flood)])
+    async with (
+        serving(app, wire=WireLimits(send=0.5)) as (server, port),
+        talking(f"http://127.0.0.1:{port}"),
+        asyncio.timeout(10),
+    ):
+        while not server.server_state.connections:
+            await asyncio.sleep(0.01)
+        while server.server_state.connections or server.server_state.tasks:
+            await asyncio.sleep(0.05)
+
+
+async def send_for_ever(websocket: WebSocket) -> None:
+    while True:
+        await websocket.send_text(LONG_WORD)
+
+
+async def test_sound_and_a_close_in_one_segment_are_stored_all_the_same() -> None:
+    async with running(Settings(port=0), ScriptedRecognizer()) as server:
+        port = int(server.url.rpartition(":")[2])
+        async with connected(port) as client:
+            await client.send(f"GET {LIVE} HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode())
+            await client.reader.readuntil(b"\r\n\r\n")
+            await client.send(frame(BINARY, clip_pcm("quick.wav")) + close(1000))
+            assert (await client.hear()).code == 1000
+        stored: list[dict[str, Any]] = []
+        async with asyncio.timeout(10):
+            while not stored or stored[0]["status"] != "done":
+                stored = (await asyncio.to_thread(get, f"{server.url}/v1/speech/transcriptions"))["transcriptions"]
+                await asyncio.sleep(0.05)
+        text = await asyncio.to_thread(get, f"{server.url}/v1/speech/transcriptions/{stored[0]['transcriptionId']}")
+    assert text["results"][0]["transcript"].startswith("w0 w1 w2")
+
+
+def get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+        found: dict[str, Any] = json.load(answer)
+    return found

@@ -1,0 +1,123 @@
+"""Row 22: a server that is asked to stop delivers what was said, and one that is asked twice goes."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.sounds import clip_pcm, words_of
+from tests.web.sockets import Conversation, address, received, refusal
+from tests.web.test_cli import child_of, started, url_in
+
+CLIENTS = 20
+
+
+async def talk(url: str, is_told: asyncio.Event) -> Conversation:
+    """Say a sentence, go on with silence as a microphone does, and listen to the end."""
+    conversation = Conversation()
+    async with asyncio.timeout(60), connect(address(url), proxy=None, compression=None) as socket:
+        await socket.send(clip_pcm("quick.wav"))
+        humming = asyncio.create_task(_hum(socket))
+        async for message in received(socket):
+            conversation.messages.append(json.loads(message))
+            is_told.set()
+        humming.cancel()
+        await asyncio.gather(humming, return_exceptions=True)
+        conversation.close_code, conversation.close_reason = socket.close_code, socket.close_reason
+    return conversation
+
+
+async def _hum(socket: ClientConnection) -> None:
+    """Sound that keeps the sentence open: no pause in it is ever long enough."""
+    breath = clip_pcm("quick.wav")[:3200]
+    while True:
+        await asyncio.sleep(0.1)
+        await socket.send(breath)
+
+
+def readiness(url: str) -> tuple[int, str]:
+    """Status of /readyz and the type of its error."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:  # noqa: S310
+            return answer.status, "ready"
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)["type"]
+
+
+async def test_a_stop_delivers_every_final_refuses_new_ones_and_takes_the_engine_along() -> None:
+    with started("serve", "--port", "0", "--quiet") as (process, line):
+        url, engine = url_in(line), child_of(process.pid)
+        told = [asyncio.Event() for _ in range(CLIENTS)]
+        talks = [asyncio.create_task(talk(url, one)) for one in told]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(one.wait() for one in told))
+        assert await asyncio.to_thread(readiness, url) == (200, "ready")
+        process.send_signal(signal.SIGTERM)
+        # The signal is seen at the server's next tick, and the first talker may be done a moment later.
+        ready = (200, "ready")
+        while ready == (200, "ready"):
+            ready = await asyncio.to_thread(readiness, url)
+        refused = await refusal(url)
+        conversations = await asyncio.gather(*talks)
+        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert not is_running(engine)
+    assert ready == (503, "shutting_down")
+    assert (refused[0], refused[1]["type"]) == (503, "shutting_down")
+    for conversation in conversations:
+        assert (conversation.close_code, conversation.close_reason) == (1012, "shutting_down")
+        assert words_of(conversation.transcript)[:4] == ["the", "quick", "brown", "fox"]
+        assert conversation.settled
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_a_second_signal_does_not_wait_for_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The engine stands still, so no final will come, for as long as the settings wait for one.
+    monkeypatch.setenv("SHENAVA_FINAL_LIMIT_SECONDS", "300")
+    with started("serve", "--port", "0", "--quiet") as (process, line):
+        url, engine = url_in(line), child_of(process.pid)
+        is_told = asyncio.Event()
+        talking = asyncio.create_task(talk(url, is_told))
+        async with asyncio.timeout(30):
+            await is_told.wait()
+        os.kill(engine, signal.SIGSTOP)
+        try:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(1.5)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 20) == 1
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(engine, signal.SIGCONT)
+        assert not is_running(engine)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+        conversation = await talking
+    assert conversation.close_code in {1006, 1012}
+
+
+async def test_a_stop_waits_for_a_recognizer_that_is_slow() -> None:
+    with started("serve", "--port", "0", "--quiet") as (process, line):
+        engine, is_told = child_of(process.pid), asyncio.Event()
+        talking = asyncio.create_task(talk(url_in(line), is_told))
+        async with asyncio.timeout(30):
+            await is_told.wait()
+        os.kill(engine, signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(3)
+        os.kill(engine, signal.SIGCONT)
+        conversation = await talking
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    assert conversation.close_code == 1012
+    assert words_of(conversation.transcript)[:4] == ["the", "quick", "brown", "fox"]

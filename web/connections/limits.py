@@ -1,0 +1,59 @@
+"""Owns how long a connection may be slow, in what it sends and in what it takes."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+# Everything before a request's body; each line of it ends where the WebSocket library would give up, at 8 KiB.
+HEAD_BYTES = 32 * 1024
+# What of a body has to arrive, and of an answer to be taken, for a connection to count as slow and not as stuck.
+PROGRESS_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """Seconds: for a request's head, and for the next one; for progress of a body and of an answer.
+
+    A peer that does not answer a ping, sent every `ping`, within `pong` is gone. `linger` is how long one that is
+    told goodbye may take to hear it.
+    """
+
+    head: float = 10.0
+    body: float = 30.0
+    send: float = 30.0
+    ping: float = 20.0
+    pong: float = 20.0
+    linger: float = 2.0
+
+
+class WireConfig(uvicorn.Config):
+    """uvicorn's configuration, with the limits that its own lacks."""
+
+    def __init__(self, app: ASGIApp, wire: WireLimits, **options: Any) -> None:
+        super().__init__(app, ws_ping_interval=wire.ping, ws_ping_timeout=wire.pong, **options)
+        self.wire = wire
+
+
+def limits_of(config: uvicorn.Config) -> WireLimits:
+    """The limits, the usual ones where uvicorn runs with a configuration of its own."""
+    return config.wire if isinstance(config, WireConfig) else WireLimits()
+
+
+class Timer:
+    """One thing that will happen unless it is cancelled or set anew; nothing happens once it is cancelled."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float, action: Any, *arguments: Any) -> None:
+        self.cancel()
+        self._handle = self._loop.call_later(seconds, action, *arguments)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None

@@ -1,0 +1,103 @@
+"""Owns uvicorn's server: how it listens, and how it stops, after what was said is delivered or at once."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+
+from web.connections.http import HttpConnection
+from web.connections.limits import WireConfig
+from web.connections.websocket import LiveConnection
+from web.sessions import Sessions
+
+_BACKLOG = 512
+_FORCED_SECONDS = 1.0
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn that lets open sessions deliver what was said before it goes; a second signal goes at once."""
+
+    def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float, handles_signals: bool) -> None:
+        super().__init__(config)
+        self._wire = config.wire
+        self._sessions = sessions
+        self._drain_seconds = drain_seconds
+        self._handles_signals = handles_signals
+        self._drain_until: float | None = None
+        self._is_told = False
+
+    async def run_until_stopped(self, listener: socket.socket) -> bool:
+        """Serve until something stops it; False if that was by force."""
+        await self.serve(sockets=[listener])
+        return not self.force_exit
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        context = self.config.ssl
+        # uvicorn would give a TLS handshake a minute.
+        head, linger = (None, None) if context is None else (self._wire.head, self._wire.linger)
+        for listener in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                lambda: HttpConnection(self.config, self.server_state, self.lifespan.state),
+                sock=listener,
+                ssl=context,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=head,
+                ssl_shutdown_timeout=linger,
+            )
+            self.servers.append(server)
+
+    # --- the end ---
+
+    def drain(self) -> None:
+        """Stop taking sessions, let the open ones end, then exit."""
+        if self._drain_until is None:
+            self._drain_until = asyncio.get_running_loop().time() + self._drain_seconds
+        self._sessions.drain()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if not self._handles_signals:
+            yield
+            return
+        with super().capture_signals():
+            yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._sessions.is_draining:
+            self.should_exit = self.force_exit = True
+        else:
+            # A signal handler may run between any two steps of a task; the loop drains at its next tick.
+            self._sessions.is_draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._sessions.is_draining and self._drain_until is None:
+            self.drain()
+        if self._drain_until is not None:
+            self.should_exit = self.should_exit or self._is_drained(self._drain_until)
+        return await super().on_tick(counter)
+
+    def _is_drained(self, until: float) -> bool:
+        now = asyncio.get_running_loop().time()
+        if not len(self._sessions) and not self._is_told:
+            # Clients still have to read what was sent last, which a connection that is reset might lose.
+            self._is_told = True
+            self._drain_until = min(until, now + self._wire.linger)
+        is_anybody_there = any(isinstance(one, LiveConnection) for one in self.server_state.connections)
+        return now >= until or (self._is_told and not is_anybody_there)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.force_exit:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that requests are cancelled is meant
+        await super().shutdown(sockets)
+        if self.force_exit:
+            tasks = list(self.server_state.tasks)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=_FORCED_SECONDS)
+            await self.lifespan.shutdown()

@@ -1,0 +1,183 @@
+"""Owns a WebSocket's connection: uvicorn's, that is patient with a throttled peer and bounded with any other."""
+
+import asyncio
+import socket
+from typing import Any
+
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode, Frame
+
+from web.connections.limits import Timer, limits_of
+
+# The kernel would hold megabytes: of stale text for a reader that does not read, where what waits here is replaced
+# by newer, and of sound in front of the pong of a sender that is throttled.
+_SEND_BYTES = 64 * 1024
+_RECEIVE_BYTES = 256 * 1024
+_WAITING_BYTES = 16 * 1024
+# While bytes come the pong may be behind them, on a slow line with much on its way.
+_MOST_EXTENSIONS = 3
+_NO_PONG = "keepalive ping timeout"
+_NOT_A_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class LiveConnection(WebSocketsSansIOProtocol):
+    """A connection whose pings count while it is read, and which is over soon after its application is."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits_of(config)
+        self._abort_timer = Timer(self.loop)
+        self._message = bytearray()
+        self._paused_at: float | None = None
+        self._paused_seconds = 0.0
+        self._came_bytes = 0
+        self._extensions = 0
+
+    # --- the connection ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=_WAITING_BYTES)
+        wire = self.transport.get_extra_info("socket")
+        if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._abort_timer.cancel()
+        super().connection_lost(exc)
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        if not self.disconnected:
+            # A transport that is closed sends what waits, for ever if the peer does not take it.
+            self._abort_timer.set(self._limits.send, self.transport.abort)
+
+    # --- what comes ---
+
+    def data_received(self, data: bytes) -> None:
+        self._came_bytes += len(data)
+        self.conn.receive_data(data)
+        # What came whole before something broken counts.
+        self.handle_events()
+        if self.conn.parser_exc is not None and not self.close_sent:
+            self.handle_parser_exception()
+        elif self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # No handshake at all: the library then says nothing, and uvicorn would wait for more.
+            self.handshake_initiated = True
+            self.transport.write(_NOT_A_HANDSHAKE)
+            self.transport.close()
+
+    def handle_cont(self, event: Frame) -> None:
+        # In one piece: what a message may weigh is bounded, into how many pieces it is cut is not.
+        if self.frames:
+            self._message = bytearray(self.frames.pop())
+        self._message += event.data
+        if event.fin:
+            self.frames = [bytes(self._message)]
+            self._message.clear()
+            self.send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        pong = b"".join(self.conn.data_to_send())
+        # Who takes no answers gets none: otherwise they would fill the memory.
+        if self.writable.is_set():
+            self.transport.write(pong)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(self.frames):
+            self.frames = []
+            self.conn.fail(CloseCode.INVALID_DATA, "text that is not UTF-8")
+            self.handle_parser_exception()
+            return
+        was_paused = self.read_paused
+        super().send_receive_event_to_app()
+        if self.read_paused and not was_paused:
+            self._paused_at = self.loop.time()
+
+    def handle_parser_exception(self) -> None:
+        assert self.conn.close_sent is not None  # noqa: S101 - as in uvicorn
+        self._hang_up(self.conn.close_sent.code, self.conn.close_sent.reason)
+        # To close with something unread would reset the connection, and might take the reason along.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(self._limits.linger, self.transport.close)
+
+    def _hang_up(self, code: int, reason: str) -> None:
+        """Send the Close that the library has ready, and let the application know."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._abort_timer.set(self._limits.send, self.transport.abort)
+
+    # --- is anybody there? ---
+
+    def send_keepalive_ping(self) -> None:
+        self._extensions = 0
+        self._begin_waiting()
+        super().send_keepalive_ping()
+
+    def _begin_waiting(self) -> None:
+        self._came_bytes = 0
+        self._paused_seconds = 0.0
+        if self._paused_at is not None:
+            self._paused_at = self.loop.time()
+
+    def keepalive_timeout(self) -> None:
+        """Give up a peer that did not answer while it was read; while it was not, no answer could be seen."""
+        self.pong_timer = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        waits = self._unread_seconds()
+        if self._came_bytes and self._extensions < _MOST_EXTENSIONS:
+            self._extensions += 1
+            waits = self._limits.pong
+        if waits:
+            self._begin_waiting()
+            self.pong_timer = self.loop.call_later(waits, self.keepalive_timeout)
+            return
+        self.pending_ping_payload = None
+        self.conn.fail(CloseCode.INTERNAL_ERROR, _NO_PONG)
+        self._hang_up(CloseCode.INTERNAL_ERROR, _NO_PONG)
+        self.transport.close()
+
+    def _unread_seconds(self) -> float:
+        """For how long since the last look the socket was not read."""
+        paused = 0.0 if self._paused_at is None else self.loop.time() - self._paused_at
+        return self._paused_seconds + paused
+
+    # --- the application's side ---
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        self._note_reading()
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "websocket.close":
+            # A goodbye waits behind what waits, not for it: its reader may be the reason.
+            self.writable.set()
+        await super().send(message)
+        self._note_reading()
+
+    def _note_reading(self) -> None:
+        if self._paused_at is not None and not self.read_paused:
+            self._paused_seconds += self.loop.time() - self._paused_at
+            self._paused_at = None
+
+
+def _is_utf8(pieces: list[bytes]) -> bool:
+    try:
+        b"".join(pieces).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
