@@ -1,0 +1,155 @@
+"""Owns the counting of several servers together, in Redis; loaded only where it is asked for."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
+
+import structlog
+from limits.aio.storage import RedisStorage
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from web.limits.store import Full, Room, StoreUnavailableError, Window
+
+# The slots of a server that was killed are free after so long; one that lives renews its own in time.
+_LEASE_SECONDS = 30.0
+# A handshake waits for Redis so long at most.
+_PATIENCE_SECONDS = 1.0
+_CONNECTIONS = 16
+_OVERALL = "shenava:streams"
+_UNLIMITED = 1 << 30
+# KEYS: the owner's slots, all slots. ARGV: the owner's limit, the overall one, the lease, the slot or nothing.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+for place, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  if redis.call('ZCARD', key) >= tonumber(ARGV[place]) then return place end
+end
+if ARGV[4] ~= '' then
+  for _, key in ipairs(KEYS) do
+    redis.call('ZADD', key, now + ARGV[3], ARGV[4])
+    redis.call('PEXPIRE', key, math.ceil(ARGV[3] * 1000))
+  end
+end
+return 0
+"""
+# KEYS: all slots, then the owner of each slot. ARGV: the lease, then the slots.
+_RENEW = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+for place = 2, #KEYS do
+  redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[place])
+  redis.call('ZADD', KEYS[place], now + ARGV[1], ARGV[place])
+  redis.call('PEXPIRE', KEYS[place], math.ceil(ARGV[1] * 1000))
+end
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] * 1000))
+return 0
+"""
+_FULL = {0: None, 1: Full.OWNER, 2: Full.SERVER}
+_log = structlog.get_logger()
+
+
+class RedisStore:
+    """Counts together with all servers that have the same Redis."""
+
+    def __init__(self, redis: Redis, windows: RedisStorage, lease_seconds: float) -> None:
+        self._redis = redis
+        self._windows = windows
+        self._lease_seconds = lease_seconds
+        self._take_script = redis.register_script(_TAKE)
+        self._renew_script = redis.register_script(_RENEW)
+        self._held: dict[str, str] = {}
+
+    async def add(self, key: str, amount: int, seconds: int) -> Window:
+        """Count in a window of so many seconds, which begins with the first count."""
+        with _told():
+            return Window(await self._windows.incr(key, seconds, amount), await self._resets_in(key))
+
+    async def window(self, key: str) -> Window:
+        """What is counted so far."""
+        with _told():
+            return Window(await self._windows.get(key), await self._resets_in(key))
+
+    async def full(self, owner: str, room: Room) -> Full | None:
+        """Why there would be no slot now, None if there is one."""
+        return await self._take("", owner, room)
+
+    async def take(self, slot: str, owner: str, room: Room) -> Full | None:
+        """Take a slot, unless there is none."""
+        full = await self._take(slot, owner, room)
+        if full is None:
+            self._held[slot] = owner
+        return full
+
+    async def give_back(self, slot: str, owner: str) -> None:
+        """Free a slot; one that is free already stays so."""
+        self._held.pop(slot, None)
+        with _told():
+            await self._redis.zrem(_key(owner), slot)
+            await self._redis.zrem(_OVERALL, slot)
+
+    async def renew(self) -> None:
+        """Say that the slots of this server are still held."""
+        held = list(self._held.items())
+        if held:
+            with _told():
+                keys = [_OVERALL, *(_key(owner) for _, owner in held)]
+                values: list[float | str] = [self._lease_seconds, *(slot for slot, _ in held)]
+                await self._renew_script(keys, values)
+
+    async def keep(self) -> None:
+        """Renew the slots until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            try:
+                await self.renew()
+            except StoreUnavailableError as error:
+                _log.warning("slots_not_renewed", error=str(error))
+
+    async def _take(self, slot: str, owner: str, room: Room) -> Full | None:
+        most = _UNLIMITED if room.of_owner is None else room.of_owner
+        with _told():
+            amounts: list[float | str] = [most, room.overall, self._lease_seconds, slot]
+            return _FULL[await self._take_script([_key(owner), _OVERALL], amounts)]
+
+    async def _resets_in(self, key: str) -> float:
+        return max(0.0, await self._windows.get_expiry(key) - time.time())
+
+
+@asynccontextmanager
+async def redis_store(url: str, lease_seconds: float = _LEASE_SECONDS) -> AsyncIterator[RedisStore]:
+    """Count at a redis:// or rediss:// address while the context lasts."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=_PATIENCE_SECONDS,
+        socket_timeout=_PATIENCE_SECONDS,
+        socket_connect_timeout=_PATIENCE_SECONDS,
+    )
+    windows = RedisStorage(
+        f"async+{url}", implementation="redispy", key_prefix="shenava", connection_pool=cast(bool, pool)
+    )
+    store = RedisStore(Redis(connection_pool=pool), windows, lease_seconds)
+    keeping = asyncio.create_task(store.keep())
+    try:
+        yield store
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await pool.disconnect()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        # The text of such an error may hold the address, and the password with it.
+        raise StoreUnavailableError(type(error).__name__) from None
+
+
+def _key(owner: str) -> str:
+    return f"{_OVERALL}:{owner}"
