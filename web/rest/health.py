@@ -1,11 +1,22 @@
-"""Owns the health routes: the reference's health check."""
+"""Owns the health routes: the reference's health check, and what an orchestrator asks."""
+
+import asyncio
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stream.errors import ClientError, Problem
+from web.auth.caller import Caller
+from web.services import Services
+from web.store.database import UnusableDatabaseError
+
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"
+# An orchestrator asks every few seconds and waits one or two.
+_DATABASE_SECONDS = 1.0
+# Nobody's name: has no stream open, and may have one.
+_ANYBODY = Caller("", streams=1)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -16,10 +27,51 @@ class Health(msgspec.Struct, frozen=True):
     version: str
 
 
+class Liveness(msgspec.Struct, frozen=True):
+    """The state of the process; `status` is `live` or `ready`."""
+
+    status: str
+
+
 async def healthcheck(request: Request) -> Response:
     """Answer 200 in every state; the body tells which."""
     if request.app.state.recognizer.is_ready:
         health = Health("Running", "OK.", _API_VERSION)
     else:
         health = Health("Critical", "The recognizer is not ready.", _API_VERSION)
-    return Response(msgspec.json.encode(health), media_type="application/json")
+    return _json(health)
+
+
+async def livez(_: Request) -> Response:
+    """Answer 200 while the process works."""
+    return _json(Liveness("live"))
+
+
+async def readyz(request: Request) -> Response:
+    """Answer 200 when a new stream would be admitted, else 503 and why not."""
+    await check_everything(request.app.state.services)
+    return _json(Liveness("ready"))
+
+
+async def check_everything(services: Services) -> None:
+    """Raise ClientError unless a new stream would be admitted and could be kept."""
+    services.sessions.check_admission()
+    if not services.recognizer.is_ready:
+        raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
+    await services.limits.check_stream(_ANYBODY)
+    if not await is_database_up(services):
+        raise ClientError(Problem.OVERLOADED, "the database does not answer")
+
+
+async def is_database_up(services: Services) -> bool:
+    """Whether the database answers in time."""
+    try:
+        async with asyncio.timeout(_DATABASE_SECONDS):
+            await services.database.check()
+    except (UnusableDatabaseError, TimeoutError):
+        return False
+    return True
+
+
+def _json(body: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(body), media_type="application/json", headers={"Cache-Control": "no-store"})

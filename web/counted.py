@@ -1,0 +1,80 @@
+"""Owns the counting and tracing of what the recognizer is asked for, around whichever recognizer there is."""
+
+import time
+from collections.abc import AsyncIterator
+
+from stream.events import Hypothesis, RecognitionOptions
+from stream.recognizer import Acknowledged, RecognitionStream, Recognizer, RecognizerError
+from web.metrics import Metrics
+from web.tracing import Tracing
+
+
+class CountedRecognizer:
+    """A recognizer whose streams are counted and traced; everything else is the recognizer's own."""
+
+    def __init__(self, recognizer: Recognizer, metrics: Metrics, tracing: Tracing) -> None:
+        self._recognizer = recognizer
+        self._metrics = metrics
+        self._tracing = tracing
+
+    @property
+    def inner(self) -> Recognizer:
+        """The recognizer itself."""
+        return self._recognizer
+
+    @property
+    def is_ready(self) -> bool:
+        return self._recognizer.is_ready
+
+    @property
+    def most_phrases(self) -> int:
+        return self._recognizer.most_phrases
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._recognizer.languages
+
+    def match_language(self, language_code: str) -> str:
+        return self._recognizer.match_language(language_code)
+
+    async def open(self, options: RecognitionOptions) -> RecognitionStream:
+        self._tracing.begin_recognition()
+        try:
+            stream = await self._recognizer.open(options)
+        except RecognizerError:
+            self._metrics.recognizer_failures.labels("open").inc()
+            raise
+        self._metrics.recognizer_streams.inc()
+        # What nobody waits for says nothing about how fast words appear.
+        is_timed = options.interim_results and not options.is_file
+        return _CountedStream(stream, self._metrics, is_timed=is_timed)
+
+
+class _CountedStream:
+    def __init__(self, stream: RecognitionStream, metrics: Metrics, *, is_timed: bool) -> None:
+        self._stream = stream
+        self._metrics = metrics
+        self._began = time.perf_counter() if is_timed else None
+
+    async def send(self, pcm: bytes) -> None:
+        # Where this fails, the hypotheses say so, too.
+        await self._stream.send(pcm)
+
+    async def finish(self) -> None:
+        await self._stream.finish()
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+        try:
+            async for hypothesis in self._stream.hypotheses():
+                if self._began is not None and isinstance(hypothesis, Hypothesis) and hypothesis.best.words:
+                    self._metrics.first_partial.observe(time.perf_counter() - self._began)
+                    self._began = None
+                yield hypothesis
+        except RecognizerError:
+            self._metrics.recognizer_failures.labels("stream").inc()
+            raise
+
+    async def abandon(self, *, is_stalled: bool = False) -> None:
+        if is_stalled:
+            self._metrics.recognizer_failures.labels("stall").inc()
+        await self._stream.abandon(is_stalled=is_stalled)
