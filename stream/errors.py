@@ -70,7 +70,7 @@ class Problem(Enum):
         "rate_limited",
         HTTPStatus.TOO_MANY_REQUESTS,
         4429,
-        "more than this caller may have at once; `Retry-After` says when to come back",
+        "more than this caller may have at once, in a second or in a day; `Retry-After` says when to come back",
     )
     UPGRADE_REQUIRED = ErrorKind(
         "upgrade_required",
@@ -92,7 +92,8 @@ class Problem(Enum):
         "overloaded",
         HTTPStatus.SERVICE_UNAVAILABLE,
         1013,
-        "the recognizer is not ready; `Retry-After` says when to come back",
+        "the recognizer is not ready, or as many streams are open as this server takes; `Retry-After` says when to "
+        "come back",
     )
     SHUTTING_DOWN = ErrorKind(
         "shutting_down",
@@ -103,12 +104,13 @@ class Problem(Enum):
 
 
 class ClientError(Exception):
-    """Something that the client is told: which problem, and a sentence that it can act on."""
+    """Something that the client is told: which problem, a sentence that it can act on, when to come back."""
 
-    def __init__(self, problem: Problem, detail: str) -> None:
+    def __init__(self, problem: Problem, detail: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.problem = problem
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
 
 
 def quoted(text: str, limit: int = 80) -> str:

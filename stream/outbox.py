@@ -21,6 +21,9 @@ class Outbox:
         self._waiting: deque[ClientEvent] = deque()
         self._changed = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     @property
     def is_full(self) -> bool:
         return len(self._waiting) >= MOST_WAITING

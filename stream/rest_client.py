@@ -16,6 +16,7 @@ async with rest_client("http://127.0.0.1:8000") as rest:
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -165,7 +166,11 @@ async def rest_client(
     base = "http" + live_url(url).removeprefix("ws").removesuffix(LIVE_PATH)
     timeout = httpx.Timeout(waits.idle_seconds, connect=waits.connect_seconds)
     use_proxies = not is_loopback(urlsplit(base).hostname or "")
-    async with httpx.AsyncClient(base_url=base, headers=bearer(token), timeout=timeout, trust_env=use_proxies) as http:
+    # Whom the live client trusts: this machine's authorities, or those in SSL_CERT_FILE.
+    verify = ssl.create_default_context() if base.startswith("https") else True
+    async with httpx.AsyncClient(
+        base_url=base, headers=bearer(token), timeout=timeout, trust_env=use_proxies, verify=verify
+    ) as http:
         yield RestClient(url, http, waits)
 
 

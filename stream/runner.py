@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -38,6 +39,13 @@ from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 # So many frames take about 2.5 ms; other connections get their turn in between.
 _FRAMES_PER_TURN = 100
 
+Meter = Callable[[float], Awaitable[None]]
+"""Is told of audio that was received, in seconds; raises ClientError when there may be no more."""
+
+
+async def unmetered(_: float) -> None:
+    """Let there be as much audio as there is."""
+
 
 class MessageSource(Protocol):
     """Where a session's messages come from."""
@@ -59,12 +67,14 @@ class SessionRunner:
         classifier_factory: ClassifierFactory = make_classifier,
         *,
         look_up: ModelLookup = no_models,
+        meter: Meter = unmetered,
     ) -> None:
         """Take a `config` that was looked up; raises ClientError when its language or vocabulary is not served."""
         self._recognizer = recognizer
         self._outbox = outbox
         self._limits = limits
         self._look_up = look_up
+        self._meter = meter
         self._received_samples = 0
         self._session_id = uuid.uuid4().hex
         self._session = Session(self._configured(config), classifier_factory)
@@ -77,7 +87,7 @@ class SessionRunner:
         self._tasks = asyncio.TaskGroup()
         self._progress = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
-        self._ordered_end: EndCause | None = None
+        self._ordered_end: AudioEnded | None = None
 
     async def run(self, source: MessageSource) -> None:
         """Read until the audio ends, then drain; the last event in the outbox is Finished."""
@@ -91,9 +101,9 @@ class SessionRunner:
             if self._decoder is not None:
                 self._decoder.close()
 
-    def end(self, cause: EndCause) -> None:
-        """Let the session drain and end, as soon as it has dealt with what it received."""
-        self._ordered_end = cause
+    def end(self, cause: EndCause, error: ClientError | None = None) -> None:
+        """Let the session drain and end, as soon as it has dealt with what it received; then tell the `error`."""
+        self._ordered_end = AudioEnded(cause, error)
         self._stop_waiting()
 
     # --- messages in ---
@@ -127,7 +137,7 @@ class SessionRunner:
     async def _run_out(self) -> None:
         """Decide what it means that nothing came in time."""
         if self._ordered_end is not None:
-            await self._end_audio(self._ordered_end)
+            await self._end_audio(self._ordered_end.cause, self._ordered_end.error)
             return
         now = asyncio.get_running_loop().time()
         match self._deadlines.passed(now, in_utterance=self._session.is_in_utterance):
@@ -179,8 +189,7 @@ class SessionRunner:
                 self._feed(self._configured(config))
                 self.config = config
 
-    async def _end_audio(self, cause: EndCause) -> None:
-        error = None
+    async def _end_audio(self, cause: EndCause, error: ClientError | None = None) -> None:
         try:
             for samples in self._decoder.flush() if self._decoder is not None else ():
                 await self._samples(samples)
@@ -191,7 +200,9 @@ class SessionRunner:
 
     async def _samples(self, samples: Samples) -> None:
         """Feed the frames that the samples of each channel complete."""
-        self._check_length(len(samples[0]) // SAMPLE_BYTES)
+        received = len(samples[0]) // SAMPLE_BYTES
+        self._check_length(received)
+        await self._meter(received / SAMPLE_RATE)
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
         for number, frames in enumerate(framed):
             if number % _FRAMES_PER_TURN == 0:

@@ -2,16 +2,30 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from web.store.database import Database
+
+# The beginning of every token that tests make.
+_TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Row 15: no test of any room leaves a token in what it prints or logs."""
+    report = yield
+    if report.when == "call" and report.passed and any(_TOKEN.search(text) for _, text in report.sections):
+        report.outcome = "failed"
+        report.longrepr = "a token stands in what was printed or logged"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database = tmp_path_factory.mktemp("server") / "shenava.db"
     command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
     settings = {
-        "SHENAVA_IDLE_MS": "300",
+        "SHENAVA_IDLE_MS": "1000",
         "SHENAVA_IDLE_LIMIT_SECONDS": "2",
         "SHENAVA_DATABASE_URL": f"sqlite:///{database}",
     }

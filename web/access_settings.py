@@ -70,13 +70,13 @@ class AccessSettings(RivaSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _origins_are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not origins:
+            return origins
+        from web.auth.origins import Origin  # noqa: PLC0415  the engine's process has no such setting
+
         for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.hostname
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
+            parsed = Origin.parsed(origin)
+            if parsed is None or parsed.scheme not in ("http", "https"):
                 raise ValueError(
                     f"{origin!r} is no origin; write scheme, host and port only, as https://app.example:8443"
                 )
@@ -87,6 +87,13 @@ class AccessSettings(RivaSettings):
     def _limits_are_counted_somewhere(cls, url: str) -> str:
         if urlsplit(url).scheme not in ("memory", "redis", "rediss"):
             raise ValueError("must be memory://, redis://host:port or rediss://host:port")
+        return url
+
+    @field_validator("tracing_endpoint")
+    @classmethod
+    def _spans_go_somewhere(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+            raise ValueError("must be http://host:port or https://host:port")
         return url
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -18,16 +19,22 @@ from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import ClientError
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
+from web.access_log import AccessLog
+from web.auth.origins import OriginRules
+from web.cors import Cors
 from web.live import Live
+from web.metrics import Metrics
 from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
 from web.reference.openapi import asks_for_token, openapi_json
-from web.responses import on_client_error, on_fault, on_http_exception
-from web.rest import languagemodels, languages, longrunning, ovh, recognize, transcriptions
-from web.rest.health import healthcheck
+from web.responses import on_client_error, on_http_exception
+from web.rest import languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
+from web.rest.health import healthcheck, livez, readyz
+from web.rest.metrics import metrics
 from web.services import serving
 from web.sessions import Sessions
 from web.settings import Settings
+from web.tracing import Tracing
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -38,16 +45,20 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    # Modules are fetched by CORS, which tells who may; nothing here is for other pages' <script>, <img> or frames.
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
 def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Starlette:
     """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application."""
     sessions = Sessions()
+    numbers, tracing = Metrics(), Tracing(settings.tracing_endpoint)
+    rules = OriginRules.of(is_keyed=settings.is_keyed, allowed_origins=settings.allowed_origins)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(settings, sessions, recognizer) as services:
+        async with serving(settings, sessions, recognizer, numbers, tracing) as services:
             app.state.services = services
             app.state.recognizer = services.recognizer
             app.state.live = Live(services)
@@ -69,16 +80,21 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
                 "/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show, DELETE=languagemodels.remove
             ),
             _route("/v1/speech/languages", GET=languages.index),
+            _route("/v1/tokens", POST=tokens.trade),
             _route("/api/v1/asr/recognize", POST=ovh.recognize),
             _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
             _route("/asyncapi.json", GET=asyncapi_json),
             _route("/openapi.json", GET=openapi_json),
             _route("/docs", GET=_docs),
             _route(HEALTH_PATH, GET=healthcheck),
+            _route("/livez", GET=livez),
+            _route("/readyz", GET=readyz),
+            _route("/metrics", GET=metrics),
             *(_route(path, GET=_view(_STATIC / name)) for path, name in _VIEWS.items()),
             Mount("/static", GZipMiddleware(_Modules(directory=_STATIC))),
         ],
-        exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception, Exception: on_fault},
+        middleware=[Middleware(AccessLog, metrics=numbers, tracing=tracing), Middleware(Cors, rules=rules)],
+        exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     # A path with a slash too many is not found; a redirect would lose the body, and tell nothing.
@@ -125,4 +141,5 @@ class _Modules(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(_PAGE_HEADERS)
+        response.headers.add_vary_header("Origin")
         return response

@@ -3,22 +3,36 @@
 import asyncio
 import logging
 import os
+import shlex
 import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from web.formats import OutputFormat
 
+if TYPE_CHECKING:
+    from web.settings import Settings
+    from web.tls import ServerTls
+
 app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 # A server for one command: on loopback, for everybody there, doing the work itself.
-_OCCASION: dict[str, object] = {"host": "127.0.0.1", "port": 0, "token_secret": None, "job_streams": 2}
+_OCCASION: dict[str, object] = {
+    "host": "127.0.0.1",
+    "port": 0,
+    "token_secret": None,
+    "token_jwks": None,
+    "tls_cert": None,
+    "tls_key": None,
+    "tls_self_signed": False,
+    "job_streams": 2,
+}
 # There in a checkout, where `make serve` is typed.
 _SAMPLE = Path("tests/clips/quick.wav")
 _Model = Annotated[
@@ -35,18 +49,31 @@ def shenava() -> None:
 
 
 @app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
+def serve(  # noqa: PLR0913, PLR0917
+    host: Annotated[str | None, typer.Option(help="Address to listen on; all but loopback need tokens.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
     riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
     model: _Model = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, a PEM file.")] = None,
+    tls_self_signed: Annotated[
+        bool | None, typer.Option("--tls-self-signed", help="Serve TLS with a certificate that is made here.")
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
     """Start the server."""
     from web.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.WARNING if quiet else logging.INFO)
-    overrides = {"host": host, "port": port, "riva_uri": riva_uri, "model": ",".join(model or ()) or None}
+    overrides = {
+        "host": host,
+        "port": port,
+        "riva_uri": riva_uri,
+        "model": ",".join(model or ()) or None,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_self_signed": tls_self_signed,
+    }
     _run(_serve({name: value for name, value in overrides.items() if value is not None}))
 
 
@@ -66,7 +93,9 @@ def engine(  # noqa: PLR0913, PLR0917
     from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
     from stream.engine.whisper import ModelError  # noqa: PLC0415
     from web.exits import CANNOT_START  # noqa: PLC0415
+    from web.logs import configure_logs  # noqa: PLC0415
 
+    configure_logs(logging.WARNING)
     tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
     models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
     options = EngineOptions(listen, models, workers, sessions, tls)
@@ -131,14 +160,48 @@ def doctor(
     _run(_doctor({} if riva_uri is None else {"riva_uri": riva_uri}, language))
 
 
+@app.command()
+def token(  # noqa: PLR0913, PLR0917
+    sub: Annotated[str | None, typer.Option(help="Who the token is for: they see their own things only.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it is for: live, recordings, models, tokens, metrics; by default the first three."),
+    ] = None,
+    days: Annotated[float, typer.Option(help="How many days it is good.", min=0, max=36_500)] = 1,
+    minutes_valid: Annotated[
+        float | None, typer.Option(help="How many minutes it is good, instead of days.", min=0.1)
+    ] = None,
+    streams: Annotated[int | None, typer.Option(help="Live connections at once.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes of audio a day.", min=0)] = None,
+    config: Annotated[str | None, typer.Option(help="Keys of the configuration, as a JSON object.")] = None,
+    new_secret: Annotated[bool, typer.Option("--new-secret", help="Print a new secret, and nothing else.")] = False,
+) -> None:
+    """Make a token for the servers with this SHENAVA_TOKEN_SECRET, or a new secret."""
+    from web.auth.mint import new_secret as fresh_secret  # noqa: PLC0415
+
+    if new_secret:
+        typer.echo(fresh_secret())
+        return
+    from web.commands.token import TokenError, TokenWish, make_token  # noqa: PLC0415
+    from web.settings import SettingsError  # noqa: PLC0415
+
+    seconds = days * 86_400 if minutes_valid is None else minutes_valid * 60
+    wish = TokenWish(sub, scope or (), seconds, streams, minutes, config)
+    try:
+        # Where the server listens does not matter here.
+        typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish))
+    except (SettingsError, TokenError) as error:
+        sys.exit(f"shenava token: {error}")
+
+
 async def _doctor(overrides: dict[str, object], language: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     from web.commands.doctor import examine_everything  # noqa: PLC0415
-    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.settings import SettingsError  # noqa: PLC0415
 
     try:
-        works = await examine_everything(read_settings(overrides), language, Console(highlight=False))
+        works = await examine_everything(_settings(overrides), language, Console(highlight=False))
     except SettingsError as error:
         sys.exit(f"shenava: {error}")
     if not works:
@@ -147,22 +210,25 @@ async def _doctor(overrides: dict[str, object], language: str | None) -> None:
 
 async def _serve(overrides: dict[str, object]) -> None:
     from web.serve import StartError, running  # noqa: PLC0415
-    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.settings import SettingsError  # noqa: PLC0415
 
     try:
-        async with running(read_settings(overrides), handles_signals=True) as server:
-            _announce(server.url, is_ready=server.is_ready)
-            await server.stopped
+        settings = _settings(overrides)
+        async with running(settings, handles_signals=True) as server:
+            _announce(server.url, server.tls, is_ready=server.is_ready, is_keyed=settings.is_keyed)
+            is_delivered = await server.stopped
     except (SettingsError, StartError) as error:
         sys.exit(f"shenava: {error}")
+    if not is_delivered:
+        sys.exit(1)
 
 
 async def _work(overrides: dict[str, object]) -> None:
-    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.settings import SettingsError  # noqa: PLC0415
     from web.worker import WorkerError, work  # noqa: PLC0415
 
     try:
-        is_finished = await work(read_settings(overrides), typer.echo, lambda sentence: typer.echo(sentence, err=True))
+        is_finished = await work(_settings(overrides), typer.echo, lambda sentence: typer.echo(sentence, err=True))
     except (SettingsError, WorkerError) as error:
         sys.exit(f"shenava worker: {error}")
     if not is_finished:
@@ -174,14 +240,14 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
     from web.commands.transcribe import ServerStartError  # noqa: PLC0415
     from web.logs import configure_logs  # noqa: PLC0415
     from web.serve import StartError, running  # noqa: PLC0415
-    from web.settings import SettingsError, read_settings  # noqa: PLC0415
+    from web.settings import SettingsError  # noqa: PLC0415
 
     configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
     with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
         database = f"sqlite:///{Path(directory) / 'shenava.db'}"
         try:
-            async with running(read_settings(_OCCASION | {"database_url": database})) as server:
+            async with running(_settings(_OCCASION | {"database_url": database})) as server:
                 if not server.is_ready:
                     raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
                 yield server.url
@@ -189,13 +255,30 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
             raise ServerStartError(str(error)) from error
 
 
-def _announce(url: str, *, is_ready: bool) -> None:
+def _settings(overrides: dict[str, object]) -> "Settings":
+    """Read the settings, and keep their secrets out of what is logged from now on; raises SettingsError."""
+    from web.logs import hide  # noqa: PLC0415
+    from web.settings import read_settings  # noqa: PLC0415
+
+    settings = read_settings(overrides)
+    hide(settings.secrets)
+    return settings
+
+
+def _announce(url: str, tls: "ServerTls | None", *, is_ready: bool, is_keyed: bool) -> None:
     if not is_ready:
         sentence = "The recognizer does not answer yet; clients are refused until it does."
         typer.echo(f"{sentence} `shenava doctor` finds out why.", err=True)
     command = "shenava" if shutil.which("shenava") else sys.argv[0]
+    if tls is not None and tls.self_signed is not None:
+        sentence = f"The certificate in {tls.self_signed} is self-signed, which browsers warn of once."
+        typer.echo(f"{sentence} Its SHA-256 fingerprint is {tls.fingerprint}", err=True)
+        command = f"SSL_CERT_FILE={shlex.quote(str(tls.self_signed))} {command}"
     sample = _SAMPLE if _SAMPLE.exists() else "FILE"
-    typer.echo(f"Open {url} in a browser and talk, or try:  {command} transcribe --server {url} {sample}")
+    audience = "" if is_keyed else " (without a key only this machine is served)"
+    token_option = " --token TOKEN" if is_keyed else ""
+    command += f" transcribe --server {url}{token_option} {sample}"
+    typer.echo(f"Open {url} in a browser and talk{audience}, or try:  {command}")
 
 
 def _run(main: Coroutine[None, None, None]) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 from starlette.requests import HTTPConnection, Request
@@ -22,10 +24,15 @@ from web.responses import problem_response
 from web.services import Services
 from web.settings import Settings
 from web.store.transcriptions import new_id
+from web.watch import Watch
 
 # Parameters of the handshake that are no keys of the configuration.
 _CREDENTIALS = frozenset({"jwt"})
 _SUBPROTOCOL = "farsava"
+# So much more audio than time may pass in a connection.
+_SPED_UP = 2
+# The longest stream that can be set is shorter.
+_FURTHEST_END_SECONDS = 2 * 86_400.0
 _log = structlog.get_logger()
 
 
@@ -37,35 +44,51 @@ class Live:
 
     async def websocket(self, websocket: WebSocket) -> None:
         """Serve one connection from handshake to close."""
-        outbox = Outbox()
-        try:
-            runner, caller = await self._admit(websocket, outbox)
-        except ClientError as error:
-            await websocket.send_denial_response(problem_response(error))
-            return
-        await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         services = self.services
+        outbox = Outbox()
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                runner, caller = await self._admit(websocket, outbox, held)
+                await held.enter_async_context(services.limits.stream(caller))
+                services.auth.use(caller)
+            except ClientError as error:
+                await websocket.send_denial_response(problem_response(error))
+                return
+            await self._serve(websocket, runner, caller, outbox)
+
+    async def _serve(self, websocket: WebSocket, runner: SessionRunner, caller: Caller, outbox: Outbox) -> None:
+        services = self.services
+        await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         transcription_id = new_id()
         record = LiveRecord(services.transcriptions, transcription_id, caller.owner)
         writer = MessageWriter(transcription_id, _limits(services.settings))
-        with services.sessions.holding(runner):
-            await Connection(websocket, runner, outbox, writer, record, services.settings.send_limit_seconds).run()
+        with services.sessions.holding(runner), _ending(runner, caller), services.metrics.watching(outbox):
+            watch = Watch(services.metrics)
+            limit = services.settings.send_limit_seconds
+            await Connection(websocket, runner, outbox, writer, record, watch, limit).run()
 
     async def explain(self, request: Request) -> Response:
         """Answer what the handshake would have been answered; browsers hide that from a page."""
         try:
-            await self._admit(request, Outbox())
+            async with contextlib.AsyncExitStack() as held:
+                _, caller = await self._admit(request, Outbox(), held)
+                await self.services.limits.check_stream(caller)
         except ClientError as error:
             return problem_response(error)
         return problem_response(ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only"))
 
-    async def _admit(self, connection: HTTPConnection, outbox: Outbox) -> tuple[SessionRunner, Caller]:
+    async def _admit(
+        self, connection: HTTPConnection, outbox: Outbox, held: contextlib.AsyncExitStack
+    ) -> tuple[SessionRunner, Caller]:
+        """Make all checks that need no slot; what the session leaves to do is done at the end of `held`."""
         services = self.services
-        caller = await services.auth.caller(connection, Scope.LIVE)
+        await services.limits.check_handshake(connection)
+        caller = await services.auth.caller(connection, Scope.LIVE, uses=False)
         services.sessions.check_admission()
+        await services.limits.check_minutes(caller)
         parameters = connection.query_params.multi_items()
         keys = (item for item in parameters if item[0] not in _CREDENTIALS)
-        config = services.settings.session_config.with_query(keys)
+        config = _configured(services.settings.session_config, caller).with_query(keys)
         if not services.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
 
@@ -73,8 +96,13 @@ class Live:
             return await services.models.look_up(config, caller.owner)
 
         limits = services.settings.runner_limits
+        # What a few bytes may unfold to has an end, too; whoever sends in real time never sees it.
+        limits = replace(limits, audio=_SPED_UP * limits.stream)
         config = await look_up(config)
-        return SessionRunner(services.recognizer, config, outbox, limits, look_up=look_up), caller
+        meter = services.limits.meter(caller)
+        held.push_async_callback(meter.settle)
+        runner = SessionRunner(services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.heard)
+        return runner, caller
 
 
 class Connection:
@@ -87,6 +115,7 @@ class Connection:
         outbox: Outbox,
         writer: MessageWriter,
         record: LiveRecord,
+        watch: Watch,
         send_limit_seconds: float,
     ) -> None:
         self._websocket = websocket
@@ -94,6 +123,7 @@ class Connection:
         self._outbox = outbox
         self._writer = writer
         self._record = record
+        self._watch = watch
         self._send_limit_seconds = send_limit_seconds
         self._has_audio = False
         self._is_gone = False
@@ -122,6 +152,7 @@ class Connection:
             detail = f"the connection failed through a fault of the server; its id is {self._writer.transcription_id}"
             with contextlib.suppress(_SlowReaderError):
                 await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
+        self._watch.close(closing[1])
         await self._close(*closing)
 
     async def receive(self) -> bytes | str | None:
@@ -142,6 +173,7 @@ class Connection:
     async def _send_until_finished(self) -> Finished:
         while True:
             event = await self._outbox.get()
+            self._watch.see(event)
             match event:
                 case Settled():
                     self._record.add(event)
@@ -173,6 +205,30 @@ class Connection:
 
 class _SlowReaderError(Exception):
     """The client takes no more messages."""
+
+
+def _configured(config: SessionConfig, caller: Caller) -> SessionConfig:
+    """The configuration with what the caller's token sets."""
+    try:
+        return config.with_message(caller.config, audio_began=False)
+    except ClientError as error:
+        raise ClientError(error.problem, f"the token's config is wrong: {error.detail}") from None
+
+
+@contextlib.contextmanager
+def _ending(runner: SessionRunner, caller: Caller) -> Iterator[None]:
+    """Let a session that outlasts its token deliver what was said, and end."""
+    # What lies further ahead than this, the limit of the stream comes before.
+    left = _FURTHEST_END_SECONDS if caller.ends_at is None else caller.ends_at - time.time()
+    if left >= _FURTHEST_END_SECONDS:
+        yield
+        return
+    expired = ClientError(Problem.UNAUTHENTICATED, "the token has expired; connect again with a new one")
+    end = asyncio.get_running_loop().call_later(max(0.0, left), runner.end, EndCause.ERROR, expired)
+    try:
+        yield
+    finally:
+        end.cancel()
 
 
 def _limits(settings: Settings) -> SessionLimits:

@@ -6,6 +6,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from stream.errors import ClientError, Problem
 from stream.wire import failure
@@ -23,12 +24,35 @@ _BY_STATUS = {
 }
 
 
+# Where in its scope the answer to a request leaves the kind of its error, for whoever counts.
+PROBLEM_KEY = "shenava.problem"
+
+
+class ProblemResponse(Response):
+    """An error of the table; what was refused, and why, is left in the request's scope."""
+
+    def __init__(self, error: ClientError) -> None:
+        self.kind = error.problem.value
+        body = msgspec.json.encode(failure(error.problem, error.detail))
+        headers = _HEADERS.get(self.kind.http, {})
+        if error.retry_after_seconds is not None:
+            headers = headers | {"Retry-After": str(error.retry_after_seconds)}
+        super().__init__(body, self.kind.http.value, headers, "application/json")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PROBLEM_KEY] = self.kind.type
+        await super().__call__(scope, receive, send)
+
+
 def problem_response(error: ClientError) -> Response:
     """Build the response for an error of the table."""
-    http = error.problem.value.http
-    headers = _HEADERS.get(http, {})
-    body = msgspec.json.encode(failure(error.problem, error.detail))
-    return Response(body, http.value, headers, "application/json")
+    return ProblemResponse(error)
+
+
+def fault_response(request_id: str) -> Response:
+    """Say that a fault of ours happened, and what to look for in the log; nothing more of it."""
+    detail = f"the request failed through a fault of the server; its id is {request_id}"
+    return problem_response(ClientError(Problem.INTERNAL, detail))
 
 
 async def on_client_error(_: Request, exception: Exception) -> Response:
@@ -45,8 +69,3 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
     response = problem_response(ClientError(problem, detail))
     response.headers.update(exception.headers or {})
     return response
-
-
-async def on_fault(request: Request, exception: Exception) -> Response:
-    """Say that a fault of ours happened and nothing more of it."""
-    return problem_response(ClientError(Problem.INTERNAL, "the request failed through a fault of the server"))

@@ -10,18 +10,23 @@ import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
-from web.auth.authenticator import Authenticator
+from web.auth.authenticator import Authenticator, authenticator_of
+from web.auth.mint import Mint, mint_of
+from web.counted import CountedRecognizer
 from web.fetch.download import FetchOptions
 from web.jobs.local import LocalQueue
 from web.jobs.queue import Queue
 from web.jobs.steps import StepOptions, Steps
 from web.jobs.upkeep import Upkeep
+from web.limits.limits import Limits, limiting
+from web.metrics import Metrics
 from web.sessions import Sessions
 from web.settings import Settings
 from web.store.database import Database, libpq_url
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
+from web.tracing import Tracing
 from web.training import Trainer
 
 _log = structlog.get_logger()
@@ -29,12 +34,14 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The recognizer, the stores and the queue; `sessions` are those that are open now."""
+    """The recognizer, the stores and the queue; `sessions` are those that are open now, `mint` makes tokens."""
 
     settings: Settings
     sessions: Sessions
     auth: Authenticator
-    recognizer: Recognizer
+    mint: Mint | None
+    limits: Limits
+    recognizer: CountedRecognizer
     transcriptions: Transcriptions
     recordings: Recordings
     models: LanguageModels
@@ -42,30 +49,47 @@ class Services:
     queue: Queue
     steps: Steps
     fetch: FetchOptions
+    database: Database
+    metrics: Metrics
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, sessions: Sessions, recognizer: Recognizer | RivaOptions
+    settings: Settings, sessions: Sessions, recognizer: Recognizer | RivaOptions, metrics: Metrics, tracing: Tracing
 ) -> AsyncIterator[Services]:
     """Connect to everything, and work on what waits until the context ends."""
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing.running())
         database = await stack.enter_async_context(opened(settings.database_url))
-        ready = await stack.enter_async_context(recognizing(recognizer))
+        ready = CountedRecognizer(await stack.enter_async_context(recognizing(recognizer)), metrics, tracing)
         recordings = Recordings(database, settings.retention_seconds)
         transcriptions = Transcriptions(database, settings.retention_seconds)
         models = LanguageModels(database)
         options = step_options(settings)
-        steps = Steps(recordings, ready, options)
+        limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
+        steps = Steps(recordings, ready, options, limits.heard)
         queue = _queue(settings, database, steps, recordings)
         # Leaves room for the phrases of a request.
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
         upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream)
         for work in (queue.run(), trainer.run(), upkeep.run()):
             await stack.enter_async_context(_running(work))
-        auth = Authenticator(None if settings.token_secret is None else settings.token_secret.get_secret_value())
         yield Services(
-            settings, sessions, auth, ready, transcriptions, recordings, models, trainer, queue, steps, options.fetch
+            settings,
+            sessions,
+            authenticator_of(settings),
+            mint_of(settings),
+            limits,
+            ready,
+            transcriptions,
+            recordings,
+            models,
+            trainer,
+            queue,
+            steps,
+            options.fetch,
+            database,
+            metrics,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -111,6 +112,18 @@ class Settings(AccessSettings):
     def models(self) -> tuple[str, ...]:
         """What names the models of the embedded engine, in order; empty for the bundled one."""
         return () if self.model is None else tuple(name.strip() for name in self.model.split(","))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must not stand in a log: keys, metadata of calls, passwords in addresses."""
+        hidden = [self.token_secret, self.riva_api_key, *self.riva_metadata.values()]
+        passwords = (urlsplit(url).password for url in (self.database_url, self.limits_url))
+        return frozenset(
+            [
+                *(secret.get_secret_value() for secret in hidden if secret is not None),
+                *(form for password in passwords if password for form in (password, unquote(password))),
+            ]
+        )
 
     @property
     def session_config(self) -> SessionConfig:

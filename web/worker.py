@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from web.engine_child import riva_or_engine
 from web.jobs.spread import SpreadQueue
 from web.jobs.steps import Steps
+from web.limits.limits import limiting
 from web.services import opened, recognizing, step_options
 from web.settings import Settings
 from web.store.database import Database, UnusableDatabaseError, libpq_url
@@ -51,7 +52,8 @@ async def _work(settings: Settings, tell: Callable[[str], None], warn: Callable[
             database = await stack.enter_async_context(opened(settings.database_url))
             recognizer = await stack.enter_async_context(recognizing(way.recognizer))
             recordings = Recordings(database, settings.retention_seconds)
-            steps = Steps(recordings, recognizer, step_options(settings))
+            limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
+            steps = Steps(recordings, recognizer, step_options(settings), limits.heard)
             queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
             def is_over() -> bool:

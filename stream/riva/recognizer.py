@@ -23,6 +23,11 @@ class RivaRecognizer:
         self.most_phrases = options.most_phrases
 
     @property
+    def servers(self) -> tuple[RivaServer, ...]:
+        """The servers, by their addresses: how each of them is."""
+        return tuple(sorted(self._servers, key=lambda server: server.uri))
+
+    @property
     def is_ready(self) -> bool:
         return any(server.is_usable for server in self._servers)
 

@@ -16,6 +16,7 @@ from stream.riva.errors import RivaError
 from stream.riva.mapping import ResponseReader, opening_request
 from stream.riva.options import RivaOptions
 from stream.riva.stream import RivaStream
+from stream.trace import TRACEPARENT
 
 # How soon the server is asked again: while it serves, and while it does not.
 _REFRESH_SECONDS = 60.0
@@ -237,9 +238,13 @@ class StreamLease:
 
 
 def _session(options: RecognitionOptions) -> tuple[tuple[str, str], ...]:
-    """What the embedded engine wants to know of the session; others ignore metadata that they do not know."""
-    session = (("session-id", options.session_id),) if options.session_id else ()
-    return (*session, ("session-kind", "file")) if options.is_file else session
+    """What the embedded engine wants to know of the session, and the trace; what others do not know, they ignore."""
+    named = {
+        "session-id": options.session_id,
+        "session-kind": "file" if options.is_file else "",
+        "traceparent": TRACEPARENT.get(),
+    }
+    return tuple((name, value) for name, value in named.items() if value)
 
 
 def _now() -> float:

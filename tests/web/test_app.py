@@ -32,7 +32,7 @@ async def answer(path: str, method: str = "GET", *, is_ready: bool = True) -> tu
 
 
 def test_what_only_some_connections_need_is_not_loaded_before() -> None:
-    heavy = "av", "onnxruntime", "babel", "ctranslate2"
+    heavy = "av", "onnxruntime", "babel", "ctranslate2", "redis", "jwt"
     program = f"import sys, web.app, web.serve; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -57,8 +57,16 @@ def test_serve_prints_the_page_and_a_line_to_try() -> None:
     with started("serve", "--port", "0") as (_, line):
         url = url_in(line)
         page, command = line.rstrip().split(", or try:  ")
-    assert page == f"Open {url} in a browser and talk"
+    assert page == f"Open {url} in a browser and talk (without a key only this machine is served)"
     assert command.endswith(f" transcribe --server {url} tests/clips/quick.wav")
+
+
+def test_a_server_with_a_key_says_that_it_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHENAVA_TOKEN_SECRET", "s" * 32)
+    with started("serve", "--port", "0") as (_, line):
+        url = url_in(line)
+    assert line.startswith(f"Open {url} in a browser and talk, or try:  ")
+    assert line.endswith(f" transcribe --server {url} --token TOKEN tests/clips/quick.wav\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -162,7 +170,7 @@ def test_a_port_in_use_is_told() -> None:
 def test_a_wrong_setting_is_told() -> None:
     result = shenava("serve", "--host", "0.0.0.0")
     assert result.returncode == 1
-    assert result.stderr.startswith("shenava: SHENAVA_HOST is '0.0.0.0': ")
+    assert result.stderr.startswith("shenava: SHENAVA_HOST is '0.0.0.0', which other machines can reach")
 
 
 def test_transcribe_starts_a_server_for_the_occasion() -> None:

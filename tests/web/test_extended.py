@@ -64,7 +64,7 @@ async def test_stable_words_of_real_speech_never_shrink_and_never_change(server:
     conversation = await spoken(server)
     promised: dict[int, list[str]] = {}
     partials = of(conversation, "partial")
-    assert len(partials) > 4
+    assert len(partials) > 2
     for message in partials + of(conversation, "final"):
         words = message["results"][0]["transcript"].split()
         before = promised.get(message["utteranceId"], [])

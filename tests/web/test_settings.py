@@ -47,8 +47,9 @@ def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
         (
             "SHENAVA_HOST",
             "0.0.0.0",
-            "SHENAVA_HOST is '0.0.0.0': 0.0.0.0 can be reached from other machines, and this server asks nobody for "
-            "a key; use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front",
+            "SHENAVA_HOST is '0.0.0.0', which other machines can reach, and nobody would be asked for a key. Set "
+            "SHENAVA_TOKEN_SECRET to at least 32 random bytes (`shenava token --new-secret` makes some), or keep to "
+            "127.0.0.1 and put a proxy that authenticates in front",
         ),
         (
             "SHENAVA_STREAM_DEFAULTS",

@@ -173,6 +173,8 @@ def _utterances(done: Done, settled: Sequence[WireResult]) -> Sequence[WireResul
 def advised(failed: LiveError, options: TranscribeOptions) -> str:
     """The sentence of an error, with what this command can do about it."""
     match failed:
+        case UnreachableError(reason=reason) if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return f"{failed}; if the server made its certificate itself, set SSL_CERT_FILE to a copy of that file"
         case UnreachableError() if options.server is not None:
             return f"{failed}; start a server there with `shenava serve`, or leave out --server to have one started"
         case RefusedError(status=HTTPStatus.UNAUTHORIZED):

@@ -13,6 +13,7 @@ from stream.patience import Habits
 from stream.recognition import RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.segments import SegmentFailedError, recognize_segment
+from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
 from web.store.recordings import Recording, Recordings, SegmentKey
 
@@ -28,6 +29,14 @@ _log = structlog.get_logger()
 
 Announce = Callable[[Sequence[SegmentKey]], Awaitable[None]]
 """Tells a queue which segments are to be recognized."""
+
+
+Hear = Callable[[str, float], Awaitable[None]]
+"""Is told of whom a recording is, and how many seconds it has."""
+
+
+async def _nobody_counts(_: str, __: float) -> None:
+    pass
 
 
 class UnwantedError(Exception):
@@ -54,11 +63,15 @@ class StepOptions:
 class Steps:
     """What there is to do for a recording, on whatever machine."""
 
-    def __init__(self, recordings: Recordings, recognizer: Recognizer, options: StepOptions) -> None:
+    def __init__(
+        self, recordings: Recordings, recognizer: Recognizer, options: StepOptions, heard: Hear = _nobody_counts
+    ) -> None:
+        self._heard = heard
         self._recordings = recordings
         self._recognizer = recognizer
         self._options = options
         self._habits = _Unhurried()
+        self.segments_in_work = 0
 
     @property
     def is_ready(self) -> bool:
@@ -103,6 +116,7 @@ class Steps:
                 raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
             await intake.add(await asyncio.to_thread(_cut, cutter, None), 0, cutter.position)
             await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
+            await self._heard(recording.owner, cutter.position / SAMPLE_RATE)
         finally:
             cutter.close()
 
@@ -113,6 +127,7 @@ class Steps:
             return
         segment, options = wanted
         options = replace(options, session_id=key[0], is_file=True, interim_results=False)
+        self.segments_in_work += 1
         try:
             await self._wait_for_recognizer()
             settled = await recognize_segment(self._recognizer, segment, options, _LIMITS, self._habits)
@@ -120,6 +135,8 @@ class Steps:
             await self._count_failure(key)
         else:
             await self._recordings.settle(key, settled)
+        finally:
+            self.segments_in_work -= 1
 
     async def _count_failure(self, key: SegmentKey) -> None:
         failures = await self._recordings.failed_once_more(key)

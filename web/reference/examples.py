@@ -79,7 +79,14 @@ REQUESTS: dict[str, dict[str, Schema]] = {
     "model": {
         "boats": {"summary": "two phrases", "value": {"name": "boats", "corpora": ["the harbour master", "Gothenburg"]}}
     },
+    "token": {
+        "page": {
+            "summary": "for a page, as long as a day's work",
+            "value": {"oneUse": False, "seconds": 28_800, "scope": "tokens live recordings"},
+        }
+    },
 }
+TRADED = {"token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", "expiresAt": "2026-01-05T09:31:00.000Z"}
 # A sentence for each problem that can be met over HTTP.
 DETAILS = {
     Problem.INVALID_MESSAGE: "the body is not valid JSON",

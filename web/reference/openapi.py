@@ -28,7 +28,7 @@ _TAGS = {
     "OVH": "the speech call of OVH's AI Endpoints",
     "server": "its state, its languages, its page, its documents",
 }
-_JWT = "a JWT, signed by HS256 with the server's `SHENAVA_TOKEN_SECRET`, with `sub` and `exp`"
+_JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `shenava token` makes"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _JWT},
     "tokenInQuery": {"type": "apiKey", "in": "query", "name": "jwt", "description": f"{_JWT}; for browsers"},
@@ -66,7 +66,7 @@ async def openapi_json(request: Request) -> Response:
 def asks_for_token(request: Request) -> bool:
     """Whether this server wants a token."""
     services: Services = request.app.state.services
-    return services.settings.token_secret is not None
+    return services.settings.is_keyed
 
 
 @cache
@@ -104,7 +104,7 @@ def _operation(operation: Operation) -> Schema:
     if operation.parameters:
         told["parameters"] = list(operation.parameters)
     if operation.body:
-        told["requestBody"] = {"required": True, "content": operation.body}
+        told["requestBody"] = {"required": operation.is_body_required, "content": operation.body}
     if not operation.asks_for_token:
         told["security"] = []
     guards = _GUARDED if operation.asks_for_token else ()

@@ -14,6 +14,7 @@ from web.reference.examples import (
     QUICK,
     RECOGNIZED,
     REQUESTS,
+    TRADED,
     TRANSCRIPTIONS,
 )
 from web.reference.parameters import (
@@ -56,6 +57,7 @@ class Operation:
     parameters: tuple[Schema, ...] = ()
     body: Mapping[str, Schema] = field(default_factory=dict)
     asks_for_token: bool = True
+    is_body_required: bool = True
 
 
 _TRANSCRIPTION: Schema = {"anyOf": [reference("Transcription"), reference("ExtendedTranscription")]}
@@ -66,7 +68,7 @@ _DOCUMENT = Answer("the document", {JSON: {"schema": {"type": "object"}}})
 _CONFIG = (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND)
 _SOUND = (Problem.INVALID_AUDIO, Problem.TOO_LARGE, Problem.UNSUPPORTED_MEDIA)
 _BUSY = (Problem.OVERLOADED, Problem.SHUTTING_DOWN)
-_RECOGNIZED_NOW = (*_CONFIG, *_SOUND, *_BUSY, Problem.RECOGNIZER_FAILED)
+_RECOGNIZED_NOW = (*_CONFIG, *_SOUND, *_BUSY, Problem.RATE_LIMITED, Problem.RECOGNIZER_FAILED)
 _ENCODING = {"config": {"contentType": JSON}, "audio": {"contentType": _BYTES}}
 _SHORT_FORM: Schema = {"schema": reference("ShortForm"), "encoding": _ENCODING}
 _LONG_FORM: Schema = {"schema": reference("LongForm"), "encoding": _ENCODING}
@@ -227,6 +229,21 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             (LANGUAGE_MODEL_ID,),
         ),
     },
+    "/v1/tokens": {
+        "post": Operation(
+            "tradeToken",
+            "server",
+            "Trade a key, a token with the scope `tokens`, for a token that a browser may have",
+            {201: Answer("the token", _json(reference("TradedToken"), TRADED))},
+            "Without a body: for one use, the first handshake or request that it opens, within 60 seconds; its expiry "
+            "limits the handshake only. The new token has the `sub`, the limits and the `config` of the key, and no "
+            "scope that the key has not. 404 on servers that only verify tokens (`SHENAVA_TOKEN_JWKS`), or want none.",
+            (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.TOO_LARGE,
+             Problem.UNSUPPORTED_MEDIA, Problem.OVERLOADED),
+            body={JSON: {"schema": reference("TokenRequest"), "examples": REQUESTS["token"]}},
+            is_body_required=False,
+        )
+    },
     "/v1/speech/languages": {
         "get": Operation(
             "listLanguages",
@@ -246,7 +263,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             {},
             "Live recognition is a WebSocket at this address, which `/asyncapi.json` describes. A plain GET makes the "
             "same checks and answers what a browser hides from its page; 426 when all is well.",
-            (Problem.INVALID_CONFIG, Problem.NOT_FOUND, *_BUSY, Problem.UPGRADE_REQUIRED),
+            (Problem.INVALID_CONFIG, Problem.NOT_FOUND, *_BUSY, Problem.RATE_LIMITED, Problem.UPGRADE_REQUIRED),
             live_query(),
         )
     },
@@ -265,6 +282,16 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             asks_for_token=False,
         )
     },
+    "/livez": {"get": Operation("checkLive", "server", "Tell that the process works",
+                                {200: Answer("it does", _json(reference("Liveness"), {"status": "live"}))},
+                                asks_for_token=False)},
+    "/readyz": {"get": Operation("checkReady", "server", "Tell whether a new stream would be admitted",
+                                 {200: Answer("it would", _json(reference("Liveness"), {"status": "ready"}))},
+                                 "503 while the recognizer or the database is down and while the server stops; "
+                                 "`detail` says which.", _BUSY, asks_for_token=False)},
+    "/metrics": {"get": Operation("getMetrics", "server", "Get the numbers of this process, for Prometheus",
+                                  {200: Answer("Prometheus' text format", {"text/plain": _TEXT})},
+                                  "Where tokens are asked for, one with the scope `metrics`.")},
     "/openapi.json": {"get": Operation("getOpenApi", "server", "Get this document", {200: _DOCUMENT},
                                        asks_for_token=False)},
     "/asyncapi.json": {"get": Operation("getAsyncApi", "server", "Get the AsyncAPI document of the WebSocket",

@@ -89,4 +89,30 @@ _REQUESTS: dict[str, Schema] = {
         },
         ["name", "corpora"],
     ),
+    "TokenRequest": _object(
+        "What a token is to be traded for; all of it may be left out.",
+        {
+            "scope": {
+                "type": "string",
+                "description": "names of scopes with spaces between; by default all of the key's but `tokens`, which "
+                "a token for one use never has",
+            },
+            "oneUse": {"type": "boolean", "description": "whether the first use is the last; true by default"},
+            "seconds": {
+                "type": "number",
+                "minimum": 1,
+                "maximum": 43_200,
+                "description": "how long it is good for; 60 by default, 600 at most for one use",
+            },
+        },
+        [],
+    )
+    | {
+        "allOf": [
+            {
+                "if": {"properties": {"oneUse": {"const": True}}},
+                "then": {"properties": {"seconds": {"maximum": 600}}},
+            }
+        ]
+    },
 }

@@ -10,10 +10,11 @@ from web.reference.configuration import Schema
 from web.reference.requests import request_schemas
 from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
 from web.rest.bodies import ExtendedTranscription, TranscriptionList
-from web.rest.health import Health
+from web.rest.health import Health, Liveness
 from web.rest.languagemodels import LanguageModelResult
 from web.rest.languages import LanguageList
 from web.rest.ovh import OvhResult
+from web.rest.tokens import TradedToken
 from web.store.tables import Kind, Status, Training
 
 _PROGRESS = "`queued`, `processing` until the first text is settled, `partial` until the last one is, `done`"
@@ -24,6 +25,7 @@ _MEANINGS = {
     "endTime": "seconds from the first sample",
     "error": "the kind of error of a recording that failed, else null",
     "inferenceTime": "seconds spent waiting on the recognizer",
+    "expiresAt": "RFC 3339, in UTC; until then the token opens something",
     "kind": "a live connection, a short recording, a long one",
     "languageModelId": "what `languageModel` in a configuration takes",
     "languages": "each once",
@@ -34,6 +36,7 @@ _MEANINGS = {
     "results": "one for each utterance, its best hypothesis; of a single utterance all its hypotheses, best first",
     "startTime": "seconds from the first sample",
     "status": _PROGRESS,
+    "token": "a JWT",
     "transcriptionId": "names the transcription in `/v1/speech/transcriptions/{transcription_id}`",
     "transcriptions": "without their texts",
     "utteranceId": "counts the utterances from 1",
@@ -50,7 +53,9 @@ _TYPES: tuple[type[msgspec.Struct], ...] = (
     Health,
     LanguageList,
     LanguageModelResult,
+    Liveness,
     OvhResult,
+    TradedToken,
     TranscriptionList,
 )
 # What the Python types leave open.
@@ -75,6 +80,8 @@ _PINNED: dict[str, dict[str, Schema]] = {
         "status": one_of(list(Training), "only a trained one can be used"),
         "createdAt": _TIMESTAMP,
     },
+    "TradedToken": {"expiresAt": _TIMESTAMP},
+    "Liveness": {"status": one_of(["live", "ready"], "the state")},
     "TranscriptionSummary": {
         "transcriptionId": _ID,
         "status": one_of(list(Status), f"{_PROGRESS}, or `failed`"),

@@ -25,9 +25,11 @@ from web.store.transcriptions import new_id
 async def accept(request: Request) -> Response:
     """Answer 201 with the id of a recording that will be recognized; 429 above the caller's number of them."""
     services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
+    caller = await services.auth.caller(request, Scope.RECORDINGS)
+    owner = caller.owner
     extended = is_extended(request)
     check_ready(services)
+    await services.limits.check_minutes(caller)
     await _check_number(services, owner)
     async with read_audio_request(request, services.settings.recording_limit_bytes) as asked:
         audio = asked.audio

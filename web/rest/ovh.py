@@ -28,8 +28,10 @@ class OvhResult(msgspec.Struct, frozen=True):
 async def recognize(request: Request) -> Response:
     """Answer 200 with one result for each utterance of the form's file `audio`, none if nothing was said."""
     services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
+    caller = await services.auth.caller(request, Scope.RECORDINGS)
+    owner = caller.owner
     check_ready(services)
+    await services.limits.check_minutes(caller)
     async with read_form(request, _MOST_BYTES) as form:
         values = parse_object(form.texts.get("config", "{}"), "config")
         if "language" in request.path_params:
@@ -39,6 +41,6 @@ async def recognize(request: Request) -> Response:
             values = in_path | values
         audio = file_audio(form)
         config = replace(await configured(services, values, owner, audio), is_file=True)
-        finished = await transcribe(services, config, audio, _MOST_SECONDS)
+        finished = await transcribe(services, owner, config, audio, _MOST_SECONDS)
     told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
     return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

@@ -11,6 +11,7 @@ from stream.encoding import agreed
 from stream.errors import ClientError, Problem
 from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
+from vad import SAMPLE_RATE
 from web.auth.caller import Scope
 from web.formats import OutputFormat
 from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
@@ -26,14 +27,16 @@ _MOST_SECONDS = 61.0
 async def recognize(request: Request) -> Response:
     """Answer 201 with the transcription of a recording of up to a minute."""
     services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
+    caller = await services.auth.caller(request, Scope.RECORDINGS)
+    owner = caller.owner
     extended = is_extended(request)
     check_ready(services)
+    await services.limits.check_minutes(caller)
     async with read_audio_request(request, MOST_JSON_BYTES) as asked:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
         config = await configured(services, asked.values, owner, asked.audio)
-        finished = await transcribe(services, config, asked.audio, _MOST_SECONDS)
+        finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
     transcription = _transcription(finished, config)
     if config.store:
         await _store(services, owner, transcription, finished)
@@ -56,10 +59,14 @@ async def configured(services: Services, values: dict[str, object], owner: str, 
     return await services.models.look_up(agreed(config, audio.head), owner)
 
 
-async def transcribe(services: Services, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
-    """Recognize a whole recording; raises ClientError unless every sample of it was heard."""
+async def transcribe(
+    services: Services, owner: str, config: SessionConfig, audio: Audio, most_seconds: float
+) -> Finished:
+    """Recognize a whole recording of an owner's; raises ClientError unless every sample of it was heard."""
     limits = replace(services.settings.runner_limits, audio=most_seconds)
     finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
+    services.metrics.heard("short", finished.totals)
+    await services.limits.heard(owner, finished.received / SAMPLE_RATE)
     if finished.error is not None:
         raise finished.error
     if not is_complete(finished):

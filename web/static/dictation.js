@@ -9,7 +9,7 @@ import { Listener } from "./listener.js";
 import { Panel } from "./panel.js";
 import { sentence } from "./sentences.js";
 import { choiceOf, configOf } from "./settings.js";
-import { getToken } from "./token.js";
+import { keptToken } from "./token.js";
 import { Transcript } from "./transcript.js";
 
 const COPIED_MS = 2_000;
@@ -96,7 +96,7 @@ async function read(file) {
     await recognizeFile(file, {
       config: configOf(panel.settings),
       signal: mine.signal,
-      getToken,
+      getToken: keptToken,
       onProgress: (share) => (bar.value = share),
       onResults(results) {
         const fresh = results.slice(shown);

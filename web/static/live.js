@@ -221,7 +221,10 @@ export class LiveClient {
     if (isGood || link.timeline.settled > link.base) this.#attempt = 0;
     if (this.#attempt === 0) this.#failingSince = Date.now();
     // A server that accepts and then fails each time is given no more patience than one that does not accept.
-    while (isTransient(error) && Date.now() - this.#failingSince <= (this.#options.patienceMs ?? PATIENCE_MS)) {
+    const patienceMs = this.#options.patienceMs ?? PATIENCE_MS;
+    while (isTransient(error) && Date.now() - this.#failingSince <= patienceMs) {
+      // Who has used up the day's minutes is told to come back tomorrow; that is the end for today.
+      if (error instanceof LiveError && error.retryAfterMs > patienceMs) break;
       if (link.connection.isEnded && !isTold) {
         isTold = true;
         this.#options.onState?.("reconnecting", /** @type {LiveError} */ (error));

@@ -3,7 +3,7 @@
 import { number, text } from "./language.js";
 import { microphones } from "./microphone.js";
 import { loadSettings, saveSettings } from "./settings.js";
-import { getToken } from "./token.js";
+import { keptToken } from "./token.js";
 
 /**
  * @typedef {import("./settings.js").Settings} Settings
@@ -38,7 +38,7 @@ export class Panel {
   /** Offer the languages that the server has; asked once. */
   async fetchLanguages() {
     if (this.#languages.length > 0) return;
-    const token = await getToken();
+    const token = await keptToken();
     try {
       const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
       if (response.ok) this.#languages = (await response.json()).languages;

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Insert, Table, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -80,6 +80,14 @@ class Database:
             if self.is_postgres:
                 await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             await connection.run_sync(_upgrade)
+
+    async def check(self) -> None:
+        """Raise UnusableDatabaseError unless it answers; waits as long as the database lets it."""
+        try:
+            async with self.reading() as connection:
+                await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        except (SQLAlchemyError, OSError) as error:
+            raise UnusableDatabaseError("the database of SHENAVA_DATABASE_URL does not answer") from error
 
     async def close(self) -> None:
         await self._engine.dispose()

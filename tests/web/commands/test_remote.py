@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import wave
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -19,7 +18,6 @@ from pathlib import Path
 
 import av
 import httpx
-import jwt
 import pytest
 from av.audio.stream import AudioStream
 from rich.console import Console
@@ -30,6 +28,7 @@ from stream.rest_client import Accepted, RestClient
 from stream.wire import failure
 from tests.plain_http import Relay, Reply, Scripted, listening
 from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
+from tests.web.tokens import token
 from web.commands.bars import Bars, drawn
 from web.commands.errand import StartServer, TranscribeOptions
 from web.commands.remote import transcribe_remote
@@ -249,14 +248,14 @@ async def test_an_address_of_a_server_that_is_none_is_told(capsys: pytest.Captur
 
 async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(SHENAVA_TOKEN_SECRET=LONG_ENOUGH) as server:
-        forged = jwt.encode({"sub": "me", "exp": time.time() + 60}, LONG_ENOUGH[::-1])
-        for token in (None, forged):
-            assert await run(YES, options=TranscribeOptions(server=server, token=token)) == 1
+        forged = token(LONG_ENOUGH[::-1])
+        for wrong in (None, forged):
+            assert await run(YES, options=TranscribeOptions(server=server, token=wrong)) == 1
             told = capsys.readouterr().err
             assert re.fullmatch(
                 f"{YES} was not transcribed: {server} refused: .*; give a valid token with --token\n", told
             )
-        good = jwt.encode({"sub": "me", "exp": time.time() + 60}, LONG_ENOUGH)
+        good = token(LONG_ENOUGH)
         assert await run(YES, options=TranscribeOptions(server=server, token=good)) == 0
     assert words_of(capsys.readouterr().out) == ["yes"]
 

@@ -9,14 +9,11 @@ import av
 import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, expect
-from pydantic import SecretStr
 
-from tests.recognizers import ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm
 from tests.web.pages.browser import WAIT_MS, expect_notice, expect_state, opened, start, track_states
 from vad import SAMPLE_RATE
-from web.serve import RunningServer, running
-from web.settings import Settings
+from web.serve import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,28 +118,3 @@ async def test_old_lines_leave_the_page_and_not_the_transcript(page: Page) -> No
     # The reader stays where they were.
     assert await page.evaluate("scrollY") > 0
     assert abs(await page.evaluate("kept.getBoundingClientRect().top") - place) < 1
-
-
-async def test_a_server_that_wants_a_token_asks_for_it_once(speaking_browser: Browser) -> None:
-    import jwt  # noqa: PLC0415
-
-    secret = "s" * 32
-    token = jwt.encode({"sub": "reader", "exp": 4_000_000_000}, secret, "HS256")
-    async with (
-        running(Settings(port=0, token_secret=SecretStr(secret)), ScriptedRecognizer()) as server,
-        opened(speaking_browser, server.url, may_log=True) as page,
-    ):
-        await start(page)
-        await expect_notice(page, "The server did not accept the token. Press the button to give another one.")
-        await start(page)
-        await page.get_by_role("textbox", name="Token").fill(token)
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#open")).to_contain_text("w0", timeout=WAIT_MS)
-        await page.get_by_role("button", name="Stop listening").click()
-        await expect_state(page, "Ready")
-        await choose(page, "yes.wav", wav(clip_pcm("yes.wav")))
-        await expect(page.get_by_role("log").locator("p")).to_have_count(2, timeout=WAIT_MS)
-        await start(page)
-        await expect_state(page, "Listening")
-        await page.get_by_role("button", name="Stop listening").click()
-        await expect_state(page, "Ready")

@@ -1,14 +1,12 @@
 """The OpenAPI document: whole in itself, of every route, and true of what is answered and refused."""
 
 import base64
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -17,6 +15,7 @@ from starlette.routing import Route
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from tests.recognizers import ScriptedRecognizer
+from tests.web.tokens import SECRET, bearer, token
 from web.app import create_app
 from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
 from web.reference.openapi import openapi
@@ -34,7 +33,6 @@ CLIP = Path(__file__).parents[2] / "clips" / "quick.wav"
 ASR, LONG = "/v1/speech/asr", "/v1/speech/asrlongrunning"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
 NOBODY = "11111111-2222-4333-8444-555555555555"
-SECRET = "s" * 32
 UPLOAD = {"config": {}, "audio": {"upload": True}}
 
 
@@ -288,9 +286,8 @@ async def test_who_may_not_is_refused_as_the_document_says(tmp_path: Path) -> No
             assert (response.status_code == 401) == ("401" in operation["responses"])
             if response.status_code == 401:
                 check(path, response)
-        token = jwt.encode({"sub": "somebody", "exp": time.time() + 60}, SECRET, "HS256")
-        assert (await http.get(TRANSCRIPTIONS, params={"jwt": token})).status_code == 200
-        assert (await http.get(TRANSCRIPTIONS, headers={"Authorization": f"Bearer {token}"})).status_code == 200
+        assert (await http.get(TRANSCRIPTIONS, params={"jwt": token()})).status_code == 200
+        assert (await http.get(TRANSCRIPTIONS, headers=bearer())).status_code == 200
 
 
 async def test_who_has_too_many_recordings_is_refused_as_the_document_says(tmp_path: Path) -> None:

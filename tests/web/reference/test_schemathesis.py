@@ -3,18 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jwt
-
+from tests.web.tokens import SECRET, token
 from web.reference.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
-SECRET = "s" * 32
 # All but the address of the document itself, which schemathesis leaves out.
 _TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"
 
@@ -22,7 +19,11 @@ _TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """A `shenava serve` of its own, because what is made up here would fill the list of everybody else."""
-    own = {"SHENAVA_DATABASE_URL": f"sqlite:///{folder / 'shenava.db'}", "SHENAVA_JOBS_PER_OWNER": "10000"}
+    own = {
+        "SHENAVA_DATABASE_URL": f"sqlite:///{folder / 'shenava.db'}",
+        "SHENAVA_JOBS_PER_OWNER": "10000",
+        "SHENAVA_HANDSHAKES_PER_SECOND": "10000",
+    }
     command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | own | settings) as process:
         try:
@@ -54,8 +55,7 @@ def test_every_answer_is_as_the_document_says(tmp_path: Path) -> None:
 
 
 def test_nothing_is_answered_without_a_token_where_one_is_wanted(tmp_path: Path) -> None:
-    token = jwt.encode({"sub": "somebody", "exp": time.time() + 600}, SECRET, "HS256")
-    header = "--header", f"Authorization: Bearer {token}"
+    header = "--header", f"Authorization: Bearer {token(scope='live recordings models tokens metrics')}"
     with serving(tmp_path, SHENAVA_TOKEN_SECRET=SECRET) as url:
         report = run(url, tmp_path, "--checks", "ignored_auth", "--phases", "fuzzing", "--max-examples", "2", *header)
     assert _TESTED in report

@@ -11,7 +11,6 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
-import jwt
 import pytest
 from pydantic import SecretStr
 
@@ -20,6 +19,7 @@ from tests.recognizers import ScriptedRecognizer
 from tests.sounds import CLIPS
 from tests.web.said import said
 from tests.web.sockets import converse, refusal
+from tests.web.tokens import SECRET, token
 from vad import FRAME_BYTES
 from web import training
 from web.serve import running
@@ -29,7 +29,6 @@ from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions, new_id
 
 MODELS = "/v1/speech/languagemodels"
-SECRET = "a secret of thirty-two bytes or more"  # noqa: S105
 BUILT_IN = [
     {"languageModelId": name, "name": name, "status": "trained"}
     for name in ("general", "numbers", "yesno", "country", "city", "career")
@@ -64,16 +63,12 @@ NO_JSON = [
 ]
 
 
-def token(owner: str) -> str:
-    return jwt.encode({"sub": owner, "exp": time.time() + 60}, SECRET)
-
-
 def asked(
     base: str, path: str, body: object = None, owner: str = "ann", content_type: str = "application/json"
 ) -> tuple[int, Any]:
     """Status and JSON of a GET, or of a POST of the body: bytes as they are, anything else as JSON."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Authorization": f"Bearer {token(owner)}", "Content-Type": content_type}
+    headers = {"Authorization": f"Bearer {token(sub=owner)}", "Content-Type": content_type}
     request = urllib.request.Request(base + path, data, headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request) as response:  # noqa: S310
@@ -93,7 +88,7 @@ async def removed(base: str, path: str, owner: str) -> int:
     """Status of a DELETE."""
 
     def remove() -> int:
-        headers = {"Authorization": f"Bearer {token(owner)}"}
+        headers = {"Authorization": f"Bearer {token(sub=owner)}"}
         request = urllib.request.Request(base + path, headers=headers, method="DELETE")  # noqa: S310
         try:
             with urllib.request.urlopen(request) as response:  # noqa: S310
@@ -108,7 +103,7 @@ async def removed(base: str, path: str, owner: str) -> int:
 def declared(base: str, size_bytes: int) -> tuple[int, str]:
     """Status and type of error for a body of so many bytes, of which none is sent."""
     connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)
-    headers = {"Authorization": f"Bearer {token('ann')}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {token(sub='ann')}", "Content-Type": "application/json"}
     with closing(connection):
         connection.request("POST", MODELS, headers=headers | {"Content-Length": str(size_bytes)})
         response = connection.getresponse()
@@ -232,7 +227,7 @@ async def test_the_most_that_may_be_given_is_taken(base: str) -> None:
 
 
 async def test_the_answer_tells_where_the_model_is(base: str) -> None:
-    headers = {"Authorization": f"Bearer {token('ann')}", "Content-Type": "application/json; charset=utf-8"}
+    headers = {"Authorization": f"Bearer {token(sub='ann')}", "Content-Type": "application/json; charset=utf-8"}
     request = urllib.request.Request(base + MODELS, b'{"name": "n", "corpora": ["a"]}', headers)  # noqa: S310
     with await asyncio.to_thread(urllib.request.urlopen, request) as response:
         made = json.loads(response.read())
@@ -254,17 +249,17 @@ async def test_a_stream_is_told_to_listen_for_the_phrases_of_its_model(
     _, made = await ask(base, MODELS, {"name": "Rare", "corpora": ["axolotl", "Lyme Regis", "axolotl"]})
     await trained(base, f"{MODELS}/{made['languageModelId']}")
     query = f"languageModel={made['languageModelId']}&vad=off&jwt="
-    conversation = await converse(base, bytes(FRAME_BYTES * 100), "close", query=query + token("ann"))
+    conversation = await converse(base, bytes(FRAME_BYTES * 100), "close", query=query + token(sub="ann"))
     assert conversation.close_code == 1000
     assert recognizer.streams[0].options.phrases == ("axolotl", "Lyme Regis")
-    status, error = await refusal(base, query + token("bob"))
+    status, error = await refusal(base, query + token(sub="bob"))
     assert (status, error["type"]) == (404, "not_found")
 
 
 async def test_a_model_may_be_named_in_the_middle_of_a_connection(base: str, recognizer: ScriptedRecognizer) -> None:
     _, made = await ask(base, MODELS, {"name": "Rare", "corpora": ["axolotl"]})
     await trained(base, f"{MODELS}/{made['languageModelId']}")
-    silence, query = bytes(FRAME_BYTES * 50), f"vad=off&jwt={token('ann')}"
+    silence, query = bytes(FRAME_BYTES * 50), f"vad=off&jwt={token(sub='ann')}"
     named, unnamed = (json.dumps({"config": {"languageModel": name}}) for name in (made["languageModelId"], "general"))
     await converse(base, named, silence, "close", query=query)
     await converse(base, named, unnamed, silence, "close", query=query)

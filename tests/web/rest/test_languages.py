@@ -1,19 +1,17 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import httpx
-import jwt
 import pytest
 from pydantic import SecretStr
 
 from tests.recognizers import ScriptedRecognizer
+from tests.web.tokens import SECRET, bearer, token
 from web.reference.examples import LANGUAGES
 from web.serve import running
 from web.settings import Settings
 
 PATH = "/v1/speech/languages"
-SECRET = "a secret of thirty-two bytes or more"  # noqa: S105
 
 
 @pytest.fixture
@@ -51,9 +49,8 @@ async def test_the_embedded_engine_has_its_own(server: str) -> None:
 async def test_where_tokens_are_wanted_nobody_is_told_without_one(guarded: httpx.AsyncClient) -> None:
     answer = await guarded.get(PATH)
     assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
-    token = jwt.encode({"sub": "ann", "exp": time.time() + 60}, SECRET)
     by_header, by_query = await asyncio.gather(
-        guarded.get(PATH, headers={"Authorization": f"Bearer {token}"}), guarded.get(PATH, params={"jwt": token})
+        guarded.get(PATH, headers=bearer()), guarded.get(PATH, params={"jwt": token()})
     )
     assert by_header.json() == by_query.json() == {"languages": ["en-US"]}
 

@@ -1,27 +1,21 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from pydantic import SecretStr
 
 from stream.subtitles import LINE_CHARACTERS
 from tests.recognizers import ScriptedRecognizer
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
+from tests.web.tokens import SECRET, bearer
 from web.serve import running
 from web.settings import Settings
 
 ASR = "/v1/speech/asr"
 ALL = "/v1/speech/transcriptions"
-SECRET = "a secret of thirty-two bytes or more, of sixty-four in this very case"  # noqa: S105
-
-
-def bearer(**claims: object) -> dict[str, str]:
-    return {"Authorization": "Bearer " + jwt.encode({"exp": time.time() + 60} | claims, SECRET)}
 
 
 async def transcribed(client: httpx.AsyncClient, **config: object) -> dict[str, Any]:
@@ -139,55 +133,6 @@ async def test_everybody_sees_their_own_only() -> None:
         assert (await client.get(f"{where}?jwt={ann['Authorization'].split()[1]}")).json() == body
 
 
-_GOOD: dict[str, object] = {"sub": "ann"}
-_FOREIGN_SECRET = "another secret of thirty-two bytes"  # noqa: S105
-
-
-@pytest.mark.parametrize(
-    ("claims", "secret", "algorithm", "detail"),
-    [
-        ({}, SECRET, "HS256", "the token is not valid"),
-        ({"sub": ""}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
-        ({"sub": "a" * 256}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
-        ({"sub": "a\x00b"}, SECRET, "HS256", "the token's sub must be 1 to 255 printable characters"),
-        (_GOOD | {"exp": 1}, SECRET, "HS256", "the token has expired; get a new one"),
-        (_GOOD | {"exp": None}, SECRET, "HS256", "the token is not valid"),
-        (_GOOD | {"nbf": 1 << 40}, SECRET, "HS256", "the token is not valid"),
-        (_GOOD, _FOREIGN_SECRET, "HS256", "the token is not valid"),
-        (_GOOD, SECRET, "HS512", "the token is not valid"),
-        (_GOOD, "", "none", "the token is not valid"),
-    ],
-)
-async def test_who_has_no_valid_token_is_told(
-    claims: dict[str, object], secret: str, algorithm: str, detail: str
-) -> None:
-    claims = {"exp": time.time() + 60} | claims
-    token = jwt.encode({name: value for name, value in claims.items() if value is not None}, secret, algorithm)
-    await is_refused({"Authorization": f"Bearer {token}"}, detail)
-
-
-@pytest.mark.parametrize(
-    ("header", "detail"),
-    [
-        (None, "a token is needed"),
-        ("Basic YTpi", "a token is needed"),
-        ("Bearer", "a token is needed"),
-        ("Bearer nonsense", "the token is not valid"),
-        ("Bearer a.b.c", "the token is not valid"),
-    ],
-)
-async def test_who_has_no_token_at_all_is_told(header: str | None, detail: str) -> None:
-    await is_refused({} if header is None else {"Authorization": header}, detail)
-
-
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_who_has_one_gets_in(scheme: str) -> None:
-    async with keyed() as client:
-        token = jwt.encode(_GOOD | {"exp": time.time() + 60}, SECRET)
-        assert (await client.get(ALL, headers={"Authorization": f"{scheme} {token}"})).status_code == 200
-        assert (await client.get(f"{ALL}?jwt={token}")).status_code == 200
-
-
 @asynccontextmanager
 async def keyed() -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(port=0, token_secret=SecretStr(SECRET))
@@ -196,18 +141,6 @@ async def keyed() -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
     ):
         yield client
-
-
-async def is_refused(headers: dict[str, str], detail: str) -> None:
-    async with keyed() as client:
-        for answer in (
-            await client.get(ALL, headers=headers),
-            await client.post(ASR, json={}, headers=headers),
-            await client.get("/v1/speech/asrlive", headers=headers),
-        ):
-            assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
-            assert answer.json()["detail"].startswith(detail)
-            assert answer.headers["www-authenticate"] == "Bearer"
 
 
 async def test_what_is_too_old_is_gone(recognizer: ScriptedRecognizer) -> None:

@@ -542,6 +542,14 @@ describe("a handshake", LIMITS, () => {
     assert.ok(session.gateway.attempts > 2);
   });
 
+  test("that is to be tried again after longer than its patience ends the session at once", async (t) => {
+    const refuse = { status: 429, type: "rate_limited", retryAfter: 86_400 };
+    const session = await openedWith(t, { at: 9_000, then: drop }, { refuse });
+    const { kind, type, retryAfterMs } = await failure(told(session));
+    assert.deepEqual([kind, type, retryAfterMs], ["refused", "rate_limited", 86_400_000]);
+    assert.equal(session.gateway.attempts, 2);
+  });
+
   test("that is answered only to fail, again and again, ends the session as well", async (t) => {
     const plans = Array(30).fill({ at: 0, then: (/** @type {Session} */ session) => session.fail("internal") });
     const session = await opened(await started(t, ...plans), { patienceMs: 500 });

@@ -120,3 +120,14 @@ async def test_a_database_that_cannot_be_used_stops_the_server_with_a_sentence(u
         async with running(Settings(port=0, database_url=url), ScriptedRecognizer()):
             pass
     assert str(refused.value) == str(unusable.value)
+
+
+async def test_one_that_answers_is_told_from_one_that_does_not(database: Database) -> None:
+    await database.check()
+    async with database.writing() as connection:
+        await connection.exec_driver_sql("ALTER TABLE alembic_version RENAME TO gone")
+    with pytest.raises(UnusableDatabaseError, match="does not answer"):
+        await database.check()
+    async with database.writing() as connection:
+        await connection.exec_driver_sql("ALTER TABLE gone RENAME TO alembic_version")
+    await database.check()
