@@ -2,7 +2,8 @@
 
     python -m bench.churn [--connections N] [--per-second N]
 
-One of four says `close`, one vanishes in mid utterance, one is refused, one breaks off its handshake.
+One of four says `close`, one vanishes in mid utterance, one is refused, one breaks off its handshake. Tasks and calls
+are counted with everything in one process; memory and descriptors are those of a `shenava serve` by itself.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from rich.table import Table
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from bench.server import Server
 from stream.addresses import LIVE_PATH
 from tests.hostile.audio import numbered_speech, silence
 from tests.hostile.riva import HostileRiva
@@ -31,28 +33,41 @@ from web.serve import running
 from web.settings import read_settings
 
 _SPEECH = numbered_speech([2])
-_SETTLE_SECONDS = 3.0
+_SETTLE_SECONDS = 13.0  # a head that never ends has ten
 _MOST_AT_ONCE = 200
 _WARM_SHARE = 0.2
-# This process has the server, its Riva and the clients in it.
-_SETTINGS = {"port": 0, "handshakes_per_second": 100_000, "streams": 10_000, "streams_per_owner": 10_000}
+# All come from one address.
+_SETTINGS = {"handshakes_per_second": 100_000, "streams": 10_000, "streams_per_owner": 10_000}
 
 
-class Count(Counter[str]):
-    """What there is now: tasks of the gateway, calls at the recognizer, descriptors, memory."""
+async def _inside(connections: int, per_second: int) -> list[Counter[str]]:
+    """Tasks of the gateway and calls at the recognizer, before and after."""
+    structlog.configure(processors=[_drop])
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    counts = []
+    async with (
+        running_riva(HostileRiva()) as server,
+        running(read_settings({**_SETTINGS, "port": 0, "riva_uri": server.address})) as gateway,
+    ):
+        for share in (_WARM_SHARE, 1):
+            await _churn(gateway.url, int(share * connections), per_second)
+            await asyncio.sleep(_SETTLE_SECONDS)
+            gc.collect()
+            calls = server.riva.open_calls
+            counts.append(Counter({"tasks of the gateway": own_tasks().total(), "open calls at the recognizer": calls}))
+    return counts
 
-    @classmethod
-    def take(cls, riva: HostileRiva) -> "Count":
-        gc.collect()
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-        return cls(
-            {
-                "tasks of the gateway": own_tasks().total(),
-                "open calls at the recognizer": riva.open_calls,
-                "file descriptors": len(list(Path("/proc/self/fd").iterdir())),
-                "resident kB": resident,
-            }
-        )
+
+async def _outside(server: Server, connections: int, per_second: int) -> list[Counter[str]]:
+    """Descriptors and memory of a server by itself, before and after."""
+    counts = []
+    process = Path(f"/proc/{server.process.pid}")
+    for share in (_WARM_SHARE, 1):
+        await _churn(server.url, int(share * connections), per_second)
+        await asyncio.sleep(_SETTLE_SECONDS)
+        resident = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+        counts.append(Counter({"file descriptors": len(list((process / "fd").iterdir())), "resident kB": resident}))
+    return counts
 
 
 async def _close(url: str) -> None:
@@ -106,25 +121,6 @@ async def _churn(url: str, connections: int, per_second: int) -> None:
             tasks.create_task(one(way))
 
 
-async def measure(connections: int, per_second: int) -> tuple[Count, Count, float]:
-    """Counts before and after, and how many connections a second there were."""
-    structlog.configure(processors=[_drop])
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    async with (
-        running_riva(HostileRiva()) as server,
-        running(read_settings({**_SETTINGS, "riva_uri": server.address})) as gateway,
-    ):
-        await _churn(gateway.url, int(_WARM_SHARE * connections), per_second)
-        await asyncio.sleep(_SETTLE_SECONDS)
-        before = Count.take(server.riva)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await _churn(gateway.url, connections, per_second)
-        rate = connections / (loop.time() - began)
-        await asyncio.sleep(_SETTLE_SECONDS)
-        return before, Count.take(server.riva), rate
-
-
 def _drop(*_: object) -> str:
     raise structlog.DropEvent
 
@@ -135,14 +131,24 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=6000, choices=range(100, 100_001), metavar="N")
     parser.add_argument("--per-second", type=int, default=100, choices=range(1, 1001), metavar="N")
     arguments = parser.parse_args()
-    before, after, rate = asyncio.run(measure(arguments.connections, arguments.per_second))
-    table = Table(title=f"{arguments.connections} connections, {rate:.0f} a second")
+    before, after = asyncio.run(_inside(arguments.connections, arguments.per_second))
+    riva = Server.run("bench.answering")
+    environment = {f"SHENAVA_{name.upper()}": str(value) for name, value in _SETTINGS.items()}
+    server = Server.start("--riva-uri", riva.url, environment=environment)
+    try:
+        alone = asyncio.run(_outside(server, arguments.connections, arguments.per_second))
+    finally:
+        server.stop()
+        riva.stop()
+    before.update(alone[0])
+    after.update(alone[1])
+    table = Table(title=f"{arguments.connections} connections, {arguments.per_second} a second")
     for column in ("what", "before", "after"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for name in before:
         table.add_row(name, str(before[name]), str(after[name]))
     grown = 100 * (after["resident kB"] / before["resident kB"] - 1)
-    Console(width=100).print(table, f"memory of server, recognizer and clients in one process: {grown:+.1f} %")
+    Console(width=100).print(table, f"memory {grown:+.1f} %")
 
 
 if __name__ == "__main__":
