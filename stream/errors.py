@@ -117,3 +117,8 @@ def quoted(text: str, limit: int = 80) -> str:
     """Repeat a client's own words in an error: printable, on one line, shortened."""
     shown = text if len(text) <= limit else text[:limit] + "..."
     return ascii(shown) if not shown.isprintable() else f'"{shown}"'
+
+
+def shown(value: object) -> str:
+    """Repeat a client's value in an error: a text in quotes, anything else as Python writes it."""
+    return quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')

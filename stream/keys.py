@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from stream.errors import ClientError, Problem, quoted
+from stream.errors import ClientError, Problem, quoted, shown
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 # A character that is no white space to Python: `\S` alone lets four separators and NEL pass.
@@ -52,8 +52,7 @@ class Key(ABC):
     def check(self, value: object) -> object:
         """Return the value as it is kept, or raise ClientError naming the key, the value and what is allowed."""
         if not self.accepts(value):
-            shown = quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')
-            raise ClientError(Problem.INVALID_CONFIG, f"{self.name} is {shown}; it must be {self.allowed}")
+            raise ClientError(Problem.INVALID_CONFIG, f"{self.name} is {shown(value)}; it must be {self.allowed}")
         return value
 
 

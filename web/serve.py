@@ -4,8 +4,8 @@ import asyncio
 import math
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -16,7 +16,7 @@ from web.app import create_app
 from web.auth.keys import KeysError, check_file
 from web.connections.http import HttpConnection
 from web.connections.limits import WireConfig, WireLimits
-from web.connections.server import GatewayServer
+from web.connections.server import BACKLOG, GatewayServer
 from web.connections.websocket import LiveConnection
 from web.engine_child import Way, riva_or_engine
 from web.metrics_port import HOST as METRICS_HOST
@@ -29,7 +29,6 @@ from web.tls import ServerTls, server_tls
 # A stop waits for as long as a final may take, and so long for the client to hear it.
 _TELL_SECONDS = 10.0
 _READY_POLL_SECONDS = 0.02
-_BACKLOG = 512
 
 
 class StartError(Exception):
@@ -111,14 +110,25 @@ async def _check_keys(settings: Settings) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with _told_why(f"cannot listen on {host} port {port}", "choose another port with --port"):
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+
+
+def _listen_for_metrics(port: int) -> socket.socket:
+    with _told_why(f"cannot serve metrics on {METRICS_HOST} port {port}", "set SHENAVA_METRICS_PORT to another one"):
+        return socket.create_server((METRICS_HOST, port))
+
+
+@contextmanager
+def _told_why(problem: str, remedy: str) -> Iterator[None]:
+    """Say in words why an address cannot be listened on."""
     try:
-        return socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=_BACKLOG)
+        yield
     except OSError as error:
-        raise StartError(
-            f"cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}; "
-            "stop what uses it, or choose another port with --port"
-        ) from None
+        why = os.strerror(error.errno or 0)
+        raise StartError(f"{problem}: {why}; stop what uses it, or {remedy}") from None
 
 
 def _tls(settings: Settings) -> ServerTls | None:
@@ -126,16 +136,6 @@ def _tls(settings: Settings) -> ServerTls | None:
         return server_tls(settings)
     except PemError as error:
         raise StartError(f"TLS is not possible: {error}") from None
-
-
-def _listen_for_metrics(port: int) -> socket.socket:
-    try:
-        return socket.create_server((METRICS_HOST, port))
-    except OSError as error:
-        raise StartError(
-            f"cannot serve metrics on {METRICS_HOST} port {port}: {os.strerror(error.errno or 0)}; "
-            "stop what uses it, or set SHENAVA_METRICS_PORT to another one"
-        ) from None
 
 
 def _uvicorn_config(app: ASGIApp, settings: Settings, wire: WireLimits, tls: ServerTls | None = None) -> WireConfig:

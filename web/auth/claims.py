@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stream.errors import ClientError, Problem, quoted
+from stream.errors import ClientError, Problem, quoted, shown
 from web.auth.caller import ORDINARY, Caller, scopes_in
 
 LONGEST_OWNER = 255
@@ -103,16 +103,16 @@ def caller_of(claims: Mapping[str, object], expected: Expected, now: float) -> C
 def _checked(name: str, value: Any) -> Any:
     claim = _CLAIMS[name]
     if not claim.accepts(value):
-        raise _refusal(f"the token's {name} is {_shown(value)}; it must be {claim.allowed}")
+        raise _refusal(f"the token's {name} is {shown(value)}; it must be {claim.allowed}")
     return value
 
 
 def _check_whose(given: Mapping[str, Any], expected: Expected) -> None:
     if given["iss"] != expected.issuer:
-        raise _refusal(f"the token's iss is {_shown(given['iss'])}; it must be {quoted(expected.issuer)}")
+        raise _refusal(f"the token's iss is {shown(given['iss'])}; it must be {quoted(expected.issuer)}")
     audience = given["aud"]
     if expected.audience not in ([audience] if isinstance(audience, str) else audience):
-        raise _refusal(f"the token's aud is {_shown(audience)}; it must be or have {quoted(expected.audience)}")
+        raise _refusal(f"the token's aud is {shown(audience)}; it must be or have {quoted(expected.audience)}")
 
 
 def _check_times(given: Mapping[str, Any], now: float) -> None:
@@ -121,10 +121,6 @@ def _check_times(given: Mapping[str, Any], now: float) -> None:
     for name in ("nbf", "iat"):
         if given.get(name, 0) > now + LEEWAY_SECONDS:
             raise _refusal(f"the token is not valid yet: its {name} is in the future")
-
-
-def _shown(value: object) -> str:
-    return quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')
 
 
 def _refusal(detail: str) -> ClientError:

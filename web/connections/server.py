@@ -14,7 +14,7 @@ from web.connections.limits import WireConfig
 from web.connections.websocket import LiveConnection
 from web.sessions import Sessions
 
-_BACKLOG = 512
+BACKLOG = 512
 _FORCED_SECONDS = 1.0
 
 
@@ -45,7 +45,7 @@ class GatewayServer(uvicorn.Server):
                 lambda: HttpConnection(self.config, self.server_state, self.lifespan.state),
                 sock=listener,
                 ssl=context,
-                backlog=_BACKLOG,
+                backlog=BACKLOG,
                 ssl_handshake_timeout=head,
                 ssl_shutdown_timeout=linger,
             )

@@ -49,18 +49,19 @@ async def livez(_: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Answer 200 when a new stream would be admitted, else 503 and why not."""
-    await check_everything(request.app.state.services)
+    services: Services = request.app.state.services
+    await check_admission(services)
+    if not await is_database_up(services):
+        raise ClientError(Problem.OVERLOADED, "the database does not answer")
     return _json(Liveness("ready"))
 
 
-async def check_everything(services: Services) -> None:
-    """Raise ClientError unless a new stream would be admitted and could be kept."""
+async def check_admission(services: Services) -> None:
+    """Raise ClientError unless a new stream would be admitted."""
     services.sessions.check_admission()
     if not services.recognizer.is_ready:
         raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
     await services.limits.check_stream(_ANYBODY)
-    if not await is_database_up(services):
-        raise ClientError(Problem.OVERLOADED, "the database does not answer")
 
 
 async def is_database_up(services: Services) -> bool:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from stream.errors import ClientError
 from stream.riva import RivaRecognizer
 from web.auth.caller import Scope
-from web.rest.health import check_everything, is_database_up
+from web.rest.health import check_admission, is_database_up
 from web.services import Services
 from web.store.database import UnusableDatabaseError
 
@@ -33,10 +33,10 @@ async def metrics_response(services: Services) -> Response:
 async def _look(services: Services) -> None:
     """Find out what nobody counts as it happens."""
     numbers = services.metrics
-    numbers.ready.set(await _is_ready(services))
     numbers.recognizer_ready.set(services.recognizer.is_ready)
     numbers.segments_in_work.set(services.steps.segments_in_work)
     is_up = await is_database_up(services)
+    numbers.ready.set(is_up and await _is_admitting(services))
     numbers.database_up.set(is_up)
     if is_up:
         try:
@@ -47,9 +47,9 @@ async def _look(services: Services) -> None:
     _look_at_servers(services)
 
 
-async def _is_ready(services: Services) -> bool:
+async def _is_admitting(services: Services) -> bool:
     try:
-        await check_everything(services)
+        await check_admission(services)
     except ClientError:
         return False
     return True

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.errors import ClientError, Problem, quoted
+from stream.errors import ClientError, Problem, shown
 from web.auth.caller import Caller, Scope, scopes_in
 from web.auth.mint import expiry
 from web.rest.bodies import timestamp
@@ -86,5 +86,4 @@ def _scopes(wish: dict[str, object], caller: Caller, *, one_use: bool) -> frozen
 
 
 def _refusal(key: str, value: object, allowed: str) -> ClientError:
-    shown = quoted(value) if isinstance(value, str) else quoted(repr(value)).strip('"')
-    return ClientError(Problem.INVALID_CONFIG, f"{key} is {shown}; it must be {allowed}")
+    return ClientError(Problem.INVALID_CONFIG, f"{key} is {shown(value)}; it must be {allowed}")

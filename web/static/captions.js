@@ -2,6 +2,7 @@
 
 import { stayAwake } from "./awake.js";
 import { Broadcaster, Follower } from "./broadcast.js";
+import { element } from "./element.js";
 import { name, speakLanguage } from "./language.js";
 import { RollUp } from "./rollup.js";
 
@@ -98,11 +99,6 @@ function wake() {
   document.body.classList.remove("resting");
   clearTimeout(resting);
   resting = setTimeout(() => document.body.classList.add("resting"), REST_MS);
-}
-
-/** @param {string} id */
-function element(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 element("theme").addEventListener("click", changeTheme);

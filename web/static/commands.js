@@ -1,5 +1,6 @@
 // Owns the commands view: what its fields do, and what happens when something was said.
 
+import { element } from "./element.js";
 import { History, part, verdictOf } from "./history.js";
 import { number, speakLanguage, text } from "./language.js";
 import { Latency } from "./latency.js";
@@ -124,11 +125,6 @@ function takeTyped() {
   typing = undefined;
   read();
   changeMode();
-}
-
-/** @param {string} id */
-function element(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 element("modes").addEventListener("change", changeMode);

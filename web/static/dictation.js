@@ -1,6 +1,7 @@
 // Owns the dictation view: what its buttons do, and how its parts work together.
 
 import { Broadcaster } from "./broadcast.js";
+import { element } from "./element.js";
 import { recognizeFile } from "./files.js";
 import { number, speakLanguage, text } from "./language.js";
 import { Latency } from "./latency.js";
@@ -190,11 +191,6 @@ function download(format) {
 /** @param {number} ms */
 function seconds(ms) {
   return text("seconds", { seconds: number(ms / 1000, 1) });
-}
-
-/** @param {string} id */
-function element(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 element("copy").addEventListener("click", copy);

@@ -1,6 +1,7 @@
 // Owns the microphone's button of a page and all that stands around it: state, level, light, notice.
 
 import { stayAwake } from "./awake.js";
+import { element } from "./element.js";
 import { name, speakLanguage, text } from "./language.js";
 import { Listening } from "./listening.js";
 import { LiveError } from "./live.js";
@@ -181,9 +182,4 @@ function showLevel(level) {
 function showSpeech(isSpeaking) {
   page.light.classList.toggle("speaking", isSpeaking);
   name(page.light, isSpeaking ? "speech" : "silence");
-}
-
-/** @param {string} id */
-function element(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
