@@ -30,13 +30,13 @@ from stream.events import (
     SendAudio,
     SenderPaused,
     SessionInput,
-    Settled,
     SpeechEnded,
     SpeechStarted,
     Totals,
     UtteranceFinalized,
     Warned,
 )
+from stream.settled import SettledUtterances
 from stream.utterance import Utterance
 from vad import (
     SAMPLE_BYTES,
@@ -95,7 +95,7 @@ class Session:
         self._failures_in_a_row = 0
         self._tally = Tally()
         self._inference_seconds = 0.0
-        self._settled: list[Settled] = []
+        self._settled = SettledUtterances()
         self._ending: AudioEnded | None = None
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
@@ -291,7 +291,7 @@ class Session:
         self._tally.lost += utterance.lost
         settled = utterance.settled(self._inference_seconds, self._progress())
         if settled.hypothesis.best.words:
-            self._settled.append(settled)
+            self._settled.add(settled)
         elif not utterance.length and not settled.was_shown:
             return  # the end of a stream whose last stretch the recognizer had settled already
         self._events.append(settled)
@@ -326,7 +326,7 @@ class Session:
         self._enter(State.CLOSED)
         self._events.append(
             Finished(
-                tuple(sorted(self._settled, key=lambda settled: settled.utterance_id)),
+                self._settled.all(),
                 self._tally.totals,
                 self._channels[0].position,
                 self._inference_seconds,

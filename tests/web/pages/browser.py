@@ -27,6 +27,8 @@ BROWSER = [
 ]
 # An engine under the load of a whole test run is slow; nothing here measures how slow.
 WAIT_MS = 40_000
+# True while words are on the page that may still change.
+UNSETTLED = "document.querySelector('#open .word') !== null"
 
 # Lets a test see whether the page gave the microphone back, and which one it asked for.
 KEEP_TRACKS = """
