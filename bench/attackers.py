@@ -1,18 +1,21 @@
-"""Measures what attackers do to honest streams: the gateway's latencies without them and beside them.
+"""Measures what attackers do to honest streams: their latencies alone, and beside them.
 
     python -m bench.attackers [--streams N] [--attackers N] [--rounds N]
 
 A quarter of the attackers each send handshakes that never end, floods of handshakes, sound whose answers they never
-read, and garbage. They come from another address of this machine, in a process of their own.
+read, and garbage. They come from another address of this machine, in a process of their own that runs when nobody else
+wants the processor: in earnest they would bring their own. What they take from honest streams only by being on the same
+machine shows while they attack another server than the streams' own.
 """
 
 import argparse
 import asyncio
-import contextlib
 import multiprocessing
+import os
 import random
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
 from statistics import median, quantiles
 from typing import Any
@@ -33,6 +36,7 @@ _UPGRADE = (
 )
 _PAUSE_SECONDS = 0.02
 _Socket = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Figures = tuple[float, float]
 
 
 async def _connected(host: str, port: int) -> _Socket:
@@ -95,7 +99,7 @@ async def _attack(url: str, attackers: int, is_over: Event) -> None:
     async def again(kind: Callable[[str, int], Coroutine[Any, Any, None]]) -> None:
         while not is_over.is_set():
             # uvloop calls writing to a closed socket a RuntimeError.
-            with contextlib.suppress(OSError, EOFError, RuntimeError, TimeoutError):
+            with suppress(OSError, EOFError, RuntimeError, TimeoutError):
                 async with asyncio.timeout(5):
                     await kind(str(parts.hostname), int(parts.port or 0))
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -104,6 +108,7 @@ async def _attack(url: str, attackers: int, is_over: Event) -> None:
 
 
 def _besiege(url: str, attackers: int, is_over: Event) -> None:
+    os.nice(19)
     uvloop.run(_attack(url, attackers, is_over))
 
 
@@ -112,19 +117,40 @@ async def _honest(url: str, streams: int) -> list[float]:
     return [1000 * latency for run in runs for latency in run]
 
 
-def measure(url: str, streams: int, attackers: int) -> tuple[list[float], list[float]]:
-    """Milliseconds without attackers, and beside them."""
-    quiet = uvloop.run(_honest(url, streams))
+@contextmanager
+def _under_siege(url: str, attackers: int) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     is_over = context.Event()
     process = context.Process(target=_besiege, args=(url, attackers, is_over), daemon=True)
     process.start()
     try:
-        return quiet, uvloop.run(_honest(url, streams))
+        yield
     finally:
         is_over.set()
         process.join(30)
         process.kill()
+
+
+def measure(url: str, other_url: str, streams: int, attackers: int) -> tuple[_Figures, _Figures, _Figures]:
+    """Figures of honest streams alone, while another server is attacked, and while theirs is."""
+    quiet = _figures(uvloop.run(_honest(url, streams)))
+    with _under_siege(other_url, attackers):
+        elsewhere = _figures(uvloop.run(_honest(url, streams)))
+    with _under_siege(url, attackers):
+        return quiet, elsewhere, _figures(uvloop.run(_honest(url, streams)))
+
+
+@contextmanager
+def _gateway() -> Iterator[str]:
+    riva = Server.run("bench.answering")
+    try:
+        gateway = Server.start("--riva-uri", riva.url)
+        try:
+            yield gateway.url
+        finally:
+            gateway.stop()
+    finally:
+        riva.stop()
 
 
 def main() -> None:
@@ -134,24 +160,22 @@ def main() -> None:
     parser.add_argument("--attackers", type=int, default=40, choices=range(4, 401), metavar="N")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), metavar="N")
     arguments = parser.parse_args()
-    riva = Server.run("bench.answering")
-    gateway = Server.start("--riva-uri", riva.url)
-    try:
-        rounds = [measure(gateway.url, arguments.streams, arguments.attackers) for _ in range(arguments.rounds)]
-    finally:
-        gateway.stop()
-        riva.stop()
-    table = Table(title=f"{arguments.streams} honest streams, {arguments.attackers} attackers, milliseconds")
-    for column in ("round", "quiet p50", "attacked p50", "quiet p99", "attacked p99", "ratio of p99"):
+    with _gateway() as url, _gateway() as other_url:
+        rounds = [measure(url, other_url, arguments.streams, arguments.attackers) for _ in range(arguments.rounds)]
+    table = Table(
+        title=f"{arguments.streams} honest streams, {arguments.attackers} attackers, p50 / p99 in milliseconds"
+    )
+    for column in ("round", "quiet", "another attacked", "attacked", "p99 to quiet", "p99 to another attacked"):
         table.add_column(column, justify="right")
-    rows = [tuple(_figures(part) for part in one) for one in rounds]
-    for number, ((p50, p99), (beside_p50, beside_p99)) in enumerate(rows, start=1):
-        table.add_row(str(number), *(f"{ms:.2f}" for ms in (p50, beside_p50, p99, beside_p99, beside_p99 / p99)))
-    ratio = median(beside[1] / quiet[1] for quiet, beside in rows)
-    Console(width=100).print(table, f"median ratio of p99: {ratio:.2f}")
+    ratios = [(attacked[1] / quiet[1], attacked[1] / elsewhere[1]) for quiet, elsewhere, attacked in rounds]
+    for number, (figures, both) in enumerate(zip(rounds, ratios, strict=True), start=1):
+        cells = (f"{p50:.2f} / {p99:.2f}" for p50, p99 in figures)
+        table.add_row(str(number), *cells, *(f"{ratio:.2f}" for ratio in both))
+    to_quiet, to_elsewhere = (median(column) for column in zip(*ratios, strict=True))
+    Console(width=110).print(table, f"median ratios of p99: {to_quiet:.2f} and {to_elsewhere:.2f}")
 
 
-def _figures(latencies: list[float]) -> tuple[float, float]:
+def _figures(latencies: list[float]) -> _Figures:
     return median(latencies), quantiles(latencies, n=100)[98]
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
 from stream.audio import AudioDecoder, Samples
@@ -34,10 +36,11 @@ from stream.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.request import ModelLookup, no_models, recognition_options
 from stream.session import Session, State
-from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
+from stream.turns import Lead, Turns
+from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
-# So many frames take about 2.5 ms; other connections get their turn in between.
-_FRAMES_PER_TURN = 100
+# So many frames take about 0.25 ms; other connections get their turn in between.
+_FRAMES_PER_TURN = 10
 
 Meter = Callable[[float], Awaitable[None]]
 """Is told of audio that was received, in seconds; raises ClientError when there may be no more."""
@@ -68,6 +71,7 @@ class SessionRunner:
         *,
         look_up: ModelLookup = no_models,
         meter: Meter = unmetered,
+        turns: Turns | None = None,
     ) -> None:
         """Take a `config` that was looked up; raises ClientError when its language or vocabulary is not served."""
         self._recognizer = recognizer
@@ -75,6 +79,7 @@ class SessionRunner:
         self._limits = limits
         self._look_up = look_up
         self._meter = meter
+        self._turns = turns or Turns()
         self._received_samples = 0
         self._session_id = uuid.uuid4().hex
         self._session = Session(self._configured(config), classifier_factory)
@@ -168,6 +173,7 @@ class SessionRunner:
         if self._decoder is None:
             self._decoder = AudioDecoder(self.config.audio_format)
             self._framers = [Framer() for _ in range(self.config.channels)]
+            self._lead = Lead(asyncio.get_running_loop().time())
         for samples in self._decoder.push(message):
             await self._samples(samples)
 
@@ -204,12 +210,20 @@ class SessionRunner:
         self._check_length(received)
         await self._meter(received / SAMPLE_RATE)
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
-        for number, frames in enumerate(framed):
-            if number % _FRAMES_PER_TURN == 0:
+        while frames := list(islice(framed, _FRAMES_PER_TURN)):
+            await self._keep_pace()
+            async with self._turn(len(frames)):
+                for frame in frames:
+                    self._session.receive(FrameReceived(frame))
                 self._pass_on()
-                await self._keep_pace()
-            self._session.receive(FrameReceived(frames))
-        self._pass_on()
+
+    def _turn(self, frames: int) -> AbstractAsyncContextManager[None]:
+        """Wait behind others that are ahead of their time, if this one is."""
+        now = asyncio.get_running_loop().time()
+        if self._lead.take(frames * FRAME_SAMPLES / SAMPLE_RATE, now):
+            return self._turns.turn()
+        self._turns.see_live(now)
+        return nullcontext()
 
     def _check_length(self, more_samples: int) -> None:
         self._received_samples += more_samples

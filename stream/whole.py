@@ -10,6 +10,7 @@ from stream.events import EndCause, Finished
 from stream.outbox import Outbox
 from stream.recognizer import Recognizer
 from stream.runner import SessionRunner
+from stream.turns import Turns
 
 _CLOSE = '{"type":"close"}'
 
@@ -25,7 +26,11 @@ class WholeRecording:
 
 
 async def recognize_whole(
-    recognizer: Recognizer, config: SessionConfig, chunks: Iterable[bytes], limits: RunnerLimits
+    recognizer: Recognizer,
+    config: SessionConfig,
+    chunks: Iterable[bytes],
+    limits: RunnerLimits,
+    turns: Turns | None = None,
 ) -> Finished:
     """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
 
@@ -34,7 +39,7 @@ async def recognize_whole(
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw")
-    runner = SessionRunner(recognizer, settings, outbox, limits)
+    runner = SessionRunner(recognizer, settings, outbox, limits, turns=turns)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))
         while not isinstance(event := await outbox.get(), Finished):

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from stream.addresses import LIVE_PATH
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.events import EndCause, Finished, Settled
@@ -77,6 +78,16 @@ class Live:
             return problem_response(error)
         return problem_response(ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only"))
 
+    def turn_away(self, host: str) -> Response | None:
+        """Return the answer to a handshake from an address whose last one was refused for coming too fast."""
+        error = self.services.limits.still_refused(host)
+        if error is None:
+            return None
+        response = problem_response(error)
+        self.services.metrics.refused(error.problem.value.type, "websocket")
+        self.services.metrics.answered(LIVE_PATH, "GET", response.status_code, 0.0)
+        return response
+
     async def _admit(
         self, connection: HTTPConnection, outbox: Outbox, held: contextlib.AsyncExitStack
     ) -> tuple[SessionRunner, Caller]:
@@ -101,7 +112,9 @@ class Live:
         config = await look_up(config)
         meter = services.limits.meter(caller)
         held.push_async_callback(meter.settle)
-        runner = SessionRunner(services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.heard)
+        runner = SessionRunner(
+            services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.heard, turns=services.turns
+        )
         return runner, caller
 
 

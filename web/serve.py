@@ -8,17 +8,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
+from starlette.responses import Response
 
 from stream.pem import PemError
 from stream.recognizer import Recognizer
 from web.app import create_app
 from web.auth.keys import KeysError, check_file
 from web.connections.http import HttpConnection
-from web.connections.limits import WireConfig, WireLimits
+from web.connections.limits import TurnAway, WireConfig, WireLimits
 from web.connections.server import BACKLOG, GatewayServer
 from web.connections.websocket import LiveConnection
 from web.engine_child import Way, riva_or_engine
+from web.live import Live
 from web.metrics_port import HOST as METRICS_HOST
 from web.metrics_port import metrics_port
 from web.services import opened
@@ -138,10 +140,11 @@ def _tls(settings: Settings) -> ServerTls | None:
         raise StartError(f"TLS is not possible: {error}") from None
 
 
-def _uvicorn_config(app: ASGIApp, settings: Settings, wire: WireLimits, tls: ServerTls | None = None) -> WireConfig:
+def _uvicorn_config(app: Starlette, settings: Settings, wire: WireLimits, tls: ServerTls | None = None) -> WireConfig:
     return WireConfig(
         app,
         wire,
+        _turn_away(app),
         http=HttpConnection,
         ws=LiveConnection,
         ws_max_size=settings.max_message_bytes,
@@ -157,6 +160,14 @@ def _uvicorn_config(app: ASGIApp, settings: Settings, wire: WireLimits, tls: Ser
         server_header=False,
         lifespan="on",
     )
+
+
+def _turn_away(app: Starlette) -> TurnAway:
+    def turn_away(host: str) -> Response | None:
+        live: Live = app.state.live  # there once the application has started
+        return live.turn_away(host)
+
+    return turn_away
 
 
 async def _is_ready_within(seconds: float, is_ready: Callable[[], bool], is_over: Callable[[], bool]) -> bool:

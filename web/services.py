@@ -10,6 +10,7 @@ import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
+from stream.turns import Turns
 from web.auth.authenticator import Authenticator, authenticator_of
 from web.auth.mint import Mint, mint_of
 from web.counted import CountedRecognizer
@@ -51,6 +52,7 @@ class Services:
     fetch: FetchOptions
     database: Database
     metrics: Metrics
+    turns: Turns
 
 
 @asynccontextmanager
@@ -90,6 +92,7 @@ async def serving(
             options.fetch,
             database,
             metrics,
+            Turns(),
         )
 
 

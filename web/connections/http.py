@@ -4,15 +4,19 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+from starlette.responses import PlainTextResponse, Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
-from web.connections.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, limits_of
+from web.connections.farewell import end_writing
+from web.connections.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, entrance_of, limits_of
 
 # What a line has besides the target (`OPTIONS`, `HTTP/1.1`), or besides a header's name and value.
 _REST_OF_LINE = 20
+# What a handshake leads to goes on for about a millisecond; a crowd of them leaves four fifths of the time to others.
+_HANDSHAKE_SECONDS = 0.005
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -27,6 +31,8 @@ class HttpConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits_of(config)
+        self._turnstile, self._turn_away = entrance_of(config)
+        self._upgrades = False
         self._head_timer = Timer(self.loop)
         self._body_timer = Timer(self.loop)
         self._send_timer = Timer(self.loop)
@@ -49,7 +55,12 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        response = self._turn_away(self.client[0] if self.client else "")
+        if response is not None:
+            self._refuse(response)
+            return
         # From here on it is the WebSocket's connection, which this object hears no more of.
+        self._upgrades = True
         for timer in (self._head_timer, self._body_timer, self._send_timer):
             timer.cancel()
         super().handle_websocket_upgrade()
@@ -65,8 +76,15 @@ class HttpConnection(HttpToolsProtocol):
     # --- the head of a request ---
 
     def data_received(self, data: bytes) -> None:
+        self.transport.pause_reading()
+        self._turnstile.enter(lambda: self._take(data))
+
+    def _take(self, data: bytes) -> float | None:
+        """Parse what came; a handshake keeps the next one waiting for longer than a request."""
         if self._is_refused or self.transport.is_closing():
-            return
+            return None
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
         if self._is_in_head:
             self._fed_bytes += len(data)
         super().data_received(data)
@@ -74,6 +92,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._is_in_head and self._fed_bytes > HEAD_BYTES and not self.transport.is_closing():
             self._is_long = True
             self.send_400_response("")
+        return _HANDSHAKE_SECONDS if self._upgrades else None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -104,14 +123,17 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, or one with too long a head, and close."""
-        self._is_refused = True
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self._is_long else HTTPStatus.BAD_REQUEST
-        body = f"{status.value} {status.phrase}\n".encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain\r\nconnection: close\r\n"
-        self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        if self.transport.can_write_eof():
-            # To close with something unread would reset the connection, and might take the answer along.
-            self.transport.write_eof()
+        self._refuse(PlainTextResponse(f"{status.value} {status.phrase}\n", status))
+
+    def _refuse(self, response: Response) -> None:
+        """Answer without asking the application, and close."""
+        self._is_refused = True
+        status = HTTPStatus(response.status_code)
+        head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
+        head += [name + b": " + value for name, value in response.raw_headers]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(response.body)]))
+        if end_writing(self.transport):
             self._head_timer.set(self._limits.linger, self._close)
         else:
             self._close()

@@ -1,16 +1,29 @@
 """Owns how long a connection may be slow, in what it sends and in what it takes."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from starlette.responses import Response
 from starlette.types import ASGIApp
+
+from web.connections.turnstile import Turnstile
 
 # Everything before a request's body; each line of it ends where the WebSocket library would give up, at 8 KiB.
 HEAD_BYTES = 32 * 1024
 # What of a body has to arrive, and of an answer to be taken, for a connection to count as slow and not as stuck.
 PROGRESS_BYTES = 4096
+
+
+TurnAway = Callable[[str], Response | None]
+"""Tells what a handshake from an address is answered without a closer look; None to have that look."""
+
+
+def nobody(_: str) -> Response | None:
+    """Look at all."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +45,21 @@ class WireLimits:
 class WireConfig(uvicorn.Config):
     """uvicorn's configuration, with the limits that its own lacks."""
 
-    def __init__(self, app: ASGIApp, wire: WireLimits, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, wire: WireLimits, turn_away: TurnAway = nobody, **options: Any) -> None:
         super().__init__(app, ws_ping_interval=wire.ping, ws_ping_timeout=wire.pong, **options)
         self.wire = wire
+        self.turn_away = turn_away
+        self.turnstile = Turnstile()
 
 
 def limits_of(config: uvicorn.Config) -> WireLimits:
     """The limits, the usual ones where uvicorn runs with a configuration of its own."""
     return config.wire if isinstance(config, WireConfig) else WireLimits()
+
+
+def entrance_of(config: uvicorn.Config) -> tuple[Turnstile, TurnAway]:
+    """What all connections of a server enter by, and who does not enter at all."""
+    return (config.turnstile, config.turn_away) if isinstance(config, WireConfig) else (Turnstile(), nobody)
 
 
 class Timer:

@@ -9,7 +9,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
 
+from web.connections.farewell import end_writing
 from web.connections.limits import Timer, limits_of
 
 # The kernel would hold megabytes: of stale text for a reader that does not read, where what waits here is replaced
@@ -64,6 +66,12 @@ class LiveConnection(WebSocketsSansIOProtocol):
 
     # --- what comes ---
 
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            # What comes before the handshake's answer is for nobody yet: neither to be parsed nor to be kept.
+            self.transport.pause_reading()
+
     def data_received(self, data: bytes) -> None:
         self._came_bytes += len(data)
         self.conn.receive_data(data)
@@ -107,9 +115,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         assert self.conn.close_sent is not None  # noqa: S101 - as in uvicorn
         self._hang_up(self.conn.close_sent.code, self.conn.close_sent.reason)
-        # To close with something unread would reset the connection, and might take the reason along.
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        end_writing(self.transport)
         self.close_timer = self.loop.call_later(self._limits.linger, self.transport.close)
 
     def _hang_up(self, code: int, reason: str) -> None:
@@ -167,6 +173,8 @@ class LiveConnection(WebSocketsSansIOProtocol):
             # A goodbye waits behind what waits, not for it: its reader may be the reason.
             self.writable.set()
         await super().send(message)
+        if message["type"] == "websocket.accept" and not self.transport.is_closing():
+            self.transport.resume_reading()
         self._note_reading()
 
     def _note_reading(self) -> None:

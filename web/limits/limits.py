@@ -14,7 +14,8 @@ from web.access_settings import AccessSettings
 from web.auth.caller import Caller
 from web.limits.amounts import Amounts
 from web.limits.memory import MemoryStore
-from web.limits.sources import source_of
+from web.limits.refused import Refused
+from web.limits.sources import source_of, source_of_host
 from web.limits.store import Full, Room, Store, StoreUnavailableError
 
 _DAY_SECONDS = 86_400
@@ -38,15 +39,27 @@ class Limits:
         self._shared = shared
         self._local = MemoryStore()
         self._shared_from = -math.inf
+        self._refused = Refused()
 
     async def check_handshake(self, connection: HTTPConnection) -> None:
         """Count a handshake of this address; raises ClientError when there were too many, refused ones among them."""
         most = self._amounts.handshakes_per_second
-        key = f"handshakes:{source_of(connection)}"
-        _, window = await self._counted(lambda store: store.add(key, 1, 1))
+        source = source_of(connection)
+        _, window = await self._counted(lambda store: store.add(f"handshakes:{source}", 1, 1))
         if window.amount > most:
-            detail = f"more than {most} handshakes in a second came from your address"
-            raise ClientError(Problem.RATE_LIMITED, detail, retry_after_seconds=1)
+            self._refused.add(source, self._clock() + window.resets_in)
+            raise self._too_fast()
+
+    def still_refused(self, host: str) -> ClientError | None:
+        """Tell whether handshakes of this address are refused until the second is over; to ask costs next to nothing.
+
+        Behind a proxy `host` is the proxy's, which nobody refuses.
+        """
+        return self._too_fast() if self._refused.holds(source_of_host(host), self._clock()) else None
+
+    def _too_fast(self) -> ClientError:
+        detail = f"more than {self._amounts.handshakes_per_second} handshakes in a second came from your address"
+        return ClientError(Problem.RATE_LIMITED, detail, retry_after_seconds=1)
 
     async def check_stream(self, caller: Caller) -> None:
         """Raise ClientError when a further stream would be refused."""

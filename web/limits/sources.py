@@ -1,5 +1,6 @@
 """Owns whose handshake it is, as far as an address tells."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import HTTPConnection
@@ -10,7 +11,12 @@ _SUBSCRIBER_BITS = 64
 
 def source_of(connection: HTTPConnection) -> str:
     """The address of a client; of IPv6 the network that is one subscriber's."""
-    host = "" if connection.client is None else connection.client.host
+    return source_of_host("" if connection.client is None else connection.client.host)
+
+
+@lru_cache(4096)
+def source_of_host(host: str) -> str:
+    """The same for an address, which in a flood is asked for again and again."""
     try:
         address = ip_address(host)
     except ValueError:

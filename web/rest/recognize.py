@@ -64,7 +64,7 @@ async def transcribe(
 ) -> Finished:
     """Recognize a whole recording of an owner's; raises ClientError unless every sample of it was heard."""
     limits = replace(services.settings.runner_limits, audio=most_seconds)
-    finished = await recognize_whole(services.recognizer, config, audio.chunks, limits)
+    finished = await recognize_whole(services.recognizer, config, audio.chunks, limits, services.turns)
     services.metrics.heard("short", finished.totals)
     await services.limits.heard(owner, finished.received / SAMPLE_RATE)
     if finished.error is not None:

@@ -17,6 +17,7 @@ from playwright.async_api import Page, Playwright, expect
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm, clip_texts, words_of
 from tests.web.pages.browser import (
+    UNSETTLED,
     WAIT_MS,
     expect_notice,
     expect_state,
@@ -26,6 +27,7 @@ from tests.web.pages.browser import (
     speaking,
     start,
     track_states,
+    wait_for,
 )
 from web.serve import running
 from web.settings import Settings

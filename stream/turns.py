@@ -1,0 +1,54 @@
+"""Owns who is served when: sound that comes faster than it is spoken takes turns, sound at its own speed does not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+# A connection that was away may catch up by so much, and a clock may be off by so little, and count as live.
+_BURST_SECONDS = 2.0
+_SPEED = 1.1
+# Beside live sound a tenth of a second of the other is taken so often, which together is some forty times its speed.
+_APART_SECONDS = 0.005
+_LIVE_SECONDS = 1.0
+
+
+class Turns:
+    """Shared by all sessions of a process: those that are ahead of their time are served one at a time.
+
+    Beside live sound with pauses between them, so that it never waits for a crowd; alone as fast as it goes.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Lock()
+        self._live_until = 0.0
+
+    def see_live(self, now: float) -> None:
+        """Somebody speaks."""
+        self._live_until = now + _LIVE_SECONDS
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the turn; it lasts as long as the context."""
+        async with self._free:
+            yield
+            is_beside_live = asyncio.get_running_loop().time() < self._live_until
+            await asyncio.sleep(_APART_SECONDS if is_beside_live else 0)
+
+
+class Lead:
+    """How far the sound of one session is ahead of the time that passes: a bucket that fills a little faster.
+
+    Neither patience nor haste is remembered for more than some seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._seconds = _BURST_SECONDS
+
+    def take(self, seconds: float, now: float) -> bool:
+        """So much more sound is here; return whether it is early."""
+        self._seconds = min(_BURST_SECONDS, self._seconds + _SPEED * (now - self._at)) - seconds
+        self._at = now
+        is_early = self._seconds < 0
+        self._seconds = max(-_BURST_SECONDS, self._seconds)
+        return is_early
