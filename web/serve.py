@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from stream.pem import PemError
 from stream.recognizer import Recognizer
 from web.app import create_app
 from web.auth.keys import KeysError, check_file
 from web.connections.http import HttpConnection
-from web.connections.limits import TurnAway, WireConfig, WireLimits
+from web.connections.limits import TurnAway, WireConfig, WireLimits, nobody
 from web.connections.server import BACKLOG, GatewayServer
 from web.connections.websocket import LiveConnection
 from web.engine_child import Way, riva_or_engine
@@ -74,7 +75,7 @@ async def running(
             way = Way(recognizer)
         app = create_app(settings, way.recognizer)
         wire = wire or WireLimits(send=settings.send_limit_seconds)
-        config = _uvicorn_config(app, settings, wire, tls)
+        config = _uvicorn_config(app, settings, wire, tls, _turn_away(app))
         drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
         server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds, handles_signals=handles_signals)
         if settings.metrics_port is not None:
@@ -140,11 +141,13 @@ def _tls(settings: Settings) -> ServerTls | None:
         raise StartError(f"TLS is not possible: {error}") from None
 
 
-def _uvicorn_config(app: Starlette, settings: Settings, wire: WireLimits, tls: ServerTls | None = None) -> WireConfig:
+def _uvicorn_config(
+    app: ASGIApp, settings: Settings, wire: WireLimits, tls: ServerTls | None = None, turn_away: TurnAway = nobody
+) -> WireConfig:
     return WireConfig(
         app,
         wire,
-        _turn_away(app),
+        turn_away,
         http=HttpConnection,
         ws=LiveConnection,
         ws_max_size=settings.max_message_bytes,

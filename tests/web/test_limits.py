@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus
 from stream.errors import ClientError, Problem
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
+from tests.web.captured import Captured, captured
 from tests.web.redis import PASSWORD, executable, free_port, running_redis
 from tests.web.sockets import LIVE, Conversation, address, converse, received
 from tests.web.test_live import BrokenStream
@@ -29,6 +30,7 @@ from web.auth.caller import Caller
 from web.limits.amounts import Amounts
 from web.limits.limits import Limits
 from web.limits.memory import MemoryStore
+from web.limits.refused import Refused
 from web.limits.store import Full, Room, Store
 from web.serve import running
 from web.settings import Settings, read_settings
@@ -190,6 +192,54 @@ async def test_a_flood_of_handshakes_from_one_address_leaves_others_alone() -> N
             _ = [message async for message in received(socket)]
         assert socket.close_code == 1000
         await admitted(url)
+
+
+async def test_who_was_refused_for_coming_too_fast_is_answered_the_same_without_a_look() -> None:
+    with captured() as log:
+        async with serving(handshakes_per_second=1) as url:
+            answers: list[tuple[str, bytes]] = []
+            async with asyncio.timeout(30):
+                while len(answers) - len(_too_many(log)) < 3:
+                    answers += [answer for _ in range(10) if (answer := await _too_fast(url)) is not None]
+            async with httpx.AsyncClient(base_url=url, trust_env=False, headers=bearer(scope="metrics")) as http:
+                told = (await http.get("/metrics")).text
+            await admitted(url)
+    assert len(set(answers)) == 1
+    assert json.loads(answers[0][1])["detail"] == "more than 1 handshakes in a second came from your address"
+    # They stand in the counts, and not in the log, which a flood would fill.
+    counted = f'shenava_refusals_total{{protocol="websocket",reason="rate_limited"}} {float(len(answers))}'
+    assert counted in told.splitlines()
+
+
+def _too_many(log: Captured) -> list[dict[str, Any]]:
+    return [event for event in log.named("handshake") if event["status"] == 429]
+
+
+async def _too_fast(url: str) -> tuple[str, bytes] | None:
+    """The answer to a handshake that is refused for coming too fast, None for one without a token."""
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(address(url), proxy=None):
+            pass
+    response = caught.value.response
+    return (response.headers["Retry-After"], bytes(response.body or b"")) if response.status_code == 429 else None
+
+
+async def test_a_refused_address_is_forgotten_when_its_second_is_over_or_others_crowd_it_out() -> None:
+    now = 0.0
+    limits = Limits(Amounts(handshakes_per_second=1), lambda: now)
+    await limits.check_handshake(coming_from("192.0.2.1"))
+    with pytest.raises(ClientError) as caught:
+        await limits.check_handshake(coming_from("192.0.2.1"))
+    again = limits.still_refused("192.0.2.1")
+    assert again is not None
+    assert (again.problem, again.detail) == (caught.value.problem, caught.value.detail)
+    assert limits.still_refused("192.0.2.2") is None
+    now = 1.1
+    assert limits.still_refused("192.0.2.1") is None
+    refused_ = Refused()
+    for number in range(5000):
+        refused_.add(str(number), 2.0)
+    assert [refused_.holds(str(number), 1.0) for number in (0, 4999)] == [False, True]
 
 
 async def _status(url: str) -> int:

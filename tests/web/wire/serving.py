@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from web.connections.limits import WireLimits
+from web.connections.limits import TurnAway, WireLimits, nobody
 from web.connections.server import GatewayServer
 from web.serve import _uvicorn_config
 from web.sessions import Sessions
@@ -36,12 +36,15 @@ def echoing() -> Starlette:
 
 @asynccontextmanager
 async def serving(
-    app: Starlette, settings: Settings | None = None, wire: WireLimits | None = None
+    app: Starlette,
+    settings: Settings | None = None,
+    wire: WireLimits | None = None,
+    turn_away: TurnAway = nobody,
 ) -> AsyncIterator[tuple[GatewayServer, int]]:
     """Serve it on a port of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
     settings = settings or Settings(port=0)
-    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings))
+    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings), turn_away)
     server = GatewayServer(config, Sessions(), drain_seconds=5, handles_signals=False)
     running = asyncio.create_task(server.run_until_stopped(listener))
     try:

@@ -1,0 +1,118 @@
+"""Whoever comes enters one at a time, and in a flood some do not enter at all."""
+
+import asyncio
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from tests.web.wire.raw import BINARY, TEXT, UPGRADE, RawClient, connected, frame
+from tests.web.wire.serving import echo, serving
+from web.connections.turnstile import Turnstile
+
+HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
+
+
+async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> None:
+    turnstile = Turnstile()
+    entered: list[int] = []
+    ticks: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def tick() -> None:
+        ticks.append(len(entered))
+        loop.call_soon(tick)
+
+    loop.call_soon(tick)
+    for number in range(10):
+        turnstile.enter(lambda number=number: entered.append(number))  # type: ignore[misc]
+    assert entered == [0]  # who comes first does not wait
+    async with asyncio.timeout(10):
+        while len(entered) < 10:
+            await asyncio.sleep(0)
+    assert entered == list(range(10))
+    assert set(ticks) >= set(range(1, 10))
+
+
+async def test_one_that_fails_holds_up_nobody() -> None:
+    turnstile = Turnstile()
+    entered: list[int] = []
+
+    def fail() -> None:
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011 - the one that is raised above
+        turnstile.enter(fail)
+    turnstile.enter(lambda: entered.append(1))
+    async with asyncio.timeout(10):
+        while not entered:
+            await asyncio.sleep(0)
+
+
+def slow_to_accept(is_asked: asyncio.Event, may_accept: asyncio.Event) -> Starlette:
+    async def accept_later(websocket: WebSocket) -> None:
+        is_asked.set()
+        await may_accept.wait()
+        await echo(websocket)
+
+    return Starlette(routes=[WebSocketRoute("/echo", accept_later)])
+
+
+async def answered(client: RawClient) -> bytes:
+    async with asyncio.timeout(10):
+        return await client.reader.readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("is_garbage", [False, True])
+async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
+    caplog: pytest.LogCaptureFixture, *, is_garbage: bool
+) -> None:
+    conversation = frame(BINARY, b"sound") + frame(TEXT, b"more")
+    is_asked, may_accept = asyncio.Event(), asyncio.Event()
+    async with serving(slow_to_accept(is_asked, may_accept)) as (_, port), connected(port) as client:
+        await client.send(HANDSHAKE)
+        await is_asked.wait()
+        client.writer.write(b"\xff" * 100_000 if is_garbage else conversation)
+        await asyncio.sleep(0.1)
+        may_accept.set()
+        assert (await answered(client)).startswith(b"HTTP/1.1 101 ")
+        heard = await client.hear(messages=2)
+    expected = ([], 1002) if is_garbage else ([(BINARY, b"sound"), (TEXT, b"more")], None)
+    assert (heard.messages, heard.code) == expected
+    assert not caplog.records
+
+
+async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it() -> None:
+    asked: list[str] = []
+    calls = 0
+
+    def turn_away(host: str) -> Response | None:
+        asked.append(host)
+        return PlainTextResponse("slowly", 429, {"Retry-After": "1"})
+
+    async def application(websocket: WebSocket) -> None:
+        nonlocal calls
+        calls += 1
+        await echo(websocket)
+
+    app = Starlette(routes=[WebSocketRoute("/echo", application)])
+    async with serving(app, turn_away=turn_away) as (_, port), connected(port) as client:
+        await client.send(HANDSHAKE)
+        head = (await answered(client)).decode().lower()
+        assert head.startswith("http/1.1 429 too many requests\r\nconnection: close\r\nretry-after: 1\r\n")
+        assert await client.reader.readexactly(6) == b"slowly"
+        assert await client.is_closed()
+    assert (asked, calls) == (["127.0.0.1"], 0)
+
+
+async def test_a_peer_that_is_gone_before_it_is_turned_away_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(Starlette(), turn_away=lambda _: PlainTextResponse("slowly", 429)) as (server, port):
+        for _ in range(50):
+            async with connected(port) as client:
+                await client.send(HANDSHAKE)
+        async with asyncio.timeout(10):
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+    assert not caplog.records
