@@ -222,7 +222,8 @@ class SessionRunner:
         now = asyncio.get_running_loop().time()
         if self._lead.take(frames * FRAME_SAMPLES / SAMPLE_RATE, now):
             return self._turns.turn()
-        self._turns.see_live(now)
+        if self._lead.is_live:
+            self._turns.see_live(now)
         return nullcontext()
 
     def _check_length(self, more_samples: int) -> None:

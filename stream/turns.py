@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 # A connection that was away may catch up by so much, and a clock may be off by so little, and count as live.
 _BURST_SECONDS = 2.0
 _SPEED = 1.1
-# Beside live sound a tenth of a second of the other is taken so often, which together is some forty times its speed.
+# Beside live sound a tenth of a second of the other is taken so often, which together is some twenty times its speed.
 _APART_SECONDS = 0.005
 _LIVE_SECONDS = 1.0
 
@@ -42,8 +42,14 @@ class Lead:
     """
 
     def __init__(self, now: float) -> None:
+        self._began = now
         self._at = now
         self._seconds = _BURST_SECONDS
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is clearly somebody who speaks: for a while by now, and not ahead; a file never is."""
+        return self._at - self._began >= _LIVE_SECONDS and self._seconds > _BURST_SECONDS / 2
 
     def take(self, seconds: float, now: float) -> bool:
         """So much more sound is here; return whether it is early."""

@@ -10,6 +10,8 @@ from tests.sounds import clip_texts
 # The beginning of every token that tests make.
 _TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.")
 _WORDS = re.compile(r"\w+")
+# As logs and traces write them.
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 # Two words in a row may stand anywhere.
 _RUN = 3
 
@@ -28,5 +30,6 @@ def _said() -> frozenset[tuple[str, ...]]:
 
 
 def _runs(text: str) -> list[tuple[str, ...]]:
-    words = _WORDS.findall(text.lower())
+    written = _ESCAPED.sub(lambda escaped: chr(int(escaped[1] or "20", 16)), text)
+    words = _WORDS.findall(written.lower())
     return list(zip(*(words[start:] for start in range(_RUN)), strict=False))

@@ -39,6 +39,18 @@ def test_a_file_is_early_after_its_first_seconds() -> None:
     assert all(early[-50:])
 
 
+def test_who_speaks_is_live_after_a_second_and_a_file_never_is() -> None:
+    talker, file = Lead(0.0), Lead(0.0)
+    live: dict[str, list[bool]] = {"talker": [], "file": []}
+    for n in range(100):
+        talker.take(0.1, 0.1 * n)
+        live["talker"].append(talker.is_live)
+        file.take(0.1, 0.02 * n)
+        live["file"].append(file.is_live)
+    assert live["talker"] == [False] * 10 + [True] * 90
+    assert not any(live["file"])
+
+
 def test_haste_is_forgiven() -> None:
     lead = Lead(0.0)
     for _ in range(6000):
