@@ -39,8 +39,6 @@ from stream.session import Session, State
 from stream.turns import Lead, Turns
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
-# So many frames take about 0.25 ms; other connections get their turn in between.
-_FRAMES_PER_TURN = 10
 
 Meter = Callable[[float], Awaitable[None]]
 """Is told of audio that was received, in seconds; raises ClientError when there may be no more."""
@@ -210,7 +208,7 @@ class SessionRunner:
         self._check_length(received)
         await self._meter(received / SAMPLE_RATE)
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
-        while frames := list(islice(framed, _FRAMES_PER_TURN)):
+        while frames := list(islice(framed, self._turns.frames(asyncio.get_running_loop().time()))):
             await self._keep_pace()
             async with self._turn(len(frames)):
                 for frame in frames:

@@ -65,6 +65,13 @@ def test_patience_does_not_add_up() -> None:
     assert any(early)
 
 
+def test_beside_live_sound_all_others_are_served_in_small_pieces() -> None:
+    turns = Turns()
+    assert turns.frames(100.0) == 100
+    turns.see_live(100.0)
+    assert (turns.frames(100.9), turns.frames(101.1)) == (10, 100)
+
+
 async def test_those_that_are_early_come_one_at_a_time() -> None:
     turns, inside, most = Turns(), 0, 0
 

@@ -145,6 +145,7 @@ async def test_the_clip_is_paced_only_on_request(
     async with serving(hears_two_lines) as url:
         assert await run(YES, options=TranscribeOptions(server=url, realtime=realtime)) == 0
     assert sum(map(len, held)) == (24_000 if realtime else 0)
+    assert capsys.readouterr().out == "The quick brown fox.\nJumped.\n"
 
 
 async def test_several_files_have_headings(capsys: pytest.CaptureFixture[str]) -> None:
