@@ -39,7 +39,6 @@ from stream.session import Session, State
 from stream.turns import Lead, Turns
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
-
 Meter = Callable[[float], Awaitable[None]]
 """Is told of audio that was received, in seconds; raises ClientError when there may be no more."""
 
