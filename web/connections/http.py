@@ -81,10 +81,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> float | None:
         """Parse what came; a handshake keeps the next one waiting for longer than a request."""
-        if self._is_refused or self.transport.is_closing():
+        if self.transport.is_closing():
             return None
         if not self.flow.read_paused:
             self.transport.resume_reading()
+        if self._is_refused:
+            return None
         if self._is_in_head:
             self._fed_bytes += len(data)
         super().data_received(data)
