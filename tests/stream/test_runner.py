@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from stream.errors import ClientError, Problem
 from stream.events import ClientEvent, EndCause, Finished, Hypothesis, Reason, RecognitionOptions, Settled, Unsettled
 from stream.outbox import MOST_WAITING, Outbox
 from stream.runner import SessionRunner
+from stream.turns import Turns
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer, counted
 from tests.sounds import MarkedClassifier, frame_numbers, numbered_pcm
 from vad import FRAME_BYTES, FRAME_SAMPLES
@@ -47,10 +49,11 @@ class Harness:
         *script: Callable[[RecognitionOptions], CountingStream],
         limits: RunnerLimits = QUICK,
         config: SessionConfig = CONFIG,
+        turns: Turns | None = None,
     ) -> None:
         self.recognizer = ScriptedRecognizer(list(script) or [CountingStream])
         self.outbox = Outbox()
-        self.runner = SessionRunner(self.recognizer, config, self.outbox, limits, MarkedClassifier)
+        self.runner = SessionRunner(self.recognizer, config, self.outbox, limits, MarkedClassifier, turns=turns)
         self.told: list[ClientEvent] = []
 
     async def run(self, *messages: bytes | str | float | None) -> Finished:
@@ -229,6 +232,40 @@ async def test_a_stream_of_which_nothing_is_heard_for_long_is_sent_all_the_same(
     finished = await harness.run(bytes(FRAME_BYTES * 12_000), "close")
     assert sum(len(stream.pcm) for stream in harness.recognizer.streams) == FRAME_BYTES * 12_000
     assert finished.totals.recognized == 12_000 * FRAME_SAMPLES
+
+
+class CountedTurns(Turns):
+    """Counts the turns that were taken, and how often somebody was seen to speak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = self.live = 0
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        self.taken += 1
+        return super().turn()
+
+    def see_live(self, now: float) -> None:
+        self.live += 1
+        super().see_live(now)
+
+
+async def test_a_file_takes_turns_and_loses_nothing() -> None:
+    turns = CountedTurns()
+    finished = await Harness(limits=RunnerLimits(), turns=turns).run(*[numbered_pcm(SENTENCE)] * 10, "close")
+    assert [settled.hypothesis.best.transcript for settled in finished.settled] == [SAID] * 10
+    # Ten seconds came at once, and the first two of them might have been late.
+    assert (turns.taken, turns.live) == (8, 0)
+
+
+async def test_who_speaks_takes_no_turns_and_is_seen_to_be_live() -> None:
+    turns = CountedTurns()
+    said: list[bytes | str | float | None] = []
+    for frame in range(0, 140, 10):
+        said += [numbered_pcm([(True, 140)])[frame * FRAME_BYTES : (frame + 10) * FRAME_BYTES], 0.1]
+    await Harness(limits=RunnerLimits(), turns=turns).run(*said, "close")
+    assert turns.taken == 0
+    assert turns.live > 0
 
 
 async def test_audio_waits_while_four_utterances_are_open() -> None:
