@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tests.web.wire.raw import BINARY, TEXT, UPGRADE, RawClient, connected, frame
 from tests.web.wire.serving import echo, serving
+from web.connections.limits import entrance_of
 from web.connections.turnstile import Turnstile
 
 HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
@@ -116,3 +118,31 @@ async def test_a_peer_that_is_gone_before_it_is_turned_away_is_no_fault(caplog: 
             while server.server_state.connections:
                 await asyncio.sleep(0.01)
     assert not caplog.records
+
+
+async def never_reads(_: Request) -> Response:
+    await asyncio.sleep(60)
+    return Response()
+
+
+@pytest.mark.parametrize("held_by", ["the application", "the turnstile"])
+async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
+    app = Starlette(routes=[Route("/page", never_reads, methods=["POST"])])
+    body = bytes(20_000_000)
+    async with serving(app) as (server, port), connected(port) as client:
+        if held_by == "the turnstile":
+            turnstile, _ = entrance_of(server.config)
+            turnstile.enter(lambda: 60.0)
+        client.writer.write(b"POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n" + body)
+        await asyncio.sleep(0.5)
+        assert client.writer.transport.get_write_buffer_size() > len(body) // 4
+        server.force_exit = True
+
+
+async def test_who_was_refused_gets_one_answer_whatever_follows() -> None:
+    async with serving(Starlette()) as (_, port), connected(port) as client:
+        await client.send(b"no request at all\r\n\r\n")
+        assert (await answered(client)).startswith(b"HTTP/1.1 400 ")
+        await client.send(b"nor is this\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert await client.reader.read() == b"400 Bad Request\n"
