@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -241,9 +241,11 @@ class CountedTurns(Turns):
         super().__init__()
         self.taken = self.live = 0
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
         self.taken += 1
-        return super().turn()
+        async with super().turn():
+            yield
 
     def see_live(self, now: float) -> None:
         self.live += 1

@@ -83,8 +83,7 @@ class HttpConnection(HttpToolsProtocol):
         """Parse what came; a handshake keeps the next one waiting for longer than a request."""
         if self.transport.is_closing():
             return None
-        if not self.flow.read_paused:
-            self.transport.resume_reading()
+        self.transport.resume_reading()
         if self._is_refused:
             return None
         if self._is_in_head:

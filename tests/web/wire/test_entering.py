@@ -139,10 +139,11 @@ async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
         server.force_exit = True
 
 
-async def test_who_was_refused_gets_one_answer_whatever_follows() -> None:
+async def test_who_was_refused_gets_one_answer_whatever_follows(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(Starlette()) as (_, port), connected(port) as client:
         await client.send(b"no request at all\r\n\r\n")
         assert (await answered(client)).startswith(b"HTTP/1.1 400 ")
         await client.send(b"nor is this\r\n\r\n")
         async with asyncio.timeout(10):
             assert await client.reader.read() == b"400 Bad Request\n"
+    assert [record.message for record in caplog.records] == ["Invalid HTTP request received."]
