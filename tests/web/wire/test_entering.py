@@ -1,6 +1,7 @@
 """Whoever comes enters one at a time, and in a flood some do not enter at all."""
 
 import asyncio
+import logging
 
 import pytest
 from starlette.applications import Starlette
@@ -146,4 +147,4 @@ async def test_who_was_refused_gets_one_answer_whatever_follows(caplog: pytest.L
         await client.send(b"nor is this\r\n\r\n")
         async with asyncio.timeout(10):
             assert await client.reader.read() == b"400 Bad Request\n"
-    assert [record.message for record in caplog.records] == ["Invalid HTTP request received."]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
