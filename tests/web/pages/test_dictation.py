@@ -13,6 +13,7 @@ from stream.events import Hypothesis
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
+    QUICK,
     UNSETTLED,
     WAIT_MS,
     expect_notice,
@@ -30,8 +31,6 @@ from web.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# A browser without a sound card may swallow the first or last sound of a word when the machine is busy.
-QUICK = re.compile(r"quick brown fox jumps? over the lazy dog", re.IGNORECASE)
 PLACE = "JSON.stringify(kept.getBoundingClientRect())"
 PERSIAN = ["سلام", "این", "یک", "آزمون", "است", "که", "راست", "به", "چپ", "نوشته", "می\u200cشود"]
 
