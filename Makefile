@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 # The tests mostly wait, for sockets, clocks and processes that they start: two cores are busy with three at once.
-WORKERS ?= 3
+WORKERS ?= 2
 # The tests of the page's modules, and the packages they need; node itself comes with Python's.
 SCRIPTS := tests/web/static
 MODULES := $(SCRIPTS)/node_modules/.installed
