@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
-# The tests mostly wait, for sockets, clocks and processes that they start: two cores are busy with three at once.
+# The tests start processes and wait for them: with more than one at once for each core, timings become uncertain.
 WORKERS ?= 2
 # The tests of the page's modules, and the packages they need; node itself comes with Python's.
 SCRIPTS := tests/web/static
