@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def listening(handle: Handle) -> AsyncIterator[str]:
+async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve until the block ends; gives the address."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -87,9 +88,9 @@ async def listening(handle: Handle) -> AsyncIterator[str]:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:

@@ -4,8 +4,7 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.hostile.server import running as running_riva
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm
 from tests.web.sockets import address, converse, refusal
+from tests.web.test_live import scripted
 from tests.web.tokens import SECRET, token
 from web.metrics import Metrics
 from web.serve import StartError, running
@@ -53,15 +53,6 @@ class Numbers:
         return {
             value for (sample, labels), _ in self.samples.items() for key, value in labels if key == name and sample
         }
-
-
-@asynccontextmanager
-async def scripted(
-    *script: Callable[[RecognitionOptions], CountingStream], settings: Settings | None = None
-) -> AsyncIterator[tuple[str, ScriptedRecognizer]]:
-    recognizer = ScriptedRecognizer(list(script) or [CountingStream])
-    async with running(settings or Settings(port=0), recognizer) as server:
-        yield server.url, recognizer
 
 
 async def numbers(url: str, path: str = "/metrics", **options: str) -> Numbers:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stream.errors import ClientError, Problem
-from tests.plain_http import Reply, Scripted
+from tests.plain_http import Reply, Scripted, listening
 from tests.recognizers import ScriptedRecognizer
 from tests.web.sockets import converse, refusal
 from tests.web.tokens import SECRET, bearer, claims, token
@@ -267,30 +267,11 @@ async def issuer(*replies: Reply) -> AsyncIterator[tuple[str, Scripted]]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     script = Scripted({"GET": list(replies)})
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await script.handle(reader, writer)
-            writer.close()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()
-
-    listening = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
     with authority.cert_pem.tempfile() as trusted, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", trusted)
         patch.setenv("NO_PROXY", "127.0.0.1")
-        try:
-            yield f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/keys", script
-        finally:
-            listening.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await listening.wait_closed()
+        async with listening(script.handle, context) as address:
+            yield f"{address}/keys", script
 
 
 async def test_the_keys_come_from_an_address() -> None:
