@@ -54,7 +54,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Star
     """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application."""
     sessions = Sessions()
     numbers, tracing = Metrics(), Tracing(settings.tracing_endpoint)
-    rules = OriginRules.of(is_keyed=settings.is_keyed, allowed_origins=settings.allowed_origins)
+    rules = OriginRules.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

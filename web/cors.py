@@ -4,8 +4,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stream.errors import ClientError, Problem, quoted
-from web.auth.origins import OriginRules
+from web.auth.origins import OriginRules, foreign_origin
 from web.responses import problem_response
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -32,7 +31,6 @@ class Cors:
         elif self._rules.allows(origin):
             await self._allowed(scope, receive, send)
         elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            detail = f"Origin is {quoted(origin)}; pages of other hosts may not connect"
-            await problem_response(ClientError(Problem.FORBIDDEN, detail))(scope, receive, send)
+            await problem_response(foreign_origin(origin))(scope, receive, send)
         else:
             await self._app(scope, receive, send)

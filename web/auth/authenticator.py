@@ -78,8 +78,8 @@ class Authenticator:
 
 def authenticator_of(settings: AccessSettings) -> Authenticator:
     """The authenticator that the settings make."""
-    rules = OriginRules.of(is_keyed=settings.is_keyed, allowed_origins=settings.allowed_origins)
-    expected = Expected(settings.token_issuer, settings.token_audience)
+    rules = OriginRules.of(settings)
+    expected = Expected.of(settings)
     if settings.token_secret is not None:
         return Authenticator(rules, Verification(SecretKey(settings.token_secret.get_secret_value()), expected))
     if settings.token_jwks is not None:

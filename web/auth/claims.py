@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from stream.errors import ClientError, Problem, quoted, shown
+from web.access_settings import AccessSettings
 from web.auth.caller import ORDINARY, Caller, scopes_in
 
 LONGEST_OWNER = 255
@@ -72,6 +73,16 @@ class Expected:
 
     issuer: str
     audience: str
+
+    @classmethod
+    def of(cls, settings: AccessSettings) -> Self:
+        """What the settings say."""
+        return cls(settings.token_issuer, settings.token_audience)
+
+    @property
+    def claims(self) -> dict[str, object]:
+        """The claims that say so, of a token that is made here."""
+        return {"iss": self.issuer, "aud": self.audience}
 
 
 def caller_of(claims: Mapping[str, object], expected: Expected, now: float) -> Caller:

@@ -29,8 +29,7 @@ class Mint:
         # What signs takes 9 MB, and most servers never sign anything.
         import jwt  # noqa: PLC0415
 
-        whose = {"iss": self.expected.issuer, "aud": self.expected.audience}
-        return jwt.encode({**claims, **whose}, self.secret, ALGORITHM)
+        return jwt.encode({**claims, **self.expected.claims}, self.secret, ALGORITHM)
 
     def traded(self, caller: Caller, scopes: Iterable[Scope], now: float, seconds: float, *, one_use: bool) -> str:
         """Make a token that lets `caller` do no more than theirs did, and no longer; for `seconds` at most."""
@@ -60,4 +59,4 @@ def mint_of(settings: AccessSettings) -> Mint | None:
     """What makes tokens with the settings' secret; None where there is none."""
     if settings.token_secret is None:
         return None
-    return Mint(settings.token_secret.get_secret_value(), Expected(settings.token_issuer, settings.token_audience))
+    return Mint(settings.token_secret.get_secret_value(), Expected.of(settings))

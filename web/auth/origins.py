@@ -1,7 +1,6 @@
 """Owns from which pages and under which names the server may be reached."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -9,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from stream.addresses import is_loopback
 from stream.errors import ClientError, Problem, quoted
+from web.access_settings import AccessSettings
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SECURE_SCHEMES = frozenset({"https", "wss"})
@@ -51,10 +51,10 @@ class OriginRules:
     allowed: frozenset[Origin] = field(default_factory=frozenset)
 
     @classmethod
-    def of(cls, *, is_keyed: bool, allowed_origins: Iterable[str]) -> Self:
+    def of(cls, settings: AccessSettings) -> Self:
         """The rules that the settings make; they have checked the origins."""
-        origins = (Origin.parsed(text) for text in allowed_origins)
-        return cls(is_keyed, frozenset(origin for origin in origins if origin is not None))
+        origins = (Origin.parsed(text) for text in settings.allowed_origins)
+        return cls(settings.is_keyed, frozenset(origin for origin in origins if origin is not None))
 
     def allows(self, text: str) -> bool:
         """Whether pages of another server's origin may connect here."""
@@ -79,8 +79,12 @@ def check_origin(connection: HTTPConnection, rules: OriginRules) -> None:
     if not origins:
         return  # no browser, or a page's own GET
     if len(origins) > 1 or not (rules.allows(origins[0]) or _is_own(origins[0], host, connection)):
-        told = quoted(", ".join(origins))
-        raise ClientError(Problem.FORBIDDEN, f"Origin is {told}; pages of other hosts may not connect")
+        raise foreign_origin(", ".join(origins))
+
+
+def foreign_origin(text: str) -> ClientError:
+    """The refusal of a page that is not allowed."""
+    return ClientError(Problem.FORBIDDEN, f"Origin is {quoted(text)}; pages of other hosts may not connect")
 
 
 def _is_own(text: str, host: str, connection: HTTPConnection) -> bool:

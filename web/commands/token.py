@@ -53,7 +53,7 @@ def make_token(settings: AccessSettings, wish: TokenWish) -> str:
         claims["scope"] = _scope(wish.scopes)
     try:
         # A token that the server would refuse is no use to anybody.
-        caller_of(claims | {"iss": settings.token_issuer, "aud": settings.token_audience}, mint.expected, now)
+        caller_of(claims | mint.expected.claims, mint.expected, now)
     except ClientError as refused:
         raise TokenError(refused.detail) from None
     return mint.token(claims)

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from web.connections.farewell import end_writing
-from web.connections.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, entrance_of, limits_of
+from web.connections.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
 
 # What a line has besides the target (`OPTIONS`, `HTTP/1.1`), or besides a header's name and value.
 _REST_OF_LINE = 20
@@ -30,8 +30,8 @@ class HttpConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits_of(config)
-        self._turnstile, self._turn_away = entrance_of(config)
+        own = wire_config(config)
+        self._limits, self._turnstile, self._turn_away = own.wire, own.turnstile, own.turn_away
         self._upgrades = False
         self._head_timer = Timer(self.loop)
         self._body_timer = Timer(self.loop)

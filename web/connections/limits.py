@@ -52,14 +52,10 @@ class WireConfig(uvicorn.Config):
         self.turnstile = Turnstile()
 
 
-def limits_of(config: uvicorn.Config) -> WireLimits:
-    """The limits, the usual ones where uvicorn runs with a configuration of its own."""
-    return config.wire if isinstance(config, WireConfig) else WireLimits()
-
-
-def entrance_of(config: uvicorn.Config) -> tuple[Turnstile, TurnAway]:
-    """What all connections of a server enter by, and who does not enter at all."""
-    return (config.turnstile, config.turn_away) if isinstance(config, WireConfig) else (Turnstile(), nobody)
+def wire_config(config: uvicorn.Config) -> WireConfig:
+    """The configuration as what it is: the connections of this room run with no other."""
+    assert isinstance(config, WireConfig)  # noqa: S101
+    return config
 
 
 class Timer:

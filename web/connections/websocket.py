@@ -12,7 +12,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from web.connections.farewell import end_writing
-from web.connections.limits import Timer, limits_of
+from web.connections.limits import Timer, wire_config
 
 # The kernel would hold megabytes: of stale text for a reader that does not read, where what waits here is replaced
 # by newer, and of sound in front of the pong of a sender that is throttled.
@@ -36,7 +36,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits_of(config)
+        self._limits = wire_config(config).wire
         self._abort_timer = Timer(self.loop)
         self._message = bytearray()
         self._paused_at: float | None = None

@@ -16,7 +16,7 @@ from web.limits.amounts import Amounts
 from web.limits.memory import MemoryStore
 from web.limits.refused import Refused
 from web.limits.sources import source_of, source_of_host
-from web.limits.store import Full, Room, Store, StoreUnavailableError
+from web.limits.store import Full, Room, Store, StoreUnavailableError, Window
 
 _DAY_SECONDS = 86_400
 # When streams end nobody knows; whoever waits asks again so soon.
@@ -94,7 +94,7 @@ class Limits:
         """Count the audio of a recording, whatever it comes to."""
         milliseconds = round(seconds * 1000)
         if milliseconds:
-            await self._counted(lambda store: store.add(_audio_key(owner), milliseconds, _DAY_SECONDS))
+            await self._add_audio(owner, milliseconds)
 
     def meter(self, caller: Caller) -> "AudioMeter":
         """What counts the audio of one live stream."""
@@ -102,9 +102,13 @@ class Limits:
 
     async def heard_live(self, owner: str, milliseconds: int, minutes: float) -> None:
         """Count audio; raises ClientError when it is more than the minutes of the day."""
-        _, window = await self._counted(lambda store: store.add(_audio_key(owner), milliseconds, _DAY_SECONDS))
+        window = await self._add_audio(owner, milliseconds)
         if window.amount > minutes * 60_000:
             raise _used_up(minutes, window.resets_in)
+
+    async def _add_audio(self, owner: str, milliseconds: int) -> Window:
+        _, window = await self._counted(lambda store: store.add(_audio_key(owner), milliseconds, _DAY_SECONDS))
+        return window
 
     def _room(self, caller: Caller) -> Room:
         of_owner = self._amounts.streams_per_owner if caller.streams is None else caller.streams

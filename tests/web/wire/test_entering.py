@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from tests.web.wire.raw import BINARY, TEXT, UPGRADE, RawClient, connected, frame
 from tests.web.wire.serving import echo, serving
-from web.connections.limits import entrance_of
+from web.connections.limits import wire_config
 from web.connections.turnstile import Turnstile
 
 HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
@@ -132,8 +132,7 @@ async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
     body = bytes(20_000_000)
     async with serving(app) as (server, port), connected(port) as client:
         if held_by == "the turnstile":
-            turnstile, _ = entrance_of(server.config)
-            turnstile.enter(lambda: 60.0)
+            wire_config(server.config).turnstile.enter(lambda: 60.0)
         client.writer.write(b"POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n" + body)
         await asyncio.sleep(0.5)
         assert client.writer.transport.get_write_buffer_size() > len(body) // 4
