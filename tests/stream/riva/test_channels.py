@@ -151,7 +151,11 @@ async def test_many_machines_take_turns_and_the_ill_and_the_dead_are_left_out() 
             before = [riva.discoveries for riva in rivas]
             for _ in range(20):
                 await ask(pool.first)
-            assert [riva.discoveries - old for riva, old in zip(rivas, before, strict=True)] == [10, 10, 0, 0]
+            asked = [riva.discoveries - old for riva, old in zip(rivas, before, strict=True)]
+            # gRPC starts its round anew, anywhere, whenever it tried to reach the dead one again.
+            assert sum(asked) == 20
+            assert min(asked[:2]) >= 7
+            assert asked[2:] == [0, 0]
             await ill.say(is_serving=True)
             async with asyncio.timeout(5):
                 while not rivas[2].discoveries:
