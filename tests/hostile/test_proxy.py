@@ -198,7 +198,7 @@ async def test_latency_delays_without_limiting_the_rate() -> None:
     start = loop.time()
     async with echoing(Latency(0.15, 0.05)) as (_, proxy):
         assert await exchange(proxy.port) == (BYTES, "FIN")
-    assert 0.2 < loop.time() - start < 0.8
+    assert 0.2 < loop.time() - start < 3
 
 
 async def test_bandwidth_limits_the_rate() -> None:
@@ -206,7 +206,7 @@ async def test_bandwidth_limits_the_rate() -> None:
     start = loop.time()
     async with echoing(Bandwidth(120_000)) as (_, proxy):
         assert await exchange(proxy.port) == (BYTES, "FIN")
-    assert 0.5 <= loop.time() - start < 2
+    assert 0.5 <= loop.time() - start < 5
 
 
 async def test_connections_suffer_their_own_entry_and_later_ones_the_last() -> None:

@@ -256,7 +256,7 @@ async def test_late_responses_come_late_and_in_order_while_it_listens() -> None:
     loop = asyncio.get_running_loop()
     start = loop.time()
     answer, _ = await answer_to(Late(0.3))
-    assert 0.3 < loop.time() - start < 1.5
+    assert 0.3 < loop.time() - start < 3
     assert answer.interims == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
     assert answer.numbers == [0, 1, 2, 3]
 

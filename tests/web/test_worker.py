@@ -21,6 +21,7 @@ from tests.hostile.server import running
 from tests.recognizers import ScriptedRecognizer
 from tests.web.jobs.recordings import Desk, desk, nobody
 from tests.web.test_cli import child_of
+from web.jobs.crew import STALLED_SECONDS
 from web.store.transcriptions import Transcription
 
 _SHENAVA = [sys.executable, "-m", "web.cli"]
@@ -31,7 +32,7 @@ _GROUPS = [4 + n % 2 for n in range(30)]
 _SPEECH = numbered_speech(_GROUPS, pause_ms=3000)
 _WORDS = list(range(sum(_GROUPS)))
 # Whatever becomes of a process, the work goes on within this.
-_TAKEN_OVER_SECONDS = 15.0
+_TAKEN_OVER_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -171,7 +172,7 @@ async def test_a_second_signal_ends_a_worker_at_once_and_its_segments_are_free(p
             begun = time.monotonic()
             worker.send_signal(signal.SIGTERM)
             assert await ended(worker) == (1, "")
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < STALLED_SECONDS
         riva.otherwise = None
         async with process("worker", "--quiet", **settings):
             told = await office.ended(recording_id, _END_SECONDS)

@@ -115,7 +115,7 @@ async def test_a_recognizer_that_fails_is_asked_again_after_a_pause_and_others_g
         begun = time.monotonic()
         keys = await office.filled(3)
         await queue.announce_segments(keys)
-        await recognizer.until(lambda: len(recognizer.heard()) == 3, seconds=0.9)
+        await recognizer.until(lambda: len(recognizer.heard()) == 3)
         told = await office.ended(keys[0][0])
     assert len(told.utterances) == 3
     assert recognizer.heard() == [1, 2, 3, 1]
