@@ -28,6 +28,7 @@ BROWSER = [
 ]
 # An engine under the load of a whole test run is slow; nothing here measures how slow.
 WAIT_MS = 40_000
+expect.set_options(timeout=WAIT_MS)
 # What the clip of `SPEAKING` says. A browser without a sound card may swallow a sound when the machine is busy.
 QUICK = re.compile(r"quick brown fox jumps? over the lazy dog", re.IGNORECASE)
 # True while words are on the page that may still change.
@@ -85,11 +86,11 @@ async def opened(browser: Browser, url: str, *, may_log: bool = False, **profile
 
 
 async def expect_state(page: Page, label: str) -> None:
-    await expect(page.get_by_role("status")).to_have_text(label, timeout=WAIT_MS)
+    await expect(page.get_by_role("status")).to_have_text(label)
 
 
 async def expect_notice(page: Page, sentence: str) -> None:
-    await expect(page.get_by_role("alert")).to_have_text(sentence, timeout=WAIT_MS)
+    await expect(page.get_by_role("alert")).to_have_text(sentence)
 
 
 async def wait_for(page: Page, script: str) -> None:

@@ -182,7 +182,7 @@ async def test_the_dictation_view_is_followed(speaking_browser: Browser, server:
         page = await dictation.context.new_page()
         await page.goto(f"{server.url}/captions")
         await start(dictation)
-        await expect(lines(page).first).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(lines(page).first).to_contain_text("w0 w1")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -324,7 +324,7 @@ async def test_the_page_can_listen_by_itself(
         page.on("websocket", lambda socket: asked.append(socket.url))
         await expect(page.get_by_text("Press the microphone and speak.")).to_be_visible()
         await start(page)
-        await expect(lines(page).first).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(lines(page).first).to_contain_text("w0 w1")
         await expect_state(page, "Listening")
         assert {"languageCode=fa", "asrModel=video"} <= set(asked[0].split("?")[1].split("&"))
         assert recognizer.streams[-1].options.asr_model == "video"
@@ -342,9 +342,9 @@ async def test_listening_begins_by_itself_where_it_is_asked_for(playwright: Play
     ):
         other = await page.context.new_page()
         await other.goto(f"{server.url}/captions")
-        await expect(lines(page).first).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(lines(page).first).to_contain_text("w0 w1")
         # What it hears can be followed as well.
-        await expect(lines(other).first).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(lines(other).first).to_contain_text("w0 w1")
 
 
 # --- how it looks ---
@@ -381,7 +381,7 @@ async def test_it_follows_the_system_and_is_accessible(
         assert await violations(page) == []
         await keep_screenshot(page, f"captions-ready-{name}")
         await page.locator("#listen").click()
-        await expect(lines(page).first).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(lines(page).first).to_contain_text("w0 w1")
         await at_rest(page)
         assert await violations(page) == []
         await keep_screenshot(page, f"captions-listening-{name}")
@@ -486,4 +486,4 @@ async def test_a_microphone_that_waits_for_its_button_keeps_it(
         await expect(page.locator("body")).to_have_class("listener resting", timeout=6_000)
         await expect(page.locator("header")).to_have_css("opacity", "1")
         await start(page)
-        await expect(page.locator("header")).to_have_css("opacity", "0", timeout=WAIT_MS)
+        await expect(page.locator("header")).to_have_css("opacity", "0")

@@ -14,7 +14,6 @@ from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     CLIPS,
     QUICK,
-    WAIT_MS,
     expect_state,
     keep_screenshot,
     launched,
@@ -44,7 +43,7 @@ async def expect_match(page: Page, label: str, *, other: str) -> None:
     """One tile is lit, with a confidence; the others are not."""
     tiles = page.get_by_role("list", name="What can be said").get_by_role("listitem")
     match = page.locator("#tiles [aria-current='true']")
-    await expect(match).to_have_text(re.compile(rf"^{label}✓ [1-9]\d?\d?%$"), timeout=WAIT_MS)
+    await expect(match).to_have_text(re.compile(rf"^{label}✓ [1-9]\d?\d?%$"))
     await expect(match).to_have_class(re.compile("lit"))
     await expect(tiles.filter(has_text=other)).to_have_text(other)
     await expect(page.locator("#result")).to_contain_text(re.compile(rf"^{label} [1-9]\d?\d?% sure"))
@@ -84,7 +83,7 @@ async def test_what_is_neither_yes_nor_no_is_told(speaking_browser: Browser, eng
         await choose(page, "Yes or no")
         await start(page)
         # The engine's nearest word is "no"; nobody said it.
-        await expect(page.locator("#result")).to_have_text("That was neither yes nor no.", timeout=WAIT_MS)
+        await expect(page.locator("#result")).to_have_text("That was neither yes nor no.")
         await expect(page.locator("#tiles [aria-current]")).to_have_count(0)
         await expect(page.locator("#history li")).to_contain_text(re.compile(r"^ ?That was neither"))
 
@@ -98,7 +97,7 @@ async def test_a_spoken_number_is_shown_in_words_and_digits(
     ):
         await choose(page, "Numbers")
         await start(page)
-        await expect(page.locator("#tiles [aria-current='true']")).to_contain_text("312", timeout=WAIT_MS)
+        await expect(page.locator("#tiles [aria-current='true']")).to_contain_text("312")
         await keep_screenshot(page, "commands-numbers")
         await expect(page.locator("#result")).to_contain_text("three hundred and twelve")
         await expect(page.locator("#result")).to_contain_text("312")
@@ -117,14 +116,14 @@ async def test_mode_and_phrases_change_in_the_midst_of_a_session(
         page.on("websocket", lambda socket: urls.append(socket.url))
         result = page.locator("#result")
         await start(page)
-        await expect(result).to_have_text(re.compile(r"^Yes\W? No phrase matches\.$"), timeout=WAIT_MS)
+        await expect(result).to_have_text(re.compile(r"^Yes\W? No phrase matches\.$"))
         await expect(page.locator("#tiles [aria-current]")).to_have_count(0)
         await choose(page, "Yes or no")
         await expect_match(page, "Yes", other="No")
         # As the vocabulary writes it: the recognizer knows of the mode as well.
-        await expect(page.locator("#history .heard").first).to_have_text("yes", timeout=WAIT_MS)
+        await expect(page.locator("#history .heard").first).to_have_text("yes")
         await choose(page, "Numbers")
-        await expect(result).to_contain_text("That was no number.", timeout=WAIT_MS)
+        await expect(result).to_contain_text("That was no number.")
         await choose(page, "My phrases")
         await page.get_by_role("textbox", name="My phrases").fill("yes\nno way")
         await expect_match(page, "yes", other="no way")
@@ -136,7 +135,7 @@ async def test_what_is_being_said_hints_at_a_tile(speaking_browser: Browser, cou
     async with opened(speaking_browser, url(counting_server)) as page:
         await page.get_by_role("textbox", name="My phrases").fill("w1 w2\nw9 w8")
         await start(page)
-        await expect(page.locator("#unsettled")).to_contain_text("w1 w2", timeout=WAIT_MS)
+        await expect(page.locator("#unsettled")).to_contain_text("w1 w2")
         await expect(page.locator("#tiles .candidate")).to_have_text("w1 w2")
         await stop(page)
         await expect(page.locator("#tiles .candidate")).to_have_count(0)
@@ -214,7 +213,7 @@ async def test_the_keyboard_is_enough(speaking_browser: Browser, counting_server
         await page.keyboard.press("Tab")
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#unsettled")).to_contain_text("w1 w2", timeout=WAIT_MS)
+        await expect(page.locator("#unsettled")).to_contain_text("w1 w2")
         await page.keyboard.press("Space")
         await expect_state(page, "Ready")
         await expect(page.locator("#tiles [aria-current='true']")).to_contain_text("w1 w2")
@@ -225,9 +224,9 @@ async def test_the_view_fits_a_phone(speaking_browser: Browser, counting_server:
     async with opened(speaking_browser, url(counting_server), viewport=PHONE, locale=language) as page:
         await page.locator("#phrases").fill("w1 w2\nturn on the light\nچراغ را روشن کن\nvolume up")
         await page.locator("#listen").click()
-        await expect(page.locator("#unsettled")).to_contain_text("w1 w2", timeout=WAIT_MS)
+        await expect(page.locator("#unsettled")).to_contain_text("w1 w2")
         await page.locator("#listen").click()
-        await expect(page.locator("#tiles [aria-current='true']")).to_contain_text("w1 w2", timeout=WAIT_MS)
+        await expect(page.locator("#tiles [aria-current='true']")).to_contain_text("w1 w2")
         await expect(page.locator("body")).to_have_attribute("data-state", "idle")
         await page.evaluate("scrollTo(0, 0)")
         await keep_screenshot(page, "commands-phone" if language == "en-US" else "commands-phone-fa")

@@ -15,7 +15,6 @@ from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     QUICK,
     UNSETTLED,
-    WAIT_MS,
     expect_notice,
     expect_state,
     keep_screenshot,
@@ -54,7 +53,7 @@ class PersianStream(CountingStream):
 
 
 async def expect_open(page: Page, text: str) -> None:
-    await expect(page.locator("#open")).to_contain_text(text, timeout=WAIT_MS)
+    await expect(page.locator("#open")).to_contain_text(text)
 
 
 async def downloaded(page: Page, ending: str) -> tuple[str, str]:
@@ -76,7 +75,7 @@ async def test_spoken_words_appear_settle_and_can_be_downloaded(
         await wait_for(page, UNSETTLED)
         await keep_screenshot(page, "dictation-speaking")
         line = page.get_by_role("log").locator("p").first
-        await expect(line).to_have_text(QUICK, timeout=WAIT_MS)
+        await expect(line).to_have_text(QUICK)
         await expect(line).to_have_attribute("dir", "auto")
         await expect(page.locator("#open p")).to_have_count(0)
         await expect_state(page, "Listening")
@@ -102,11 +101,11 @@ async def test_words_turn_from_grey_to_black_in_place(speaking_browser: Browser)
         opened(speaking_browser, server.url) as page,
     ):
         await start(page)
-        await expect(page.locator("#open .word:not(.unsettled)").first).to_have_text("w0", timeout=WAIT_MS)
+        await expect(page.locator("#open .word:not(.unsettled)").first).to_have_text("w0")
         await expect(page.locator("#open .unsettled")).to_have_count(2)
         await page.locator("#open .word").first.evaluate("(word) => { window.kept = word; }")
         place = await page.evaluate(PLACE)
-        await expect(page.get_by_role("log")).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(page.get_by_role("log")).to_contain_text("w0 w1")
         assert await page.evaluate("document.querySelector('#settled .word') === kept")
         assert await page.evaluate(PLACE) == place
         assert await page.locator("#settled .unsettled").count() == 0
@@ -314,7 +313,7 @@ async def test_persian_is_written_from_right_to_left(speaking_browser: Browser) 
         await expect_state(page, "آماده")
         await page.get_by_role("button", name="شروع شنیدن").click()
         line = page.get_by_role("log").locator("p").first
-        await expect(line).to_contain_text("سلام این", timeout=WAIT_MS)
+        await expect(line).to_contain_text("سلام این")
         assert await line.evaluate("(line) => getComputedStyle(line).direction") == "rtl"
         first, second = [await line.locator(".word").nth(n).bounding_box() for n in (0, 1)]
         assert first is not None
@@ -347,7 +346,7 @@ async def test_the_page_is_accessible(
         assert await page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
         await page.locator("#configure").click()
         await page.locator("#listen").click()
-        await expect(page.get_by_role("log")).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(page.get_by_role("log")).to_contain_text("w0 w1")
         await page.locator("summary").click()
         assert await violations(page) == []
         await keep_screenshot(page, f"dictation-phone-{scheme}-{locale[:2]}")

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.sounds import CLIPS, clip_pcm
-from tests.web.pages.browser import WAIT_MS, expect_notice, expect_state, opened, start, track_states
+from tests.web.pages.browser import expect_notice, expect_state, opened, start, track_states
 from vad import SAMPLE_RATE
 from web.serve import RunningServer
 
@@ -46,7 +46,7 @@ async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, eng
     async with opened(speaking_browser, engine_server.url) as page:
         await asyncio.sleep(1.5)
         await page.locator("#file").set_input_files(CLIPS / "weather.wav")
-        await expect(page.get_by_role("log")).to_contain_text("cloudy in the morning", timeout=WAIT_MS)
+        await expect(page.get_by_role("log")).to_contain_text("cloudy in the morning")
         await expect(page.get_by_role("progressbar")).to_be_hidden()
         await expect_state(page, "Ready")
         listing = await page.request.get(f"{engine_server.url}/v1/speech/transcriptions")
@@ -61,7 +61,7 @@ async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, eng
 
 async def test_a_file_that_is_dropped_ends_the_listening_and_comes_below_its_text(page: Page) -> None:
     await start(page)
-    await expect(page.locator("#open")).to_contain_text("w0 w1", timeout=WAIT_MS)
+    await expect(page.locator("#open")).to_contain_text("w0 w1")
     body = list(wav(clip_pcm("yes.wav") + bytes(32_000)))
     await page.evaluate(
         """(body) => {
@@ -74,7 +74,7 @@ async def test_a_file_that_is_dropped_ends_the_listening_and_comes_below_its_tex
         }""",
         body,
     )
-    await expect(page.get_by_role("log").locator("p")).to_have_count(2, timeout=WAIT_MS)
+    await expect(page.get_by_role("log").locator("p")).to_have_count(2)
     await expect_state(page, "Ready")
     assert await track_states(page) == ["ended"]
 
@@ -85,7 +85,7 @@ async def test_a_phones_recording_is_decoded_by_the_browser(
     # The browser writes the refusal that comes first to the console.
     async with opened(speaking_browser, counting_server.url, may_log=True) as page:
         await choose(page, "memo.m4a", mp4(clip_pcm("quick.wav")), "audio/mp4")
-        await expect(page.get_by_role("log")).to_contain_text("w0 w1", timeout=WAIT_MS)
+        await expect(page.get_by_role("log")).to_contain_text("w0 w1")
 
 
 async def test_what_is_no_recording_is_told(speaking_browser: Browser, counting_server: RunningServer) -> None:
@@ -93,7 +93,7 @@ async def test_what_is_no_recording_is_told(speaking_browser: Browser, counting_
         await choose(page, "letter.html", b"<!doctype html><p>hello", "text/html")
         await expect_notice(page, "This is no recording. Choose a sound or a video.")
         await choose(page, "broken.flac", b"fLaC" + bytes(1_000), "audio/flac")
-        await expect(page.get_by_role("alert")).to_contain_text("The server refused the file:", timeout=WAIT_MS)
+        await expect(page.get_by_role("alert")).to_contain_text("The server refused the file:")
         await choose(page, "silence.wav", wav(bytes(64_000)))
         await expect_notice(page, "Nothing was said in this file.")
 
@@ -102,7 +102,7 @@ async def test_old_lines_leave_the_page_and_not_the_transcript(page: Page) -> No
     lines = 130
     one = clip_pcm("yes.wav")[: 2 * 8_000] + bytes(2 * 16_000)
     await choose(page, "long.wav", wav(one * lines))
-    await expect(page.get_by_role("button", name="Show earlier lines (10)")).to_be_visible(timeout=WAIT_MS)
+    await expect(page.get_by_role("button", name="Show earlier lines (10)")).to_be_visible()
     log = page.get_by_role("log").locator("p")
     assert await log.count() == 120
     await page.locator("summary").click()

@@ -18,7 +18,6 @@ from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm, clip_texts, words_of
 from tests.web.pages.browser import (
     UNSETTLED,
-    WAIT_MS,
     expect_notice,
     expect_state,
     keep_screenshot,
@@ -90,7 +89,7 @@ async def test_a_server_that_is_killed_in_mid_speech_costs_no_word(
             page = await page_stays.enter_async_context(opened(browser, f"http://127.0.0.1:{port}", may_log=True))
             await start(page)
             # In the second sentence, with the first one settled and words on the screen that are not.
-            await expect(page.get_by_role("log").locator("p")).to_have_count(1, timeout=WAIT_MS)
+            await expect(page.get_by_role("log").locator("p")).to_have_count(1)
             await wait_for(page, UNSETTLED)
             first.kill()
         await expect_notice(page, AWAY)
@@ -100,7 +99,7 @@ async def test_a_server_that_is_killed_in_mid_speech_costs_no_word(
         await keep_screenshot(page, "dictation-reconnecting")
         async with served(port):
             await expect_notice(page, FOUND)
-            await expect(page.get_by_role("log").locator("p")).to_have_count(3, timeout=WAIT_MS)
+            await expect(page.get_by_role("log").locator("p")).to_have_count(3)
             assert await track_states(page) == ["live"]
             await page.get_by_role("button", name="Stop listening").click()
             await expect_state(page, "Ready")
@@ -126,7 +125,7 @@ async def test_a_server_that_stops_and_starts_again_is_found_again(
         async with running(Settings(port=port), ScriptedRecognizer()) as server:
             page = await page_stays.enter_async_context(opened(browser, server.url, may_log=True))
             await start(page)
-            await expect(page.locator("#open")).to_contain_text("w0 w1", timeout=WAIT_MS)
+            await expect(page.locator("#open")).to_contain_text("w0 w1")
         await expect_notice(page, AWAY)
         await expect(page.get_by_role("log")).to_contain_text("w0 w1")
         async with running(Settings(port=port), ScriptedRecognizer()):
@@ -141,7 +140,7 @@ async def test_stopping_while_the_server_is_away_waits_for_it(playwright: Playwr
         async with running(Settings(port=port), ScriptedRecognizer()) as server:
             page = await page_stays.enter_async_context(opened(browser, server.url, may_log=True))
             await start(page)
-            await expect(page.locator("#open")).to_contain_text("w0", timeout=WAIT_MS)
+            await expect(page.locator("#open")).to_contain_text("w0")
         await expect_notice(page, AWAY)
         # Until the next sentence is being spoken, to nobody.
         await asyncio.sleep(4)
@@ -162,7 +161,7 @@ async def test_a_server_that_does_not_come_back_leaves_the_text_and_a_sentence(
             page = await page_stays.enter_async_context(opened(browser, server.url, may_log=True))
             await page.clock.install()
             await start(page)
-            await expect(page.locator("#open")).to_contain_text("w0", timeout=WAIT_MS)
+            await expect(page.locator("#open")).to_contain_text("w0")
         await expect_notice(page, AWAY)
         for _ in range(80):
             await page.clock.run_for(10_000)

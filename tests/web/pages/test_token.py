@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import CLIPS
-from tests.web.pages.browser import WAIT_MS, expect_notice, expect_state, opened, start, stop
+from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop
 from tests.web.tokens import SECRET, claims, token
 from web.serve import RunningServer, running
 from web.settings import Settings
@@ -78,7 +78,7 @@ async def kept(page: Page) -> str:
 
 
 async def hear(page: Page) -> None:
-    await expect(page.locator("#open")).to_contain_text("w0", timeout=WAIT_MS)
+    await expect(page.locator("#open")).to_contain_text("w0")
     await stop(page)
 
 
@@ -96,7 +96,7 @@ async def test_a_key_is_traded_and_kept_nowhere(speaking_browser: Browser, guard
         assert set(payload(held)["scope"].split()) == {"tokens", "live", "recordings"}
         # A recording is sent with what is kept, a connection opened with a token for this one use.
         await page.locator("#file").set_input_files(CLIPS / "yes.wav")
-        await expect(page.get_by_role("log").locator("p")).to_have_count(2, timeout=WAIT_MS)
+        await expect(page.get_by_role("log").locator("p")).to_have_count(2)
         assert set(traffic.requests) == {held}
         await page.reload()
         await start(page)
