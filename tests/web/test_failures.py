@@ -148,6 +148,8 @@ async def engine() -> AsyncIterator[str]:
         await server.stop(0)
 
 
+# A real engine on a busy machine may take longer for an answer than a scripted one.
+PATIENT = {"stall_limit_seconds": 2.0}
 SPOKEN = clip_pcm("quick.wav") + silence(800) + clip_pcm("weather.wav") + silence(300)
 
 
@@ -162,9 +164,9 @@ async def test_the_real_engine_says_the_same_words_however_often_its_calls_break
         Abort(grpc.StatusCode.ABORTED, At.DONE),
     ]
     async with engine() as address, relaying(address, script) as (uri, relay):
-        async with gateway(address) as url:
+        async with gateway(address, **PATIENT) as url:
             undisturbed, _ = await converse(url, SPOKEN)
-        async with gateway(uri) as url:
+        async with gateway(uri, **PATIENT) as url:
             text, gaps = await converse(url, SPOKEN)
     assert (words_of(text), gaps) == (words_of(undisturbed), 0)
     # An engine that is slow on a busy machine is asked anew before it comes to each of them.
@@ -173,10 +175,10 @@ async def test_the_real_engine_says_the_same_words_however_often_its_calls_break
 
 async def test_the_real_engine_says_the_same_words_over_a_line_that_breaks() -> None:
     async with engine() as address:
-        async with gateway(address) as url:
+        async with gateway(address, **PATIENT) as url:
             undisturbed, _ = await converse(url, SPOKEN)
         plan: list[NetworkEntry] = [Reset(60_000), Stall(70_000), Close(2_000, Way.DOWN)]
-        async with FaultProxy(int(address.rpartition(":")[2]), plan) as proxy, gateway(proxy.address) as url:
+        async with FaultProxy(int(address.rpartition(":")[2]), plan) as proxy, gateway(proxy.address, **PATIENT) as url:
             text, gaps = await converse(url, SPOKEN)
             assert len(proxy.connections) > 2
     assert (words_of(text), gaps) == (words_of(undisturbed), 0)

@@ -159,8 +159,10 @@ async def test_a_server_that_fails_three_times_is_left_alone_and_that_is_logged(
 
 
 async def test_what_the_caller_did_wrong_is_not_the_servers_fault() -> None:
-    async with found(ScriptedRiva(refusal=grpc.StatusCode.INVALID_ARGUMENT)) as server:
-        server.failed((await _lease_of(server)), UNCLEAR)
+    riva = ScriptedRiva(is_quiet=True)
+    async with found(riva) as server:
+        server.failed(await _lease_of(server), UNCLEAR)
+        riva.refusal = grpc.StatusCode.INVALID_ARGUMENT
         await fail(server, 5)
         assert server.is_usable
 
@@ -206,8 +208,10 @@ async def test_a_refusal_with_a_hint_keeps_nobody_else_waiting() -> None:
 
 
 async def test_a_server_whose_refusals_were_hidden_is_waited_for() -> None:
-    async with found(ScriptedRiva(refusal=grpc.StatusCode.INVALID_ARGUMENT)) as server:
+    riva = ScriptedRiva(is_quiet=True)
+    async with found(riva) as server:
         server.failed(await _lease_of(server), UNCLEAR)
+        riva.refusal = grpc.StatusCode.INVALID_ARGUMENT
         with pytest.raises(RivaError, match="INVALID_ARGUMENT: as the script says") as caught:
             await server.open(OPTIONS)
         assert not caught.value.retryable
