@@ -39,6 +39,9 @@ from stream.session import Session, State
 from stream.turns import Lead, Turns
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
+# A client that sends faster than it is read always has a next message; so long they are still taken after an order.
+_LAST_READ_SECONDS = 0.5
+
 Meter = Callable[[float], Awaitable[None]]
 """Is told of audio that was received, in seconds; raises ClientError when there may be no more."""
 
@@ -90,6 +93,7 @@ class SessionRunner:
         self._progress = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
         self._ordered_end: AudioEnded | None = None
+        self._last_read = 0.0
 
     async def run(self, source: MessageSource) -> None:
         """Read until the audio ends, then drain; the last event in the outbox is Finished."""
@@ -104,9 +108,14 @@ class SessionRunner:
                 self._decoder.close()
 
     def end(self, cause: EndCause, error: ClientError | None = None) -> None:
-        """Let the session drain and end, as soon as it has dealt with what it received; then tell the `error`."""
-        self._ordered_end = AudioEnded(cause, error)
-        self._stop_waiting()
+        """Let the session drain and end, as soon as it has dealt with what it received; then tell the `error`.
+
+        The first order counts.
+        """
+        if self._ordered_end is None:
+            self._ordered_end = AudioEnded(cause, error)
+            self._last_read = asyncio.get_running_loop().time() + _LAST_READ_SECONDS
+            self._stop_waiting()
 
     # --- messages in ---
 
@@ -130,8 +139,12 @@ class SessionRunner:
         return self._session.state in (State.CONFIGURING, State.STREAMING)
 
     async def _next_message(self, source: MessageSource, due: float) -> bytes | str | None:
+        if self._ordered_end is not None:
+            due = 0
+            if asyncio.get_running_loop().time() >= self._last_read:
+                raise TimeoutError
         try:
-            async with asyncio.timeout_at(0 if self._ordered_end else due) as self._waiting:
+            async with asyncio.timeout_at(due) as self._waiting:
                 return await source.receive()
         finally:
             self._waiting = None

@@ -61,7 +61,7 @@ class Live:
         services = self.services
         await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         transcription_id = new_id()
-        record = LiveRecord(services.transcriptions, transcription_id, caller.owner)
+        record = LiveRecord(services.transcriptions, services.storing, transcription_id, caller.owner)
         writer = MessageWriter(transcription_id, _limits(services.settings))
         with services.sessions.holding(runner), _ending(runner, caller), services.metrics.watching(outbox):
             watch = Watch(services.metrics)
@@ -140,6 +140,7 @@ class Connection:
         self._send_limit_seconds = send_limit_seconds
         self._has_audio = False
         self._is_gone = False
+        self._is_slow = False
 
     async def run(self) -> None:
         """Run until everything is told and the socket is closed; what is logged meanwhile names the transcription."""
@@ -148,23 +149,19 @@ class Connection:
 
     async def _run(self) -> None:
         _log.info("session_opened")
-        closing = Problem.INTERNAL.value.close_code, "internal"
+        closing = _closing(Problem.INTERNAL)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._runner.run(self))
                 recording = tasks.create_task(self._record.run())
                 finished = await self._send_until_finished()
                 recording.cancel()
-            closing = _closing(finished)
+            closing = _closing(Problem.SLOW_READER if self._is_slow else finished)
             _log.info("session_closed", cause=finished.cause.value, **asdict(finished.totals))
-        except* _SlowReaderError:
-            closing = Problem.SLOW_READER.value.close_code, Problem.SLOW_READER.value.type
-            _log.warning("session_cut", type=closing[1])
         except* Exception:  # the connection's last resort: whatever broke, the client is told and the server goes on
             _log.exception("session_broke")
             detail = f"the connection failed through a fault of the server; its id is {self._writer.transcription_id}"
-            with contextlib.suppress(_SlowReaderError):
-                await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
+            await self._send(self._writer.write_failure(Problem.INTERNAL, detail, self._runner.config))
         self._watch.close(closing[1])
         await self._close(*closing)
 
@@ -197,8 +194,8 @@ class Connection:
                 return event
 
     async def _send(self, text: str | None) -> None:
-        """Send unless there is nobody to send to: what a lost client said is finished all the same."""
-        if text is None or self._is_gone:
+        """Send unless nobody takes it: what a lost client said, or a slow one, is finished all the same."""
+        if text is None or self._is_gone or self._is_slow:
             return
         try:
             async with asyncio.timeout(self._send_limit_seconds):
@@ -206,7 +203,9 @@ class Connection:
         except WebSocketDisconnect:
             self._is_gone = True
         except TimeoutError:
-            raise _SlowReaderError from None
+            self._is_slow = True
+            _log.warning("session_cut", type=Problem.SLOW_READER.value.type)
+            self._runner.end(EndCause.ERROR, ClientError(Problem.SLOW_READER, "the client takes no messages any more"))
 
     async def _close(self, code: int, reason: str) -> None:
         if self._is_gone:
@@ -214,10 +213,6 @@ class Connection:
         with contextlib.suppress(WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(self._send_limit_seconds):
                 await self._websocket.close(code, reason)
-
-
-class _SlowReaderError(Exception):
-    """The client takes no more messages."""
 
 
 def _configured(config: SessionConfig, caller: Caller) -> SessionConfig:
@@ -249,11 +244,12 @@ def _limits(settings: Settings) -> SessionLimits:
     return SessionLimits(settings.max_message_bytes, 1000 * limits.pause, 1000 * limits.idle, 1000 * limits.stream)
 
 
-def _closing(finished: Finished) -> tuple[int, str]:
-    """Close code and reason for the way in which a session ended."""
-    if finished.error is not None:
-        kind = finished.error.problem.value
-        return kind.close_code, kind.type
-    if finished.cause is EndCause.SHUTDOWN:
-        return Problem.SHUTTING_DOWN.value.close_code, Problem.SHUTTING_DOWN.value.type
-    return 1000, finished.cause.value
+def _closing(end: Finished | Problem) -> tuple[int, str]:
+    """Close code and reason for the way in which a connection ended."""
+    match end:
+        case Problem(value=kind) | Finished(error=ClientError(problem=Problem(value=kind))):
+            return kind.close_code, kind.type
+        case Finished(cause=EndCause.SHUTDOWN):
+            return _closing(Problem.SHUTTING_DOWN)
+        case Finished(cause=cause):
+            return 1000, cause.value

@@ -2,25 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from stream.events import Finished, Settled
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
+from web.storing import Storing
 
 # A database that is this far behind gets the rest at the end, when all of it is told once more.
 _MOST_WAITING = 256
-# A client waits so long for its `done`, no longer, if the database is slow or away.
-_FINISH_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
 class LiveRecord:
     """Stores one live transcription beside the connection, which never waits for it before its end."""
 
-    def __init__(self, transcriptions: Transcriptions, transcription_id: str, owner: str) -> None:
+    def __init__(self, transcriptions: Transcriptions, storing: Storing, transcription_id: str, owner: str) -> None:
         self._transcriptions = transcriptions
+        self._storing = storing
         self._id = transcription_id
         self._owner = owner
         self._is_wanted = False
@@ -28,7 +29,7 @@ class LiveRecord:
         self._whole_seconds = False
         self._waiting: list[Settled] = []
         self._wake = asyncio.Event()
-        self._storing = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     def begin(self, *, whole_seconds: bool) -> None:
         """The first audio is here, and the client wants it stored."""
@@ -54,23 +55,18 @@ class LiveRecord:
                 _log.exception("utterances_not_stored")
 
     async def finish(self, finished: Finished) -> None:
-        """Store the whole, before the client is told that it is done."""
-        if not self._is_wanted:
-            return
-        try:
-            async with asyncio.timeout(_FINISH_SECONDS):
-                await self._store_all(finished)
-        except Exception:  # the client has its text all the same
-            _log.exception("transcription_not_stored")
+        """Store the whole, before the client is told that it is done; where that takes long it goes on afterwards."""
+        if self._is_wanted:
+            await self._storing.finish(partial(self._store_all, finished))
 
     async def _store(self, settled: Sequence[Settled]) -> None:
-        async with self._storing:
+        async with self._turn:
             await self._open()
             if settled:
                 await self._transcriptions.add(self._id, settled)
 
     async def _store_all(self, finished: Finished) -> None:
-        async with self._storing:
+        async with self._turn:
             await self._open()
             await self._transcriptions.finish(self._id, finished.settled, finished.received, finished.inference_seconds)
 

@@ -27,6 +27,7 @@ from web.store.database import Database, libpq_url
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
+from web.storing import Storing, storing
 from web.tracing import Tracing
 from web.training import Trainer
 
@@ -44,6 +45,7 @@ class Services:
     limits: Limits
     recognizer: CountedRecognizer
     transcriptions: Transcriptions
+    storing: Storing
     recordings: Recordings
     models: LanguageModels
     trainer: Trainer
@@ -71,6 +73,7 @@ async def serving(
         limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
         steps = Steps(recordings, ready, options, limits.heard)
         queue = _queue(settings, database, steps, recordings)
+        stores = await stack.enter_async_context(storing())
         # Leaves room for the phrases of a request.
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
         upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream)
@@ -84,6 +87,7 @@ async def serving(
             limits,
             ready,
             transcriptions,
+            stores,
             recordings,
             models,
             trainer,

@@ -12,7 +12,7 @@ from stream.deadlines import RunnerLimits
 from stream.errors import ClientError, Problem
 from stream.events import ClientEvent, EndCause, Finished, Hypothesis, Reason, RecognitionOptions, Settled, Unsettled
 from stream.outbox import MOST_WAITING, Outbox
-from stream.runner import SessionRunner
+from stream.runner import MessageSource, SessionRunner
 from stream.turns import Turns
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer, counted
 from tests.sounds import MarkedClassifier, frame_numbers, numbered_pcm
@@ -57,8 +57,11 @@ class Harness:
         self.told: list[ClientEvent] = []
 
     async def run(self, *messages: bytes | str | float | None) -> Finished:
+        return await self.listen(Script(*messages))
+
+    async def listen(self, source: MessageSource) -> Finished:
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.runner.run(Script(*messages)))
+            tasks.create_task(self.runner.run(source))
             while not self.told or not isinstance(self.told[-1], Finished):
                 self.told.append(await self.outbox.get())
         last = self.told[-1]
@@ -102,6 +105,40 @@ async def test_a_session_without_audio_is_told_so() -> None:
     assert finished.error is not None
     assert finished.error.problem is Problem.IDLE_TIMEOUT
     assert finished.error.detail == "no audio was received for 0.2 seconds"
+
+
+class Endless:
+    """A client that always has a next message; after some of them the session is told to end."""
+
+    def __init__(self, order: Callable[[], None]) -> None:
+        self.order = order
+        self.taken = 0
+
+    async def receive(self) -> bytes:
+        self.taken += 1
+        if self.taken == 5:
+            self.order()
+        return numbered_pcm([(True, 5)])
+
+
+async def test_an_order_ends_a_session_whose_client_never_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.runner._LAST_READ_SECONDS", 0.05)
+    harness = Harness()
+    client = Endless(lambda: harness.runner.end(EndCause.SHUTDOWN))
+    finished = await harness.listen(client)
+    assert finished.cause is EndCause.SHUTDOWN
+    # What was there before the end was read is heard, and so is what came with the order.
+    assert finished.totals.received == client.taken * 5 * FRAME_SAMPLES
+    assert client.taken > 5
+
+
+async def test_the_first_order_to_end_counts() -> None:
+    harness = Harness()
+    expired = ClientError(Problem.UNAUTHENTICATED, "the token has expired")
+    harness.runner.end(EndCause.ERROR, expired)
+    harness.runner.end(EndCause.SHUTDOWN)
+    finished = await harness.run()
+    assert (finished.cause, finished.error) == (EndCause.ERROR, expired)
 
 
 async def test_an_empty_session_ends_empty() -> None:

@@ -85,3 +85,10 @@ async def refusal(base: str, query: str = "", headers: Iterable[tuple[str, str]]
             raise AssertionError("the handshake was accepted")
     except InvalidStatus as refused:
         return refused.response.status_code, json.loads(refused.response.body or b"")
+
+
+async def keep_sending(socket: ClientConnection, sound: bytes) -> None:
+    """Speak until the connection ends."""
+    with suppress(ConnectionClosed):
+        while True:
+            await socket.send(sound)

@@ -2,24 +2,21 @@
 
 import asyncio
 import base64
-import contextlib
 import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
-from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
-from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
+from stream.events import RecognitionOptions
+from tests.recognizers import CountingStream, FailingStream, FloodingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
-from tests.web.sockets import LIVE, Conversation, address, converse, received, refusal
+from tests.web.sockets import LIVE, Conversation, address, converse, keep_sending, received, refusal
 from web.serve import running
 from web.settings import Settings
 
@@ -294,15 +291,6 @@ async def test_a_fault_of_ours_says_only_that() -> None:
     assert "secret" not in json.dumps(conversation.messages)
 
 
-class FloodingStream(CountingStream):
-    """Settles every utterance with far more text than anybody said."""
-
-    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        async for hypothesis in super().hypotheses():
-            flood = tuple(Word("flood" * 2000, 0, 1) for _ in range(200))
-            yield replace(hypothesis, alternatives=(Alternative(flood),))
-
-
 async def test_a_client_that_never_reads_is_cut_off() -> None:
     settings = Settings(port=0, send_limit_seconds=0.3)
     async with scripted(FloodingStream, settings=settings) as (url, recognizer), asyncio.timeout(30):
@@ -317,12 +305,6 @@ async def test_a_client_that_never_reads_is_cut_off() -> None:
             _ = [message async for message in received(socket)]
         await sending
     assert socket.close_code in {1006, 1008}
-
-
-async def keep_sending(socket: ClientConnection, sound: bytes) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await socket.send(sound)
 
 
 # --- the handshake ---

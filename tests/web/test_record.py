@@ -1,4 +1,5 @@
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -6,16 +7,17 @@ import pytest
 from websockets.asyncio.client import connect
 
 from stream.events import EndCause, Finished, Totals
-from tests.recognizers import MuteStream, ScriptedRecognizer
+from tests.recognizers import FloodingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.said import said
-from tests.web.sockets import address, converse
+from tests.web.sockets import address, converse, is_settled, keep_sending, received
 from web.record import LiveRecord
 from web.serve import running
 from web.settings import Settings
 from web.store.database import Database
 from web.store.tables import Status
 from web.store.transcriptions import Transcriptions, new_id
+from web.storing import Storing
 
 ALL = "/v1/speech/transcriptions"
 _PAUSE = bytes(2 * 16_000)
@@ -81,28 +83,45 @@ async def test_what_is_not_to_be_stored_and_what_was_never_said_is_not(sent: lis
         assert await listed(client) == []
 
 
-async def test_a_database_that_is_away_takes_nothing_from_the_client(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it_once_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def away(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    for step in ("open", "add", "finish"):
-        monkeypatch.setattr(Transcriptions, step, away)
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        talk = await converse(server.url, clip_pcm("quick.wav"), "close")
-    assert talk.transcript.startswith("w0 w1")
-    assert "transcription_not_stored" in capsys.readouterr().out
+    monkeypatch.setattr("web.storing._WAIT_SECONDS", 0.1)
+    async with (
+        running(Settings(port=0), ScriptedRecognizer()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        asyncio.timeout(20),
+    ):
+        with monkeypatch.context() as broken:
+            for step in ("open", "add", "finish"):
+                broken.setattr(Transcriptions, step, away)
+            talk = await converse(server.url, clip_pcm("quick.wav"), "close")
+            assert talk.transcript.startswith("w0 w1")
+            assert await listed(client) == []
+        while [one["status"] for one in await listed(client)] != ["done"]:
+            await asyncio.sleep(0.02)
+        done = talk.messages[-1]
+        assert (await client.get(f"{ALL}/{done['transcriptionId']}")).json() == done
 
 
-async def test_a_database_that_hangs_holds_the_end_up_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("web.record._FINISH_SECONDS", 0.1)
-    monkeypatch.setattr(Transcriptions, "finish", hangs)
-    async with running(Settings(port=0), ScriptedRecognizer()) as server, asyncio.timeout(10):
-        assert (await converse(server.url, clip_pcm("quick.wav"), "close")).messages[-1]["status"] == "done"
+async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
+    async with (
+        running(Settings(port=0, send_limit_seconds=0.3), ScriptedRecognizer([FloodingStream])) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        connect(address(server.url), proxy=None, compression=None, max_queue=1, max_size=None) as socket,
+        asyncio.timeout(60),
+    ):
+        sending = asyncio.create_task(keep_sending(socket, clip_pcm("yes.wav") + _PAUSE))
+        while [one["status"] for one in await listed(client)] != ["done"]:
+            await asyncio.sleep(0.05)
+        (kept,) = await listed(client)
+        told = (await client.get(f"{ALL}/{kept['transcriptionId']}")).json()["results"]
+        heard = [message async for message in received(socket)]
+        await sending
+    assert sum(is_settled(json.loads(message)) for message in heard) < len(told)
 
 
 async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
@@ -118,7 +137,7 @@ async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
 
 async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Database) -> None:
     transcriptions = Transcriptions(database, 60)
-    record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+    record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     settled = said(*(f"word {n}" for n in range(300)))
     for one in settled:
@@ -132,7 +151,7 @@ async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Databa
 
 async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(database: Database) -> None:
     transcriptions = Transcriptions(database, 60)
-    record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+    record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     first, second = said("one", "two")
     running_record = asyncio.create_task(record.run())
@@ -151,7 +170,7 @@ async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(data
 async def test_a_session_that_ends_at_once_is_stored_once(database: Database) -> None:
     transcriptions = Transcriptions(database, 60)
     for _ in range(20):
-        record = LiveRecord(transcriptions, transcription_id := new_id(), "ann")
+        record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
         storing = asyncio.create_task(record.run())
         record.begin(whole_seconds=False)
         settled = tuple(said("one"))

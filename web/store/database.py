@@ -1,8 +1,9 @@
 """Owns the database connection: SQLite in a file or PostgreSQL by its URL, brought up to date at the start."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Database:
         self._engine = _engine(parsed)
         self.is_postgres = self._engine.dialect.name == "postgresql"
         self.path = None if self.is_postgres else Path(parsed.database or "")
+        self._turn = nullcontext() if self.is_postgres else asyncio.Lock()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -50,8 +52,12 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Commit at the end, or roll back; on SQLite writers wait for each other, 5 s at most."""
-        async with self._engine.connect() as connection:
+        """Commit at the end, or roll back.
+
+        On SQLite writers of one process take turns, and wait for those of another one 5 s at most: SQLite itself wakes
+        nobody and keeps no order, and under load the same one may be overtaken for seconds.
+        """
+        async with self._turn, self._engine.connect() as connection:
             await connection.execution_options(**{_WRITES: True})
             async with connection.begin():
                 yield connection

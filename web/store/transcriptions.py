@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stream.errors import ClientError, Problem
@@ -84,7 +84,7 @@ class Transcriptions:
         self._retention_seconds = retention_seconds
 
     async def open(self, transcription_id: str, owner: str, kind: Kind, *, whole_seconds: bool = False) -> None:
-        """Begin a transcription whose utterances are told by `add`."""
+        """Begin a transcription whose utterances are told by `add`; once it is there, again changes nothing."""
         now = time.time()
         row = {
             "id": transcription_id,
@@ -98,7 +98,7 @@ class Transcriptions:
             "is_received": True,
         }
         async with self._database.writing() as connection:
-            await connection.execute(insert(transcriptions).values(row))
+            await connection.execute(self._database.insert_missing(transcriptions).values(row))
 
     async def add(self, transcription_id: str, settled: Sequence[Settled]) -> None:
         """Keep further utterances; those that are kept already stay as they are."""

@@ -57,6 +57,25 @@ async def test_writers_wait_for_each_other_and_lose_nothing(database: Database) 
         assert await connection.scalar(text("SELECT n FROM counted")) == 20
 
 
+async def test_writers_of_one_process_take_turns_and_readers_do_not_wait(database: Database) -> None:
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async with database.writing() as connection:
+            await connection.execute(text("UPDATE language_models SET name = 'x'"))
+            order.append(number)
+            await asyncio.sleep(0.02)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks, database.writing():
+        for number in range(20):
+            tasks.create_task(write(number))
+        await asyncio.sleep(0.1)
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT count(*) FROM language_models"))
+    assert sorted(order) == list(range(20))
+    assert database.is_postgres or order == list(range(20))
+
+
 async def test_what_breaks_in_the_middle_leaves_nothing_behind(database: Database) -> None:
     async def break_off() -> None:
         columns = "id, owner, name, status, created_at, corpora"
