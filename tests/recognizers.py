@@ -97,7 +97,7 @@ class ScriptedRecognizer:
 
 
 class FloodingStream(CountingStream):
-    """Settles every utterance with far more text than anybody said."""
+    """Says far more than anybody said: two megabytes with each message, settled ones too."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         async for hypothesis in super().hypotheses():

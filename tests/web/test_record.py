@@ -11,9 +11,10 @@ from tests.recognizers import FloodingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.said import said
 from tests.web.sockets import address, converse, is_settled, keep_sending, received
+from web.auth.caller import LOCAL_OWNER
 from web.record import LiveRecord
 from web.serve import running
-from web.settings import Settings
+from web.settings import Settings, read_settings
 from web.store.database import Database
 from web.store.tables import Status
 from web.store.transcriptions import Transcriptions, new_id
@@ -122,6 +123,25 @@ async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
         heard = [message async for message in received(socket)]
         await sending
     assert sum(is_settled(json.loads(message)) for message in heard) < len(told)
+
+
+async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = Transcriptions.finish
+
+    async def slow(*of: Any) -> None:
+        await asyncio.sleep(0.5)
+        await finish(*of)
+
+    monkeypatch.setattr("web.storing._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(Transcriptions, "finish", slow)
+    settings = read_settings({"port": 0})
+    async with running(settings, ScriptedRecognizer()) as server:
+        talk = await converse(server.url, clip_pcm("quick.wav"), "close")
+    database = Database(settings.database_url)
+    kept = await Transcriptions(database, 60).get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
+    await database.close()
+    assert kept is not None
+    assert kept.summary.status is Status.DONE
 
 
 async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:

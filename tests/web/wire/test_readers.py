@@ -12,9 +12,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
+from structlog.testing import capture_logs
 
 from stream.events import Alternative, Hypothesis, Word
-from tests.recognizers import CountingStream, ScriptedRecognizer
+from tests.recognizers import CountingStream, FloodingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.sockets import LIVE
 from tests.web.wire.raw import BINARY, TEXT, UPGRADE, Heard, RawClient, close, connected, frame
@@ -86,6 +87,25 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
     # What the kernel and the transport hold for a reader, in both directions, and one a final.
     held = 1_000_000 // len(LONG_WORD)
     assert len(partials) < held + 2 * utterances < TalkativeStream.said / 2
+
+
+async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
+    settings = Settings(port=0, send_limit_seconds=0.5)
+    recognizer = ScriptedRecognizer([FloodingStream])
+    with capture_logs() as logs:
+        async with (
+            running(settings, recognizer, wire=WireLimits(send=60)) as server,
+            talking(server.url) as client,
+            asyncio.timeout(60),
+        ):
+            await client.send(frame(BINARY, clip_pcm("quick.wav")))
+            await client.send(frame(TEXT, b"close"))
+            while not any(log["event"] == "session_closed" for log in logs):
+                await asyncio.sleep(0.05)
+            heard, messages = await hear_all(client)
+    assert (heard.code, heard.reason) == (1008, "slow_reader")
+    assert "done" not in [message["status"] for message in messages]
+    assert [log["event"] for log in logs].count("session_cut") == 1
 
 
 async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
