@@ -7,9 +7,9 @@ from functools import partial
 import structlog
 
 from stream.events import Finished, Settled
+from web.store.storing import Storing
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
-from web.storing import Storing
 
 # A database that is this far behind gets the rest at the end, when all of it is told once more.
 _MOST_WAITING = 256

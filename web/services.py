@@ -26,8 +26,8 @@ from web.settings import Settings
 from web.store.database import Database, libpq_url
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
+from web.store.storing import Storing, storing
 from web.store.transcriptions import Transcriptions
-from web.storing import Storing, storing
 from web.tracing import Tracing
 from web.training import Trainer
 

@@ -16,9 +16,9 @@ from web.record import LiveRecord
 from web.serve import running
 from web.settings import Settings, read_settings
 from web.store.database import Database
+from web.store.storing import Storing
 from web.store.tables import Status
 from web.store.transcriptions import Transcriptions, new_id
-from web.storing import Storing
 
 ALL = "/v1/speech/transcriptions"
 _PAUSE = bytes(2 * 16_000)
@@ -90,7 +90,7 @@ async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it
     async def away(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("web.storing._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
     async with (
         running(Settings(port=0), ScriptedRecognizer()) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
@@ -132,7 +132,7 @@ async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest
         await asyncio.sleep(0.5)
         await finish(*of)
 
-    monkeypatch.setattr("web.storing._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
     monkeypatch.setattr(Transcriptions, "finish", slow)
     settings = read_settings({"port": 0})
     async with running(settings, ScriptedRecognizer()) as server:

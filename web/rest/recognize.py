@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +40,7 @@ async def recognize(request: Request) -> Response:
         finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
     transcription = _transcription(finished, config)
     if config.store:
-        await _store(services, owner, transcription, finished)
+        await services.storing.finish(partial(_store, services, owner, transcription.summary, finished))
     response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
     response.status_code = 201
     response.headers["Location"] = address_of(transcription.summary.id)
@@ -87,7 +88,6 @@ def _transcription(finished: Finished, config: SessionConfig) -> Transcription:
     return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
 
 
-async def _store(services: Services, owner: str, transcription: Transcription, finished: Finished) -> None:
-    summary = transcription.summary
+async def _store(services: Services, owner: str, summary: Summary, finished: Finished) -> None:
     await services.transcriptions.open(summary.id, owner, summary.kind, whole_seconds=summary.whole_seconds)
     await services.transcriptions.finish(summary.id, finished.settled, finished.received, finished.inference_seconds)

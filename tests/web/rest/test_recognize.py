@@ -17,6 +17,7 @@ from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
 from tests.web.sockets import converse
 from web.serve import running
 from web.settings import Settings
+from web.store.transcriptions import Transcriptions
 
 ASR = "/v1/speech/asr"
 _MULAW = bytes(code for code in range(256))
@@ -126,6 +127,22 @@ async def test_what_is_not_to_be_stored_is_not(client: httpx.AsyncClient) -> Non
     gone = (await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN), store=False))).json()
     assert (await client.get(f"/v1/speech/transcriptions/{kept['transcriptionId']}")).json() == kept
     assert (await client.get(f"/v1/speech/transcriptions/{gone['transcriptionId']}")).status_code == 404
+
+
+async def test_a_database_that_is_away_keeps_no_text_from_the_client_and_gets_it_once_it_is_back(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
+    with monkeypatch.context() as broken:
+        broken.setattr(Transcriptions, "finish", away)
+        answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)))
+    assert answer.status_code == 201
+    async with asyncio.timeout(10):
+        while (await client.get(answer.headers["Location"])).json() != answer.json():
+            await asyncio.sleep(0.05)
 
 
 _UNKNOWN_MODEL = "8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4"

@@ -6,15 +6,15 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from web.storing import Storing, storing
+from web.store.storing import Storing, storing
 
 LOCKED = OperationalError("UPDATE", {}, Exception("database is locked"))
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.storing._FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("web.storing._WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("web.store.storing._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_what_passes_is_tried_again_until_it_is_stored(failure: Exception,
 
 
 async def test_a_try_that_hangs_makes_way_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.storing._TRY_SECONDS", 0.05)
+    monkeypatch.setattr("web.store.storing._TRY_SECONDS", 0.05)
     shelf = Shelf()
     shelf.gate.clear()
     async with storing() as held:
@@ -101,7 +101,7 @@ async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[Ev
 async def test_a_database_that_stays_away_is_given_up_at_last(
     monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
 ) -> None:
-    monkeypatch.setattr("web.storing._GIVE_UP_SECONDS", 0.05)
+    monkeypatch.setattr("web.store.storing._GIVE_UP_SECONDS", 0.05)
     shelf = Shelf(*[LOCKED] * 100)
     async with storing() as held:
         await held.finish(shelf.store)
@@ -113,7 +113,7 @@ async def test_a_database_that_stays_away_is_given_up_at_last(
 
 
 async def test_so_many_are_held_and_no_more(monkeypatch: pytest.MonkeyPatch, events: list[EventDict]) -> None:
-    monkeypatch.setattr("web.storing._MOST", 3)
+    monkeypatch.setattr("web.store.storing._MOST", 3)
     shelf, fourth = Shelf(), Shelf()
     shelf.gate.clear()
     async with storing() as held:
@@ -147,7 +147,7 @@ async def test_the_end_waits_for_what_is_still_stored() -> None:
 async def test_the_end_comes_though_the_database_does_not(
     monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
 ) -> None:
-    monkeypatch.setattr("web.storing._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("web.store.storing._STOP_SECONDS", 0.1)
     shelf = Shelf()
     shelf.gate.clear()
     held = Storing()
