@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: the real server as a user starts it."""
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -10,11 +11,21 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from weakref import WeakSet
 
+import hypothesis
 import pytest
 
 from tests.canary import leak
 from web.metrics import Metrics
 from web.store.database import Database
+
+hypothesis.settings.register_profile("shenava", deadline=None)
+hypothesis.settings.load_profile("shenava")
+
+
+def pytest_collection_finish() -> None:
+    """As the server does at its start: what was imported for all rooms is no matter for the garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

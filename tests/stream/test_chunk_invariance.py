@@ -132,7 +132,7 @@ def test_the_sentences_are_two_utterances(rate: int) -> None:
     assert messages[-1].count('"transcript"') == 2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(RATES), st.lists(st.integers(1, 20_000), min_size=1, max_size=8))
 def test_raw_samples_give_the_same_messages_under_any_cut(rate: int, sizes: list[int]) -> None:
     if sum(sizes) // len(sizes) < 8:
@@ -140,7 +140,7 @@ def test_raw_samples_give_the_same_messages_under_any_cut(rate: int, sizes: list
     assert Lockstep(rate).run(cut(speech(rate), sizes)) == uncut(rate)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     st.sampled_from(RATES),
     st.sampled_from(["wav", "base64 of samples", "base64 of wav", "base64 of buffers"]),

@@ -87,7 +87,7 @@ def test_a_segment_tells_where_it_lies() -> None:
         assert segment.pcm == spoken()[segment.start * SAMPLE_BYTES : segment.end * SAMPLE_BYTES]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, len(wav(spoken()))), max_size=30))
 def test_segments_never_depend_on_how_the_bytes_arrive(cuts: list[int]) -> None:
     data = wav(spoken())

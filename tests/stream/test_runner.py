@@ -333,7 +333,7 @@ async def test_audio_waits_unread_while_the_client_does_not_read() -> None:
         await running
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(1, 120)), max_size=12),
     st.lists(st.integers(1, 9000), min_size=1, max_size=5),

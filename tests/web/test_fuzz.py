@@ -48,7 +48,7 @@ BOMBS = {"flac": (3600, 16_000), "ogg": (300, 48_000)}
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     settings = Settings(
-        port=0, idle_ms=100, idle_limit_seconds=1.0, final_limit_seconds=5, handshakes_per_second=10_000, streams=1000
+        port=0, idle_ms=100, idle_limit_seconds=2.0, final_limit_seconds=5, handshakes_per_second=10_000, streams=1000
     )
     async with running(settings, ScriptedRecognizer()) as server:
         yield server.url

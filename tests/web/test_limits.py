@@ -431,7 +431,7 @@ class Slots(RuleBasedStateMachine):
 
 
 TestSlots = Slots.TestCase
-TestSlots.settings = hypothesis_settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSlots.settings = hypothesis_settings(max_examples=40, stateful_step_count=25)
 
 
 # --- several servers ---

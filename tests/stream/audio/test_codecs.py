@@ -196,7 +196,7 @@ def test_samples_are_little_endian_and_24_bits_are_cut_to_16(wide: type[np.signe
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=40), damage=st.booleans())
 def test_the_cuts_leave_no_trace(encoding: Encoding, cuts: list[int], damage: bool) -> None:
     clip = encoded(encoding)
@@ -573,7 +573,7 @@ def test_ffmpeg_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kept=st.integers(0, 6000),
     noise=st.binary(max_size=400),
@@ -593,7 +593,7 @@ def test_no_bytes_do_worse_than_a_clear_error(
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=2000), magic=st.sampled_from([b"", b"fLaC", b"ID3\x04", b"OggS", b"\x1aE\xdf\xa3"]))
 def test_random_bytes_do_no_worse_than_a_clear_error(encoding: Encoding, data: bytes, magic: bytes) -> None:
     try:

@@ -26,7 +26,7 @@ def in_messages(data: bytes, size: int) -> list[bytes]:
 ANDROID = b"".join(base64.b64encode(buffer) for buffer in in_messages(PCM, 1001))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from([PCM, WAV, base64.b64encode(PCM), base64.b64encode(WAV), ANDROID]),
     st.integers(1, 5000),

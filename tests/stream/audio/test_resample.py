@@ -25,7 +25,7 @@ def resampled(rate: int, data: bytes, cuts: list[int], channels: int = 1) -> byt
     return b"".join(part for (part,) in parts)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sampled_from(RATES), st.lists(st.integers(0, 3000), max_size=12))
 def test_the_output_is_the_same_bit_by_bit_however_the_input_was_cut(rate: int, cuts: list[int]) -> None:
     assert resampled(rate, tone(rate), cuts) == resampled(rate, tone(rate), [])

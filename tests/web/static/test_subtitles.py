@@ -132,6 +132,6 @@ def test_nothing_said_is_the_same_nothing(page: Page) -> None:
 @given(any_results)
 @example([timed(["Yes."], 0.0005, 1.0)])
 @example([timed(["harbour"] * 7, 0.0, 0.5)])
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_the_page_writes_what_the_server_writes(page: Page, results: list[WireResult]) -> None:
     assert page.subtitles(results) == {"srt": srt(results), "vtt": vtt(results)}

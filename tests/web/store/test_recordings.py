@@ -64,7 +64,7 @@ class Model:
         self.is_done = self.is_done or (self.is_received and not self.left)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 async def test_any_order_and_repetition_settles_each_segment_once(office: Desk, actions: list[Action]) -> None:
     model, words = Model(), itertools.count()
