@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ BROWSER = [
 # An engine under the load of a whole test run is slow; nothing here measures how slow.
 WAIT_MS = 40_000
 expect.set_options(timeout=WAIT_MS)
-# What the clip of `SPEAKING` says. A browser without a sound card may swallow a sound when the machine is busy.
+# What `QUICK_CLIP` says. A browser without a sound card may swallow a sound when the machine is busy.
 QUICK = re.compile(r"quick brown fox jumps? over the lazy dog", re.IGNORECASE)
 # True while words are on the page that may still change.
 UNSETTLED = "document.querySelector('#open .word') !== null"
@@ -46,12 +47,19 @@ if (ask) navigator.mediaDevices.getUserMedia = async (asked) => {
 """
 
 
-def speaking(clip: Path) -> list[str]:
-    """The microphone is allowed without a question. It hears the clip once, then its last 10 ms for ever: silence."""
-    return ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={clip}%noloop"]
+def speaking(clip: Path, folder: Path, *, again: bool = False) -> list[str]:
+    """The microphone is allowed without a question. It hears a second of silence, in which a busy machine may be late,
+    and the clip; then its last 10 ms for ever, which are silent too, or two seconds and the clip `again` and again.
+    """
+    seconds = 2 if again else 1
+    late = folder / f"late-{clip.name}"
+    with wave.open(str(clip)) as source, wave.open(str(late), "wb") as made:
+        made.setparams(source.getparams())
+        made.writeframes(bytes(2 * source.getframerate() * seconds) + source.readframes(source.getnframes()))
+    return ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={late}{'' if again else '%noloop'}"]
 
 
-SPEAKING = speaking(CLIPS / "quick.wav")
+QUICK_CLIP = CLIPS / "quick.wav"
 
 
 @asynccontextmanager

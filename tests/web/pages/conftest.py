@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from tests.recognizers import ScriptedRecognizer
-from tests.web.pages.browser import SPEAKING, launched, opened
+from tests.web.pages.browser import QUICK_CLIP, launched, opened, speaking
 from web.serve import RunningServer, running
 from web.settings import Settings
 
@@ -21,8 +21,8 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def speaking_browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    async with launched(playwright, *SPEAKING) as browser:
+async def speaking_browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with launched(playwright, *speaking(QUICK_CLIP, tmp_path_factory.mktemp("sound"))) as browser:
         yield browser
 
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from playwright.async_api import Browser, Locator, Page, Playwright, expect
 from tests.recognizers import ScriptedRecognizer
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
-    SPEAKING,
+    QUICK_CLIP,
     WAIT_MS,
     expect_state,
     keep_screenshot,
     launched,
     opened,
+    speaking,
     start,
     stop,
     track_states,
@@ -334,10 +336,12 @@ async def test_the_page_can_listen_by_itself(
         assert await track_states(page) == ["ended"]
 
 
-async def test_listening_begins_by_itself_where_it_is_asked_for(playwright: Playwright, server: RunningServer) -> None:
+async def test_listening_begins_by_itself_where_it_is_asked_for(
+    playwright: Playwright, server: RunningServer, tmp_path: Path
+) -> None:
     # As programs that lay pages over pictures start their browser.
     async with (
-        launched(playwright, *SPEAKING, "--autoplay-policy=no-user-gesture-required") as browser,
+        launched(playwright, *speaking(QUICK_CLIP, tmp_path), "--autoplay-policy=no-user-gesture-required") as browser,
         opened(browser, f"{server.url}/captions?mic=1&autostart=1") as page,
     ):
         other = await page.context.new_page()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import wave
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -65,9 +64,9 @@ async def test_a_spoken_phrase_lights_up_its_tile(speaking_browser: Browser, eng
         assert await violations(page) == []
 
 
-async def test_yes_lights_up_yes(playwright: Playwright, engine_server: RunningServer) -> None:
+async def test_yes_lights_up_yes(playwright: Playwright, engine_server: RunningServer, tmp_path: Path) -> None:
     async with (
-        launched(playwright, *speaking(CLIPS / "yes.wav")) as browser,
+        launched(playwright, *speaking(CLIPS / "yes.wav", tmp_path)) as browser,
         opened(browser, url(engine_server), color_scheme="dark", reduced_motion="reduce") as page,
     ):
         await choose(page, "Yes or no")
@@ -89,10 +88,10 @@ async def test_what_is_neither_yes_nor_no_is_told(speaking_browser: Browser, eng
 
 
 async def test_a_spoken_number_is_shown_in_words_and_digits(
-    playwright: Playwright, engine_server: RunningServer
+    playwright: Playwright, engine_server: RunningServer, tmp_path: Path
 ) -> None:
     async with (
-        launched(playwright, *speaking(CLIPS / "closed" / "17.wav")) as browser,
+        launched(playwright, *speaking(CLIPS / "closed" / "17.wav", tmp_path)) as browser,
         opened(browser, url(engine_server)) as page,
     ):
         await choose(page, "Numbers")
@@ -106,12 +105,10 @@ async def test_a_spoken_number_is_shown_in_words_and_digits(
 async def test_mode_and_phrases_change_in_the_midst_of_a_session(
     playwright: Playwright, engine_server: RunningServer, tmp_path: Path
 ) -> None:
-    clip = tmp_path / "yes-again-and-again.wav"
-    with wave.open(str(CLIPS / "yes.wav")) as source, wave.open(str(clip), "wb") as again:
-        again.setparams(source.getparams())
-        again.writeframes(source.readframes(source.getnframes()) + bytes(2 * 2 * source.getframerate()))
-    looped = [argument.removesuffix("%noloop") for argument in speaking(clip)]
-    async with launched(playwright, *looped) as browser, opened(browser, url(engine_server)) as page:
+    async with (
+        launched(playwright, *speaking(CLIPS / "yes.wav", tmp_path, again=True)) as browser,
+        opened(browser, url(engine_server)) as page,
+    ):
         urls: list[str] = []
         page.on("websocket", lambda socket: urls.append(socket.url))
         result = page.locator("#result")
