@@ -32,6 +32,7 @@ class Storing:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -39,15 +40,24 @@ class Storing:
     async def finish(self, store: Store) -> None:
         """Wait until it is stored, 5 s at most; then it goes on behind the caller, and only the log tells its end.
 
-        `store` may be called again, whatever became of the last time.
+        `store` may be called again, whatever became of the last time. Any number may wait; 256 may go on afterwards.
         """
-        if len(self._tasks) >= _MOST:
-            _log.error("transcription_not_stored", error=f"{_MOST} others wait for the database already")
-            return
         task = asyncio.create_task(_tried(store))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=_WAIT_SECONDS)
+        try:
+            await asyncio.wait({task}, timeout=_WAIT_SECONDS)
+        finally:
+            self._go_on(task)
+
+    def _go_on(self, task: asyncio.Task[None]) -> None:
+        if task.done():
+            return
+        if len(self._late) >= _MOST:
+            task.cancel(f"{_MOST} others wait for the database already")
+            return
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def close(self) -> None:
         """Give what is still to be stored a last while, 5 s at most."""
@@ -55,7 +65,7 @@ class Storing:
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
         for task in tasks:
-            task.cancel()
+            task.cancel("the server stopped first")
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -83,8 +93,8 @@ async def _tried(store: Store) -> None:
                 _log.warning("storing_retried", delay_seconds=pause, error=type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-    except asyncio.CancelledError:
-        _log.error("transcription_not_stored", error="the server stopped first")
+    except asyncio.CancelledError as told:
+        _log.error("transcription_not_stored", error=str(told))
         raise
     except Exception:  # the client has its text all the same
         _log.exception("transcription_not_stored")

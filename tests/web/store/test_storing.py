@@ -112,16 +112,32 @@ async def test_a_database_that_stays_away_is_given_up_at_last(
     assert 1 < shelf.tries < 100
 
 
-async def test_so_many_are_held_and_no_more(monkeypatch: pytest.MonkeyPatch, events: list[EventDict]) -> None:
+async def test_so_many_go_on_afterwards_and_no_more(monkeypatch: pytest.MonkeyPatch, events: list[EventDict]) -> None:
     monkeypatch.setattr("web.store.storing._MOST", 3)
     shelf, fourth = Shelf(), Shelf()
     shelf.gate.clear()
+    fourth.gate.clear()
     async with storing() as held:
         await asyncio.gather(*(held.finish(shelf.store) for _ in range(3)))
         await held.finish(fourth.store)
         shelf.gate.set()
-    assert (shelf.stored, fourth.tries) == (3, 0)
-    assert [told["event"] for told in events] == ["transcription_not_stored"]
+        fourth.gate.set()
+    assert (shelf.stored, fourth.tries, fourth.stored) == (3, 1, 0)
+    assert [told["error"] for told in events] == ["3 others wait for the database already"]
+
+
+async def test_any_number_may_end_at_once_where_the_database_keeps_up(
+    monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
+) -> None:
+    monkeypatch.setattr("web.store.storing._MOST", 3)
+    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 10.0)
+    shelf = Shelf()
+    shelf.gate.clear()
+    async with storing() as held:
+        asyncio.get_running_loop().call_later(0.05, shelf.gate.set)
+        await asyncio.gather(*(held.finish(shelf.store) for _ in range(20)))
+        assert shelf.stored == 20
+    assert events == []
 
 
 async def test_a_caller_that_is_cancelled_takes_nothing_with_it() -> None:
@@ -155,4 +171,6 @@ async def test_the_end_comes_though_the_database_does_not(
     async with asyncio.timeout(10):
         await held.close()
     assert (shelf.stored, len(held)) == (0, 0)
-    assert [told["event"] for told in events] == ["transcription_not_stored"]
+    assert [(told["event"], told["error"]) for told in events] == [
+        ("transcription_not_stored", "the server stopped first")
+    ]
