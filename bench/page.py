@@ -10,6 +10,7 @@ the same minutes.
 
 import argparse
 import asyncio
+import logging
 import shutil
 import tempfile
 import wave
@@ -24,6 +25,7 @@ from bench.clips import Clip, load_clips
 from bench.server import Server
 from bench.storyteller import Storyteller, lines_in
 from vad import SAMPLE_RATE
+from web.logs import configure_logs
 from web.serve import running
 from web.settings import Settings
 
@@ -191,6 +193,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=3)
     arguments = parser.parse_args()
+    configure_logs(logging.WARNING)
     asyncio.run(run(load_clips(arguments.clips), arguments.runs, arguments.minutes, Console()))
 
 
