@@ -20,7 +20,7 @@ from vad import FRAME_BYTES, FRAME_SAMPLES
 
 CONFIG = SessionConfig(preroll_ms=50, hangover_ms=100, audio_transfer="raw")
 SENTENCE = [(False, 20), (True, 60), (False, 20)]
-QUICK = RunnerLimits(pause=0.05, idle=0.2, final=0.2)
+QUICK = RunnerLimits(pause=0.2, idle=0.8, final=1.0)
 
 
 class Script:
@@ -104,7 +104,7 @@ async def test_a_session_without_audio_is_told_so() -> None:
     finished = await Harness().run('{"config":{"hangoverMs":300}}')
     assert finished.error is not None
     assert finished.error.problem is Problem.IDLE_TIMEOUT
-    assert finished.error.detail == "no audio was received for 0.2 seconds"
+    assert finished.error.detail == "no audio was received for 0.8 seconds"
 
 
 class Endless:
@@ -216,7 +216,7 @@ def test_a_language_that_is_not_served_is_refused_with_what_to_do() -> None:
 
 
 async def test_partials_are_told_while_the_utterance_goes_on() -> None:
-    harness = Harness()
+    harness = Harness(limits=RunnerLimits())
     pcm = numbered_pcm(SENTENCE)
     pieces: list[bytes | str | float | None] = []
     for start in range(0, len(pcm), 10 * FRAME_BYTES):
