@@ -32,7 +32,7 @@ _GROUPS = [4 + n % 2 for n in range(30)]
 _SPEECH = numbered_speech(_GROUPS, pause_ms=3000)
 _WORDS = list(range(sum(_GROUPS)))
 # Whatever becomes of a process, the work goes on within this.
-_TAKEN_OVER_SECONDS = 30.0
+_TAKEN_OVER_SECONDS = 15.0
 
 
 @asynccontextmanager
