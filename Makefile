@@ -3,8 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
-# The tests start processes and wait for them: with more than one at once for each core, timings become uncertain.
+# Tests at once: as many as the machine that holds us to six minutes has cores.
 WORKERS ?= 2
+# How often `make test-flaky` runs the suite, with how many tests at once, and beside how many busy loops.
+RUNS ?= 10
+FLAKY_WORKERS ?= 4
+BUSY ?= 0
 # The tests of the page's modules, and the packages they need; node itself comes with Python's.
 SCRIPTS := tests/web/static
 MODULES := $(SCRIPTS)/node_modules/.installed
@@ -13,7 +17,7 @@ TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: install serve test check format docs lock bench browser clean
+.PHONY: install serve test test-long test-flaky check format docs lock bench browser clean
 
 install: $(RUNTIME)
 
@@ -22,10 +26,22 @@ serve: $(RUNTIME)
 
 test: $(DEVELOPMENT) $(MODULES) browser
 	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+
+# The same files with more: further seeds and examples, soaking, asyncio's debug mode, and branch coverage, in
+# subprocesses too, which costs half as much again (Python 3.11 has no sys.monitoring, which would make it cheap).
+test-long: export TEST_TIER = long
+test-long: $(DEVELOPMENT) $(MODULES) browser
+	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile \
+		--override-ini asyncio_debug=true --override-ini timeout=1200
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Prints each test that did not pass every time.
+test-flaky: $(DEVELOPMENT) browser
+	$(BIN)/python -m tests.flaky --runs $(RUNS) --workers $(FLAKY_WORKERS) --busy $(BUSY)
 
 check: $(DEVELOPMENT) $(MODULES)
 	$(BIN)/ruff check .

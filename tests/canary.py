@@ -4,7 +4,6 @@ import re
 from functools import cache
 from itertools import chain
 
-from tests.recognizers import WORD_SAMPLES, counted
 from tests.sounds import clip_texts
 
 # The beginning of every token that tests make.
@@ -14,6 +13,8 @@ _WORDS = re.compile(r"\w+")
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 # Two words in a row may stand anywhere.
 _RUN = 3
+# What the scripted recognizers say; not taken from there, since a test of `vad` must not import `stream`.
+_SCRIPTED = " ".join(f"w{number}" for number in range(100))
 
 
 def leak(text: str) -> str | None:
@@ -25,8 +26,7 @@ def leak(text: str) -> str | None:
 
 @cache
 def _said() -> frozenset[tuple[str, ...]]:
-    scripted = counted(100 * WORD_SAMPLES, is_final=False).best.transcript
-    return frozenset(chain.from_iterable(map(_runs, (*clip_texts().values(), scripted))))
+    return frozenset(chain.from_iterable(map(_runs, (*clip_texts().values(), _SCRIPTED))))
 
 
 def _runs(text: str) -> list[tuple[str, ...]]:

@@ -1,36 +1,40 @@
-"""Fixtures that several rooms share: the real server as a user starts it."""
+"""What every test has: the loop it runs on, and a canary that finds secrets in what it printed or logged."""
 
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
-from pathlib import Path
-from weakref import WeakSet
+from collections.abc import Callable, Generator, Iterator, Mapping
 
-import hypothesis
 import pytest
 
 from tests.canary import leak
-from web.metrics import Metrics
-from web.store.database import Database
+from tests.tiers import register
+from tests.virtual_time import VirtualTimeLoop
 
-hypothesis.settings.register_profile("shenava", deadline=None)
-hypothesis.settings.load_profile("shenava")
+register()
 
 
 def pytest_collection_finish() -> None:
-    """As the server does at its start: what was imported for all rooms is no matter for the garbage collection."""
+    """Freeze what was imported, as the server does at its start: a full collection would stop every stream."""
     gc.collect()
     gc.freeze()
 
 
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what is marked `virtual_time` on a loop whose clock jumps, everything else on the usual one."""
+    if item.get_closest_marker("virtual_time") is not None:
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Rows 15 and 16: no test of any room leaves a token, or what was said, in what it prints or logs."""
+    """Fail the test that leaves a token, or what was said, in what it prints or logs (faults 15 and 16)."""
     report = yield
     written = (text for name, text in report.sections if name.endswith(report.when))
     leaked = next(filter(None, map(leak, written)), None)
@@ -38,66 +42,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"this was printed or logged: {leaked}"
     return report
-
-
-class _Counters:
-    """The metrics of every server that tests run in their own process."""
-
-    def __init__(self) -> None:
-        self._new: list[Metrics] = []
-        self._alive: WeakSet[Metrics] = WeakSet()
-
-    def make(self) -> Metrics:
-        metrics = Metrics()
-        self._new.append(metrics)
-        self._alive.add(metrics)
-        return metrics
-
-    def leaks(self) -> list[str]:
-        """What no metric may hold, told once; a server that is gone is looked at once more, others each time."""
-        told = {metrics: leak(metrics.text().decode()) for metrics in list(self._alive)}
-        self._new.clear()
-        self._alive.difference_update(metrics for metrics, leaked in told.items() if leaked is not None)
-        return [leaked for leaked in told.values() if leaked is not None]
-
-
-@pytest.fixture(scope="session")
-def counters() -> Iterator[_Counters]:
-    """Every server gets its metrics here."""
-    counters = _Counters()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("web.app.Metrics", counters.make)
-        yield counters
-
-
-@pytest.fixture(autouse=True)
-def metrics_tell_no_secrets(counters: _Counters) -> Iterator[None]:
-    """Rows 15 and 30, for every test."""
-    yield
-    assert counters.leaks() == []
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables and nothing in them: to copy it is faster than to migrate a new one."""
-    path = tmp_path_factory.mktemp("database") / "empty.db"
-
-    async def migrate() -> None:
-        database = Database(f"sqlite:///{path}")
-        await database.upgrade()
-        await database.close()
-
-    asyncio.run(migrate())
-    return path
-
-
-@pytest.fixture(autouse=True)
-def own_database(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give whatever a test starts a database of its own, never the user's."""
-    path = tmp_path / "own.db"
-    shutil.copyfile(empty_database, path)
-    monkeypatch.setenv("SHENAVA_DATABASE_URL", f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -117,4 +61,4 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield next(word for word in words if word.startswith("http"))
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) == 0
+            assert process.wait(60) == 0

@@ -132,6 +132,7 @@ def test_the_sentences_are_two_utterances(rate: int) -> None:
     assert messages[-1].count('"transcript"') == 2
 
 
+@pytest.mark.fault(17)
 @settings(max_examples=40)
 @given(st.sampled_from(RATES), st.lists(st.integers(1, 20_000), min_size=1, max_size=8))
 def test_raw_samples_give_the_same_messages_under_any_cut(rate: int, sizes: list[int]) -> None:
@@ -159,5 +160,6 @@ def test_every_way_of_sending_gives_the_same_messages(rate: int, way: str, size:
     assert Lockstep(rate).run(cut(sent, [size])) == uncut(rate)
 
 
+@pytest.mark.fault(9)
 def test_byte_by_byte_gives_the_same_messages() -> None:
     assert Lockstep(8000).run(cut(speech(8000), [1])) == uncut(8000)

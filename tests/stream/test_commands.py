@@ -44,17 +44,20 @@ def test_anything_else_is_quoted_back(text: str) -> None:
     )
 
 
+@pytest.mark.fault(18)
 def test_a_duplicate_key_is_refused_by_name() -> None:
     with pytest.raises(ClientError) as caught:
         parse_command('{"config": {"hangoverMs": 300, "hangoverMs": 400}}')
     assert caught.value.detail == 'the key "hangoverMs" is given more than once'
 
 
+@pytest.mark.fault(18)
 def test_nesting_without_end_is_no_crash() -> None:
     with pytest.raises(ClientError, match="is not understood"):
         parse_command('{"config":' * 100_000)
 
 
+@pytest.mark.fault(18)
 @given(st.text(max_size=200))
 def test_no_text_does_worse_than_a_clear_error(text: str) -> None:
     try:

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from stream.events import (
     Alternative,
     ClientEvent,
@@ -52,6 +54,7 @@ async def test_a_newer_unsettled_text_replaces_a_waiting_one_of_its_utterance() 
     assert await drained(outbox) == [unsettled(1, "a b"), unsettled(2, "c")]
 
 
+@pytest.mark.fault(7)
 async def test_settled_text_replaces_waiting_unsettled_text_and_is_never_replaced() -> None:
     outbox = Outbox()
     for event in (unsettled(1, "a"), settled(1, "a."), unsettled(2, "b"), settled(2, "b.")):

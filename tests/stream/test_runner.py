@@ -121,6 +121,7 @@ class Endless:
         return numbered_pcm([(True, 5)])
 
 
+@pytest.mark.fault(22)
 async def test_an_order_ends_a_session_whose_client_never_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.runner._LAST_READ_SECONDS", 0.05)
     harness = Harness()
@@ -307,6 +308,7 @@ async def test_who_speaks_takes_no_turns_and_is_seen_to_be_live() -> None:
     assert turns.live > 0
 
 
+@pytest.mark.fault(8)
 async def test_audio_waits_while_four_utterances_are_open() -> None:
     harness = Harness(MuteStream, limits=RunnerLimits())
     source = Script(*[numbered_pcm(SENTENCE)] * 10)
@@ -321,6 +323,7 @@ async def test_audio_waits_while_four_utterances_are_open() -> None:
     assert all(stream.is_abandoned for stream in harness.recognizer.streams)
 
 
+@pytest.mark.fault(7)
 async def test_audio_waits_unread_while_the_client_does_not_read() -> None:
     harness = Harness(limits=RunnerLimits())
     running = asyncio.create_task(harness.runner.run(Script(*[numbered_pcm(SENTENCE)] * (2 * MOST_WAITING))))

@@ -1,5 +1,6 @@
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ def test_all_that_was_settled_comes_back_in_the_order_it_was_spoken(utterances: 
     assert settled.all() == tuple(sorted(utterances, key=lambda utterance: utterance.utterance_id))
 
 
+@pytest.mark.fault(27)
 def test_an_hour_of_talk_takes_little_memory() -> None:
     """Row 27, where 1.5 MB are allowed for all that an hour leaves behind."""
     settled = SettledUtterances()

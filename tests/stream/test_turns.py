@@ -72,6 +72,7 @@ def test_beside_live_sound_all_others_are_served_in_small_pieces() -> None:
     assert (turns.frames(100.9), turns.frames(101.1)) == (10, 100)
 
 
+@pytest.mark.fault(8)
 async def test_those_that_are_early_come_one_at_a_time() -> None:
     turns, inside, most = Turns(), 0, 0
 

@@ -1,16 +1,81 @@
-"""Fixtures of the databases: a SQLite file, and a real PostgreSQL that runs as long as the tests."""
+"""Fixtures of the gateway's tests: metrics that are searched for secrets, and databases for nobody else."""
 
+import asyncio
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from weakref import WeakSet
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.canary import leak
+from web.metrics import Metrics
 from web.store.database import Database
+
+
+class _Counters:
+    """The metrics of every server that tests run in their own process."""
+
+    def __init__(self) -> None:
+        self._new: list[Metrics] = []
+        self._alive: WeakSet[Metrics] = WeakSet()
+
+    def make(self) -> Metrics:
+        metrics = Metrics()
+        self._new.append(metrics)
+        self._alive.add(metrics)
+        return metrics
+
+    def leaks(self) -> list[str]:
+        """What no metric may hold, reported once; a server that is gone is searched once more, others each time."""
+        found = {metrics: leak(metrics.text().decode()) for metrics in list(self._alive)}
+        self._new.clear()
+        self._alive.difference_update(metrics for metrics, leaked in found.items() if leaked is not None)
+        return [leaked for leaked in found.values() if leaked is not None]
+
+
+@pytest.fixture(scope="session")
+def counters() -> Iterator[_Counters]:
+    """Every server gets its metrics here."""
+    counters = _Counters()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("web.app.Metrics", counters.make)
+        yield counters
+
+
+@pytest.fixture(autouse=True)
+def metrics_tell_no_secrets(counters: _Counters) -> Iterator[None]:
+    """Faults 15 and 30, for every test."""
+    yield
+    assert counters.leaks() == []
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and nothing in them: to copy it is faster than to migrate a new one."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+
+    async def migrate() -> None:
+        database = Database(f"sqlite:///{path}")
+        await database.upgrade()
+        await database.close()
+
+    asyncio.run(migrate())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_database(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give whatever a test starts a database of its own, never the user's."""
+    path = tmp_path / "own.db"
+    shutil.copyfile(empty_database, path)
+    monkeypatch.setenv("SHENAVA_DATABASE_URL", f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")

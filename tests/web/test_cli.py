@@ -104,6 +104,7 @@ def test_the_engine_ends_when_its_parent_is_gone() -> None:
     assert ended == [engine]
 
 
+@pytest.mark.fault(24)
 async def test_a_server_whose_riva_is_down_starts_and_refuses_sessions() -> None:
     with started("serve", "--port", "0", "--quiet", "--riva-uri", "127.0.0.1:1") as (process, line):
         status, body = await refusal(url_in(line))

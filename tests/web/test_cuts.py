@@ -30,6 +30,7 @@ def random_cuts(sound: bytes, seed: int) -> list[bytes | str]:
     return messages
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("rate", RATES)
 async def test_every_message_is_the_same_under_any_cut(rate: int) -> None:
     query = f"sampleRateHertz={rate}&interimResults=false"

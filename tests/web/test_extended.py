@@ -114,6 +114,7 @@ async def test_a_gap_is_a_warning_and_the_stream_goes_on() -> None:
     assert done["lostMs"] > 0
 
 
+@pytest.mark.fault(8)
 async def test_a_recognizer_that_is_behind_is_a_warning() -> None:
     sentence = clip_pcm("yes.wav") + SILENCE
     settings = Settings(port=0, final_limit_seconds=0.3)

@@ -74,6 +74,7 @@ def everything(talkers: int) -> list[list[int]]:
     return [list(range(n * WORDS, (n + 1) * WORDS)) for n in range(talkers)]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_failures_by_message_lose_no_word_and_double_none(seed: int) -> None:
     async with running_riva(HostileRiva(breaking_script(seed, 500))) as riva, gateway(riva.address) as url:
@@ -82,6 +83,7 @@ async def test_failures_by_message_lose_no_word_and_double_none(seed: int) -> No
         assert len(broken) >= 4
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_failures_by_byte_lose_no_word_and_double_none(seed: int) -> None:
     async with running_riva(HostileRiva()) as riva:
@@ -127,6 +129,7 @@ async def test_a_server_that_refuses_for_a_while_is_waited_for() -> None:
         assert await numbers_of(url, 1) == everything(1)
 
 
+@pytest.mark.fault(25)
 async def test_when_all_fails_the_gap_is_told_and_the_connection_goes_on() -> None:
     refused = Abort(grpc.StatusCode.PERMISSION_DENIED, At.RESPONSE, 4)
     async with running_riva(HostileRiva([None, refused])) as riva, gateway(riva.address) as url:

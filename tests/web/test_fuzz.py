@@ -157,6 +157,7 @@ async def _listen(socket: object) -> list[str]:
     return [message async for message in received(socket)]  # type: ignore[arg-type]
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_whatever_is_sent_the_server_lives_and_nothing_breaks(
     url: str, seed: int, caplog: pytest.LogCaptureFixture
@@ -195,6 +196,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.fault(18)
 @given(st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=10), JSON, max_size=4))
 def test_a_value_of_any_type_is_taken_or_named(values: dict[str, object]) -> None:
     command = parse_command(json.dumps({"config": values}))
@@ -208,6 +210,7 @@ def test_a_value_of_any_type_is_taken_or_named(values: dict[str, object]) -> Non
         assert set(config.explicit) <= set(NAMES)
 
 
+@pytest.mark.fault(18)
 @pytest.mark.timeout(20)
 def test_a_key_twice_is_found_at_once_among_as_many_as_a_message_holds() -> None:
     many = ",".join(f'"{number}":1' for number in range(90_000))
@@ -225,6 +228,7 @@ def bomb(container: str) -> bytes:
     return encoded(bytes(seconds * 32_000), rate, container, bits=6_000)
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("container", BOMBS)
 async def test_what_unfolds_to_more_than_a_minute_is_too_large_where_a_minute_is_taken(
     url: str, container: str
@@ -237,6 +241,7 @@ async def test_what_unfolds_to_more_than_a_minute_is_too_large_where_a_minute_is
     assert (await converse(url, clip_pcm("quick.wav"), "close")).close_code == 1000
 
 
+@pytest.mark.fault(19)
 async def test_a_live_stream_unfolds_to_twice_its_longest_time_at_most() -> None:
     async with running(Settings(port=0, stream_limit_minutes=0.5), ScriptedRecognizer()) as server:
         message = bomb("flac")
@@ -247,6 +252,7 @@ async def test_a_live_stream_unfolds_to_twice_its_longest_time_at_most() -> None
     assert unfolded.messages[-1]["detail"] == "the audio is longer than 60 seconds"
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("rate", "channels", "what"),
     [(192_000, 1, "its sample rate is 192000"), (16_000, 8, "it has 8 channels")],

@@ -83,6 +83,7 @@ OWNER_FULL = (429, "rate_limited", 5)
 SERVER_FULL = (503, "overloaded", 5)
 
 
+@pytest.mark.fault(10)
 async def test_one_more_stream_than_an_owner_may_have_is_refused_until_one_ends() -> None:
     async with serving(streams_per_owner=2) as url, AsyncExitStack() as open_streams:
         first, _ = [await open_streams.enter_async_context(stream(url)) for _ in range(2)]
@@ -107,6 +108,7 @@ async def test_a_token_may_allow_more_streams_or_fewer() -> None:
             assert await refused(url, f"jwt={token(streams=3)}") == OWNER_FULL
 
 
+@pytest.mark.fault(10)
 async def test_a_full_server_refuses_everybody() -> None:
     async with serving(streams=2) as url, stream(url, sub="one"), stream(url, sub="two"):
         query = f"jwt={token(sub='three')}"
@@ -128,6 +130,8 @@ async def test_the_question_why_takes_no_stream() -> None:
         await admitted(url)
 
 
+@pytest.mark.fault(10)
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("how", ["vanished", "vanished in mid word", "refused", "server fault", "one-use", "wrong"])
 async def test_a_stream_is_free_again_however_it_ended(how: str) -> None:
     recognizer = ScriptedRecognizer([BrokenStream] if how == "server fault" else [])
@@ -179,6 +183,7 @@ async def test_a_client_that_goes_in_the_middle_of_the_handshake_leaves_nothing(
 # --- handshakes in a second ---
 
 
+@pytest.mark.fault(10)
 async def test_a_flood_of_handshakes_from_one_address_leaves_others_alone() -> None:
     async with serving(handshakes_per_second=5) as url:
         statuses = []
@@ -194,6 +199,7 @@ async def test_a_flood_of_handshakes_from_one_address_leaves_others_alone() -> N
         await admitted(url)
 
 
+@pytest.mark.fault(10)
 async def test_who_was_refused_for_coming_too_fast_is_answered_the_same_without_a_look() -> None:
     with captured() as log:
         async with serving(handshakes_per_second=1) as url:
@@ -285,6 +291,7 @@ async def speak(url: str, seconds: int, **claims: Any) -> Conversation:
     return await converse(url, *[SECOND] * seconds, "close", query=f"jwt={token(**claims)}")
 
 
+@pytest.mark.fault(10)
 async def test_a_live_stream_that_uses_the_minutes_up_gets_its_text_first() -> None:
     sound = clip_pcm("quick.wav")
     async with serving(minutes_per_day=0.1) as url:
@@ -430,7 +437,7 @@ class Slots(RuleBasedStateMachine):
         self.runner.close()
 
 
-TestSlots = Slots.TestCase
+TestSlots = pytest.mark.fault(10)(Slots.TestCase)
 TestSlots.settings = hypothesis_settings(max_examples=40, stateful_step_count=25)
 
 
@@ -481,6 +488,7 @@ async def test_servers_with_one_redis_share_streams_and_minutes(redis_url: str) 
         assert (await refused(one, f"jwt={token()}"))[:2] == (429, "rate_limited")
 
 
+@pytest.mark.fault(10)
 @needs_redis
 async def test_the_slots_of_a_killed_server_are_free_after_their_lease(redis_url: str) -> None:
     from web.limits.redis import redis_store  # noqa: PLC0415

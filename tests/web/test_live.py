@@ -224,12 +224,14 @@ async def test_what_was_said_is_delivered_before_the_error() -> None:
     assert error["type"] == "invalid_message"
 
 
+@pytest.mark.fault(2)
 async def test_a_message_over_the_limit_is_closed_with_1009() -> None:
     async with scripted() as (url, _):
         assert (await converse(url, bytes(1024 * 1024 + 1))).close_code == 1009
         assert (await converse(url, bytes(1024 * 1024), "close")).close_code == 1000
 
 
+@pytest.mark.fault(5)
 async def test_a_connection_without_audio_is_told_so() -> None:
     async with scripted(settings=Settings(port=0, idle_limit_seconds=0.1)) as (url, _):
         conversation = await converse(url)
@@ -237,6 +239,7 @@ async def test_a_connection_without_audio_is_told_so() -> None:
     assert conversation.messages[0]["code"] == 408
 
 
+@pytest.mark.fault(26)
 async def test_a_client_that_vanishes_in_mid_word_frees_its_stream() -> None:
     async with scripted() as (url, recognizer), asyncio.timeout(20):
         socket = await connect(address(url), proxy=None)
@@ -291,6 +294,7 @@ async def test_a_fault_of_ours_says_only_that() -> None:
     assert "secret" not in json.dumps(conversation.messages)
 
 
+@pytest.mark.fault(7)
 async def test_a_client_that_never_reads_is_cut_off() -> None:
     settings = Settings(port=0, send_limit_seconds=0.3)
     async with scripted(FloodingStream, settings=settings) as (url, recognizer), asyncio.timeout(30):
@@ -370,6 +374,7 @@ async def _all(socket: ClientConnection) -> list[dict[str, Any]]:
     return [json.loads(message) async for message in received(socket)]
 
 
+@pytest.mark.fault(22)
 async def test_a_server_that_stops_delivers_what_was_said() -> None:
     async with scripted() as (url, recognizer):
         socket = await connect(address(url), proxy=None)

@@ -105,6 +105,7 @@ _NESTED = st.recursive(
 )
 
 
+@pytest.mark.fault(16)
 @given(event=_TEXTS, name=_TEXTS, value=_NESTED)
 def test_every_event_is_one_line_whatever_it_holds(event: str, name: str, value: object) -> None:
     with captured() as log:
@@ -267,6 +268,7 @@ async def everything(url: str, canary: str) -> str:
     return metrics.text
 
 
+@pytest.mark.fault(15)
 async def test_no_token_and_nothing_that_was_said_leaves_a_server_that_was_talked_to_in_every_way(
     tmp_path: Path,
 ) -> None:

@@ -123,6 +123,7 @@ async def test_what_waits_for_clients_is_counted_while_they_are_there() -> None:
     assert (told("outbox_messages"), told("outbox_fullest_messages")) == (0, 0)
 
 
+@pytest.mark.fault(30)
 async def test_refusals_and_errors_are_counted_by_their_kind() -> None:
     async with scripted() as (url, recognizer):
         await refusal(url, "vad=loud")

@@ -96,6 +96,7 @@ async def test_pages_of_allowed_origins_may_connect_and_read(keyed: str) -> None
         assert "Origin" in response.headers["vary"]
 
 
+@pytest.mark.fault(14)
 async def test_foreign_origins_are_refused_before_the_upgrade_and_by_rest(keyed: str) -> None:
     for origin in FOREIGN:
         # The client writes UTF-8, as whoever means harm may.
@@ -115,6 +116,7 @@ async def test_two_origins_are_none(keyed: str) -> None:
         assert (await client.get(keyed + INDEX, headers=[*two, *bearer().items()])).status_code == 403
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("host", "origin", "is_own"),
     [
@@ -155,6 +157,7 @@ async def test_a_server_without_a_key_answers_to_this_machine_only(keyless: str)
         assert (await ask(keyless, INDEX, None, Host=host)).status_code == 403, host
 
 
+@pytest.mark.fault(14)
 async def test_a_preflight_tells_allowed_pages_what_they_may_send(keyed: str) -> None:
     asks = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "authorization, x-request-id"}
     response = await ask(keyed, INDEX, ALLOWED[0], "OPTIONS", **asks)

@@ -40,6 +40,7 @@ async def test_what_was_said_live_is_there_as_soon_as_the_client_knows_it_is_don
     assert kept == done
 
 
+@pytest.mark.fault(23)
 async def test_what_is_settled_is_there_while_the_client_still_talks() -> None:
     async with (
         running(Settings(port=0), ScriptedRecognizer()) as server,
@@ -58,6 +59,7 @@ async def test_what_is_settled_is_there_while_the_client_still_talks() -> None:
         assert body["results"][0]["transcript"].startswith("w0 w1")
 
 
+@pytest.mark.fault(26)
 async def test_a_client_that_vanishes_finds_all_it_said() -> None:
     async with (
         running(Settings(port=0), ScriptedRecognizer()) as server,
@@ -84,6 +86,7 @@ async def test_what_is_not_to_be_stored_and_what_was_never_said_is_not(sent: lis
         assert await listed(client) == []
 
 
+@pytest.mark.fault(23)
 async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it_once_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -108,6 +111,7 @@ async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it
         assert (await client.get(f"{ALL}/{done['transcriptionId']}")).json() == done
 
 
+@pytest.mark.fault(7)
 async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
     async with (
         running(Settings(port=0, send_limit_seconds=0.3), ScriptedRecognizer([FloodingStream])) as server,
@@ -125,6 +129,7 @@ async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
     assert sum(is_settled(json.loads(message)) for message in heard) < len(told)
 
 
+@pytest.mark.fault(22)
 async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     finish = Transcriptions.finish
 

@@ -123,6 +123,7 @@ class Talkative(CountingStream):
         raise KeyError("w0 w1 what was said")
 
 
+@pytest.mark.fault(15)
 async def test_no_span_holds_a_token_or_what_was_said() -> None:
     canary = token()
     with collecting() as (collector, endpoint):

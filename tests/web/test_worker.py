@@ -113,6 +113,7 @@ class Kill:
         assert sum(count - 1 for count in times.values()) <= streams
 
 
+@pytest.mark.fault(23)
 async def test_a_killed_workers_segments_are_done_by_another_one(postgres_url: str) -> None:
     riva = HostileRiva()
     async with desk(postgres_url) as office, running(riva) as server:
@@ -131,6 +132,7 @@ async def test_a_killed_workers_segments_are_done_by_another_one(postgres_url: s
     assert told.utterances == undisturbed.utterances
 
 
+@pytest.mark.fault(23)
 async def test_a_killed_server_with_sqlite_goes_on_when_it_is_started_again(sqlite_url: str) -> None:
     riva = HostileRiva(otherwise=Late(0.1))
     async with desk(sqlite_url) as office, running(riva) as server:

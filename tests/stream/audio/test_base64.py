@@ -13,6 +13,7 @@ def decoded(*pieces: bytes) -> bytes:
     return b"".join(part for piece in pieces for part in decoder.push(piece)) + decoder.flush()
 
 
+@pytest.mark.fault(17)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 30), max_size=20), st.booleans())
 def test_groups_in_a_row_are_decoded_however_they_are_cut(buffers: list[bytes], cuts: list[int], url: bool) -> None:
     encode = base64.urlsafe_b64encode if url else base64.b64encode
@@ -62,6 +63,7 @@ def test_what_came_before_a_fault_is_decoded_first() -> None:
         list(parts)
 
 
+@pytest.mark.fault(18)
 @given(st.lists(st.binary(max_size=20), max_size=10))
 def test_no_bytes_do_worse_than_a_clear_error(pieces: list[bytes]) -> None:
     try:

@@ -416,6 +416,7 @@ def test_files_one_after_another_are_decoded_one_after_another(encoding: Encodin
     assert len(decode(encoding, clip, clip)) == pytest.approx(2 * length, rel=0.01)
 
 
+@pytest.mark.fault(19)
 def test_an_hour_of_silence_is_held_a_second_at_a_time() -> None:
     bomb = silent_hour()
     assert len(bomb) < 1 << 20
@@ -592,6 +593,7 @@ def test_no_bytes_do_worse_than_a_clear_error(
         assert error.problem is Problem.INVALID_AUDIO
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("encoding", COMPRESSED)
 @settings(max_examples=60)
 @given(data=st.binary(max_size=2000), magic=st.sampled_from([b"", b"fLaC", b"ID3\x04", b"OggS", b"\x1aE\xdf\xa3"]))

@@ -26,6 +26,7 @@ def in_messages(data: bytes, size: int) -> list[bytes]:
 ANDROID = b"".join(base64.b64encode(buffer) for buffer in in_messages(PCM, 1001))
 
 
+@pytest.mark.fault(17)
 @settings(max_examples=40)
 @given(
     st.sampled_from([PCM, WAV, base64.b64encode(PCM), base64.b64encode(WAV), ANDROID]),

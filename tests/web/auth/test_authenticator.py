@@ -96,6 +96,7 @@ def by_header(text: str) -> dict[str, Any]:
     return {"headers": {"Authorization": f"Bearer {text}".strip().encode()}}
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("way", ["query", "header", "subprotocol"])
 async def test_a_bad_token_is_refused_before_the_upgrade(guarded: Guarded, name: str, way: str) -> None:

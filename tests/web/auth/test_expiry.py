@@ -30,6 +30,7 @@ async def ended(url: str, *sent: bytes | str | float, query: str = "vad=off", **
     return conversation, conversation.messages[-1]
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("lasting", ["exp", "session_exp"])
 async def test_settled_text_comes_first_and_then_the_error(url: str, lasting: str) -> None:
     until: dict[str, Any] = {lasting: time.time() + 3}

@@ -79,6 +79,7 @@ async def test_tokens_of_both_kinds_of_keys_open(file: Path) -> None:
             assert (await converse(url, b"", "close", query=f"jwt={text}")).close_code == 1000
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     "make",
     [

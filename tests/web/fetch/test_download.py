@@ -241,6 +241,7 @@ INSIDE_SPELLINGS = [
 ]
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("host", INSIDE_SPELLINGS)
 async def test_an_address_inside_is_refused_in_every_spelling(host: str, canary: Server) -> None:
     uri = f"http://{host}:{canary.port}/a.wav"
@@ -358,6 +359,7 @@ async def test_a_name_that_leads_inside_is_refused(canary: Server) -> None:
     assert is_told(await failure(uri), Problem.FORBIDDEN, sentence)
 
 
+@pytest.mark.fault(20)
 async def test_a_name_is_asked_for_once_and_the_answer_is_what_is_connected_to(server: Server) -> None:
     server.pages["/"] = page(b"RIFF")
     names = Names({"localhost": [[OUTSIDE], [INSIDE]]})
@@ -368,6 +370,7 @@ async def test_a_name_is_asked_for_once_and_the_answer_is_what_is_connected_to(s
     assert server.connections == 1
 
 
+@pytest.mark.fault(20)
 async def test_every_hop_is_asked_for_and_checked_anew(server: Server) -> None:
     names = Names({"a.test": [[OUTSIDE], [INSIDE]], "b.test": [[OUTSIDE]]})
     options = replace(OPTIONS, resolve=names)

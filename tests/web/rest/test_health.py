@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
@@ -18,6 +19,7 @@ from web.serve import running
 from web.settings import Settings
 
 
+@pytest.mark.fault(30)
 async def test_it_lives_and_is_ready(client: httpx.AsyncClient) -> None:
     for path, status in (("/livez", "live"), ("/readyz", "ready")):
         answer = await client.get(path)
@@ -62,6 +64,7 @@ async def test_with_as_many_streams_as_it_takes_it_is_not_ready_until_one_ends(r
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.fault(22)
 async def test_while_it_stops_it_is_not_ready_and_still_lives() -> None:
     recognizer = ScriptedRecognizer([MuteStream])
     settings = Settings(port=0, final_limit_seconds=1.0)

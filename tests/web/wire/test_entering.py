@@ -18,6 +18,7 @@ from web.connections.turnstile import Turnstile
 HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
 
 
+@pytest.mark.fault(10)
 async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> None:
     turnstile = Turnstile()
     entered: list[int] = []
@@ -68,6 +69,7 @@ async def answered(client: RawClient) -> bytes:
         return await client.reader.readuntil(b"\r\n\r\n")
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("is_garbage", [False, True])
 async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
     caplog: pytest.LogCaptureFixture, *, is_garbage: bool

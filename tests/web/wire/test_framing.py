@@ -93,6 +93,8 @@ BROKEN = {
 }
 
 
+@pytest.mark.fault(1)
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("piece", [0, 1013], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("name", BROKEN)
 async def test_what_the_standard_forbids_is_refused_and_the_others_go_on(port: int, name: str, piece: int) -> None:
@@ -121,6 +123,7 @@ async def test_a_close_without_a_code_is_answered_and_nothing_counts_after_it(po
     assert (heard.code, heard.messages) == (1005, [])
 
 
+@pytest.mark.fault(1)
 async def test_what_came_whole_before_something_broken_counts() -> None:
     received: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -153,6 +156,7 @@ async def test_a_sender_who_is_refused_may_go_on_for_a_while_and_still_hears_why
         assert (await client.hear()).code == 1009
 
 
+@pytest.mark.fault(3)
 async def test_compression_is_not_agreed_on_though_a_client_offers_it(port: int) -> None:
     async with upgraded(port, headers="Sec-WebSocket-Extensions: permessage-deflate\r\n") as client:
         await client.send(frame(BINARY, b"\x01\x02", reserved=4))

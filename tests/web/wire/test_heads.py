@@ -56,6 +56,7 @@ async def answer(client: RawClient) -> tuple[int, bytes]:
         return int(head.split()[1]), await client.reader.readexactly(length)
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize(
     "start",
     [b"", b"G", START, b"\r\n", START + UPGRADE.encode(), START + b"X-Long: " + b"x" * 5000],
@@ -74,6 +75,7 @@ async def test_connections_without_a_whole_head_are_closed(start: bytes) -> None
     assert not server.server_state.connections
 
 
+@pytest.mark.fault(4)
 async def test_a_head_that_drips_does_not_begin_anew_with_each_byte() -> None:
     async with serving(application(), wire=HASTE) as (_, port), connected(port) as client:
         closing = asyncio.create_task(client.is_closed())
@@ -111,6 +113,7 @@ LONG = {
 }
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("upgrade", [UPGRADE.encode(), b""], ids=["WebSocket", "HTTP"])
 @pytest.mark.parametrize("name", LONG)
 async def test_a_head_that_is_too_long_is_refused_and_the_connection_closed(name: str, upgrade: bytes) -> None:
@@ -176,6 +179,7 @@ async def test_an_answer_that_nobody_takes_is_given_up(path: str) -> None:
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.fault(4)
 async def test_tls_that_is_never_agreed_on_is_closed_too(tmp_path: Path) -> None:
     files = issue(tmp_path)
     settings = Settings(port=0, tls_cert=files.certificate, tls_key=files.key)

@@ -20,6 +20,7 @@ from web.settings import Settings
 HASTE = WireLimits(ping=0.2, pong=0.3, linger=0.1)
 
 
+@pytest.mark.fault(6)
 async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() -> None:
     told: list[int] = []
 
@@ -66,6 +67,7 @@ async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> Non
     assert asyncio.get_running_loop().time() - began > HASTE.ping + 2 * HASTE.pong
 
 
+@pytest.mark.fault(8)
 async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
     gate = asyncio.Event()
 
@@ -95,6 +97,7 @@ async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
     assert (heard.messages, heard.code) == ([(1, b"40")], 1000)
 
 
+@pytest.mark.fault(6)
 async def test_a_talker_that_vanishes_without_a_word_leaves_nothing_behind() -> None:
     recognizer = ScriptedRecognizer()
     async with running(Settings(port=0, idle_limit_seconds=600), recognizer, wire=HASTE) as server:

@@ -70,6 +70,7 @@ def is_final(message: dict[str, Any]) -> bool:
     return bool(message["results"][0]["words"][-1]["endTime"] > 0)
 
 
+@pytest.mark.fault(7)
 async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() -> None:
     TalkativeStream.said = 0
     recognizer = ScriptedRecognizer([TalkativeStream])
@@ -89,6 +90,7 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
     assert len(partials) < held + 2 * utterances < TalkativeStream.said / 2
 
 
+@pytest.mark.fault(7)
 async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
     settings = Settings(port=0, send_limit_seconds=0.5)
     recognizer = ScriptedRecognizer([FloodingStream])
@@ -108,6 +110,7 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
     assert [log["event"] for log in logs].count("session_cut") == 1
 
 
+@pytest.mark.fault(7)
 async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
     settings = Settings(port=0, send_limit_seconds=0.5)
     recognizer = ScriptedRecognizer([TalkativeStream])
@@ -154,6 +157,7 @@ async def send_for_ever(websocket: WebSocket) -> None:
         await websocket.send_text(LONG_WORD)
 
 
+@pytest.mark.fault(29)
 async def test_sound_and_a_close_in_one_segment_are_stored_all_the_same() -> None:
     async with running(Settings(port=0), ScriptedRecognizer()) as server:
         port = int(server.url.rpartition(":")[2])

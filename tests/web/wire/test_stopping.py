@@ -52,6 +52,7 @@ def readiness(url: str) -> tuple[int, str]:
             return refused.code, json.load(refused)["type"]
 
 
+@pytest.mark.fault(22)
 async def test_a_stop_delivers_every_final_refuses_new_ones_and_takes_the_engine_along() -> None:
     with started("serve", "--port", "0", "--quiet") as (process, line):
         url, engine = url_in(line), child_of(process.pid)
@@ -81,6 +82,7 @@ def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.fault(22)
 async def test_a_second_signal_does_not_wait_for_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     # The engine stands still, so no final will come, for as long as the settings wait for one.
     monkeypatch.setenv("SHENAVA_FINAL_LIMIT_SECONDS", "300")

@@ -9,7 +9,7 @@ import pytest
 from tests.canary import leak
 from tests.web.tokens import token
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LEAKING = """
 import logging
 import structlog
@@ -48,6 +48,9 @@ def test_a_token_is_found_and_a_redacted_one_is_none() -> None:
     assert leak("?jwt=***&a=b quick red fox") is None
 
 
+@pytest.mark.fault(15)
+@pytest.mark.fault(16)
+@pytest.mark.fault(30)
 def test_every_test_that_leaks_fails(tmp_path: Path) -> None:
     path = tmp_path / "test_leaks.py"
     path.write_text(LEAKING)
@@ -58,6 +61,8 @@ def test_every_test_that_leaks_fails(tmp_path: Path) -> None:
         "-q",
         "-p",
         "tests.conftest",
+        "-p",
+        "tests.web.conftest",
         "-p",
         "no:cacheprovider",
         "-c",
