@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from stream.errors import ClientError, Problem
+from tests.clock import MovableClock
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.captured import Captured, captured
@@ -31,7 +32,7 @@ from web.limits.amounts import Amounts
 from web.limits.limits import Limits
 from web.limits.memory import MemoryStore
 from web.limits.refused import Refused
-from web.limits.store import Full, Room, Store
+from web.limits.store import Full, Room, Store, Window
 from web.serve import running
 from web.settings import Settings, read_settings
 
@@ -455,8 +456,24 @@ async def test_both_stores_count_alike(redis_url: str) -> None:
     from web.limits.redis import redis_store  # noqa: PLC0415
 
     async with redis_store(redis_url) as redis:
-        for store in (MemoryStore(), redis):
+        for store in (MemoryStore(asyncio.get_running_loop().time), redis):
             await _check_store(store)
+
+
+async def test_a_window_is_forgotten_with_all_that_was_counted_in_it() -> None:
+    clock = MovableClock(50.0)
+    store = MemoryStore(clock)
+    assert await store.add("day", 3, 86_400) == Window(3, 86_400.0)
+    for number in range(1000):
+        assert await store.add(f"second {number}", 1, 1) == Window(1, 1.0)
+    clock.now += 0.75
+    assert await store.add("second 7", 1, 1) == await store.window("second 7") == Window(2, 0.25)
+    clock.now += 0.25
+    assert await store.window("second 7") == Window(0, 0.0)
+    assert await store.add("second 7", 1, 1) == Window(1, 1.0)
+    assert await store.add("day", 2, 86_400) == Window(5, 86_399.0)
+    # Nothing is kept of what is over.
+    assert (len(store._counts), len(store._by_end)) == (2, 2)
 
 
 async def _check_store(store: Store) -> None:

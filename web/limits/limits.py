@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from stream.errors import ClientError, Problem
 from web.access_settings import AccessSettings
 from web.auth.caller import Caller
+from web.clock import Clock
 from web.limits.amounts import Amounts
 from web.limits.memory import MemoryStore
 from web.limits.refused import Refused
@@ -33,11 +34,11 @@ _log = structlog.get_logger()
 class Limits:
     """Counts in a shared store, if there is one, and alone while that is away."""
 
-    def __init__(self, amounts: Amounts, clock: Callable[[], float], shared: Store | None = None) -> None:
+    def __init__(self, amounts: Amounts, clock: Clock, shared: Store | None = None) -> None:
         self._amounts = amounts
         self._clock = clock
         self._shared = shared
-        self._local = MemoryStore()
+        self._local = MemoryStore(clock)
         self._shared_from = -math.inf
         self._refused = Refused()
 
@@ -166,7 +167,7 @@ class AudioMeter:
 
 
 @asynccontextmanager
-async def limiting(settings: AccessSettings, clock: Callable[[], float]) -> AsyncIterator[Limits]:
+async def limiting(settings: AccessSettings, clock: Clock) -> AsyncIterator[Limits]:
     """The limits that the settings ask for, counted where they say."""
     async with AsyncExitStack() as stack:
         shared: Store | None = None

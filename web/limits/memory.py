@@ -1,27 +1,47 @@
 """Owns the counting of one server by itself, in its memory."""
 
-import time
+import heapq
+from dataclasses import dataclass
 
-from limits.aio.storage.memory import MemoryStorage
-
+from web.clock import Clock
 from web.limits.store import Full, Room, Window
 
 
-class MemoryStore:
-    """Counts what this process sees; nothing here waits."""
+@dataclass(slots=True)
+class _Count:
+    """What was counted in a window that lasts until `ends_at`."""
 
-    def __init__(self) -> None:
-        self._windows = MemoryStorage()
+    ends_at: float
+    amount: int = 0
+
+
+class MemoryStore:
+    """Counts what this process sees, on the event loop's clock; nothing here waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counts: dict[str, _Count] = {}
+        self._by_end: list[tuple[float, str]] = []
         self._slots: dict[str, set[str]] = {}
         self._taken = 0
 
     async def add(self, key: str, amount: int, seconds: int) -> Window:
         """Count in a window of so many seconds, which begins with the first count."""
-        return Window(await self._windows.incr(key, seconds, amount), await self._resets_in(key))
+        now = self._clock()
+        self._forget(now)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = _Count(now + seconds)
+            heapq.heappush(self._by_end, (count.ends_at, key))
+        count.amount += amount
+        return Window(count.amount, count.ends_at - now)
 
     async def window(self, key: str) -> Window:
         """What is counted so far."""
-        return Window(await self._windows.get(key), await self._resets_in(key))
+        now = self._clock()
+        self._forget(now)
+        count = self._counts.get(key)
+        return Window(0, 0.0) if count is None else Window(count.amount, count.ends_at - now)
 
     async def full(self, owner: str, room: Room) -> Full | None:
         """Why there would be no slot now, None if there is one."""
@@ -47,5 +67,7 @@ class MemoryStore:
         if not slots:
             del self._slots[owner]
 
-    async def _resets_in(self, key: str) -> float:
-        return max(0.0, await self._windows.get_expiry(key) - time.time())
+    def _forget(self, now: float) -> None:
+        """Let every window go that is over, so that nothing stays of whoever came once."""
+        while self._by_end and self._by_end[0][0] <= now:
+            del self._counts[heapq.heappop(self._by_end)[1]]

@@ -1,7 +1,6 @@
 """Owns the counting of several servers together, in Redis; loaded only where it is asked for."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
@@ -18,7 +17,8 @@ _LEASE_SECONDS = 30.0
 # A handshake waits for Redis so long at most.
 _PATIENCE_SECONDS = 1.0
 _CONNECTIONS = 16
-_OVERALL = "shenava:streams"
+_PREFIX = "shenava"
+_OVERALL = f"{_PREFIX}:streams"
 _UNLIMITED = 1 << 30
 # KEYS: the owner's slots, all slots. ARGV: the owner's limit, the overall one, the lease, the slot or nothing.
 _TAKE = """
@@ -116,7 +116,9 @@ class RedisStore:
             return _FULL[await self._take_script([_key(owner), _OVERALL], amounts)]
 
     async def _resets_in(self, key: str) -> float:
-        return max(0.0, await self._windows.get_expiry(key) - time.time())
+        # By Redis's own clock, which all servers share; a key that is gone, or never expires, has a negative time.
+        milliseconds: int = await self._redis.pttl(f"{_PREFIX}:{key}")
+        return max(0.0, milliseconds / 1000)
 
 
 @asynccontextmanager
@@ -130,7 +132,7 @@ async def redis_store(url: str, lease_seconds: float = _LEASE_SECONDS) -> AsyncI
         socket_connect_timeout=_PATIENCE_SECONDS,
     )
     windows = RedisStorage(
-        f"async+{url}", implementation="redispy", key_prefix="shenava", connection_pool=cast(bool, pool)
+        f"async+{url}", implementation="redispy", key_prefix=_PREFIX, connection_pool=cast(bool, pool)
     )
     store = RedisStore(Redis(connection_pool=pool), windows, lease_seconds)
     keeping = asyncio.create_task(store.keep())
