@@ -3,8 +3,8 @@
 The address is noted as the template of its route: a path can hold an id, and a query string a token.
 """
 
+import asyncio
 import re
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class _Exchange:
     """What is known of a request or a handshake so far; `status` is None until it is answered."""
 
     request_id: str
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     status: int | None = None
     sent_bytes: int = 0
     is_noted: bool = False
@@ -81,7 +81,7 @@ class AccessLog:
 
     def _note(self, exchange: _Exchange, scope: Scope) -> None:
         exchange.is_noted = True
-        seconds = time.perf_counter() - exchange.began
+        seconds = asyncio.get_running_loop().time() - exchange.began
         is_websocket = scope["type"] == "websocket"
         method = "GET" if is_websocket else scope["method"] if scope["method"] in _METHODS else _UNKNOWN
         route, problem = self._route(scope), scope.get(PROBLEM_KEY)

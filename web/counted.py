@@ -1,6 +1,6 @@
 """Owns the counting and tracing of what the recognizer is asked for, around whichever recognizer there is."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 
 from stream.events import Hypothesis, RecognitionOptions
@@ -54,7 +54,7 @@ class _CountedStream:
     def __init__(self, stream: RecognitionStream, metrics: Metrics, *, is_timed: bool) -> None:
         self._stream = stream
         self._metrics = metrics
-        self._began = time.perf_counter() if is_timed else None
+        self._began = asyncio.get_running_loop().time() if is_timed else None
 
     async def send(self, pcm: bytes) -> None:
         # Where this fails, the hypotheses say so, too.
@@ -67,7 +67,7 @@ class _CountedStream:
         try:
             async for hypothesis in self._stream.hypotheses():
                 if self._began is not None and isinstance(hypothesis, Hypothesis) and hypothesis.best.words:
-                    self._metrics.first_partial.observe(time.perf_counter() - self._began)
+                    self._metrics.first_partial.observe(asyncio.get_running_loop().time() - self._began)
                     self._began = None
                 yield hypothesis
         except RecognizerError:

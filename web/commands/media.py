@@ -1,8 +1,7 @@
 """Owns the decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -83,18 +82,15 @@ class Clip:
                 self.damaged_packets += 1
 
 
-async def paced(
-    chunks: AsyncGenerator[bytes, None],
-    now: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> AsyncGenerator[bytes, None]:
+async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Hold every chunk until its last sample would have been spoken, counted from the first call."""
+    now = asyncio.get_running_loop().time
     start = now()
     spoken_bytes = 0
     async with aclosing(chunks):
         async for chunk in chunks:
             spoken_bytes += len(chunk)
-            await sleep(max(start + spoken_bytes / SECOND_BYTES - now(), 0.0))
+            await asyncio.sleep(max(start + spoken_bytes / SECOND_BYTES - now(), 0.0))
             yield chunk
 
 
