@@ -25,9 +25,9 @@ _LIVE_ADVICE = "deploy a streaming model on the server, or leave SHENAVA_RIVA_UR
 _NO_HEALTH = "the server tells nothing of its health, which is fine"
 
 
-async def examine(options: RivaOptions, uri: str) -> Findings:
-    """Examine one of the options' servers; the first fault is the last finding."""
-    for step in (examine_way(options, parse_address(uri)), _examine_service(options, uri)):
+async def examine(options: RivaOptions, uri: str, now: float) -> Findings:
+    """Examine one of the options' servers at `now`, in seconds since 1970; the first fault is the last finding."""
+    for step in (examine_way(options, parse_address(uri), now), _examine_service(options, uri)):
         is_fault = False
         async with aclosing(step):
             async for finding in step:

@@ -6,7 +6,6 @@ Everything here blocks, for some seconds at most.
 import socket
 import ssl
 import tempfile
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -69,12 +68,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A server's certificate; `names` are the hosts that it is for."""
+    """A server's certificate; `names` are the hosts that it is for, `ends_at` is in seconds since 1970."""
 
     subject: str
     names: tuple[str, ...]
     issuer: str
-    days_left: int
+    ends_at: int
+
+    def days_left(self, now: float) -> int:
+        """How many whole days it is still valid at `now`, in seconds since 1970."""
+        return int((self.ends_at - now) // _DAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +202,11 @@ def _shown_certificate(place: Place, name: str) -> Certificate | None:
 
 def _certificate(fields: Any) -> Certificate:
     """Read what Python tells of a certificate that it has verified."""
-    seconds_left = ssl.cert_time_to_seconds(fields["notAfter"]) - time.time()
     return Certificate(
         subject=_who(fields.get("subject", ())),
         names=tuple(name for _, name in fields.get("subjectAltName", ())),
         issuer=_who(fields.get("issuer", ())),
-        days_left=int(seconds_left // _DAY_SECONDS),
+        ends_at=ssl.cert_time_to_seconds(fields["notAfter"]),
     )
 
 

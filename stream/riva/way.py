@@ -16,8 +16,8 @@ _PORT_ADVICE = "check the port, whether the server runs and listens on that addr
 _SOCKET_ADVICE = "check the path, whether the server runs, and whether this user may open its socket"
 
 
-async def examine_way(options: RivaOptions, address: Address) -> Findings:
-    """Examine the way to a server; the first fault is the last finding."""
+async def examine_way(options: RivaOptions, address: Address, now: float) -> Findings:
+    """Examine the way to a server at `now`, in seconds since 1970; the first fault is the last finding."""
     try:
         places = await asyncio.to_thread(handshake.places, address)
     except OSError as error:
@@ -35,7 +35,7 @@ async def examine_way(options: RivaOptions, address: Address) -> Findings:
     yield Finding("port", Verdict.OK, f"{', '.join(place.name for place in answering)} answers")
     if problems and not address.is_local:
         yield Finding("port", Verdict.NOTE, "; ".join(problems), f"only the rest is used; {_PORT_ADVICE}")
-    yield await asyncio.to_thread(_encryption, options, address, answering[0])
+    yield await asyncio.to_thread(_encryption, options, address, answering[0], now)
 
 
 def _problem(place: Place) -> str:
@@ -84,22 +84,22 @@ _TLS_FAULTS = {
 }
 
 
-def _encryption(options: RivaOptions, address: Address, place: Place) -> Finding:
+def _encryption(options: RivaOptions, address: Address, place: Place, now: float) -> Finding:
     try:
-        return _plain(handshake.look_plain(place)) if options.tls is None else _tls(options.tls, address, place)
+        return _plain(handshake.look_plain(place)) if options.tls is None else _tls(options.tls, address, place, now)
     except OSError as error:
         return Finding("port", Verdict.FAULT, f"{place.name} is gone again: {error.strerror or error}", _PORT_ADVICE)
 
 
-def _tls(tls: TlsOptions, address: Address, place: Place) -> Finding:
+def _tls(tls: TlsOptions, address: Address, place: Place, now: float) -> Finding:
     look = handshake.look_tls(place, tls, address.host or "localhost")
     if look.fault is None:
-        return _encrypted(look.certificate)
+        return _encrypted(look.certificate, now)
     if look.fault is TlsFault.PLAINTEXT:
         return _no_tls(handshake.look_plain(place))
     if look.fault is TlsFault.WANTS_CLIENT_CERTIFICATE:
         return _client_certificate(is_shown=tls.certificate is not None)
-    return _tls_fault(look.fault, look)
+    return _tls_fault(look.fault, look, now)
 
 
 def _plain(peer: Peer) -> Finding:
@@ -127,24 +127,24 @@ def _client_certificate(*, is_shown: bool) -> Finding:
     return Finding("TLS", Verdict.FAULT, sentence, advice)
 
 
-def _encrypted(certificate: Certificate | None) -> Finding:
-    sentence = "on, chain verified" + _described(certificate)
-    if certificate is not None and certificate.days_left < _FEW_DAYS:
+def _encrypted(certificate: Certificate | None, now: float) -> Finding:
+    sentence = "on, chain verified" + _described(certificate, now)
+    if certificate is not None and certificate.days_left(now) < _FEW_DAYS:
         return Finding("TLS", Verdict.NOTE, sentence, "have the server's certificate renewed soon")
     return Finding("TLS", Verdict.OK, sentence)
 
 
-def _tls_fault(fault: TlsFault, look: TlsLook) -> Finding:
+def _tls_fault(fault: TlsFault, look: TlsLook, now: float) -> Finding:
     sentence, advice = _TLS_FAULTS[fault]
-    detail = f": {look.detail}" if fault is TlsFault.FAILED else _described(look.certificate)
+    detail = f": {look.detail}" if fault is TlsFault.FAILED else _described(look.certificate, now)
     return Finding("TLS", Verdict.FAULT, sentence + detail, advice)
 
 
-def _described(certificate: Certificate | None) -> str:
+def _described(certificate: Certificate | None, now: float) -> str:
     if certificate is None:
         return ""
     names = listed(certificate.names, _MOST_NAMES) or "no host"
     return (
         f": certificate of {certificate.subject} for {names}, issued by {certificate.issuer}, "
-        f"{certificate.days_left} days left"
+        f"{certificate.days_left(now)} days left"
     )

@@ -1,7 +1,6 @@
 """Owns the command `shenava doctor`: what stands between this machine and live recognition, and what to do about it."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from stream.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.examination import examine
 from stream.riva.findings import Finding, Findings, Verdict
+from web.clock import Clock, wall_clock
 from web.commands.rehearsal import CLIP_LANGUAGE, CLIP_TEXT, Heard, hear_clip
 from web.commands.screen import printable
 from web.engine_child import READY_SECONDS, engine_child
@@ -23,16 +23,20 @@ _RECOGNITION_SECONDS = 20.0
 _STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.FAULT: "bold red"}
 
 
-async def examine_everything(settings: Settings, language: str | None, console: Console) -> bool:
+async def examine_everything(
+    settings: Settings, language: str | None, console: Console, *, clock: Clock = wall_clock
+) -> bool:
     """Print what is found about each server, or about the embedded engine; return whether all of them work.
 
-    Raises SettingsError.
+    `clock` tells the time of day. Raises SettingsError.
     """
     if settings.riva_uri is None:
-        examinations = {"The embedded engine, as SHENAVA_RIVA_URI names no Riva server": _engine(settings, language)}
+        examinations = {
+            "The embedded engine, as SHENAVA_RIVA_URI names no Riva server": _engine(settings, language, clock)
+        }
     else:
         options = settings.riva_options
-        examinations = {f"Riva at {uri}": _server(options, uri, language) for uri in options.uris}
+        examinations = {f"Riva at {uri}": _server(options, uri, language, clock) for uri in options.uris}
     working = 0
     for title, findings in examinations.items():
         _say(console, title)
@@ -66,34 +70,34 @@ def _say(console: Console, sentence: str) -> None:
     console.print(Text(printable(sentence), style="bold"), soft_wrap=True)
 
 
-async def _engine(settings: Settings, language: str | None) -> Findings:
-    began = time.monotonic()
+async def _engine(settings: Settings, language: str | None, clock: Clock) -> Findings:
+    began = asyncio.get_running_loop().time()
     async with engine_child(settings) as child:
         options = RivaOptions((child.address,))
         if not await _is_up_within(READY_SECONDS, options, child.gave_up):
             advice = "it says why above; SHENAVA_MODEL names the model that it loads"
             yield Finding("engine", Verdict.FAULT, "it does not start", advice)
             return
-        yield Finding("engine", Verdict.OK, f"ready {time.monotonic() - began:.1f} s after its start")
-        async with aclosing(_server(options, child.address, language)) as findings:
+        yield Finding("engine", Verdict.OK, f"ready {asyncio.get_running_loop().time() - began:.1f} s after its start")
+        async with aclosing(_server(options, child.address, language, clock)) as findings:
             async for finding in findings:
                 yield finding
 
 
 async def _is_up_within(seconds: float, options: RivaOptions, gave_up: asyncio.Event) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = asyncio.get_running_loop().time() + seconds
     async with _recognizer(options) as recognizer:
         while not recognizer.is_ready:
-            if gave_up.is_set() or time.monotonic() > deadline:
+            if gave_up.is_set() or asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(_ENGINE_POLL_SECONDS)
             await asyncio.gather(recognizer.refresh(), return_exceptions=True)
     return True
 
 
-async def _server(options: RivaOptions, uri: str, language: str | None) -> Findings:
+async def _server(options: RivaOptions, uri: str, language: str | None, clock: Clock) -> Findings:
     is_fault = False
-    async with aclosing(examine(options, uri)) as findings:
+    async with aclosing(examine(options, uri, clock())) as findings:
         async for finding in findings:
             yield finding
             is_fault = finding.verdict is Verdict.FAULT

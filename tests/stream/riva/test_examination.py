@@ -34,7 +34,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(uri: str, tls: TlsOptions | None = None, **options: Any) -> list[Finding]:
-    return [finding async for finding in examine(RivaOptions((uri,), tls=tls, **options), uri)]
+    return [finding async for finding in examine(RivaOptions((uri,), tls=tls, **options), uri, NOW.timestamp())]
 
 
 async def fault(uri: str, tls: TlsOptions | None = None, **options: Any) -> Finding:
@@ -100,7 +100,7 @@ async def test_one_of_several_machines_is_not_there(monkeypatch: pytest.MonkeyPa
         ]
         monkeypatch.setattr(handshake, "places", lambda _: machines)
         address = Address("dns:///riva.example:50051", host="riva.example", port=50051)
-        findings = [finding async for finding in examine_way(RivaOptions((address.uri,)), address)]
+        findings = [finding async for finding in examine_way(RivaOptions((address.uri,)), address, NOW.timestamp())]
     assert findings == [
         Finding("name", OK, f"riva.example is 127.0.0.1:1, {server.address}"),
         Finding("port", OK, f"{server.address} answers"),
