@@ -21,6 +21,7 @@ from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
 from web.access_log import AccessLog
 from web.auth.origins import OriginRules
+from web.clock import Clock, wall_clock
 from web.cors import Cors
 from web.live import Live
 from web.metrics import Metrics
@@ -50,15 +51,18 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(settings: Settings, recognizer: Recognizer | RivaOptions) -> Starlette:
-    """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application."""
+def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, clock: Clock = wall_clock) -> Starlette:
+    """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application.
+
+    `clock` tells the time of day.
+    """
     sessions = Sessions()
     numbers, tracing = Metrics(), Tracing(settings.tracing_endpoint)
     rules = OriginRules.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(settings, sessions, recognizer, numbers, tracing) as services:
+        async with serving(settings, sessions, recognizer, numbers, tracing, clock=clock) as services:
             app.state.services = services
             app.state.recognizer = services.recognizer
             app.state.live = Live(services)

@@ -183,6 +183,7 @@ def token(  # noqa: PLR0913, PLR0917
     if new_secret:
         typer.echo(fresh_secret())
         return
+    from web.clock import wall_clock  # noqa: PLC0415
     from web.commands.token import TokenError, TokenWish, make_token  # noqa: PLC0415
     from web.settings import SettingsError  # noqa: PLC0415
 
@@ -190,7 +191,7 @@ def token(  # noqa: PLR0913, PLR0917
     wish = TokenWish(sub, scope or (), seconds, streams, minutes, config)
     try:
         # Where the server listens does not matter here.
-        typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish))
+        typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish, wall_clock()))
     except (SettingsError, TokenError) as error:
         sys.exit(f"shenava token: {error}")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
@@ -63,7 +62,11 @@ class Live:
         transcription_id = new_id()
         record = LiveRecord(services.transcriptions, services.storing, transcription_id, caller.owner)
         writer = MessageWriter(transcription_id, _limits(services.settings))
-        with services.sessions.holding(runner), _ending(runner, caller), services.metrics.watching(outbox):
+        with (
+            services.sessions.holding(runner),
+            _ending(runner, caller, services.clock()),
+            services.metrics.watching(outbox),
+        ):
             watch = Watch(services.metrics)
             limit = services.settings.send_limit_seconds
             await Connection(websocket, runner, outbox, writer, record, watch, limit).run()
@@ -224,10 +227,10 @@ def _configured(config: SessionConfig, caller: Caller) -> SessionConfig:
 
 
 @contextlib.contextmanager
-def _ending(runner: SessionRunner, caller: Caller) -> Iterator[None]:
+def _ending(runner: SessionRunner, caller: Caller, now: float) -> Iterator[None]:
     """Let a session that outlasts its token deliver what was said, and end."""
     # What lies further ahead than this, the limit of the stream comes before.
-    left = _FURTHEST_END_SECONDS if caller.ends_at is None else caller.ends_at - time.time()
+    left = _FURTHEST_END_SECONDS if caller.ends_at is None else caller.ends_at - now
     if left >= _FURTHEST_END_SECONDS:
         yield
         return

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from stream.pem import PemError
 from stream.recognizer import Recognizer
 from web.app import create_app
 from web.auth.keys import KeysError, check_file
+from web.clock import Clock, wall_clock
 from web.connections.http import HttpConnection
 from web.connections.limits import TurnAway, WireConfig, WireLimits, nobody
 from web.connections.server import BACKLOG, GatewayServer
@@ -58,13 +60,14 @@ async def running(
     *,
     handles_signals: bool = False,
     wire: WireLimits | None = None,
+    clock: Clock = wall_clock,
 ) -> AsyncIterator[RunningServer]:
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
-    `wire` are the limits of a connection, those of the settings unless given.
+    `wire` are the limits of a connection, those of the settings unless given; `clock` tells the time of day.
     """
     async with AsyncExitStack() as stack:
-        tls = _tls(settings)
+        tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
         listener = _listen(settings)
         stack.callback(listener.close)
         await _check_database(settings)
@@ -73,7 +76,7 @@ async def running(
             way = await stack.enter_async_context(riva_or_engine(settings))
         else:
             way = Way(recognizer)
-        app = create_app(settings, way.recognizer)
+        app = create_app(settings, way.recognizer, clock=clock)
         wire = wire or WireLimits(send=settings.send_limit_seconds)
         config = _uvicorn_config(app, settings, wire, tls, _turn_away(app))
         drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
@@ -134,9 +137,9 @@ def _told_why(problem: str, remedy: str) -> Iterator[None]:
         raise StartError(f"{problem}: {why}; stop what uses it, or {remedy}") from None
 
 
-def _tls(settings: Settings) -> ServerTls | None:
+def _tls(settings: Settings, now: datetime) -> ServerTls | None:
     try:
-        return server_tls(settings)
+        return server_tls(settings, now)
     except PemError as error:
         raise StartError(f"TLS is not possible: {error}") from None
 

@@ -13,6 +13,7 @@ from stream.riva import RivaOptions, RivaRecognizer
 from stream.turns import Turns
 from web.auth.authenticator import Authenticator, authenticator_of
 from web.auth.mint import Mint, mint_of
+from web.clock import Clock, wall_clock
 from web.counted import CountedRecognizer
 from web.fetch.download import FetchOptions
 from web.jobs.local import LocalQueue
@@ -36,7 +37,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The recognizer, the stores and the queue; `sessions` are those that are open now, `mint` makes tokens."""
+    """The recognizer, the stores and the queue; `sessions` are those that are open now, `mint` makes tokens.
+
+    `clock` tells the time of day.
+    """
 
     settings: Settings
     sessions: Sessions
@@ -55,22 +59,30 @@ class Services:
     database: Database
     metrics: Metrics
     turns: Turns
+    clock: Clock
 
 
 @asynccontextmanager
-async def serving(
-    settings: Settings, sessions: Sessions, recognizer: Recognizer | RivaOptions, metrics: Metrics, tracing: Tracing
+async def serving(  # noqa: PLR0913
+    settings: Settings,
+    sessions: Sessions,
+    recognizer: Recognizer | RivaOptions,
+    metrics: Metrics,
+    tracing: Tracing,
+    *,
+    clock: Clock = wall_clock,
 ) -> AsyncIterator[Services]:
     """Connect to everything, and work on what waits until the context ends."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(tracing.running())
         database = await stack.enter_async_context(opened(settings.database_url))
         ready = CountedRecognizer(await stack.enter_async_context(recognizing(recognizer)), metrics, tracing)
-        recordings = Recordings(database, settings.retention_seconds)
-        transcriptions = Transcriptions(database, settings.retention_seconds)
-        models = LanguageModels(database)
+        recordings = Recordings(database, settings.retention_seconds, clock=clock)
+        transcriptions = Transcriptions(database, settings.retention_seconds, clock=clock)
+        models = LanguageModels(database, clock=clock)
         options = step_options(settings)
-        limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
+        loop_clock = asyncio.get_running_loop().time
+        limits = await stack.enter_async_context(limiting(settings, loop_clock))
         steps = Steps(recordings, ready, options, limits.heard)
         queue = _queue(settings, database, steps, recordings)
         stores = await stack.enter_async_context(storing())
@@ -82,7 +94,7 @@ async def serving(
         yield Services(
             settings,
             sessions,
-            authenticator_of(settings),
+            authenticator_of(settings, clock=clock, loop_clock=loop_clock),
             mint_of(settings),
             limits,
             ready,
@@ -97,6 +109,7 @@ async def serving(
             database,
             metrics,
             Turns(),
+            clock,
         )
 
 

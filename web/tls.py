@@ -4,7 +4,7 @@ import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,8 +33,11 @@ class ServerTls:
     fingerprint: str | None = None
 
 
-def server_tls(settings: Settings, directory: Path | None = None) -> ServerTls | None:
-    """Read the certificate, or make one; None where the server speaks plain HTTP. Raises PemError."""
+def server_tls(settings: Settings, now: datetime, directory: Path | None = None) -> ServerTls | None:
+    """Read the certificate, or make one; None where the server speaks plain HTTP. Raises PemError.
+
+    `now` has a time zone.
+    """
     if settings.tls_cert is not None and settings.tls_key is not None:
         return ServerTls(_modern(server_context(settings.tls_cert, settings.tls_key)))
     if not settings.tls_self_signed:
@@ -45,8 +48,8 @@ def server_tls(settings: Settings, directory: Path | None = None) -> ServerTls |
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Two servers that start at once must not mix their files.
         with FileLock(directory / "lock", timeout=_LOCK_SECONDS, mode=0o600):
-            if not _is_usable(certificate, key):
-                _make(certificate, key, settings.host)
+            if not _is_usable(certificate, key, now):
+                _make(certificate, key, settings.host, now)
             context = server_context(certificate, key)
             der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
     except OSError as error:
@@ -59,7 +62,7 @@ def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def _is_usable(certificate: Path, key: Path) -> bool:
+def _is_usable(certificate: Path, key: Path, now: datetime) -> bool:
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415  only such servers pay for it
 
     try:
@@ -67,10 +70,10 @@ def _is_usable(certificate: Path, key: Path) -> bool:
         ends = load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     except (PemError, ValueError):
         return False
-    return ends - _SPARE > datetime.now(UTC)
+    return ends - _SPARE > now
 
 
-def _make(certificate: Path, key: Path, host: str) -> None:
+def _make(certificate: Path, key: Path, host: str, now: datetime) -> None:
     """Make a key and a certificate that says of itself that it is this machine's."""
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
@@ -80,7 +83,6 @@ def _make(certificate: Path, key: Path, host: str) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shenava, self-signed")])
     names, addresses = _names(), _addresses(host)
-    now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
+from web.clock import wall_clock
 from web.engine_child import riva_or_engine
 from web.jobs.spread import SpreadQueue
 from web.jobs.steps import Steps
@@ -51,7 +52,7 @@ async def _work(settings: Settings, tell: Callable[[str], None], warn: Callable[
             way = await stack.enter_async_context(riva_or_engine(settings))
             database = await stack.enter_async_context(opened(settings.database_url))
             recognizer = await stack.enter_async_context(recognizing(way.recognizer))
-            recordings = Recordings(database, settings.retention_seconds)
+            recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
             limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
             steps = Steps(recordings, recognizer, step_options(settings), limits.heard)
             queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))

@@ -12,6 +12,7 @@ from tests.sounds import clip_pcm
 from tests.web.said import said
 from tests.web.sockets import address, converse, is_settled, keep_sending, received
 from web.auth.caller import LOCAL_OWNER
+from web.clock import wall_clock
 from web.record import LiveRecord
 from web.serve import running
 from web.settings import Settings, read_settings
@@ -143,7 +144,7 @@ async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest
     async with running(settings, ScriptedRecognizer()) as server:
         talk = await converse(server.url, clip_pcm("quick.wav"), "close")
     database = Database(settings.database_url)
-    kept = await Transcriptions(database, 60).get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
+    kept = await Transcriptions(database, 60, clock=wall_clock).get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
     await database.close()
     assert kept is not None
     assert kept.summary.status is Status.DONE
@@ -161,7 +162,7 @@ async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
 
 
 async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Database) -> None:
-    transcriptions = Transcriptions(database, 60)
+    transcriptions = Transcriptions(database, 60, clock=wall_clock)
     record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     settled = said(*(f"word {n}" for n in range(300)))
@@ -175,7 +176,7 @@ async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Databa
 
 
 async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(database: Database) -> None:
-    transcriptions = Transcriptions(database, 60)
+    transcriptions = Transcriptions(database, 60, clock=wall_clock)
     record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     first, second = said("one", "two")
@@ -193,7 +194,7 @@ async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(data
 
 
 async def test_a_session_that_ends_at_once_is_stored_once(database: Database) -> None:
-    transcriptions = Transcriptions(database, 60)
+    transcriptions = Transcriptions(database, 60, clock=wall_clock)
     for _ in range(20):
         record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
         storing = asyncio.create_task(record.run())

@@ -5,14 +5,13 @@ import ssl
 import stat
 import threading
 import urllib.request
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
-import web.tls
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.stream.engine.certificates import Certificates, issue
@@ -22,14 +21,16 @@ from web.serve import StartError, running
 from web.settings import Settings
 from web.tls import ServerTls, server_tls
 
+NOW = datetime.now(UTC)
+
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return issue(tmp_path_factory.mktemp("certificates"))
 
 
-def self_signed(directory: Path, host: str = "127.0.0.1") -> ServerTls:
-    tls = server_tls(Settings(tls_self_signed=True, host=host, token_secret="s" * 32), directory)  # type: ignore[arg-type]
+def self_signed(directory: Path, host: str = "127.0.0.1", now: datetime = NOW) -> ServerTls:
+    tls = server_tls(Settings(tls_self_signed=True, host=host, token_secret="s" * 32), now, directory)  # type: ignore[arg-type]
     assert tls is not None
     return tls
 
@@ -80,13 +81,15 @@ def test_a_certificate_of_its_own_is_for_this_machines_names_and_this_user_only(
     assert {"127.0.0.1", "::1", "192.0.2.77"} <= addresses
 
 
-def test_it_is_kept_until_shortly_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_kept_until_shortly_before_its_end(tmp_path: Path) -> None:
     first = self_signed(tmp_path)
     assert self_signed(tmp_path).fingerprint == first.fingerprint
-    monkeypatch.setattr(web.tls, "_SPARE", timedelta(days=396))
-    assert self_signed(tmp_path).fingerprint == first.fingerprint
-    monkeypatch.setattr(web.tls, "_SPARE", timedelta(days=398))
-    assert self_signed(tmp_path).fingerprint != first.fingerprint
+    assert self_signed(tmp_path, now=NOW + timedelta(days=336)).fingerprint == first.fingerprint
+    renewed = self_signed(tmp_path, now=NOW + timedelta(days=337))
+    assert renewed.fingerprint != first.fingerprint
+    assert renewed.self_signed is not None
+    ends = load_pem_x509_certificate(renewed.self_signed.read_bytes()).not_valid_after_utc
+    assert ends == NOW.replace(microsecond=0) + timedelta(days=337 + 397)
 
 
 @pytest.mark.parametrize("name", ["certificate.pem", "key.pem"])

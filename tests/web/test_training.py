@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from stream.config import SessionConfig
 from tests.web.said import said
 from web import training
+from web.clock import wall_clock
 from web.store.database import Database
 from web.store.languagemodels import LanguageModels, Untrained
 from web.store.tables import Kind, Training
@@ -18,12 +19,12 @@ from web.training import Trainer
 
 @pytest.fixture
 def models(database: Database) -> LanguageModels:
-    return LanguageModels(database)
+    return LanguageModels(database, clock=wall_clock)
 
 
 @pytest.fixture
 def transcriptions(database: Database) -> Transcriptions:
-    return Transcriptions(database, 3600)
+    return Transcriptions(database, 3600, clock=wall_clock)
 
 
 @asynccontextmanager
@@ -178,8 +179,10 @@ async def test_several_processes_may_train_the_same_models(
     other = Database(database.url)
     try:
         with capture_logs() as logs:
+            others_models = LanguageModels(other, clock=wall_clock)
+            others_transcriptions = Transcriptions(other, 3600, clock=wall_clock)
             async with running(
-                Trainer(models, transcriptions, 500), Trainer(LanguageModels(other), Transcriptions(other, 3600), 500)
+                Trainer(models, transcriptions, 500), Trainer(others_models, others_transcriptions, 500)
             ):
                 for number, model_id in enumerate(ids):
                     assert await phrases_of(models, model_id) == (f"phrase {number}",)

@@ -1,6 +1,5 @@
 """Owns who may connect, and as whom: the bearer of a token, or on a server without a key this machine's programs."""
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from web.auth.claims import Expected, caller_of
 from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
 from web.auth.origins import OriginRules, check_origin
 from web.auth.uses import Uses
+from web.clock import Clock
 
 if TYPE_CHECKING:
     from jwt.types import Options
@@ -43,9 +43,10 @@ class Verification:
 class Authenticator:
     """Tells callers by their tokens; without a `verification` everybody on this machine is one and the same."""
 
-    def __init__(self, rules: OriginRules, verification: Verification | None) -> None:
+    def __init__(self, rules: OriginRules, verification: Verification | None, *, clock: Clock) -> None:
         self._rules = rules
         self._verification = verification
+        self._clock = clock
         self._uses = Uses()
 
     async def caller(self, connection: HTTPConnection, scope: Scope, *, uses: bool = True) -> Caller:
@@ -62,7 +63,7 @@ class Authenticator:
                 Problem.UNAUTHENTICATED, "a token is needed: send it as Authorization: Bearer, or as jwt in the query"
             )
         claims = await _verified(token, self._verification.keys)
-        caller = caller_of(claims, self._verification.expected, time.time())
+        caller = caller_of(claims, self._verification.expected, self._clock())
         if caller.use_id is not None:
             self._uses.check(caller.use_id)
         caller.check(scope)
@@ -73,18 +74,18 @@ class Authenticator:
     def use(self, caller: Caller) -> None:
         """Use the caller's token up, if it is for one use; raises ClientError when somebody else was first."""
         if caller.use_id is not None and caller.expires_at is not None:
-            self._uses.use(caller.use_id, caller.expires_at, time.time())
+            self._uses.use(caller.use_id, caller.expires_at, self._clock())
 
 
-def authenticator_of(settings: AccessSettings) -> Authenticator:
-    """The authenticator that the settings make."""
-    rules = OriginRules.of(settings)
-    expected = Expected.of(settings)
+def authenticator_of(settings: AccessSettings, *, clock: Clock, loop_clock: Clock) -> Authenticator:
+    """The authenticator that the settings make; tokens expire by `clock`, and keys age by the event loop's."""
+    keys: TokenKeys | None = None
     if settings.token_secret is not None:
-        return Authenticator(rules, Verification(SecretKey(settings.token_secret.get_secret_value()), expected))
-    if settings.token_jwks is not None:
-        return Authenticator(rules, Verification(PublicKeys(loader(settings.token_jwks)), expected))
-    return Authenticator(rules, None)
+        keys = SecretKey(settings.token_secret.get_secret_value())
+    elif settings.token_jwks is not None:
+        keys = PublicKeys(loader(settings.token_jwks), loop_clock)
+    verification = None if keys is None else Verification(keys, Expected.of(settings))
+    return Authenticator(OriginRules.of(settings), verification, clock=clock)
 
 
 async def _verified(token: str, keys: TokenKeys) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import structlog
 
 from stream.errors import ClientError, Problem
 from web.auth.mint import ALGORITHM
+from web.clock import Clock
 
 # Between two fetches, whoever sends tokens of unknown keys; and after which a key that is gone there is gone here.
 REFRESH_SECONDS = 30.0
@@ -60,11 +60,14 @@ class SecretKey:
 
 
 class PublicKeys:
-    """The keys of a JWKS: kept while it cannot be had, asked for again when a token names an unknown one."""
+    """The keys of a JWKS: kept while it cannot be had, asked for again when a token names an unknown one.
 
-    def __init__(self, load: Load, clock: Callable[[], float] = time.monotonic) -> None:
+    Their age is counted on `loop_clock`, the event loop's.
+    """
+
+    def __init__(self, load: Load, loop_clock: Clock) -> None:
         self._load = load
-        self._clock = clock
+        self._loop_clock = loop_clock
         self._keys: Mapping[str | None, Key] = {}
         self._loaded_at = self._asked_at = -float("inf")
         self._loading = asyncio.Lock()
@@ -72,7 +75,7 @@ class PublicKeys:
     async def key_for(self, kid: str | None) -> Key | None:
         """Find a key by its `kid`; a token without one has the only key there is."""
         key = self._find(kid)
-        is_old = self._clock() - self._loaded_at >= KEEP_SECONDS
+        is_old = self._loop_clock() - self._loaded_at >= KEEP_SECONDS
         # Who has a key does not wait for somebody else's fetch.
         if key is None or (is_old and not self._loading.locked()):
             await self._refresh()
@@ -90,12 +93,12 @@ class PublicKeys:
 
     async def _refresh(self) -> None:
         async with self._loading:
-            if self._clock() - self._asked_at < REFRESH_SECONDS:
+            if self._loop_clock() - self._asked_at < REFRESH_SECONDS:
                 return
-            self._asked_at = self._clock()
+            self._asked_at = self._loop_clock()
             try:
                 self._keys = parsed(await self._load())
-                self._loaded_at = self._clock()
+                self._loaded_at = self._loop_clock()
             except KeysError as error:
                 _log.warning("token_keys_not_loaded", reason=str(error))
 

@@ -1,7 +1,6 @@
 """Owns `shenava token`: a token for the servers that have the same secret."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,8 +30,8 @@ class TokenWish:
     config: str | None = None
 
 
-def make_token(settings: AccessSettings, wish: TokenWish) -> str:
-    """Make a token that a server with these settings takes; raises TokenError."""
+def make_token(settings: AccessSettings, wish: TokenWish, now: float) -> str:
+    """Make a token that a server with these settings takes from `now` on, in seconds since 1970; raises TokenError."""
     if settings.token_jwks is not None:
         raise TokenError(
             "SHENAVA_TOKEN_JWKS is set, so that tokens are only verified; they are made by whoever has the keys"
@@ -45,7 +44,6 @@ def make_token(settings: AccessSettings, wish: TokenWish) -> str:
         )
     if not wish.subject:
         raise TokenError("--sub is missing; say who the token is for, as in --sub ann: they see their own things only")
-    now = time.time()
     claims: dict[str, object] = {"sub": wish.subject, "iat": int(now), "exp": int(now + wish.seconds)}
     optional = {"streams": wish.streams, "minutes": wish.minutes, "config": _config(wish.config)}
     claims |= {name: value for name, value in optional.items() if value is not None}

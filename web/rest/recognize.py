@@ -1,6 +1,5 @@
 """Owns `POST /v1/speech/asr`: a short recording in, its transcription out."""
 
-import time
 from dataclasses import replace
 from functools import partial
 
@@ -38,7 +37,7 @@ async def recognize(request: Request) -> Response:
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
         config = await configured(services, asked.values, owner, asked.audio)
         finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
-    transcription = _transcription(finished, config)
+    transcription = _transcription(finished, config, services.clock())
     if config.store:
         await services.storing.finish(partial(_store, services, owner, transcription.summary, finished))
     response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
@@ -75,12 +74,12 @@ async def transcribe(
     return finished
 
 
-def _transcription(finished: Finished, config: SessionConfig) -> Transcription:
+def _transcription(finished: Finished, config: SessionConfig, created_at: float) -> Transcription:
     summary = Summary(
         new_id(),
         Kind.SHORT,
         Status.DONE,
-        time.time(),
+        created_at,
         finished.received,
         finished.inference_seconds,
         config.whole_seconds,

@@ -1,7 +1,5 @@
 """Owns `POST /v1/tokens`: a key that stays on a server, traded for a token that a browser may have."""
 
-import time
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +38,7 @@ async def trade(request: Request) -> Response:
     one_use = _one_use(wish)
     seconds = _seconds(wish, MOST_SECONDS_ONCE if one_use else MOST_SECONDS)
     scopes = _scopes(wish, caller, one_use=one_use)
-    now = time.time()
+    now = services.clock()
     token = mint.traded(caller, scopes, now, seconds, one_use=one_use)
     body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, seconds))))
     return Response(body, 201, _NO_STORE, JSON_TYPE)

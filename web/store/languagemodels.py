@@ -1,6 +1,5 @@
 """Owns trained language models in the database: what they are made of, where they are, which phrases they became."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ from sqlalchemy import ColumnElement, Integer, delete, func, insert, select, upd
 
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
+from web.clock import Clock
 from web.store.database import Database
 from web.store.tables import Training, language_models, transcriptions
 
@@ -39,12 +39,13 @@ class Untrained:
 class LanguageModels:
     """The language models of every owner."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     async def open(self, model_id: str, owner: str, name: str, corpora: Sequence[str]) -> LanguageModel:
         """Queue a model for training."""
-        model = LanguageModel(model_id, name, Training.QUEUED, time.time(), len(corpora))
+        model = LanguageModel(model_id, name, Training.QUEUED, self._clock(), len(corpora))
         row = {
             "id": model_id,
             "owner": owner,
@@ -111,7 +112,7 @@ class LanguageModels:
         async with self._database.reading() as connection:
             for first in range(0, len(transcription_ids), _IDS_AT_ONCE):
                 asked = [one.lower() for one in transcription_ids[first : first + _IDS_AT_ONCE]]
-                there = columns.id.in_(asked), columns.owner == owner, columns.expires_at >= time.time()
+                there = columns.id.in_(asked), columns.owner == owner, columns.expires_at >= self._clock()
                 known.update(await connection.scalars(select(columns.id).where(*there)))
         return [one for one in transcription_ids if one.lower() not in known]
 

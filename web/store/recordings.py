@@ -1,7 +1,6 @@
 """Owns long recordings in the database: their segments wait there with their sound until each is settled, once."""
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -12,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from stream.cutting import Segment
 from stream.errors import ClientError, Problem
 from stream.events import RecognitionOptions, Settled
+from web.clock import Clock
 from web.store.database import Database, UnusableDatabaseError
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 from web.store.transcriptions import stored
@@ -41,13 +41,14 @@ SegmentKey = tuple[str, int]
 class Recordings:
     """The recordings that are not recognized to the end; every step may be repeated, and none counts twice."""
 
-    def __init__(self, database: Database, retention_seconds: float) -> None:
+    def __init__(self, database: Database, retention_seconds: float, *, clock: Clock) -> None:
         self._database = database
         self._retention_seconds = retention_seconds
+        self._clock = clock
 
     async def open(self, recording: Recording) -> None:
         """Queue a recording."""
-        now = time.time()
+        now = self._clock()
         row = {
             "id": recording.id,
             "owner": recording.owner,
@@ -82,7 +83,7 @@ class Recordings:
             begun = await connection.execute(
                 _open(recording_id).where(transcriptions.c.status == Status.QUEUED).values(status=Status.PROCESSING)
             )
-            known = await connection.execute(_open(recording_id).values(values | {"touched_at": time.time()}))
+            known = await connection.execute(_open(recording_id).values(values | {"touched_at": self._clock()}))
         return bool(begun.rowcount or known.rowcount)
 
     async def add(self, recording_id: str, segments: Sequence[Segment]) -> list[int]:
@@ -128,7 +129,7 @@ class Recordings:
             "received_bytes": bytes_,
             "total_bytes": bytes_,
             "received_samples": samples,
-            "touched_at": time.time(),
+            "touched_at": self._clock(),
         }
         async with self._database.writing() as connection:
             await connection.execute(_open(recording_id).values(values))
@@ -160,7 +161,7 @@ class Recordings:
         spent = transcriptions.c.inference_seconds + settled.inference_seconds
         async with self._database.writing() as connection:
             # The recording's row first: two last segments at once would each take the other for unsettled.
-            is_wanted = await connection.execute(_open(recording_id).values(touched_at=time.time()))
+            is_wanted = await connection.execute(_open(recording_id).values(touched_at=self._clock()))
             kept = await connection.execute(update(utterances).where(*mine).values(alternatives=text, pcm=None))
             if not is_wanted.rowcount or not kept.rowcount:
                 return False
@@ -182,7 +183,7 @@ class Recordings:
         """Give a recording up; what is settled of it is kept, its sound is not."""
         failed = {"status": Status.FAILED, "error_type": error.problem.value.type, "error_detail": error.detail}
         async with self._database.writing() as connection:
-            await connection.execute(_open(recording_id).values(failed | {"touched_at": time.time()}))
+            await connection.execute(_open(recording_id).values(failed | {"touched_at": self._clock()}))
             sound = update(utterances).where(utterances.c.transcription_id == recording_id)
             await connection.execute(sound.values(pcm=None))
 
@@ -235,7 +236,7 @@ class Recordings:
             columns.status.in_(OPEN),
             columns.uri.is_(None),
             columns.is_received.is_(False),
-            columns.touched_at < time.time() - upload_seconds,
+            columns.touched_at < self._clock() - upload_seconds,
         )
         async with self._database.reading() as connection:
             ids = [row.id for row in await connection.execute(select(columns.id).where(*late))]

@@ -1,6 +1,5 @@
 """Owns stored transcriptions: made, filled utterance by utterance, read, listed and deleted by their owner only."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from stream.errors import ClientError, Problem
 from stream.events import Settled
 from stream.results import results
 from stream.wire import WireResult
+from web.clock import Clock
 from web.store.database import Database
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 
@@ -79,13 +79,14 @@ def new_id() -> str:
 class Transcriptions:
     """The transcriptions of every owner; what is older than `retention_seconds` goes."""
 
-    def __init__(self, database: Database, retention_seconds: float) -> None:
+    def __init__(self, database: Database, retention_seconds: float, *, clock: Clock) -> None:
         self._database = database
         self._retention_seconds = retention_seconds
+        self._clock = clock
 
     async def open(self, transcription_id: str, owner: str, kind: Kind, *, whole_seconds: bool = False) -> None:
         """Begin a transcription whose utterances are told by `add`; once it is there, again changes nothing."""
-        now = time.time()
+        now = self._clock()
         row = {
             "id": transcription_id,
             "owner": owner,
@@ -102,7 +103,7 @@ class Transcriptions:
 
     async def add(self, transcription_id: str, settled: Sequence[Settled]) -> None:
         """Keep further utterances; those that are kept already stay as they are."""
-        touched = {"status": Status.PARTIAL, "touched_at": time.time()}
+        touched = {"status": Status.PARTIAL, "touched_at": self._clock()}
         async with self._database.writing() as connection:
             await self._keep(connection, transcription_id, settled, touched)
 
@@ -112,7 +113,7 @@ class Transcriptions:
         """Keep what is not kept yet of the whole, and call it done."""
         ended = {
             "status": Status.DONE,
-            "touched_at": time.time(),
+            "touched_at": self._clock(),
             "received_samples": received_samples,
             "inference_seconds": inference_seconds,
         }
@@ -124,7 +125,7 @@ class Transcriptions:
         async with self._database.reading() as connection:
             mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
             row = (await connection.execute(select(transcriptions).where(*mine))).one_or_none()
-            if row is None or row.expires_at < time.time():
+            if row is None or row.expires_at < self._clock():
                 return None
             columns = utterances.c
             chosen = select(columns.number, columns.channel, columns.start, columns.end, columns.alternatives)
@@ -138,7 +139,7 @@ class Transcriptions:
     async def newest(self, owner: str, most: int, before: tuple[float, str] | None = None) -> Sequence[Summary]:
         """The newest of an owner's, at most so many; `before` is the creation and the id of the last one seen."""
         columns = transcriptions.c
-        chosen = select(transcriptions).where(columns.owner == owner, columns.expires_at >= time.time())
+        chosen = select(transcriptions).where(columns.owner == owner, columns.expires_at >= self._clock())
         if before is not None:
             created_at, last_id = before
             chosen = chosen.where(
@@ -159,7 +160,7 @@ class Transcriptions:
 
         A gateway that was killed leaves live transcriptions open: no session lasts longer than `abandoned_seconds`.
         """
-        now = time.time()
+        now = self._clock()
         columns = transcriptions.c
         abandoned = columns.kind != Kind.LONG, columns.status.in_(OPEN), columns.touched_at < now - abandoned_seconds
         async with self._database.writing() as connection:

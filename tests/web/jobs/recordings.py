@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stream.cutting import Segment
 from stream.events import Hypothesis, RecognitionOptions
+from tests.clock import MovableClock
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from vad import SAMPLE_RATE
 from web.jobs.steps import StepOptions, Steps
@@ -36,12 +37,14 @@ class Desk:
     database: Database
     recordings: Recordings
     transcriptions: Transcriptions
+    clock: MovableClock
 
     def steps(self, recognizer: ScriptedRecognizer) -> Steps:
         return Steps(self.recordings, recognizer, StepOptions())
 
     async def recording(self, uri: str | None = None) -> Recording:
-        """A recording that has just been accepted."""
+        """A recording that has just been accepted, later than any other."""
+        self.clock.now += 0.001
         recording = Recording(new_id(), OWNER, uri, {}, RecognitionOptions("en-US"))
         await self.recordings.open(recording)
         return recording
@@ -72,7 +75,9 @@ async def desk(url: str) -> AsyncIterator[Desk]:
     database = Database(url)
     try:
         await database.upgrade()
-        yield Desk(database, Recordings(database, DAY_SECONDS), Transcriptions(database, DAY_SECONDS))
+        clock = MovableClock()
+        recordings = Recordings(database, DAY_SECONDS, clock=clock)
+        yield Desk(database, recordings, Transcriptions(database, DAY_SECONDS, clock=clock), clock)
     finally:
         await database.close()
 

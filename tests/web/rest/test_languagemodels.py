@@ -22,6 +22,7 @@ from tests.web.sockets import converse, refusal
 from tests.web.tokens import SECRET, token
 from vad import FRAME_BYTES
 from web import training
+from web.clock import wall_clock
 from web.serve import running
 from web.settings import Settings
 from web.store.database import Database
@@ -184,7 +185,7 @@ async def test_built_in_models_are_shown_by_their_names(base: str) -> None:
 async def test_a_transcription_of_the_caller_stands_for_its_text(base: str, database_url: str) -> None:
     database = Database(database_url)
     try:
-        transcriptions, mine = Transcriptions(database, 60), new_id()
+        transcriptions, mine = Transcriptions(database, 60, clock=wall_clock), new_id()
         await transcriptions.open(mine, "ann", Kind.LIVE)
         await transcriptions.add(mine, said("then we met Rao there"))
     finally:

@@ -1,7 +1,6 @@
 """A key that is traded for tokens: what these open, how often, how long."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
+from tests.clock import MovableClock
 from tests.recognizers import ScriptedRecognizer
 from tests.web.sockets import LIVE, converse, refusal
 from tests.web.tokens import AUDIENCE, ISSUER, SECRET, bearer
@@ -29,9 +29,15 @@ def recognizer() -> ScriptedRecognizer:
 
 
 @pytest.fixture
-async def client(recognizer: ScriptedRecognizer) -> AsyncIterator[httpx.AsyncClient]:
+def clock() -> MovableClock:
+    """The server's time of day."""
+    return MovableClock()
+
+
+@pytest.fixture
+async def client(recognizer: ScriptedRecognizer, clock: MovableClock) -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        running(Settings(port=0, token_secret=SecretStr(SECRET)), recognizer) as server,
+        running(Settings(port=0, token_secret=SecretStr(SECRET)), recognizer, clock=clock) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
     ):
         yield client
@@ -57,13 +63,15 @@ def url_of(client: httpx.AsyncClient) -> str:
     return str(client.base_url).rstrip("/")
 
 
-async def test_a_key_is_traded_for_a_token_of_a_minute_with_its_limits(client: httpx.AsyncClient) -> None:
+async def test_a_key_is_traded_for_a_token_of_a_minute_with_its_limits(
+    client: httpx.AsyncClient, clock: MovableClock
+) -> None:
     limits: dict[str, object] = {"streams": 2, "minutes": 30.5, "config": {"boost": 7}}
-    key_expires = int(time.time()) + 3000
+    key_expires = int(clock()) + 3000
     claims = claims_of(await traded(client, exp=key_expires, **limits))
     assert {name: claims[name] for name in limits} == limits
     assert (claims["sub"], claims["scope"], claims["one_use"]) == ("ann", "live recordings", True)
-    assert 50 < claims["exp"] - time.time() <= 61
+    assert 60 <= claims["exp"] - clock() < 61
     assert claims["session_exp"] == key_expires
 
 
@@ -108,30 +116,34 @@ async def test_its_first_request_uses_it_up(client: httpx.AsyncClient) -> None:
     assert (await refusal(url_of(client), f"jwt={query['jwt']}"))[0] == 401
 
 
-async def test_its_expiry_limits_the_handshake_only(client: httpx.AsyncClient) -> None:
+async def test_its_expiry_limits_the_handshake_only(client: httpx.AsyncClient, clock: MovableClock) -> None:
     told = await traded(client, {"seconds": 3})
-    conversation = await converse(url_of(client), SOUND, 4.5, SOUND, "close", query=f"jwt={told['token']}")
+    clock.now = claims_of(told)["exp"] - 0.2
+    conversation = await converse(url_of(client), SOUND, 0.5, SOUND, "close", query=f"jwt={told['token']}")
     assert conversation.close_code == 1000
+    clock.now += 0.5
     assert (await client.get("/v1/speech/transcriptions", params={"jwt": told["token"]})).status_code == 401
     late = await traded(client, {"seconds": 1})
-    await asyncio.sleep(2.1)
+    clock.now += 2.1
     status, body = await refusal(url_of(client), f"jwt={late['token']}")
     assert (status, body["detail"]) == (401, "the token has expired; get a new one")
 
 
-async def test_it_ends_a_connection_when_the_key_would_have(client: httpx.AsyncClient) -> None:
-    told = await traded(client, exp=int(time.time()) + 3000, session_exp=time.time() + 1.5)
+async def test_it_ends_a_connection_when_the_key_would_have(client: httpx.AsyncClient, clock: MovableClock) -> None:
+    told = await traded(client, exp=int(clock()) + 3000, session_exp=clock() + 0.2)
     conversation = await converse(url_of(client), SOUND, query=f"jwt={told['token']}")
     assert conversation.close_code == 4401
 
 
-async def test_one_that_is_kept_is_traded_again_and_never_outlasts_the_key(client: httpx.AsyncClient) -> None:
+async def test_one_that_is_kept_is_traded_again_and_never_outlasts_the_key(
+    client: httpx.AsyncClient, clock: MovableClock
+) -> None:
     wish = {"oneUse": False, "seconds": 28_800, "scope": "tokens live recordings"}
-    ends = int(time.time()) + 40_000
+    ends = int(clock()) + 40_000
     kept = await traded(client, wish, exp=ends)
     claims = claims_of(kept)
     assert (claims["scope"], "one_use" in claims, "session_exp" in claims) == ("live recordings tokens", False, False)
-    assert 28_790 < claims["exp"] - time.time() <= 28_801
+    assert 28_800 <= claims["exp"] - clock() < 28_801
     header = {"Authorization": f"Bearer {kept['token']}"}
     for _ in range(2):
         assert (await client.get("/v1/speech/transcriptions", headers=header)).status_code == 200
@@ -139,7 +151,7 @@ async def test_one_that_is_kept_is_traded_again_and_never_outlasts_the_key(clien
     assert claims_of(once)["session_exp"] == claims["exp"]
     again = claims_of((await client.post(TOKENS, json=wish, headers=header)).json())
     assert again["exp"] == claims["exp"]
-    soon = int(time.time()) + 30
+    soon = int(clock()) + 30
     assert claims_of(await traded(client, exp=soon))["exp"] == soon
     shortened = claims_of(await traded(client, wish, exp=ends, session_exp=soon))
     assert (shortened["session_exp"], shortened["exp"] > soon) == (soon, True)

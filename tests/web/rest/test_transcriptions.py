@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from stream.subtitles import LINE_CHARACTERS
+from tests.clock import MovableClock
 from tests.recognizers import ScriptedRecognizer
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
 from tests.web.tokens import SECRET, bearer
@@ -144,14 +144,15 @@ async def keyed() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_what_is_too_old_is_gone(recognizer: ScriptedRecognizer) -> None:
-    settings = Settings(port=0, retention_days=1 / 86_400)
+    clock = MovableClock()
     async with (
-        running(settings, recognizer) as server,
+        running(Settings(port=0, retention_days=1), recognizer, clock=clock) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
     ):
         body = await transcribed(client)
         where = f"{ALL}/{body['transcriptionId']}"
+        clock.now += 86_399
         assert (await client.get(where)).status_code == 200
-        await asyncio.sleep(1.1)
+        clock.now += 2
         assert (await client.get(where)).status_code == 404
         assert (await client.get(ALL)).json()["transcriptions"] == []

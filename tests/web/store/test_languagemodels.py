@@ -1,9 +1,8 @@
-import asyncio
-
 import pytest
 
 from stream.config import LANGUAGE_MODELS, SessionConfig
 from stream.errors import ClientError, Problem
+from tests.clock import MovableClock
 from web.store.database import Database
 from web.store.languagemodels import LanguageModel, LanguageModels, Untrained
 from web.store.tables import Kind, Training
@@ -11,8 +10,13 @@ from web.store.transcriptions import Transcriptions, new_id
 
 
 @pytest.fixture
-def models(database: Database) -> LanguageModels:
-    return LanguageModels(database)
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def models(database: Database, clock: MovableClock) -> LanguageModels:
+    return LanguageModels(database, clock=clock)
 
 
 async def trained(models: LanguageModels, owner: str, *phrases: str) -> str:
@@ -52,12 +56,12 @@ async def test_ids_are_the_same_in_any_case(models: LanguageModels) -> None:
     assert config.trained_phrases == ("Rao",)
 
 
-async def test_an_owners_models_are_listed_the_newest_first(models: LanguageModels) -> None:
+async def test_an_owners_models_are_listed_the_newest_first(models: LanguageModels, clock: MovableClock) -> None:
     ids = []
     for name in ("first", "second", "third"):
         ids.append(new_id())
         await models.open(ids[-1], "ann", name, ["a phrase"])
-        await asyncio.sleep(0.002)
+        clock.now += 1
     await models.open(new_id(), "bob", "other", ["a phrase"])
     assert [model.id for model in await models.all("ann")] == ids[::-1]
     assert [model.name for model in await models.all("bob")] == ["other"]
@@ -93,11 +97,11 @@ async def test_a_model_that_is_not_trained_yet_cannot_be_named(models: LanguageM
     assert await refused(models, model_id, "ann") == (Problem.INVALID_CONFIG, sentence.format("training"))
 
 
-async def test_what_is_not_trained_is_found_the_oldest_first(models: LanguageModels) -> None:
+async def test_what_is_not_trained_is_found_the_oldest_first(models: LanguageModels, clock: MovableClock) -> None:
     await trained(models, "ann", "Rao")
     first, second = new_id(), new_id()
     await models.open(first, "ann", "first", ["a phrase"])
-    await asyncio.sleep(0.002)
+    clock.now += 1
     await models.open(second, "bob", "second", ["a phrase"])
     await models.training(first)
     assert await models.untrained() == [Untrained(first, "ann"), Untrained(second, "bob")]
@@ -111,8 +115,10 @@ async def test_a_trained_model_is_not_trained_again(models: LanguageModels) -> N
     assert config.trained_phrases == ("Rao",)
 
 
-async def test_transcriptions_that_an_owner_does_not_have_are_told(database: Database, models: LanguageModels) -> None:
-    transcriptions, expired = Transcriptions(database, 60), Transcriptions(database, -1)
+async def test_transcriptions_that_an_owner_does_not_have_are_told(
+    database: Database, models: LanguageModels, clock: MovableClock
+) -> None:
+    transcriptions, expired = Transcriptions(database, 60, clock=clock), Transcriptions(database, -1, clock=clock)
     mine, others, old, unknown = (new_id() for _ in range(4))
     await transcriptions.open(mine, "ann", Kind.LIVE)
     await transcriptions.open(others, "bob", Kind.LIVE)

@@ -1,8 +1,8 @@
 import asyncio
-import time
 
 import pytest
 
+from tests.clock import MovableClock
 from tests.web.said import said
 from web.jobs.upkeep import Upkeep
 from web.store.database import Database
@@ -13,14 +13,21 @@ from web.store.transcriptions import Transcriptions, new_id
 _DAY_SECONDS = 86_400.0
 
 
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
 async def begun(transcriptions: Transcriptions, owner: str = "ann", kind: Kind = Kind.LIVE) -> str:
     transcription_id = new_id()
     await transcriptions.open(transcription_id, owner, kind)
     return transcription_id
 
 
-async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(database: Database) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
+async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(
+    database: Database, clock: MovableClock
+) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     one = await begun(transcriptions)
     await transcriptions.add(one, said("first", "second"))
     await transcriptions.add(one, said("other", "words", "third"))
@@ -34,8 +41,8 @@ async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(databa
     assert (kept.summary.received_samples, kept.summary.inference_seconds) == (5 * 16_000, 0.5)
 
 
-async def test_nobody_else_sees_or_deletes_it(database: Database) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
+async def test_nobody_else_sees_or_deletes_it(database: Database, clock: MovableClock) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     one = await begun(transcriptions)
     assert await transcriptions.get(one, "bob") is None
     assert not await transcriptions.delete(one, "bob")
@@ -44,8 +51,8 @@ async def test_nobody_else_sees_or_deletes_it(database: Database) -> None:
     assert await transcriptions.get(one, "ann") is None
 
 
-async def test_what_was_deleted_is_not_filled_again(database: Database) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
+async def test_what_was_deleted_is_not_filled_again(database: Database, clock: MovableClock) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     one = await begun(transcriptions)
     await transcriptions.delete(one, "ann")
     await transcriptions.add(one, said("late"))
@@ -54,10 +61,10 @@ async def test_what_was_deleted_is_not_filled_again(database: Database) -> None:
 
 
 async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, clock: MovableClock
 ) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
-    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS), longest_session_seconds=3600)
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
+    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
     left_open = await begun(transcriptions)
     finished = await begun(transcriptions)
     await transcriptions.finish(finished, said("done"), 1, 0.0)
@@ -65,24 +72,23 @@ async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open
     fresh = await transcriptions.get(left_open, "ann")
     assert fresh is not None
     assert fresh.summary.status is Status.PROCESSING
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 3601)
+    clock.now += 3601
     await upkeep.clear()
     closed = await transcriptions.get(left_open, "ann")
     assert closed is not None
     assert closed.summary.status is Status.DONE
-    monkeypatch.setattr(time, "time", lambda: real() + _DAY_SECONDS + 1)
+    day_before, clock.now = clock.now, clock.now + _DAY_SECONDS
     assert await transcriptions.get(finished, "ann") is None
     await upkeep.clear()
-    monkeypatch.undo()
+    clock.now = day_before
     assert await transcriptions.newest("ann", 10) == []
 
 
 async def test_the_clearing_goes_on_after_a_database_was_away(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
-    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS), longest_session_seconds=3600)
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
+    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
     cleared = 0
     often = asyncio.Event()
 
@@ -104,11 +110,9 @@ async def test_the_clearing_goes_on_after_a_database_was_away(
 
 
 async def test_the_newest_come_first_and_those_of_one_moment_in_an_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, clock: MovableClock
 ) -> None:
-    transcriptions = Transcriptions(database, _DAY_SECONDS)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     ids = {await begun(transcriptions) for _ in range(7)}
     listed: list[str] = []
     before = None

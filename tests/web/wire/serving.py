@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -44,7 +45,7 @@ async def serving(
     """Serve it on a port of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
     settings = settings or Settings(port=0)
-    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings), turn_away)
+    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), turn_away)
     server = GatewayServer(config, Sessions(), drain_seconds=5, handles_signals=False)
     running = asyncio.create_task(server.run_until_stopped(listener))
     try:
