@@ -1,7 +1,9 @@
 """Sound for tests: committed clips, marked frames, and audio whose samples tell their own position."""
 
 import csv
+import io
 import wave
+from itertools import cycle
 from pathlib import Path
 
 from whisper_normalizer.english import EnglishTextNormalizer
@@ -20,6 +22,27 @@ def clip_pcm(name: str) -> bytes:
         assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (16000, 1, 2)
         pcm: bytes = clip.readframes(clip.getnframes())
         return pcm
+
+
+def wav(pcm: bytes, rate: int = 16_000, channels: int = 1) -> bytes:
+    """A WAV file of `int16[n_samples]`, the samples of the channels in turn."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as clip:
+        clip.setparams((channels, 2, rate, 0, "NONE", ""))
+        clip.writeframes(pcm)
+    return file.getvalue()
+
+
+def cut(data: bytes, *sizes: int) -> list[bytes]:
+    """Cut into pieces of these sizes, over and over."""
+    pieces: list[bytes] = []
+    start = 0
+    for size in cycle(sizes):
+        if start >= len(data):
+            return pieces
+        pieces.append(data[start : start + size])
+        start += size
+    return pieces
 
 
 def clip_texts() -> dict[str, str]:

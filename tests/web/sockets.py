@@ -1,4 +1,8 @@
-"""A bare WebSocket client for tests: what was sent, what came back, how it closed."""
+"""Bare clients for tests: what was sent, what came back, how it closed.
+
+The base of a server is `http://host:port`, or `unix:/path` for one that shares the virtual clock of its client: what
+is sent over a Unix socket is there at once, so that no timer can overtake it.
+"""
 
 import asyncio
 import json
@@ -7,10 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+import httpx
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 LIVE = "/v1/speech/asrlive"  # spelled out: published clients have it so
+_UNIX = "unix:"
+# Behind a Unix socket there is no name to resolve; this one is what pages of this machine use.
+_UNIX_HOST = "http://127.0.0.1"
 
 
 @dataclass
@@ -44,6 +52,21 @@ def address(base: str, query: str = "") -> str:
     return base.replace("http", "ws", 1) + LIVE + (f"?{query}" if query else "")
 
 
+def talking(base: str, query: str = "", **options: Any) -> connect:
+    """Connect to the live endpoint, over TCP or a Unix socket; `options` are those of websockets."""
+    if base.startswith(_UNIX):
+        return unix_connect(base.removeprefix(_UNIX), address(_UNIX_HOST, query), **options)
+    return connect(address(base, query), proxy=None, **options)
+
+
+def http_client(base: str, **options: Any) -> httpx.AsyncClient:
+    """A client of the REST side, over TCP or a Unix socket; `options` are those of httpx."""
+    if base.startswith(_UNIX):
+        transport = httpx.AsyncHTTPTransport(uds=base.removeprefix(_UNIX))
+        return httpx.AsyncClient(base_url=_UNIX_HOST, transport=transport, timeout=60, **options)
+    return httpx.AsyncClient(base_url=base, trust_env=False, timeout=60, **options)
+
+
 async def converse(
     base: str, *sent: bytes | str | float, query: str = "", headers: Iterable[tuple[str, str]] = ()
 ) -> Conversation:
@@ -51,7 +74,7 @@ async def converse(
     conversation = Conversation()
     async with (
         asyncio.timeout(60),
-        connect(address(base, query), proxy=None, compression=None, additional_headers=list(headers)) as socket,
+        talking(base, query, compression=None, additional_headers=list(headers)) as socket,
     ):
         sending = asyncio.create_task(_send(socket, sent))
         conversation.messages += [json.loads(message) async for message in received(socket)]
@@ -81,7 +104,7 @@ async def _send(socket: ClientConnection, sent: Iterable[bytes | str | float]) -
 async def refusal(base: str, query: str = "", headers: Iterable[tuple[str, str]] = ()) -> tuple[int, dict[str, Any]]:
     """Status and body with which the handshake is refused."""
     try:
-        async with connect(address(base, query), proxy=None, additional_headers=list(headers)):
+        async with talking(base, query, additional_headers=list(headers)):
             raise AssertionError("the handshake was accepted")
     except InvalidStatus as refused:
         return refused.response.status_code, json.loads(refused.response.body or b"")

@@ -4,53 +4,18 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import select
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.processes import child_of, shenava, started, url_in
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
 from web.exits import CANNOT_START
-
-SHENAVA = [sys.executable, "-m", "web.cli"]
-
-
-def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | settings
-    return subprocess.run(
-        [*SHENAVA, *arguments], capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
-
-
-@contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server or engine process and the line that it prints when it is up."""
-    with subprocess.Popen([*SHENAVA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline()
-        finally:
-            process.kill()
-
-
-def child_of(pid: int) -> int:
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
-
-
-def url_in(line: str) -> str:
-    found = re.search(r"http://\S+", line)
-    assert found is not None, line
-    return found.group()
 
 
 def test_serve_prints_the_page_and_a_line_to_try() -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
+from tests.processes import shenava, started
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.stream.engine.certificates import Certificates, issue
 from tests.web.sockets import converse
-from tests.web.test_cli import shenava, started
 from web.serve import StartError, running
 from web.settings import Settings
 from web.tls import ServerTls, server_tls

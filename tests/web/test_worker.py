@@ -18,9 +18,9 @@ from tests.hostile.faults import At, Freeze, Late
 from tests.hostile.record import CallEnd
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running
+from tests.processes import child_of
 from tests.recognizers import ScriptedRecognizer
 from tests.web.jobs.recordings import Desk, desk, nobody
-from tests.web.test_cli import child_of
 from web.jobs.crew import STALLED_SECONDS
 from web.store.transcriptions import Transcription
 

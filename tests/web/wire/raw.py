@@ -115,9 +115,12 @@ class RawClient:
 
 
 @asynccontextmanager
-async def connected(port: int, receive_bytes: int = 65536) -> AsyncIterator[RawClient]:
-    """A TCP connection on which nothing was said yet."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=receive_bytes)
+async def connected(place: int | str, receive_bytes: int = 65536) -> AsyncIterator[RawClient]:
+    """A connection to a port, or to the path of a Unix socket, on which nothing was said yet."""
+    if isinstance(place, str):
+        reader, writer = await asyncio.open_unix_connection(place, limit=receive_bytes)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place, limit=receive_bytes)
     try:
         yield RawClient(reader, writer)
     finally:
@@ -125,9 +128,9 @@ async def connected(port: int, receive_bytes: int = 65536) -> AsyncIterator[RawC
 
 
 @asynccontextmanager
-async def upgraded(port: int, path: str = "/echo", headers: str = "") -> AsyncIterator[RawClient]:
+async def upgraded(place: int | str, path: str = "/echo", headers: str = "") -> AsyncIterator[RawClient]:
     """An open WebSocket."""
-    async with connected(port) as client:
+    async with connected(place) as client:
         await client.send(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}{headers}\r\n".encode())
         async with asyncio.timeout(SECONDS):
             head = await client.reader.readuntil(b"\r\n\r\n")

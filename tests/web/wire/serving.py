@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.virtual_time import VirtualTimeLoop
 from web.connections.limits import TurnAway, WireLimits, nobody
 from web.connections.server import GatewayServer
 from web.serve import _uvicorn_config
@@ -36,24 +38,42 @@ def echoing() -> Starlette:
 
 
 @asynccontextmanager
+async def listening() -> AsyncIterator[tuple[socket.socket, int | str]]:
+    """A listener on loopback and its port; on the virtual clock a Unix socket and its path.
+
+    What is sent over a Unix socket is there at once, so that no timer can overtake it.
+    """
+    if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            yield listener, listener.getsockname()[1]
+        return
+    # Not pytest's own directory: a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="shenava-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/socket"
+        listener.bind(path)
+        yield listener, path
+
+
+@asynccontextmanager
 async def serving(
     app: Starlette,
     settings: Settings | None = None,
     wire: WireLimits | None = None,
     turn_away: TurnAway = nobody,
-) -> AsyncIterator[tuple[GatewayServer, int]]:
-    """Serve it on a port of its own."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    sessions: Sessions | None = None,
+) -> AsyncIterator[tuple[GatewayServer, int | str]]:
+    """Serve it where `listening` says; the server and the place come back."""
     settings = settings or Settings(port=0)
     config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), turn_away)
-    server = GatewayServer(config, Sessions(), drain_seconds=5, handles_signals=False)
-    running = asyncio.create_task(server.run_until_stopped(listener))
-    try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.01)
-        yield server, listener.getsockname()[1]
-    finally:
-        server.drain()
-        async with asyncio.timeout(30):
-            await running
+    server = GatewayServer(config, sessions or Sessions(), drain_seconds=5, handles_signals=False)
+    async with listening() as (listener, place):
+        running = asyncio.create_task(server.run_until_stopped(listener))
+        try:
+            async with asyncio.timeout(60):
+                while not server.started and not running.done():
+                    await asyncio.sleep(0.01)
+            yield server, place
+        finally:
+            server.drain()
+            async with asyncio.timeout(60):
+                await running

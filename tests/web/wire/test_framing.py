@@ -21,7 +21,7 @@ PERSIAN = "سلام دنیا".encode()
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
+async def port() -> AsyncIterator[int | str]:
     async with serving(echoing(), Settings(port=0, max_message_bytes=MOST_BYTES)) as (_, port):
         yield port
 

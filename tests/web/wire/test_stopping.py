@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.processes import child_of, started, url_in
 from tests.sounds import clip_pcm, words_of
 from tests.web.sockets import Conversation, address, received, refusal
-from tests.web.test_cli import child_of, started, url_in
 
 CLIENTS = 20
 

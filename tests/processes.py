@@ -1,0 +1,78 @@
+"""The command as a process: started, waited for by the line that it prints, and always ended."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+SHENAVA = (sys.executable, "-m", "web.cli")
+# Nothing that passes comes near this; whatever waits for a process waits so long before it calls it stuck.
+STUCK_SECONDS = 60.0
+
+
+def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*SHENAVA, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=STUCK_SECONDS,
+        check=False,
+        env=os.environ | settings,
+    )
+
+
+@contextmanager
+def started(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server, engine or worker, and the line that it prints when it is up; killed at the end."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*SHENAVA, *arguments], stdout=pipe, stderr=pipe, text=True, env=os.environ | settings
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[str]:
+    """A `shenava serve` with these settings; gives its URL."""
+    with started("serve", "--port", "0", "--quiet", **settings) as (_, line):
+        yield url_in(line)
+
+
+@asynccontextmanager
+async def started_async(*arguments: str, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """As `started`, for a test that does other things while the process starts and works."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *SHENAVA, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(STUCK_SECONDS):
+            line = (await process.stdout.readline()).decode()
+        yield process, line
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def url_in(line: str) -> str:
+    """The address in what a server prints when it is up."""
+    found = re.search(r"http://\S+", line)
+    assert found is not None, line
+    return found.group()
+
+
+def child_of(pid: int) -> int:
+    """The one child of a process: a server's engine."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)

@@ -1,0 +1,84 @@
+"""Gateways in the test's own process, in front of recognizers that each connection chooses for itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from stream.events import RecognitionOptions
+from tests.recognizers import CountingStream, ScriptedRecognizer
+from tests.virtual_time import VirtualTimeLoop
+from tests.web.wire.serving import serving
+from web.app import create_app
+from web.connections.limits import WireLimits
+from web.serve import running
+from web.settings import Settings
+
+Script = Callable[[RecognitionOptions], CountingStream]
+
+
+@dataclass
+class ScriptBook(ScriptedRecognizer):
+    """A recognizer that many tests share: a connection names its script as a phrase, and has its own streams.
+
+    A connection that names none gets `CountingStream`s.
+    """
+
+    scripts: dict[str, ScriptedRecognizer] = field(default_factory=dict)
+
+    def add(self, *script: Script) -> "Scripted":
+        """Write a script, for the connections whose query is the one of what is returned."""
+        name = f"script-{len(self.scripts)}"
+        self.scripts[name] = ScriptedRecognizer(list(script) or [CountingStream])
+        return Scripted(f"phrases={name}", self.scripts[name].streams)
+
+    async def open(self, options: RecognitionOptions) -> CountingStream:
+        named = next((phrase for phrase in options.phrases if phrase in self.scripts), None)
+        return await (super().open(options) if named is None else self.scripts[named].open(options))
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """A script: the query that chooses it, and the streams that were opened with it."""
+
+    query: str
+    streams: list[CountingStream]
+
+
+@asynccontextmanager
+async def running_gateway(
+    recognizer: ScriptedRecognizer | None = None, settings: Settings | None = None, *, wire: WireLimits | None = None
+) -> AsyncIterator[str]:
+    """Run a gateway on the test's own loop, and its clock; gives the base that `tests.web.sockets` takes."""
+    settings, recognizer = settings or Settings(port=0), recognizer or ScriptedRecognizer()
+    if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+        async with running(settings, recognizer, wire=wire) as server:
+            yield server.url
+        return
+    app = create_app(settings, recognizer)
+    wire = wire or WireLimits(send=settings.send_limit_seconds)
+    with held_while_sqlite_works():
+        async with serving(app, settings, wire, sessions=app.state.sessions) as (_, path):
+            yield f"unix:{path}"
+
+
+@contextmanager
+def held_while_sqlite_works() -> Iterator[None]:
+    """Keep the virtual clock still while a thread of aiosqlite, which no loop knows of, is at work."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_connect", "_execute", "close"):
+            patch.setattr(aiosqlite.Connection, name, _held(getattr(aiosqlite.Connection, name)))
+        yield
+
+
+def _held(work: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def held(*arguments: Any, **options: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        with loop.hold() if isinstance(loop, VirtualTimeLoop) else nullcontext():
+            return await work(*arguments, **options)
+
+    return held
