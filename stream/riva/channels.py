@@ -1,6 +1,7 @@
 """Owns the connections to one server: how a channel behaves, and how streams are spread over several."""
 
 import json
+from collections.abc import Callable
 
 import grpc
 from riva.client.proto import riva_asr_pb2_grpc
@@ -21,6 +22,35 @@ _MANY_MACHINES = ("dns:", "ipv4:", "ipv6:")
 _SPREAD: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
 _CHECK_HEALTH: dict[str, object] = {"healthCheckConfig": {"serviceName": ""}}
 
+OpenChannel = Callable[[str, RivaOptions], grpc.aio.Channel]
+
+
+def open_channel(uri: str, options: RivaOptions) -> grpc.aio.Channel:
+    """Make a channel to one address; it connects when it is used."""
+    arguments: list[tuple[str, int | str]] = [
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
+        ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
+        ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),
+        # Channels to the same address would otherwise share one connection, and its limit of streams.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    if uri.startswith(_MANY_MACHINES):
+        # gRPC's own health check sends no metadata: where a proxy wants some, it would call every machine ill.
+        spread = _SPREAD if options.metadata else _SPREAD | _CHECK_HEALTH
+        arguments.append(("grpc.service_config", json.dumps(spread)))
+    if options.keepalive_seconds:
+        arguments += [
+            ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+    if options.tls is None:
+        return grpc.aio.insecure_channel(uri, options=arguments)
+    if options.tls.server_name is not None:
+        arguments.append(("grpc.ssl_target_name_override", options.tls.server_name))
+    credentials = grpc.ssl_channel_credentials(options.tls.ca, options.tls.key, options.tls.certificate)
+    return grpc.aio.secure_channel(uri, credentials, options=arguments)
+
 
 class PooledChannel:
     """One connection and how many streams it carries; `is_spare` since it was last found without any."""
@@ -39,9 +69,10 @@ class PooledChannel:
 class ChannelPool:
     """The connections to one address; to be made inside the event loop that uses it."""
 
-    def __init__(self, uri: str, options: RivaOptions) -> None:
+    def __init__(self, uri: str, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self._uri = uri
         self._options = options
+        self._open_channel = open_channel
         self._channels = [self._open()]
         self._retired: list[PooledChannel] = []
 
@@ -100,30 +131,4 @@ class ChannelPool:
             await channel.channel.close()
 
     def _open(self) -> PooledChannel:
-        return PooledChannel(_open_channel(self._uri, self._options))
-
-
-def _open_channel(uri: str, options: RivaOptions) -> grpc.aio.Channel:
-    arguments: list[tuple[str, int | str]] = [
-        ("grpc.enable_http_proxy", 0),
-        ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
-        ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
-        ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),
-        # Channels to the same address would otherwise share one connection, and its limit of streams.
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
-    if uri.startswith(_MANY_MACHINES):
-        # gRPC's own health check sends no metadata: where a proxy wants some, it would call every machine ill.
-        spread = _SPREAD if options.metadata else _SPREAD | _CHECK_HEALTH
-        arguments.append(("grpc.service_config", json.dumps(spread)))
-    if options.keepalive_seconds:
-        arguments += [
-            ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ]
-    if options.tls is None:
-        return grpc.aio.insecure_channel(uri, options=arguments)
-    if options.tls.server_name is not None:
-        arguments.append(("grpc.ssl_target_name_override", options.tls.server_name))
-    credentials = grpc.ssl_channel_credentials(options.tls.ca, options.tls.key, options.tls.certificate)
-    return grpc.aio.secure_channel(uri, credentials, options=arguments)
+        return PooledChannel(self._open_channel(self._uri, self._options))

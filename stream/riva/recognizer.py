@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from stream.events import RecognitionOptions
 from stream.languages import matching_language
 from stream.recognizer import LanguageNotServedError, RecognizerError
+from stream.riva.channels import OpenChannel, open_channel
 from stream.riva.options import RivaOptions
 from stream.riva.server import RivaServer
 from stream.riva.stream import RivaStream
@@ -18,8 +19,8 @@ _LOOK_SECONDS = 0.1
 class RivaRecognizer:
     """Speaks to one Riva server or to several; to be made inside the event loop that uses it."""
 
-    def __init__(self, options: RivaOptions) -> None:
-        self._servers = [RivaServer(uri, options) for uri in options.uris]
+    def __init__(self, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
+        self._servers = [RivaServer(uri, options, open_channel) for uri in options.uris]
         self.most_phrases = options.most_phrases
 
     @property

@@ -10,7 +10,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 from stream.events import RecognitionOptions
 from stream.recognizer import RecognizerError
 from stream.riva.breaker import Breaker, State
-from stream.riva.channels import ChannelPool, PooledChannel
+from stream.riva.channels import ChannelPool, OpenChannel, PooledChannel, open_channel
 from stream.riva.discovery import Served, discover
 from stream.riva.errors import RivaError
 from stream.riva.mapping import ResponseReader, opening_request
@@ -49,12 +49,12 @@ _log = structlog.get_logger()
 class RivaServer:
     """Speaks to one server; `served` is what it said last, None before it said anything."""
 
-    def __init__(self, uri: str, options: RivaOptions) -> None:
+    def __init__(self, uri: str, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self.uri = uri
         self.served: Served | None = None
         self.is_up = False
         self._options = options
-        self._pool = ChannelPool(uri, options)
+        self._pool = ChannelPool(uri, options, open_channel)
         self._breaker = Breaker()
         self._in_doubt = asyncio.Event()
         self._hides_refusals = False

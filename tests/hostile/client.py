@@ -9,6 +9,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
 from tests.hostile.audio import spoken_numbers
+from tests.memory_grpc import plain_channel
 
 _MESSAGE_BYTES = 3_200
 _NEVER_MS = 30_000
@@ -53,7 +54,7 @@ async def recognize(
     **config: Any,
 ) -> Answer:
     """Make one call on a channel of its own; `patience_seconds` after the last audio it is cancelled."""
-    async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+    async with plain_channel(address) as channel:
         stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
         return await recognize_with(
             stub,

@@ -49,6 +49,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 from tests.hostile.call import HostileCall, Temper, abort
 from tests.hostile.faults import Abort, At, Entry, Fault, faults_of
 from tests.hostile.record import CallRecord
+from tests.processes import STUCK_SECONDS
 from vad import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class HostileRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ign
         """How many StreamingRecognize calls are open now."""
         return self._open_calls
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = STUCK_SECONDS) -> None:
         """Wait until this holds, such as `lambda: riva.open_calls == 0`; raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not condition():

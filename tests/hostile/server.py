@@ -1,7 +1,8 @@
 """Owns a hostile Riva that serves on loopback, in this process or, with `python -m tests.hostile.server`, in its own.
 
 As a process it prints `127.0.0.1:port`, then with `--report` a line of JSON for every call that has ended. It exits
-when its stdin closes. See tests/hostile/riva.py for the tools around it.
+when its stdin closes. On the virtual clock it is in memory, see tests/memory_grpc.py. See tests/hostile/riva.py for
+the tools around it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from tests.hostile.call import Temper
 from tests.hostile.faults import faults, loads
 from tests.hostile.record import CallRecord
 from tests.hostile.riva import HostileRiva
+from tests.memory_grpc import MemoryServer, is_in_memory
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 _HOST = "127.0.0.1"
@@ -50,7 +52,7 @@ class RunningRiva:
         self.riva = riva
         self.port = port
         self._options = (*_OPTIONS, *options)
-        self._server: grpc.aio.Server | None = None
+        self._server: grpc.aio.Server | MemoryServer | None = None
         self._health = health.aio.HealthServicer()
 
     @property
@@ -58,13 +60,15 @@ class RunningRiva:
         return f"{_HOST}:{self.port}"
 
     async def start(self) -> None:
-        self._server = grpc.aio.server(options=self._options)
+        server = MemoryServer(self.address) if is_in_memory() else grpc.aio.server(options=self._options)
+        self._server = server
         self._health = health.aio.HealthServicer()
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(self.riva, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(self.riva, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         await self.set_serving(True)
-        self._server.add_insecure_port(self.address)
-        await self._server.start()
+        if not isinstance(server, MemoryServer):
+            server.add_insecure_port(self.address)
+        await server.start()
 
     async def kill(self, grace_seconds: float = 0) -> None:
         """Cut off the calls that are open after the grace, at once without, and refuse connections."""

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +17,7 @@ from tests.hostile.audio import (
     silence,
     spoken_numbers,
 )
+from tests.tiers import tiered
 from vad import FRAME_BYTES, Segmenter, SegmenterOptions, WebRtcClassifier
 
 GROUPS = st.lists(st.integers(0, 4), min_size=1, max_size=4)
@@ -56,15 +55,9 @@ def test_everything_that_is_said_is_heard(groups: list[int], first: int) -> None
 
 
 def test_every_number_can_be_told_from_the_next() -> None:
-    assert numbers(numbered_speech([4_000] * 7 + [MOST_NUMBERS - 28_000], pause_ms=0)) == list(range(MOST_NUMBERS))
-
-
-def test_two_hours_are_heard_in_a_moment() -> None:
-    pcm = numbered_speech([MOST_NUMBERS])
-    start = time.perf_counter()
-    heard_words(pcm)
-    assert len(pcm) > 7_200 * 32_000
-    assert time.perf_counter() - start < 10
+    first = [*range(0, MOST_NUMBERS - 2, tiered(499, 2)), MOST_NUMBERS - 2]
+    for number in first:
+        assert numbers(numbered_speech([2], number)) == [number, number + 1]
 
 
 @pytest.mark.parametrize(("first", "count"), [(-1, 1), (MOST_NUMBERS, 1), (0, MOST_NUMBERS + 1)])
@@ -126,8 +119,8 @@ def test_the_classifier_takes_marked_frames_for_speech() -> None:
     assert classifier.is_speech(b"\x00\x00\x18\xfc")
 
 
-@pytest.mark.parametrize("aggressiveness", range(4))
-@pytest.mark.parametrize("first", [0, 500, 30_000])
+@pytest.mark.parametrize("aggressiveness", [0, 3])
+@pytest.mark.parametrize("first", [0, 30_000])
 def test_webrtc_hears_each_group_as_one_segment(aggressiveness: int, first: int) -> None:
     pcm = silence(500) + numbered_speech([8, 5], first) + silence(900)
     segmenter, classifier = Segmenter(SegmenterOptions()), WebRtcClassifier(aggressiveness)

@@ -30,9 +30,17 @@ from tests.hostile.faults import (
 from tests.hostile.record import CallEnd, CallRecord
 from tests.hostile.riva import HostileRiva, Temper
 from tests.hostile.server import running
+from tests.memory_grpc import plain_channel
+from tests.tiers import tiered
+
+pytestmark = pytest.mark.virtual_time
 
 # Ten messages of 100 ms: an interim after the third, fifth, eighth and tenth.
 SECOND = numbered_speech([4])
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def answer_to(*entries: Fault, pcm: bytes = SECOND, patience_seconds: float = 20.0) -> tuple[Answer, CallRecord]:
@@ -86,7 +94,7 @@ async def test_interims_come_only_when_they_are_asked_for_and_as_often_as_set() 
 
 
 async def test_a_forced_end_of_utterance_settles_and_goes_on() -> None:
-    async with running(HostileRiva()) as server, grpc.aio.insecure_channel(server.address) as channel:
+    async with running(HostileRiva()) as server, plain_channel(server.address) as channel:
         call = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel).StreamingRecognize()
         await call.write(opening(interims=False))
         for runtime in ({"force_eou": "true"}, {}):
@@ -123,7 +131,7 @@ async def test_audio_after_a_long_nothing_is_refused() -> None:
 async def test_it_lists_models_with_their_abilities() -> None:
     request = pb.RivaSpeechRecognitionConfigRequest()
     riva = HostileRiva(temper=Temper(languages=("en-US", "fa-IR")), abilities={"stable_words": "true"})
-    async with running(riva) as server, grpc.aio.insecure_channel(server.address) as channel:
+    async with running(riva) as server, plain_channel(server.address) as channel:
         stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
         rows = [dict(row.parameters) for row in (await stub.GetRivaSpeechRecognitionConfig(request)).model_config]
         riva.rows = [{"type": "offline"}]
@@ -138,7 +146,7 @@ async def test_while_it_refuses_nobody_is_served_and_the_script_waits() -> None:
     riva.refuses = Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, pushback_ms=250)
     async with running(riva) as server:
         answer = await recognize(server.address, b"")
-        async with grpc.aio.insecure_channel(server.address) as channel:
+        async with plain_channel(server.address) as channel:
             stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
@@ -158,8 +166,8 @@ async def test_each_call_follows_its_own_entry_and_later_ones_the_last() -> None
     assert [code.name for code in codes if code] == ["ABORTED", "OK", "DATA_LOSS", "DATA_LOSS"]
 
 
-@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
-async def test_it_aborts_with_any_code(code: grpc.StatusCode) -> None:
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INVALID_ARGUMENT])
+async def test_it_aborts_with_the_code_of_the_script(code: grpc.StatusCode) -> None:
     answer, record = await answer_to(Abort(code, At.DRAIN))
     assert (answer.code, answer.details, answer.numbers) == (code, "as the script says", [])
     assert record.end is CallEnd.ABORTED
@@ -183,8 +191,7 @@ async def test_it_aborts_at_any_point(
 ) -> None:
     fault = Abort(grpc.StatusCode.ABORTED, at, count)
     answer, record = await answer_to(fault)
-    # What a client's own library makes of a status that meets a write is its own affair.
-    assert answer.code in {grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL}
+    assert answer.code is grpc.StatusCode.ABORTED
     assert (answer.interims, answer.numbers) == (interims, finals)
     assert (record.numbers, record.settled, record.fired) == (heard, finals, [fault])
 
@@ -214,10 +221,9 @@ async def test_it_freezes_until_the_client_gives_up(at: At, count: int, settled:
 
 
 async def test_it_goes_on_after_a_short_freeze() -> None:
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    answer, _ = await answer_to(Freeze(At.MESSAGE, 2, 0.2), Freeze(At.DRAIN, seconds=0.2))
-    assert loop.time() - start > 0.4
+    began = now()
+    answer, _ = await answer_to(Freeze(At.MESSAGE, 2, 7), Freeze(At.DRAIN, seconds=8))
+    assert now() - began == pytest.approx(15, abs=0.1)
     assert (answer.code, answer.numbers) == (grpc.StatusCode.OK, [0, 1, 2, 3])
 
 
@@ -235,8 +241,7 @@ async def test_it_goes_on_after_a_short_freeze() -> None:
 async def test_it_ends_too_early_with_and_without_a_final(fault: EndEarly, finals: list[int]) -> None:
     answer, record = await answer_to(fault)
     assert answer.numbers == record.settled == finals
-    # A client that still writes may hear of an error of its own instead of the status.
-    assert answer.code in {grpc.StatusCode.OK, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED}
+    assert answer.code is grpc.StatusCode.OK
     assert record.end is CallEnd.EARLY
 
 
@@ -253,10 +258,9 @@ async def test_a_cut_through_a_word_settles_it_or_leaves_it(marked: int, settled
 
 
 async def test_late_responses_come_late_and_in_order_while_it_listens() -> None:
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    answer, _ = await answer_to(Late(0.3))
-    assert 0.3 < loop.time() - start < 3
+    began = now()
+    answer, _ = await answer_to(Late(3))
+    assert now() - began == pytest.approx(3, abs=0.1)
     assert answer.interims == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
     assert answer.numbers == [0, 1, 2, 3]
 
@@ -346,7 +350,7 @@ async def test_it_knows_how_many_calls_are_open_and_who_gave_up() -> None:
 
 async def test_a_client_that_cancels_has_not_half_closed() -> None:
     riva = HostileRiva()
-    async with running(riva) as server, grpc.aio.insecure_channel(server.address) as channel:
+    async with running(riva) as server, plain_channel(server.address) as channel:
         call = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel).StreamingRecognize(metadata=(("who", "me"),))
         await call.write(opening())
         await call.write(pb.StreamingRecognizeRequest(audio_content=SECOND))
@@ -363,7 +367,7 @@ async def test_waiting_for_what_does_not_come_times_out() -> None:
         await riva.until(lambda: riva.open_calls == 1, 0.05)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(tiered(1, 20)))
 async def test_calls_at_once_with_all_kinds_of_faults_keep_their_records_apart(seed: int) -> None:
     script: list[Entry] = faults(seed, 40, freeze_seconds=0.2)
     riva = HostileRiva([replace(entry, seconds=0.1) if isinstance(entry, Late) else entry for entry in script])

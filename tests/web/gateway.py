@@ -10,6 +10,7 @@ import aiosqlite
 import pytest
 
 from stream.events import RecognitionOptions
+from stream.recognizer import Recognizer
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.virtual_time import VirtualTimeLoop
 from tests.web.wire.serving import serving
@@ -51,7 +52,7 @@ class Scripted:
 
 @asynccontextmanager
 async def running_gateway(
-    recognizer: ScriptedRecognizer | None = None, settings: Settings | None = None, *, wire: WireLimits | None = None
+    recognizer: Recognizer | None = None, settings: Settings | None = None, *, wire: WireLimits | None = None
 ) -> AsyncIterator[str]:
     """Run a gateway on the test's own loop, and its clock; gives the base that `tests.web.sockets` takes."""
     settings, recognizer = settings or Settings(port=0), recognizer or ScriptedRecognizer()

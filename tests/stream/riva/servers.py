@@ -1,7 +1,11 @@
-"""Small Riva servers whose answers the tests choose, with whatever TLS, health and limits they want."""
+"""Small Riva servers whose answers the tests choose, with whatever TLS, health and limits they want.
+
+On the virtual clock they are in memory, see tests/memory_grpc.py.
+"""
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +20,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from stream.events import Hypothesis, RecognitionOptions
 from stream.riva import RivaOptions, RivaRecognizer, TlsOptions
+from tests.memory_grpc import MemoryServer, is_in_memory, open_here
 
 OPTIONS = RecognitionOptions("en-US")
 SECOND = bytes(32000)
@@ -104,15 +109,21 @@ def _response(seconds: int, *, is_final: bool, processed: float | None = None) -
 
 
 class ScriptedHealth(health.aio.HealthServicer):  # type: ignore[misc]
-    """gRPC's own health service; it remembers the metadata of each question, and `fault` meets all of them."""
+    """gRPC's own health service; it remembers the metadata of each question, and `fault` meets all of them.
+
+    While `answers` is cleared, they stay unanswered.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.metadata: list[dict[str, Any]] = []
         self.fault: grpc.StatusCode | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Any:  # noqa: N802
         self.metadata.append(_metadata(context))
+        await self.answers.wait()
         if self.fault is not None:
             await context.abort(self.fault, "as the script says")
         return await super().Check(request, context)
@@ -126,13 +137,13 @@ def _metadata(context: Context) -> dict[str, Any]:
 class Served:
     """A server that runs, and the means to spoil it."""
 
-    port: int
-    server: grpc.aio.Server
+    address: str
+    server: grpc.aio.Server | MemoryServer
     health: ScriptedHealth
 
     @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
 
     async def say(self, *, is_serving: bool) -> None:
         states = health_pb2.HealthCheckResponse
@@ -140,6 +151,11 @@ class Served:
 
     async def stop(self) -> None:
         await self.server.stop(None)
+
+    def lose_connections(self) -> None:
+        """Let the connections that there are lead nowhere; only in memory."""
+        assert isinstance(self.server, MemoryServer)
+        self.server.lose_connections()
 
 
 @asynccontextmanager
@@ -153,18 +169,19 @@ async def serving(
     most_streams: int | None = None,
 ) -> AsyncIterator[Served]:
     """Run a server on loopback, or at the Unix socket `path`; without `riva` it is some other gRPC server."""
-    options: list[tuple[str, int]] = [("grpc.so_reuseport", 0)]
-    if most_streams is not None:
-        options.append(("grpc.max_concurrent_streams", most_streams))
-    server = grpc.aio.server(options=options)
+    server = _server(most_streams)
     health_servicer = ScriptedHealth()
     if riva is not None:
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(riva, server)
     if tells_health:
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    address = f"127.0.0.1:{port}" if path is None else f"unix:{path}"
-    bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    served = Served(bound, server, health_servicer)
+    if isinstance(server, MemoryServer):
+        address = server.address
+    else:
+        place = f"127.0.0.1:{port}" if path is None else f"unix:{path}"
+        bound = server.add_secure_port(place, credentials) if credentials else server.add_insecure_port(place)
+        address = f"127.0.0.1:{bound}"
+    served = Served(address, server, health_servicer)
     await served.say(is_serving=True)
     await server.start()
     try:
@@ -173,9 +190,18 @@ async def serving(
         await served.stop()
 
 
+def _server(most_streams: int | None) -> grpc.aio.Server | MemoryServer:
+    if is_in_memory():
+        return MemoryServer(most_streams=math.inf if most_streams is None else most_streams)
+    options: list[tuple[str, int]] = [("grpc.so_reuseport", 0)]
+    if most_streams is not None:
+        options.append(("grpc.max_concurrent_streams", most_streams))
+    return grpc.aio.server(options=options)
+
+
 @asynccontextmanager
 async def recognizing(*addresses: str, **options: Any) -> AsyncIterator[RivaRecognizer]:
-    recognizer = RivaRecognizer(RivaOptions(addresses, **options))
+    recognizer = RivaRecognizer(RivaOptions(addresses, **options), open_here)
     try:
         yield recognizer
     finally:

@@ -7,13 +7,15 @@ from stream.riva import RivaOptions
 from stream.riva.channels import ChannelPool
 from stream.riva.discovery import Model, NotServingError, Served, discover
 from stream.riva.errors import RivaError
+from tests.memory_grpc import open_here
 from tests.stream.riva.servers import ScriptedRiva, row, serving
 
+pytestmark = pytest.mark.virtual_time
 METADATA = (("function-id", "f-1"), ("authorization", "Bearer key"))
 
 
 async def discovered(address: str) -> Served:
-    pool = ChannelPool(address, RivaOptions((address,)))
+    pool = ChannelPool(address, RivaOptions((address,)), open_here)
     try:
         return await discover(pool.first, METADATA)
     finally:
@@ -80,9 +82,10 @@ async def test_a_server_of_something_else_is_told() -> None:
 
 
 async def test_nobody_there_is_told_at_once() -> None:
-    async with asyncio.timeout(2):
-        with pytest.raises(RivaError, match=r"^UNAVAILABLE: "):
-            await discovered("127.0.0.1:1")
+    began = now()
+    with pytest.raises(RivaError, match=r"^UNAVAILABLE: "):
+        await discovered("127.0.0.1:1")
+    assert now() == began
 
 
 async def test_a_fault_of_the_server_is_told() -> None:
@@ -91,10 +94,24 @@ async def test_a_fault_of_the_server_is_told() -> None:
             await discovered(server.address)
 
 
-async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.1)
+async def test_a_server_that_does_not_answer_is_given_up_after_three_seconds() -> None:
     riva = ScriptedRiva()
     riva.answers.clear()
     async with serving(riva) as server:
+        began = now()
         with pytest.raises(RivaError, match=r"^DEADLINE_EXCEEDED: "):
             await discovered(server.address)
+        assert now() - began == 3
+
+
+async def test_a_health_service_that_does_not_answer_makes_nobody_ill() -> None:
+    async with serving(ScriptedRiva()) as server:
+        server.health.answers.clear()
+        began = now()
+        served = await discovered(server.address)
+        assert now() - began == 3
+    assert (served.tells_health, served.languages) == (False, ("en-US",))
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()

@@ -20,6 +20,7 @@ from stream.riva.examination import examine
 from stream.riva.findings import Finding, Verdict, listed
 from stream.riva.handshake import Place
 from stream.riva.way import examine_way
+from tests.processes import STUCK_SECONDS
 from tests.stream.riva.servers import ScriptedRiva, client_tls, listening, row, server_credentials, serving
 
 OK, NOTE, FAULT = Verdict.OK, Verdict.NOTE, Verdict.FAULT
@@ -29,8 +30,9 @@ OTHER_PORT = "check the port: this one belongs to something else than a Riva ser
 
 
 @pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshake, "_SECONDS", 0.5)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever answers is waited for, however busy this machine is."""
+    monkeypatch.setattr(handshake, "_SECONDS", STUCK_SECONDS)
 
 
 async def found(uri: str, tls: TlsOptions | None = None, **options: Any) -> list[Finding]:
@@ -255,7 +257,11 @@ async def test_we_encrypt_and_the_server_does_not() -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["HTTP/1.1", "silence"])
 @pytest.mark.parametrize("tls", [None, TlsOptions()], ids=["plain", "TLS"])
-async def test_something_else_is_at_the_port(answer: bytes, tls: TlsOptions | None) -> None:
+async def test_something_else_is_at_the_port(
+    answer: bytes, tls: TlsOptions | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not answer:
+        monkeypatch.setattr(handshake, "_SECONDS", 0.05)
     async with answering(answer) as uri:
         assert await fault(uri, tls) == Finding("TLS", FAULT, "the port speaks neither HTTP/2 nor TLS", OTHER_PORT)
 

@@ -167,7 +167,10 @@ def test_confidences_become_probabilities(reported: float, probability: float) -
     assert read([spoken("a", confidence=reported)])[0].best.confidence == pytest.approx(probability)
 
 
-@given(st.lists(st.lists(st.tuples(st.text(max_size=8), st.booleans(), st.floats(0, 1, width=32)), max_size=4)))
+TEXTS = st.text(st.sampled_from("ab\u0641 \n\u00a0"), max_size=8)
+
+
+@given(st.lists(st.lists(st.tuples(TEXTS, st.booleans(), st.floats(0, 1, width=32)), max_size=4), max_size=6))
 def test_whatever_a_server_says_every_final_comes_out_and_words_are_joined_by_one_space(
     responses: list[list[tuple[str, bool, float]]],
 ) -> None:

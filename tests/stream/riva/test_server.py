@@ -1,6 +1,7 @@
+"""One server, supervised: when it is asked, left alone and tried again, told exactly on the virtual clock."""
+
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,14 +16,17 @@ from stream.riva import RivaOptions
 from stream.riva.errors import RivaError
 from stream.riva.server import RivaServer
 from stream.riva.stream import RivaStream
-from tests.stream.riva.servers import OPTIONS, SECOND, ScriptedRiva, bridge, listening, row, serving
+from tests.memory_grpc import open_here
+from tests.stream.riva.servers import OPTIONS, SECOND, ScriptedRiva, row, serving
+
+pytestmark = pytest.mark.virtual_time
 
 UNCLEAR = RivaError(grpc.StatusCode.INTERNAL, "Internal error from Core")
 
 
 @asynccontextmanager
 async def speaking_to(address: str, **options: Any) -> AsyncIterator[RivaServer]:
-    server = RivaServer(address, RivaOptions((address,), **options))
+    server = RivaServer(address, RivaOptions((address,), **options), open_here)
     try:
         yield server
     finally:
@@ -41,9 +45,8 @@ async def hear(stream: RivaStream) -> None:
     await anext(stream.hypotheses())
 
 
-def pause_since(began: float, wait_seconds: float) -> float:
-    """The longest pause of which so much can be left: it was begun at this time or later."""
-    return wait_seconds + asyncio.get_running_loop().time() - began
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def fail(server: RivaServer, times: int = 1) -> None:
@@ -114,32 +117,31 @@ async def test_a_place_is_given_back_once() -> None:
 async def test_opening_that_fails_gives_the_place_back_and_counts() -> None:
     async with speaking_to("127.0.0.1:1") as server:
         server.is_up = True
-        began = asyncio.get_running_loop().time()
         for _ in range(3):
             with pytest.raises(RivaError, match=r"^UNAVAILABLE: "):
                 await server.open(OPTIONS)
-        assert server.streams == 0
-        assert not server.is_usable
-        assert pause_since(began, server.wait_seconds) >= 1.0 >= server.wait_seconds
+        assert (server.streams, server.is_usable, server.wait_seconds) == (0, False, 1)
 
 
 async def test_opening_that_is_cancelled_gives_the_place_back_and_blames_nobody() -> None:
     async with serving(ScriptedRiva(), most_streams=1) as served, speaking_to(served.address) as server:
         await hear(await server.open(OPTIONS))
         waiting = asyncio.create_task(server.open(OPTIONS))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(5)
+        assert server.streams == 2
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert (server.streams, server.is_suspect) == (1, False)
 
 
-async def test_a_server_that_takes_no_further_stream_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.server._OPEN_SECONDS", 0.1)
+async def test_a_server_that_takes_no_further_stream_is_waited_for_six_seconds() -> None:
     async with serving(ScriptedRiva(), most_streams=1) as served, speaking_to(served.address) as server:
         await hear(await server.open(OPTIONS))
-        with pytest.raises(RecognizerError, match=r"took no stream within 0\.1 s$") as caught:
+        began = now()
+        with pytest.raises(RecognizerError, match=r"took no stream within 6 s$") as caught:
             await server.open(OPTIONS)
+        assert now() - began == 6
         assert caught.value.retryable
         assert (server.streams, server.is_suspect) == (1, True)
 
@@ -197,11 +199,12 @@ async def test_after_a_stall_the_next_stream_has_a_connection_of_its_own() -> No
     assert riva.peers[0] != riva.peers[1] == riva.peers[2]
 
 
-async def test_a_server_out_of_resources_is_given_a_moment() -> None:
+async def test_a_server_out_of_resources_is_given_half_a_second() -> None:
     async with found(ScriptedRiva(refusal=grpc.StatusCode.RESOURCE_EXHAUSTED)) as server:
-        began = asyncio.get_running_loop().time()
         await fail(server)
-        assert pause_since(began, server.wait_seconds) >= 0.5 >= server.wait_seconds
+        assert server.wait_seconds == 0.5
+        await asyncio.sleep(0.5)
+        assert (server.wait_seconds, server.is_usable, server.is_suspect) == (0, True, False)
 
 
 async def test_a_refusal_with_a_hint_keeps_nobody_else_waiting() -> None:
@@ -225,41 +228,45 @@ async def test_a_server_whose_refusals_were_hidden_is_waited_for() -> None:
         assert server.streams == 0
 
 
-async def test_once_it_is_heard_it_is_not_waited_for_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.server._ACCEPT_SECONDS", 1.0)
-    clock = asyncio.get_running_loop().time
+async def test_once_it_is_heard_it_is_not_waited_for_any_more() -> None:
     async with found(ScriptedRiva(is_quiet=True)) as server:
         server.failed(await _lease_of(server), UNCLEAR)
-        began = clock()
+        began = now()
         stream = await server.open(OPTIONS)
-        assert clock() - began >= 0.99
+        assert now() - began == 1
         await stream.send(SECOND)
         await hear(stream)
-        began = clock()
         await server.open(OPTIONS)
-        assert clock() - began < 0.95
+        assert now() - began == 1
 
 
-async def test_a_failure_after_an_answer_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.server._ACCEPT_SECONDS", 10.0)
+async def test_a_failure_after_an_answer_hides_nothing() -> None:
     async with found(ScriptedRiva(is_quiet=True)) as server:
         stream = await server.open(OPTIONS)
         await stream.send(SECOND)
         await hear(stream)
         server.failed(stream._lease, UNCLEAR)  # type: ignore[arg-type]
-        async with asyncio.timeout(5):
-            await server.open(OPTIONS)
+        began = now()
+        await server.open(OPTIONS)
+        assert now() == began
 
 
-async def test_the_first_answer_of_a_trial_ends_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.breaker._FIRST_PAUSE_SECONDS", 0.05)
+async def test_pauses_double_until_the_first_answer_of_a_trial() -> None:
     riva = ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)
     async with found(riva) as server:
         await fail(server, 3)
+        pauses = []
+        for _ in range(6):
+            pauses.append(server.wait_seconds)
+            await asyncio.sleep(server.wait_seconds)
+            await fail(server)
+        assert pauses == pytest.approx([1, 2, 4, 8, 16, 30])
+        await asyncio.sleep(30)
         riva.refusal = None
-        await asyncio.sleep(0.06)
-        await hear(await server.open(OPTIONS))
-        assert (server.wait_seconds, server.is_suspect) == (0.0, False)
+        trial = await server.open(OPTIONS)
+        assert server.wait_seconds == 0.5
+        await hear(trial)
+        assert (server.wait_seconds, server.is_suspect) == (0, False)
 
 
 async def test_later_answers_of_an_old_stream_do_not_end_the_pause() -> None:
@@ -315,51 +322,74 @@ async def test_what_it_served_is_remembered_while_it_is_down() -> None:
         assert (server.is_up, server.languages) == (False, ("en-US",))
 
 
-async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.3)
-    lost = 0
-    number = itertools.count()
-
-    async with serving(ScriptedRiva()) as served:
-
-        async def line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            mine = next(number)
-            await bridge(reader, writer, served.port, lambda: mine < lost)
-
-        async with listening(line) as port, speaking_to(f"127.0.0.1:{port}") as server:
-            await server.refresh()
-            lost = 1
-            await server.refresh()
-            assert server.is_up
-            assert next(number) == 2
-
-
-async def test_watching_looks_at_once_after_a_failure_and_else_seldom() -> None:
+async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one() -> None:
     riva = ScriptedRiva()
-    async with found(riva) as server:
-        watching = asyncio.create_task(server.watch())
-        async with asyncio.timeout(5):
-            while riva.discoveries < 2:
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.6)
-            assert riva.discoveries == 2
-            riva.refusal = grpc.StatusCode.INTERNAL
-            await fail(server)
-            while riva.discoveries < 3:
-                await asyncio.sleep(0.01)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+    async with serving(riva) as served, speaking_to(served.address) as server:
+        await server.refresh()
+        served.lose_connections()
+        began = now()
+        await server.refresh()
+        assert now() - began == 3
+        assert (server.is_up, riva.discoveries) == (True, 2)
 
 
-async def test_watching_notices_soon_that_a_server_is_up_again() -> None:
-    async with serving(ScriptedRiva()) as served, speaking_to(served.address) as server:
-        await served.say(is_serving=False)
-        watching = asyncio.create_task(server.watch())
-        await asyncio.sleep(0.1)
+@asynccontextmanager
+async def watching(riva: ScriptedRiva, *, is_serving: bool = True) -> AsyncIterator[tuple[RivaServer, list[float]]]:
+    """A server that is watched, and when it was asked for its models, in seconds from now."""
+    began, asked = now(), []
+
+    class Noting(ScriptedRiva):
+        async def GetRivaSpeechRecognitionConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
+            asked.append(now() - began)
+            return await riva.GetRivaSpeechRecognitionConfig(request, context)
+
+        def StreamingRecognize(self, requests: Any, context: Any) -> Any:  # noqa: N802
+            return riva.StreamingRecognize(requests, context)
+
+    async with serving(Noting()) as served, speaking_to(served.address) as server:
+        await served.say(is_serving=is_serving)
+        task = asyncio.create_task(server.watch())
+        yield server, asked
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_server_that_is_up_is_asked_once_a_minute() -> None:
+    async with watching(ScriptedRiva()) as (_, asked):
+        await asyncio.sleep(200)
+    assert asked == [0, 60.25, 120.5, 180.75]
+
+
+async def test_after_a_failure_the_server_is_asked_at_once_but_not_all_the_time() -> None:
+    riva = ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)
+    async with watching(riva) as (server, asked):
+        await asyncio.sleep(10)
+        await fail(server)
+        await asyncio.sleep(0.125)
+        await fail(server)
+        await asyncio.sleep(10)
+    assert asked == [0, 10, 10.25]
+
+
+async def test_a_server_that_is_down_is_asked_four_times_a_second() -> None:
+    riva = ScriptedRiva(config_fault=grpc.StatusCode.UNAVAILABLE)
+    async with watching(riva) as (server, asked):
+        await asyncio.sleep(1.125)
         assert not server.is_up
-        await served.say(is_serving=True)
-        async with asyncio.timeout(5):
-            while not server.is_up:
-                await asyncio.sleep(0.01)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        riva.config_fault = None
+        await asyncio.sleep(0.25)
+        assert server.is_up
+        await asyncio.sleep(30)
+    assert asked == [0, 0.25, 0.5, 0.75, 1, 1.25]
+
+
+async def test_a_server_that_does_not_answer_is_asked_every_three_seconds() -> None:
+    riva = ScriptedRiva()
+    riva.answers.clear()
+    async with watching(riva) as (server, asked):
+        await asyncio.sleep(12)
+        assert not server.is_up
+        riva.answers.set()
+        await asyncio.sleep(3)
+        assert server.is_up
+    assert asked == [0, 3.25, 6.5, 9.75]
