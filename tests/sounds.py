@@ -6,6 +6,7 @@ import wave
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from vad import FRAME_BYTES, FRAME_SAMPLES
@@ -82,6 +83,6 @@ def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:
 
 def frame_numbers(pcm: bytes) -> list[int]:
     """Read the frame numbers back out of numbered samples, one for each whole or broken frame."""
-    samples = memoryview(pcm).cast("h")
-    numbers = [sample >> 1 for sample in samples]
-    return [number for i, number in enumerate(numbers) if i == 0 or numbers[i - 1] != number]
+    numbers = np.frombuffer(pcm, "<i2") >> 1
+    changes = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return [int(number) for number in numbers[changes]]

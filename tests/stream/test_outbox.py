@@ -16,6 +16,8 @@ from stream.events import (
 )
 from stream.outbox import MOST_WAITING, Outbox
 
+pytestmark = pytest.mark.virtual_time
+
 END = Finished((), Totals(), 0, 0.0, EndCause.CLOSE)
 
 
@@ -65,13 +67,13 @@ async def test_settled_text_replaces_waiting_unsettled_text_and_is_never_replace
 async def test_getting_waits_for_an_event_and_makes_room() -> None:
     outbox = Outbox()
     getting = asyncio.create_task(outbox.get())
-    await asyncio.sleep(0)
+    await asyncio.sleep(1)
     for number in range(MOST_WAITING + 1):
         outbox.put(settled(number, "a"))
     assert await getting == settled(0, "a")
     assert outbox.is_full
     waiting = asyncio.create_task(outbox.room())
-    await asyncio.sleep(0)
+    await asyncio.sleep(1)
     assert not waiting.done()
     await outbox.get()
     await waiting

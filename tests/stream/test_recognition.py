@@ -1,31 +1,45 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 
-from stream.attempt import Rotation
 from stream.events import Alternative, Hypothesis, HypothesisReceived, OpenStream, RecognitionFailed, RecognitionOptions
 from stream.events import Word as HeardWord
 from stream.patience import Habits
 from stream.recognition import Recognition, RecognitionLimits
 from stream.recognizer import Acknowledged, RecognizerError
 from tests.hostile.audio import PAUSE_MS, Ear, numbered_speech, silence, spoken_numbers
-from tests.recognizers import ScriptedRecognizer
+from tests.recognizers import CountingStream, ScriptedRecognizer
+from tests.sounds import cut
 from vad import SAMPLE_BYTES, SAMPLE_RATE
+
+pytestmark = pytest.mark.virtual_time
 
 GONE = RecognizerError("UNAVAILABLE: gone", retryable=True)
 REFUSED = RecognizerError("PERMISSION_DENIED: no", retryable=False)
 UTTERANCE = OpenStream(1, RecognitionOptions("en-US"))
 CONTINUOUS = OpenStream(1, RecognitionOptions("en-US", finds_endpoints_ms=PAUSE_MS))
-QUICK = RecognitionLimits(final_seconds=2.0, stall_seconds=0.1)
-PIECE_BYTES = SAMPLE_RATE // 5 * SAMPLE_BYTES
+PIECE_SECONDS = 0.25
+PIECE_BYTES = int(PIECE_SECONDS * SAMPLE_RATE) * SAMPLE_BYTES
+KEPT_ALIVE_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES
+
+
+@pytest.fixture(autouse=True)
+def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every pause before a further attempt the longest that it may be."""
+    monkeypatch.setattr("random.random", lambda: 1.0)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class HearingStream:
     """Reads numbered words: an interim after each piece, a final at each pause that the options ask for and at the end.
 
-    `fault` is raised when so many pieces were `heard`, before it says so.
+    `error` is raised when so many pieces were heard, before it says so.
     """
 
     def __init__(
@@ -38,16 +52,21 @@ class HearingStream:
     ) -> None:
         pause_ms = options.finds_endpoints_ms or settles_at_ms
         self.pause = None if pause_ms is None else pause_ms * SAMPLE_RATE // 1000
-        self.pcm = b""
+        self._sent = bytearray()
         self.is_abandoned = self.is_stalled = self.is_finished = False
+        self.opened_at = self.left_at = now()
         self._fails_at = fails_at
         self._error = error
         self._ear = Ear()
         self._settled = 0
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
 
+    @property
+    def pcm(self) -> bytes:
+        return bytes(self._sent)
+
     async def send(self, pcm: bytes) -> None:
-        self.pcm += pcm
+        self._sent += pcm
         self._pieces.put_nowait(pcm)
 
     async def finish(self) -> None:
@@ -84,6 +103,7 @@ class HearingStream:
     async def abandon(self, *, is_stalled: bool = False) -> None:
         self.is_abandoned = True
         self.is_stalled = is_stalled
+        self.left_at = now()
 
 
 class FrozenStream(HearingStream):
@@ -118,26 +138,43 @@ def failing_at(pieces: int, error: RecognizerError = GONE) -> Callable[[Recognit
 
 @dataclass
 class Harness:
-    """Speaks to one recognition and keeps what it reports."""
+    """Speaks to one recognition and keeps what it reports, and when it began and ended."""
 
     script: list[Callable[[RecognitionOptions], HearingStream]]
     order: OpenStream = UTTERANCE
-    limits: RecognitionLimits = QUICK
     habits: Habits = field(default_factory=Habits)
     reports: list[HypothesisReceived | RecognitionFailed] = field(default_factory=list)
+    began = ended = 0.0
 
     def __post_init__(self) -> None:
         self.recognizer = ScriptedRecognizer(self.script)  # type: ignore[arg-type]
-        self.recognition = Recognition(self.order, self.reports.append, lambda: None, self.limits, self.habits)
+        self.recognition = Recognition(self.order, self.reports.append, lambda: None, RecognitionLimits(), self.habits)
 
-    async def speak(self, pcm: bytes, *, pause_seconds: float = 0.0) -> None:
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.recognition.run(self.recognizer))
-            for start in range(0, len(pcm), PIECE_BYTES):
-                self.recognition.add(pcm[start : start + PIECE_BYTES])
-                await asyncio.sleep(pause_seconds)
+    async def speak(self, pcm: bytes, *, pause_seconds: float = PIECE_SECONDS) -> None:
+        """Say it at its own speed, or with other pauses between the pieces; 0.0 for all at once."""
+        await self.say(*(part for piece in cut(pcm, PIECE_BYTES) for part in (piece, pause_seconds)))
+
+    async def say(self, *parts: bytes | float) -> None:
+        """Say it with pauses of so many seconds."""
+        self.began = now()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recognize())
+            for part in parts:
+                if isinstance(part, float):
+                    await asyncio.sleep(part)
+                else:
+                    self.recognition.add(part)
             self.recognition.finish()
         assert all(stream.is_abandoned for stream in self.streams)
+
+    async def _recognize(self) -> None:
+        await self.recognition.run(self.recognizer)
+        self.ended = now()
+
+    @property
+    def lives(self) -> list[float]:
+        """How long each stream was there."""
+        return [stream.left_at - stream.opened_at for stream in self.streams]
 
     @property
     def streams(self) -> list[HearingStream]:
@@ -154,11 +191,12 @@ class Harness:
 
 
 SPEECH = silence(200) + numbered_speech([4, 4]) + silence(300)
+LONG = silence(200) + numbered_speech([4] * 12) + silence(1000)
 
 
 async def test_a_stream_that_fails_is_begun_again_and_no_word_is_lost_or_said_twice() -> None:
     harness = Harness([failing_at(5), failing_at(1), HearingStream])
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert [stream.pcm for stream in harness.streams][-1] == SPEECH
 
@@ -167,7 +205,7 @@ async def test_what_a_recognizer_settled_is_not_sent_again() -> None:
     harness = Harness(
         [lambda options: HearingStream(options, fails_at=11, settles_at_ms=PAUSE_MS - 200), HearingStream]
     )
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     times = [(word.start, word.end) for word in harness.hypotheses[-1].best.words]
     assert times == sorted(times)
@@ -176,7 +214,7 @@ async def test_what_a_recognizer_settled_is_not_sent_again() -> None:
 
 async def test_text_that_was_shown_does_not_shrink_while_a_new_attempt_catches_up() -> None:
     harness = Harness([failing_at(8), HearingStream])
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     shown = [len(hypothesis.best.words) for hypothesis in harness.hypotheses]
     assert shown == sorted(shown)
 
@@ -192,7 +230,7 @@ async def test_a_stream_that_fails_after_its_last_audio_is_settled_once(fails_at
 
 async def test_a_refusal_for_good_is_not_tried_again() -> None:
     harness = Harness([failing_at(3, REFUSED), HearingStream])
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     assert harness.reports[-1] == RecognitionFailed(1, 0)
     assert len(harness.streams) == 1
 
@@ -202,7 +240,7 @@ async def test_what_was_settled_before_all_failed_is_not_lost() -> None:
     harness = Harness(
         [lambda options: HearingStream(options, fails_at=12, settles_at_ms=400, error=REFUSED)], order=order
     )
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     failed = harness.reports[-1]
     assert isinstance(failed, RecognitionFailed)
     first_group_end = (200 + 4 * 250) * SAMPLE_RATE // 1000
@@ -210,22 +248,27 @@ async def test_what_was_settled_before_all_failed_is_not_lost() -> None:
 
 
 async def test_a_recognizer_that_fails_of_the_same_audio_again_and_again_is_given_up() -> None:
-    harness = Harness([failing_at(2)], limits=RecognitionLimits(final_seconds=10.0))
-    await harness.speak(SPEECH)
+    harness = Harness([failing_at(2)])
+    await harness.speak(SPEECH, pause_seconds=0.0)
     assert isinstance(harness.reports[-1], RecognitionFailed)
-    assert len(harness.streams) == 1 + 6  # the first one got further than any before it
+    opened = [stream.opened_at for stream in harness.streams]
+    pauses = [second - first for first, second in pairwise(opened)]
+    # The second one got further than the first: sound that has gathered is sent in larger parts.
+    assert pauses == pytest.approx([0.05, 0.05, 0.1, 0.2, 0.4, 0.8])
 
 
 async def test_a_recognizer_that_stalls_in_mid_speech_is_left_for_a_new_attempt() -> None:
     harness = Harness([FrozenStream, HearingStream])
-    await harness.speak(SPEECH, pause_seconds=0.02)
-    assert harness.numbers == list(range(8))
+    await harness.speak(LONG)
+    assert harness.numbers == list(range(48))
     assert [stream.is_stalled for stream in harness.streams] == [True, False]
+    # A second of sound is there after four messages, and deserves an answer within five.
+    assert harness.lives[0] == 0.75 + 5
 
 
 async def test_one_that_answers_without_words_is_not_stalled() -> None:
     harness = Harness([AcknowledgingStream])
-    await harness.speak(SPEECH, pause_seconds=0.02)
+    await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert len(harness.streams) == 1
 
@@ -235,6 +278,7 @@ async def test_one_that_stalls_after_the_last_audio_is_left_too() -> None:
     await harness.speak(SPEECH[: SAMPLE_RATE * SAMPLE_BYTES // 2])
     assert harness.numbers == [0]
     assert [stream.is_stalled for stream in harness.streams] == [True, True, False]
+    assert harness.lives[:2] == pytest.approx([0.5 + 5, 10])
 
 
 async def test_one_that_never_says_final_is_taken_at_its_last_word() -> None:
@@ -305,8 +349,8 @@ async def test_one_that_ends_with_a_final_in_mid_sentence_is_asked_again() -> No
                 if isinstance(answer, Hypothesis) and answer.processed >= SAMPLE_RATE:
                     yield self.said(is_final=True)
                     break
-            while not self.is_finished:
-                await asyncio.sleep(0)
+            while await self._pieces.get() is not None:
+                pass
 
     harness = Harness([EarlyFinalStream, EarlyFinalStream, HearingStream])
     await harness.speak(SPEECH)
@@ -322,85 +366,110 @@ async def test_one_that_never_has_anything_to_say_is_believed_in_the_end() -> No
 
 
 async def test_without_a_final_in_time_the_stream_is_given_up() -> None:
-    harness = Harness([FrozenStream], limits=RecognitionLimits(final_seconds=0.2, stall_seconds=5.0))
+    harness = Harness([FrozenStream])
     await harness.speak(SPEECH)
     assert harness.reports == [RecognitionFailed(1, 0)]
+    assert harness.ended - harness.began == 3.5 + 20
 
 
 async def test_after_a_stall_the_next_attempt_is_given_twice_the_time() -> None:
-    began: list[float] = []
-    lives: list[float] = []
+    harness = Harness([FrozenStream])
+    await harness.speak(SPEECH, pause_seconds=0.0)
+    assert harness.lives == pytest.approx([5, 10, 20 - 5 - 0.05 - 10 - 0.1])
+    assert [stream.is_stalled for stream in harness.streams] == [True, True, False]
 
-    class TimedStream(FrozenStream):
-        def __init__(self, options: RecognitionOptions) -> None:
-            super().__init__(options)
-            began.append(asyncio.get_running_loop().time())
 
-        async def abandon(self, *, is_stalled: bool = False) -> None:
-            await super().abandon(is_stalled=is_stalled)
-            if is_stalled:
-                lives.append(asyncio.get_running_loop().time() - began[-1])
+class SlowStream(HearingStream):
+    """Answers after half a second, until it has heard a second; then never again."""
 
-    harness = Harness([TimedStream], limits=RecognitionLimits(final_seconds=2.0, stall_seconds=0.2))
-    await harness.speak(SPEECH)
-    # A busy machine gives more, never less.
-    assert len(lives) >= 2
-    assert min(lives) >= 0.19
-    assert min(lives[1:]) >= 0.39
+    async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+        async for answer in super().hypotheses():
+            if isinstance(answer, Hypothesis) and answer.processed > SAMPLE_RATE:
+                await asyncio.Event().wait()
+            await asyncio.sleep(0.5)
+            yield answer
+
+
+async def test_one_whose_quickness_is_known_is_given_six_times_as_long() -> None:
+    harness = Harness([SlowStream, HearingStream])
+    # Each part is answered before the next, and four answers are enough to know it.
+    await harness.say(*(part for piece in cut(SPEECH, PIECE_BYTES)[:8] for part in (piece, 0.5)), 60.0)
+    # The second of sound that nobody answers is complete with the eighth part.
+    assert harness.lives[0] == 7 * 0.5 + 6 * 0.5
+    assert harness.numbers == [0, 1, 2, 3]
+
+
+class ClosedRecognizer(ScriptedRecognizer):
+    """Is reachable, and opens no stream."""
+
+    async def open(self, options: RecognitionOptions) -> CountingStream:
+        self.script.append(CountingStream)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_one_that_opens_no_stream_is_asked_again_after_ten_seconds() -> None:
+    harness = Harness([])
+    harness.recognizer = recognizer = ClosedRecognizer([])
+    await harness.speak(SPEECH, pause_seconds=10.0)
+    assert harness.reports == [RecognitionFailed(1, 0)]
+    # Half a minute without any progress is enough.
+    assert harness.ended - harness.began == pytest.approx(3 * 10 + 0.05 + 0.1)
+    assert len(recognizer.script) == 3
 
 
 async def test_where_the_recognizer_finds_the_endpoints_only_what_is_not_settled_is_sent_again() -> None:
     harness = Harness([failing_at(14), HearingStream], CONTINUOUS)
-    await harness.speak(SPEECH, pause_seconds=0.005)
+    await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     first, second, end = (hypothesis for hypothesis in harness.hypotheses if hypothesis.is_final)
     assert (first.is_stretch, second.is_stretch, end.is_stretch) == (True, True, False)
     assert second.best.words[0].start > first.best.words[-1].end
 
 
-LONG = silence(200) + numbered_speech([4] * 12) + silence(1000)
+async def test_a_stream_without_end_is_begun_anew_at_the_first_pause_after_four_minutes() -> None:
+    harness = Harness([HearingStream], CONTINUOUS)
+    first, second, third, last = (numbered_speech([1], number) + silence(PAUSE_MS) for number in range(4))
+    await harness.say(first, 239.5, second, 0.5, third, 60.0, last)
+    assert harness.numbers == [0, 1, 2, 3]
+    assert len(harness.streams[0].pcm) == len(first + second + third) + 7 * KEPT_ALIVE_BYTES
+    assert harness.lives == [240, 60]
 
 
-async def test_a_stream_without_end_is_begun_anew_at_a_pause() -> None:
-    limits = RecognitionLimits(stall_seconds=5.0, rotation=Rotation(after_seconds=0.05))
-    harness = Harness([HearingStream], CONTINUOUS, limits)
-    await harness.speak(LONG, pause_seconds=0.003)
+async def test_no_stream_begins_or_ends_in_the_middle_of_a_word() -> None:
+    # So slowly that four minutes pass again and again.
+    harness = Harness([HearingStream], CONTINUOUS)
+    await harness.speak(LONG, pause_seconds=20.0)
     assert harness.numbers == list(range(48))
-    assert len(harness.streams) > 2
-    # Left at pauses, not ended before all was sent: so no stream begins or ends in the middle of a word.
+    assert len(harness.streams) > 5
+    # Left at pauses, not ended before all was sent.
     assert all(LONG.endswith(stream.pcm) for stream in harness.streams if stream.is_finished)
 
 
-async def test_one_that_settles_nothing_for_long_is_ended_and_begun_anew() -> None:
-    limits = RecognitionLimits(stall_seconds=5.0, rotation=Rotation(longest=4 * SAMPLE_RATE))
-    order = OpenStream(1, RecognitionOptions("en-US", finds_endpoints_ms=60_000))
-    harness = Harness([HearingStream], order, limits)
-    await harness.speak(LONG, pause_seconds=0.003)
-    assert sorted(harness.numbers) == list(range(48))
+async def test_one_that_settles_nothing_for_a_minute_is_ended_and_begun_anew() -> None:
+    order = OpenStream(1, RecognitionOptions("en-US", finds_endpoints_ms=120_000))
+    harness = Harness([HearingStream], order)
+    said = silence(200) + numbered_speech([4] * 40) + silence(1000)
+    await harness.speak(said)
+    assert sorted(harness.numbers) == list(range(160))
     assert all(stream.is_finished for stream in harness.streams)
-    assert b"".join(stream.pcm for stream in harness.streams) == LONG
+    assert b"".join(stream.pcm for stream in harness.streams) == said
+    assert [round(seconds) for seconds in harness.lives] == [60, 12]
 
 
 async def test_no_more_is_sent_than_a_recognizer_can_follow() -> None:
-    rotation = Rotation(window=2 * SAMPLE_RATE)
-    limits = RecognitionLimits(final_seconds=0.5, stall_seconds=0.3, rotation=rotation)
-    harness = Harness([FrozenStream], CONTINUOUS, limits)
-    await harness.speak(LONG)
-    assert len(harness.streams[0].pcm) <= 3 * SAMPLE_RATE * SAMPLE_BYTES
+    harness = Harness([FrozenStream], CONTINUOUS)
+    await harness.speak(LONG * 2, pause_seconds=0.0)
+    assert 20 <= len(harness.streams[0].pcm) / SAMPLE_BYTES / SAMPLE_RATE <= 21
     assert isinstance(harness.reports[-1], RecognitionFailed)
+    assert harness.ended - harness.began == 20
 
 
-async def test_while_nothing_is_said_the_stream_is_kept_alive_with_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.attempt._KEEP_ALIVE_SECONDS", 0.05)
+async def test_while_nothing_is_said_the_stream_is_kept_alive_with_silence() -> None:
     first, second = numbered_speech([2]), numbered_speech([2], first=2)
     harness = Harness([HearingStream], CONTINUOUS)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(harness.recognition.run(harness.recognizer))
-        harness.recognition.add(first)
-        await asyncio.sleep(0.2)
-        harness.recognition.add(second)
-        harness.recognition.finish()
-    assert len(harness.streams[0].pcm) > len(first + second)
+    await harness.say(first, 29.0, second, 100.0)
+    assert len(harness.streams[0].pcm) == len(first + second) + 3 * KEPT_ALIVE_BYTES
     assert harness.numbers == [0, 1, 2, 3]
     words = [word for hypothesis in harness.hypotheses if hypothesis.is_final for word in hypothesis.best.words]
     assert [word.start // (SAMPLE_RATE // 4) for word in words] == [0, 1, 2, 3]

@@ -4,23 +4,42 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import SessionConfig
 from stream.deadlines import RunnerLimits
 from stream.errors import ClientError, Problem
-from stream.events import ClientEvent, EndCause, Finished, Hypothesis, Reason, RecognitionOptions, Settled, Unsettled
+from stream.events import (
+    ClientEvent,
+    EndCause,
+    Finished,
+    Hypothesis,
+    Reason,
+    RecognitionOptions,
+    Settled,
+    Unsettled,
+    Warned,
+)
 from stream.outbox import MOST_WAITING, Outbox
-from stream.runner import MessageSource, SessionRunner
+from stream.runner import MessageSource, Meter, SessionRunner, unmetered
 from stream.turns import Turns
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer, counted
-from tests.sounds import MarkedClassifier, frame_numbers, numbered_pcm
+from tests.sounds import MarkedClassifier, cut, frame_numbers, numbered_pcm
+from tests.tiers import examples
+from tests.virtual_time import VirtualTimeLoop
 from vad import FRAME_BYTES, FRAME_SAMPLES
+
+pytestmark = pytest.mark.virtual_time
 
 CONFIG = SessionConfig(preroll_ms=50, hangover_ms=100, audio_transfer="raw")
 SENTENCE = [(False, 20), (True, 60), (False, 20)]
-QUICK = RunnerLimits(pause=0.2, idle=0.8, final=1.0)
+DAY_SECONDS = 86_400
+KEEP_ALIVE = '{"type":"keepAlive"}'
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Script:
@@ -28,42 +47,50 @@ class Script:
 
     def __init__(self, *messages: bytes | str | float | None) -> None:
         self._messages = list(messages)
+        self._next_at = now()
         self.taken = 0
 
     async def receive(self) -> bytes | str | None:
         while self._messages:
+            # A session that gives up waiting and asks again does not shorten a pause.
+            await asyncio.sleep(self._next_at - now())
             message = self._messages.pop(0)
-            self.taken += 1
             if not isinstance(message, float):
+                self.taken += 1
                 return message
-            await asyncio.sleep(message)
+            self._next_at = now() + message
         await asyncio.Event().wait()
         raise AssertionError
 
 
 class Harness:
-    """A runner with everything around it; `told` is what the client would be told."""
+    """A runner with everything around it; `told` is what the client would be told, `told_at` so many seconds later."""
 
     def __init__(
         self,
         *script: Callable[[RecognitionOptions], CountingStream],
-        limits: RunnerLimits = QUICK,
         config: SessionConfig = CONFIG,
         turns: Turns | None = None,
+        meter: Meter = unmetered,
     ) -> None:
         self.recognizer = ScriptedRecognizer(list(script) or [CountingStream])
         self.outbox = Outbox()
-        self.runner = SessionRunner(self.recognizer, config, self.outbox, limits, MarkedClassifier, turns=turns)
+        self.runner = SessionRunner(
+            self.recognizer, config, self.outbox, RunnerLimits(), MarkedClassifier, turns=turns, meter=meter
+        )
         self.told: list[ClientEvent] = []
+        self.told_at: list[float] = []
 
     async def run(self, *messages: bytes | str | float | None) -> Finished:
         return await self.listen(Script(*messages))
 
     async def listen(self, source: MessageSource) -> Finished:
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        began = now()
+        async with asyncio.timeout(DAY_SECONDS), asyncio.TaskGroup() as tasks:
             tasks.create_task(self.runner.run(source))
             while not self.told or not isinstance(self.told[-1], Finished):
                 self.told.append(await self.outbox.get())
+                self.told_at.append(now() - began)
         last = self.told[-1]
         assert isinstance(last, Finished)
         assert all(stream.is_abandoned for stream in self.recognizer.streams)
@@ -72,9 +99,22 @@ class Harness:
     def settled(self) -> list[Settled]:
         return [event for event in self.told if isinstance(event, Settled)]
 
+    def times_of(self, kind: type[ClientEvent]) -> list[float]:
+        return [seconds for event, seconds in zip(self.told, self.told_at, strict=True) if isinstance(event, kind)]
+
 
 def transcript(finished: Finished) -> str:
     return " / ".join(settled.hypothesis.best.transcript for settled in finished.settled)
+
+
+def spoken(pcm: bytes) -> list[bytes | str | float | None]:
+    """Sound at its own speed, in messages of an eighth of a second."""
+    return [part for message in cut(pcm, 4000) for part in (message, 0.125)]
+
+
+def quiet(pause_seconds: float, times: int) -> list[str | float]:
+    """Say now and then that the connection is meant to stay."""
+    return [pause_seconds, KEEP_ALIVE] * times
 
 
 # 5 frames of pre-roll, 60 of speech, 10 of hangover: 750 ms are three words.
@@ -98,17 +138,27 @@ async def test_a_sender_that_falls_silent_ends_its_utterance_and_then_its_sessio
     finished = await harness.run(numbered_pcm(SENTENCE)[: 70 * FRAME_BYTES])
     assert harness.settled()[0].reason is Reason.IDLE
     assert (transcript(finished), finished.cause, finished.error) == ("w0 w1", EndCause.IDLE, None)
+    assert (harness.times_of(Settled), harness.times_of(Finished)) == ([3], [30])
 
 
 async def test_a_session_without_audio_is_told_so() -> None:
-    finished = await Harness().run('{"config":{"hangoverMs":300}}')
+    harness = Harness()
+    finished = await harness.run(5.0, '{"config":{"hangoverMs":300}}')
     assert finished.error is not None
     assert finished.error.problem is Problem.IDLE_TIMEOUT
-    assert finished.error.detail == "no audio was received for 0.8 seconds"
+    assert finished.error.detail == "no audio was received for 30 seconds"
+    assert harness.times_of(Finished) == [35]
+
+
+async def test_a_word_now_and_then_keeps_a_silent_session_but_no_utterance() -> None:
+    harness = Harness()
+    finished = await harness.run(numbered_pcm(SENTENCE)[: 70 * FRAME_BYTES], *quiet(2.0, 50), 29.0, "close")
+    assert (transcript(finished), finished.cause) == ("w0 w1", EndCause.CLOSE)
+    assert (harness.times_of(Settled), harness.times_of(Finished)) == ([3], [129])
 
 
 class Endless:
-    """A client that always has a next message; after some of them the session is told to end."""
+    """A client that always has a next message; the fifth comes with an order to end the session."""
 
     def __init__(self, order: Callable[[], None]) -> None:
         self.order = order
@@ -122,15 +172,17 @@ class Endless:
 
 
 @pytest.mark.fault(22)
-async def test_an_order_ends_a_session_whose_client_never_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.runner._LAST_READ_SECONDS", 0.05)
-    harness = Harness()
+async def test_an_order_ends_a_session_whose_client_never_stops_sending() -> None:
+    async def meter(_: float) -> None:
+        await asyncio.sleep(1 / 16)
+
+    harness = Harness(meter=meter)
     client = Endless(lambda: harness.runner.end(EndCause.SHUTDOWN))
     finished = await harness.listen(client)
     assert finished.cause is EndCause.SHUTDOWN
-    # What was there before the end was read is heard, and so is what came with the order.
+    # What came within half a second of the order is heard: it may have been there before.
+    assert client.taken == 4 + 8
     assert finished.totals.received == client.taken * 5 * FRAME_SAMPLES
-    assert client.taken > 5
 
 
 async def test_the_first_order_to_end_counts() -> None:
@@ -147,17 +199,19 @@ async def test_an_empty_session_ends_empty() -> None:
     assert (finished.settled, finished.totals.received, finished.error) == ((), 0, None)
 
 
-async def test_a_session_ends_at_its_limit_with_what_was_said() -> None:
-    harness = Harness(limits=RunnerLimits(stream=0.1))
-    finished = await harness.run(numbered_pcm(SENTENCE))
+async def test_a_session_ends_after_four_hours_with_what_was_said() -> None:
+    harness = Harness(config=replace(CONFIG, extended=True))
+    finished = await harness.run(numbered_pcm(SENTENCE), *quiet(20.0, 1000))
     assert (transcript(finished), finished.cause) == (SAID, EndCause.LIMIT)
+    assert (harness.times_of(Warned), harness.times_of(Finished)) == ([14_340], [14_400])
 
 
 async def test_a_session_can_be_ended_from_outside() -> None:
-    harness = Harness(limits=RunnerLimits())
-    asyncio.get_running_loop().call_later(0.05, harness.runner.end, EndCause.SHUTDOWN)
+    harness = Harness()
+    asyncio.get_running_loop().call_later(7, harness.runner.end, EndCause.SHUTDOWN)
     finished = await harness.run(numbered_pcm(SENTENCE))
     assert (transcript(finished), finished.cause) == (SAID, EndCause.SHUTDOWN)
+    assert harness.times_of(Finished) == [7]
 
 
 async def test_garbage_text_is_told_after_the_open_utterance_was_finished() -> None:
@@ -217,14 +271,12 @@ def test_a_language_that_is_not_served_is_refused_with_what_to_do() -> None:
 
 
 async def test_partials_are_told_while_the_utterance_goes_on() -> None:
-    harness = Harness(limits=RunnerLimits())
-    pcm = numbered_pcm(SENTENCE)
-    pieces: list[bytes | str | float | None] = []
-    for start in range(0, len(pcm), 10 * FRAME_BYTES):
-        pieces += [pcm[start : start + 10 * FRAME_BYTES], 0.01]
-    await harness.run(*pieces, "close")
+    harness = Harness()
+    await harness.run(*spoken(numbered_pcm(SENTENCE)), "close")
     shown = [event.hypothesis.best.transcript for event in harness.told if isinstance(event, Unsettled)]
-    assert shown[:2] == ["w0", "w0 w1"]
+    assert shown == ["w0", "w0 w1", "w0 w1 w2"]
+    # The utterance begins at 0.15 s, and a word is told with the message that holds its end.
+    assert harness.times_of(Unsettled) == [0.375, 0.625, 0.875]
 
 
 async def test_a_failed_utterance_costs_itself_only() -> None:
@@ -237,17 +289,19 @@ async def test_a_failed_utterance_costs_itself_only() -> None:
 
 
 async def test_a_recognizer_that_never_answers_ends_the_session_with_an_error() -> None:
-    limits = RunnerLimits(pause=0.05, idle=5.0, final=0.1)
-    finished = await Harness(MuteStream, limits=limits).run(numbered_pcm(SENTENCE * 3))
+    harness = Harness(MuteStream)
+    finished = await harness.run(numbered_pcm(SENTENCE * 3))
     assert finished.error is not None
     assert finished.error.problem is Problem.RECOGNIZER_FAILED
     assert finished.totals.lost == 3 * 75 * FRAME_SAMPLES
+    assert harness.times_of(Finished) == [20]
 
 
 async def test_a_session_that_gave_up_waits_for_no_further_message() -> None:
-    limits = RunnerLimits(pause=60.0, idle=60.0)
-    finished = await Harness(FailingStream, limits=limits).run(numbered_pcm(SENTENCE * 3))
+    harness = Harness(FailingStream)
+    finished = await harness.run(numbered_pcm(SENTENCE * 3))
     assert finished.cause is EndCause.ERROR
+    assert harness.times_of(Finished) == [0]
 
 
 class TaciturnStream(CountingStream):
@@ -266,10 +320,10 @@ class TaciturnStream(CountingStream):
 
 async def test_a_stream_of_which_nothing_is_heard_for_long_is_sent_all_the_same() -> None:
     config = SessionConfig(vad="off", audio_transfer="raw")
-    harness = Harness(TaciturnStream, limits=RunnerLimits(), config=config)
-    finished = await harness.run(bytes(FRAME_BYTES * 12_000), "close")
-    assert sum(len(stream.pcm) for stream in harness.recognizer.streams) == FRAME_BYTES * 12_000
-    assert finished.totals.recognized == 12_000 * FRAME_SAMPLES
+    harness = Harness(TaciturnStream, config=config)
+    finished = await harness.run(bytes(FRAME_BYTES * 6500), "close")
+    assert sum(len(stream.pcm) for stream in harness.recognizer.streams) == FRAME_BYTES * 6500
+    assert finished.totals.recognized == 6500 * FRAME_SAMPLES
 
 
 class CountedTurns(Turns):
@@ -277,7 +331,8 @@ class CountedTurns(Turns):
 
     def __init__(self) -> None:
         super().__init__()
-        self.taken = self.live = 0
+        self.taken = 0
+        self.live_at: list[float] = []
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -286,77 +341,67 @@ class CountedTurns(Turns):
             yield
 
     def see_live(self, now: float) -> None:
-        self.live += 1
+        self.live_at.append(now)
         super().see_live(now)
 
 
 async def test_a_file_takes_turns_and_loses_nothing() -> None:
     turns = CountedTurns()
-    finished = await Harness(limits=RunnerLimits(), turns=turns).run(*[numbered_pcm(SENTENCE)] * 10, "close")
+    finished = await Harness(turns=turns).run(*[numbered_pcm(SENTENCE)] * 10, "close")
     assert [settled.hypothesis.best.transcript for settled in finished.settled] == [SAID] * 10
     # Ten seconds came at once, and the first two of them might have been late.
-    assert (turns.taken, turns.live) == (8, 0)
+    assert (turns.taken, turns.live_at) == (8, [])
 
 
 async def test_who_speaks_takes_no_turns_and_is_seen_to_be_live() -> None:
     turns = CountedTurns()
-    said: list[bytes | str | float | None] = []
-    for frame in range(0, 140, 10):
-        said += [numbered_pcm([(True, 140)])[frame * FRAME_BYTES : (frame + 10) * FRAME_BYTES], 0.1]
-    await Harness(limits=RunnerLimits(), turns=turns).run(*said, "close")
+    began = now()
+    await Harness(turns=turns).run(*spoken(numbered_pcm([(True, 150)])), "close")
     assert turns.taken == 0
-    assert turns.live > 0
+    # The first second tells nothing yet.
+    assert [seconds - began for seconds in sorted(set(turns.live_at))] == [1, 1.125, 1.25, 1.375]
 
 
 @pytest.mark.fault(8)
 async def test_audio_waits_while_four_utterances_are_open() -> None:
-    harness = Harness(MuteStream, limits=RunnerLimits())
+    harness = Harness(MuteStream)
     source = Script(*[numbered_pcm(SENTENCE)] * 10)
     running = asyncio.create_task(harness.runner.run(source))
-    while len(harness.recognizer.streams) < 4:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(4)
     assert (len(harness.recognizer.streams), source.taken) == (4, 5)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    await end(running)
     assert all(stream.is_abandoned for stream in harness.recognizer.streams)
 
 
 @pytest.mark.fault(7)
 async def test_audio_waits_unread_while_the_client_does_not_read() -> None:
-    harness = Harness(limits=RunnerLimits())
-    running = asyncio.create_task(harness.runner.run(Script(*[numbered_pcm(SENTENCE)] * (2 * MOST_WAITING))))
-    while not harness.outbox.is_full:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
+    harness = Harness()
+    source = Script(*[numbered_pcm(SENTENCE)] * (2 * MOST_WAITING))
+    running = asyncio.create_task(harness.runner.run(source))
+    await asyncio.sleep(3600)
+    assert harness.outbox.is_full
     assert len(harness.recognizer.streams) <= MOST_WAITING + 4
+    assert source.taken <= MOST_WAITING + 4
+    await end(running)
+
+
+async def end(running: asyncio.Task[None]) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-@settings(max_examples=50)
+@examples(25)
 @given(
-    st.lists(st.tuples(st.booleans(), st.integers(1, 120)), max_size=12),
-    st.lists(st.integers(1, 9000), min_size=1, max_size=5),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 120)), max_size=8),
+    st.lists(st.integers(200, 9200), min_size=1, max_size=5),
 )
 def test_every_sample_is_recognized_once_or_skipped(pattern: list[tuple[bool, int]], sizes: list[int]) -> None:
     pcm = numbered_pcm(pattern)
-    messages: list[bytes] = []
-    start = 0
-    while start < len(pcm):
-        for size in sizes:
-            messages.append(pcm[start : start + size + 200])
-            start += size + 200
-    harness: list[Harness] = []
-
-    async def run() -> Finished:
-        harness.append(Harness(limits=RunnerLimits()))
-        return await harness[0].run(*messages, "close")
-
-    totals = asyncio.run(run()).totals
-    heard = [number for stream in harness[0].recognizer.streams for number in frame_numbers(stream.pcm)]
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        harness = Harness()
+        totals = runner.run(harness.run(*cut(pcm, *sizes), "close")).totals
+    heard = [number for stream in harness.recognizer.streams for number in frame_numbers(stream.pcm)]
     assert heard == sorted(set(heard))
     assert totals.recognized == len(heard) * FRAME_SAMPLES
     assert totals.received == len(pcm) // 2

@@ -1,6 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -85,36 +83,40 @@ async def test_those_that_are_early_come_one_at_a_time() -> None:
                 await asyncio.sleep(0)
                 inside -= 1
 
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(one() for _ in range(10)))
+    await asyncio.gather(*(one() for _ in range(10)))
     assert most == 1
 
 
-@asynccontextmanager
-async def rounds() -> AsyncIterator[list[int]]:
-    """Counts the rounds of the loop."""
-    count = [0]
+async def test_between_two_turns_everybody_else_is_served() -> None:
+    turns, rounds = Turns(), 0
 
     async def tick() -> None:
+        nonlocal rounds
         while True:
-            count[0] += 1
+            rounds += 1
             await asyncio.sleep(0)
 
-    task = asyncio.create_task(tick())
-    try:
-        yield count
-    finally:
-        task.cancel()
+    others = asyncio.create_task(tick())
+    for _ in range(20):
+        async with turns.turn():
+            pass
+    others.cancel()
+    assert rounds >= 20
 
 
-@pytest.mark.parametrize("is_live", [False, True])
-async def test_between_two_turns_everybody_else_is_served_and_beside_live_sound_for_longer(*, is_live: bool) -> None:
-    turns = Turns()
-    if is_live:
-        turns.see_live(asyncio.get_running_loop().time() + 60)
-    async with rounds() as count, asyncio.timeout(10):
-        for _ in range(20):
+@pytest.mark.virtual_time
+async def test_beside_live_sound_everybody_else_is_served_for_longer() -> None:
+    loop, turns = asyncio.get_running_loop(), Turns()
+
+    async def take(count: int) -> float:
+        began = loop.time()
+        for _ in range(count):
             async with turns.turn():
                 pass
-    assert count[0] >= 20
-    assert (count[0] > 200) == is_live
+        return loop.time() - began
+
+    assert await take(20) == 0
+    turns.see_live(loop.time())
+    # A second after the last live sound all is as before.
+    assert await take(20) == pytest.approx(20 * 0.005)
+    assert await take(1000) == pytest.approx(1 - 20 * 0.005, abs=0.006)
