@@ -78,6 +78,14 @@ def own_database(tmp_path: Path, empty_database: Path, monkeypatch: pytest.Monke
     return path
 
 
+@pytest.fixture(scope="module")
+def module_database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
+    """URL of a database for what the tests of a module share; `own_database` comes too late for that."""
+    path = tmp_path_factory.mktemp("module") / "shared.db"
+    shutil.copyfile(empty_database, path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server, one for the whole run."""

@@ -15,6 +15,7 @@ from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.virtual_time import VirtualTimeLoop
 from tests.web.wire.serving import serving
 from web.app import create_app
+from web.clock import Clock, wall_clock
 from web.connections.limits import WireLimits
 from web.serve import running
 from web.settings import Settings
@@ -35,7 +36,7 @@ class ScriptBook(ScriptedRecognizer):
         """Write a script, for the connections whose query is the one of what is returned."""
         name = f"script-{len(self.scripts)}"
         self.scripts[name] = ScriptedRecognizer(list(script) or [CountingStream])
-        return Scripted(f"phrases={name}", self.scripts[name].streams)
+        return Scripted(name, self.scripts[name].streams)
 
     async def open(self, options: RecognitionOptions) -> CountingStream:
         named = next((phrase for phrase in options.phrases if phrase in self.scripts), None)
@@ -44,26 +45,47 @@ class ScriptBook(ScriptedRecognizer):
 
 @dataclass(frozen=True, slots=True)
 class Scripted:
-    """A script: the query that chooses it, and the streams that were opened with it."""
+    """A script: the phrase that chooses it, and the streams that were opened with it."""
 
-    query: str
+    name: str
     streams: list[CountingStream]
+
+    @property
+    def query(self) -> str:
+        """Chooses it in the query of a live connection."""
+        return f"phrases={self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that many tests share: where it is, and what its recognizer says."""
+
+    base: str
+    book: ScriptBook
 
 
 @asynccontextmanager
 async def running_gateway(
-    recognizer: Recognizer | None = None, settings: Settings | None = None, *, wire: WireLimits | None = None
+    recognizer: Recognizer | None = None,
+    settings: Settings | None = None,
+    *,
+    wire: WireLimits | None = None,
+    clock: Clock = wall_clock,
 ) -> AsyncIterator[str]:
-    """Run a gateway on the test's own loop, and its clock; gives the base that `tests.web.sockets` takes."""
+    """Run a gateway on the test's own loop; gives the base that `tests.web.sockets` takes.
+
+    What lasts is timed on the clock of the loop, `clock` tells the time of day.
+    """
     settings, recognizer = settings or Settings(port=0), recognizer or ScriptedRecognizer()
     if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        async with running(settings, recognizer, wire=wire) as server:
+        async with running(settings, recognizer, wire=wire, clock=clock) as server:
             yield server.url
         return
-    app = create_app(settings, recognizer)
+    app = create_app(settings, recognizer, clock=clock)
     wire = wire or WireLimits(send=settings.send_limit_seconds)
     with held_while_sqlite_works():
-        async with serving(app, settings, wire, sessions=app.state.sessions) as (_, path):
+        drain_seconds = settings.final_limit_seconds + 10
+        async with serving(app, settings, wire, sessions=app.state.sessions, drain_seconds=drain_seconds) as (_, path):
             yield f"unix:{path}"
 
 

@@ -1,82 +1,96 @@
 """Row 12: a connection whose token expires delivers what was said, and ends."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
+from tests.clock import MovableClock
+from tests.recognizers import MuteStream
 from tests.sounds import clip_pcm
+from tests.web.gateway import Gateway, ScriptBook, running_gateway
 from tests.web.sockets import converse
 from tests.web.tokens import SECRET, token
 from vad import SAMPLE_RATE
-from web.serve import running
 from web.settings import Settings
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
 SECOND = b"\x00\x40" * SAMPLE_RATE
 DETAIL = "the token has expired; connect again with a new one"
+# The time of day stands still: every connection is opened at this moment.
+NOW = 1_800_000_000
 
 
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    async with running(Settings(port=0, token_secret=SecretStr(SECRET)), ScriptedRecognizer()) as server:
-        yield server.url
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(module_database: str) -> AsyncIterator[Gateway]:
+    book = ScriptBook()
+    settings = Settings(
+        port=0, database_url=module_database, token_secret=SecretStr(SECRET), handshakes_per_second=10_000
+    )
+    async with running_gateway(book, settings, clock=MovableClock(NOW)) as base:
+        yield Gateway(base, book)
 
 
-async def ended(url: str, *sent: bytes | str | float, query: str = "vad=off", **claims: Any) -> Any:
-    conversation = await converse(url, *sent, query=f"{query}&jwt={token(**claims)}")
-    return conversation, conversation.messages[-1]
+async def ended(gateway: Gateway, *sent: bytes | str | float, query: str = "vad=off", **limits: Any) -> Any:
+    """What was said until the connection closed, the last of it, and after how many seconds that was."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    text = token(**{"iat": NOW, "exp": NOW + 600} | limits)
+    conversation = await converse(gateway.base, *sent, query=f"{query}&jwt={text}")
+    return conversation, conversation.messages[-1], loop.time() - began
 
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("lasting", ["exp", "session_exp"])
-async def test_settled_text_comes_first_and_then_the_error(url: str, lasting: str) -> None:
-    until: dict[str, Any] = {lasting: time.time() + 3}
-    conversation, error = await ended(url, SECOND, **until)
+async def test_settled_text_comes_first_and_then_the_error(gateway: Gateway, lasting: str) -> None:
+    conversation, error, seconds = await ended(gateway, SECOND, **{lasting: NOW + 10})
     assert conversation.settled == ["w0 w1 w2 w3"]
     assert (error["type"], error["code"], error["detail"]) == ("unauthenticated", 401, DETAIL)
     assert (conversation.close_code, conversation.close_reason) == (4401, "unauthenticated")
+    assert seconds == 10
 
 
-async def test_in_extended_mode_the_final_says_why(url: str) -> None:
+async def test_in_extended_mode_the_final_says_why(gateway: Gateway) -> None:
     in_mid_sentence = clip_pcm("quick.wav")[: 3 * SAMPLE_RATE]
-    conversation, error = await ended(url, in_mid_sentence, query="extended=true", exp=time.time() + 3)
+    conversation, error, seconds = await ended(gateway, in_mid_sentence, query="extended=true", exp=NOW + 2)
     (final,) = [message for message in conversation.messages if message["type"] == "final"]
     assert final["results"][0]["transcript"].startswith("w0 w1")
     assert final["reason"] == "error"
     assert (error["type"], error["error"], error["code"]) == ("error", "unauthenticated", 401)
+    assert seconds == 2
 
 
-async def test_a_connection_that_said_nothing_ends_all_the_same(url: str) -> None:
-    conversation, error = await ended(url, exp=time.time() + 3)
+async def test_a_connection_that_said_nothing_ends_all_the_same(gateway: Gateway) -> None:
+    conversation, error, seconds = await ended(gateway, exp=NOW + 10)
     assert conversation.messages == [error]
-    assert conversation.close_code == 4401
+    assert (conversation.close_code, seconds) == (4401, 10)
 
 
-async def test_a_session_may_last_longer_than_its_token(url: str) -> None:
-    now = time.time()
+async def test_a_session_may_last_longer_than_its_token(gateway: Gateway) -> None:
     sent = SECOND, 1.8, SECOND, 1.8, SECOND, "close"
-    conversation, done = await ended(url, *sent, exp=now + 3, session_exp=now + 600)
+    conversation, done, seconds = await ended(gateway, *sent, exp=NOW + 3, session_exp=NOW + 600)
     assert (conversation.close_code, done["status"]) == (1000, "done")
     assert conversation.transcript == " ".join(f"w{number}" for number in range(12))
+    assert seconds > 3
 
 
-async def test_a_session_that_should_be_over_ends_at_once(url: str) -> None:
-    conversation, _ = await ended(url, session_exp=time.time() - 60)
-    assert conversation.close_code == 4401
+async def test_a_session_that_should_be_over_ends_at_once(gateway: Gateway) -> None:
+    conversation, _, seconds = await ended(gateway, session_exp=NOW - 60)
+    assert (conversation.close_code, seconds) == (4401, 0)
 
 
-async def test_a_far_end_is_no_end(url: str) -> None:
-    conversation, _ = await ended(url, SECOND, "close", exp=900_000_000_000)
+async def test_a_far_end_is_no_end(gateway: Gateway) -> None:
+    conversation, _, _ = await ended(gateway, SECOND, "close", exp=900_000_000_000)
     assert conversation.close_code == 1000
 
 
-async def test_a_recognizer_that_owes_its_text_is_not_waited_for_without_limit() -> None:
-    settings = Settings(port=0, token_secret=SecretStr(SECRET), final_limit_seconds=1, stall_limit_seconds=0.5)
-    script: list[type[CountingStream]] = [MuteStream]
-    async with running(settings, ScriptedRecognizer([*script])) as server:
-        conversation, error = await ended(server.url, SECOND, exp=time.time() + 3)
+async def test_a_recognizer_that_owes_its_text_is_not_waited_for_without_limit(gateway: Gateway) -> None:
+    mute = gateway.book.add(MuteStream)
+    conversation, error, seconds = await ended(gateway, SECOND, query=f"vad=off&{mute.query}", exp=NOW + 2)
     assert conversation.close_code == 4401
     assert error["detail"] == DETAIL
+    assert seconds == pytest.approx(2 + Settings().final_limit_seconds, abs=0.01)

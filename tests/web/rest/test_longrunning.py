@@ -6,26 +6,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
-from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
-from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
-from web.serve import running
+from tests.recognizers import CountingStream, MuteStream
+from tests.sounds import clip_pcm, wav
+from tests.web.gateway import Gateway, running_gateway
+from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, ended
+from tests.web.sockets import http_client
 from web.settings import Settings
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
 LONG = "/v1/speech/asrlongrunning"
 ALL = "/v1/speech/transcriptions"
 UPLOAD: dict[str, object] = {"config": {}, "audio": {"upload": True}}
-_END_SECONDS = 30.0
-
-
-async def ended(client: httpx.AsyncClient, transcription_id: str) -> httpx.Response:
-    """The answer once nothing is to come any more."""
-    async with asyncio.timeout(_END_SECONDS):
-        while True:
-            answer = await client.get(f"{ALL}/{transcription_id}")
-            if answer.status_code != 200 or answer.json()["status"] == "done":
-                return answer
-            await asyncio.sleep(0.05)
 
 
 async def uploading(client: httpx.AsyncClient, **config: object) -> str:
@@ -74,30 +66,21 @@ async def test_an_upload_without_a_declared_length_is_taken(client: httpx.AsyncC
     assert len((await ended(client, id_of(where))).json()["results"]) == 2
 
 
-async def test_an_upload_that_broke_off_may_be_made_again(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
-) -> None:
+async def test_an_upload_that_broke_off_may_be_made_again(gateway: Gateway, client: httpx.AsyncClient) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield wav(QUICK_AND_TRAIN)[:200_000]
         await asyncio.sleep(0.3)
         raise ConnectionResetError
 
-    where = await uploading(client)
+    script = gateway.book.add()
+    where = await uploading(client, phrases=[script.name])
     with pytest.raises(ConnectionResetError):
         await client.put(where, content=broken())
     assert (await client.put(where, content=wav(QUICK_AND_TRAIN))).status_code == 200
     done = (await ended(client, id_of(where))).json()
-    whole = await client.post("/v1/speech/asr", json=asked(wav(QUICK_AND_TRAIN)))
+    whole = await client.post("/v1/speech/asr", json=asked(wav(QUICK_AND_TRAIN), phrases=[script.name]))
     assert done["results"] == whole.json()["results"]
-    assert len({stream.pcm for stream in recognizer.streams}) == 2
-
-
-async def test_the_words_agree_with_those_of_a_short_recognition(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
-        short = (await client.post("/v1/speech/asr", json=asked(wav(QUICK_AND_TRAIN)))).json()
-        long = (await client.post(LONG, files={"audio": wav(QUICK_AND_TRAIN)})).json()
-        done = (await ended(client, long["transcriptionId"])).json()
-    assert done["results"] == short["results"]
+    assert len({stream.pcm for stream in script.streams}) == 2
 
 
 async def test_both_channels_are_heard(client: httpx.AsyncClient) -> None:
@@ -111,15 +94,15 @@ async def test_both_channels_are_heard(client: httpx.AsyncClient) -> None:
     assert {one["channel"] for one in extended["results"]} == {0, 1}
 
 
-async def test_how_far_it_is_is_told_with_what_is_known_so_far(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
-) -> None:
-    recognizer.script = [CountingStream, MuteStream]
-    body = (await client.post(LONG, files={"audio": wav(QUICK_AND_TRAIN)})).json()
+async def test_how_far_it_is_is_told_with_what_is_known_so_far(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    script = gateway.book.add(CountingStream, MuteStream)
+    config = {"config": json.dumps({"phrases": [script.name]})}
+    body = (await client.post(LONG, files={"audio": wav(QUICK_AND_TRAIN)}, data=config)).json()
     where = f"{ALL}/{body['transcriptionId']}"
-    async with asyncio.timeout(_END_SECONDS):
-        while (so_far := (await client.get(where)).json())["status"] != "partial":
-            await asyncio.sleep(0.05)
+    # Long before the second part is given up.
+    await asyncio.sleep(1)
+    so_far = (await client.get(where)).json()
+    assert so_far["status"] == "partial"
     assert len(so_far["results"]) == 1
     extended = (await client.get(f"{where}?extended=true")).json()
     assert 0 < extended["progress"] < 1
@@ -128,22 +111,24 @@ async def test_how_far_it_is_is_told_with_what_is_known_so_far(
 
 
 async def test_nobody_waits_for_its_words_so_live_speech_goes_first(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
+    gateway: Gateway, client: httpx.AsyncClient
 ) -> None:
-    body = (await client.post(LONG, files={"audio": wav(QUICK_AND_TRAIN)})).json()
+    script = gateway.book.add()
+    config = {"config": json.dumps({"phrases": [script.name]})}
+    body = (await client.post(LONG, files={"audio": wav(QUICK_AND_TRAIN)}, data=config)).json()
     await ended(client, body["transcriptionId"])
-    for stream in recognizer.streams:
+    assert len(script.streams) == 2
+    for stream in script.streams:
         assert stream.options.is_file
         assert stream.options.session_id == body["transcriptionId"]
 
 
-async def test_what_is_deleted_is_recognized_no_further(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
-) -> None:
-    where = await uploading(client)
+async def test_what_is_deleted_is_recognized_no_further(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    script = gateway.book.add()
+    where = await uploading(client, phrases=[script.name])
     assert (await client.delete(f"{ALL}/{id_of(where)}")).status_code == 204
     answer = await client.put(where, content=wav(QUICK_AND_TRAIN))
-    assert (answer.status_code, recognizer.streams) == (404, [])
+    assert (answer.status_code, script.streams) == (404, [])
 
 
 async def test_silence_is_done_with_one_empty_result(client: httpx.AsyncClient) -> None:
@@ -232,11 +217,8 @@ async def test_how_far_it_is_never_goes_back_while_it_arrives(client: httpx.Asyn
     assert len(set(seen)) > 2
 
 
-async def test_so_many_at_once_and_no_more(recognizer: ScriptedRecognizer) -> None:
-    async with (
-        running(Settings(port=0, jobs_per_owner=2), recognizer) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
-    ):
+async def test_so_many_at_once_and_no_more() -> None:
+    async with running_gateway(settings=Settings(port=0, jobs_per_owner=2)) as base, http_client(base) as client:
         first, _ = [await uploading(client) for _ in range(2)]
         refused = await client.post(LONG, json=UPLOAD)
         assert (refused.status_code, refused.json()["type"]) == (429, "rate_limited")
@@ -245,12 +227,9 @@ async def test_so_many_at_once_and_no_more(recognizer: ScriptedRecognizer) -> No
         assert (await client.post(LONG, json=UPLOAD)).status_code == 201
 
 
-async def test_longer_and_larger_than_allowed_is_refused(recognizer: ScriptedRecognizer) -> None:
+async def test_longer_and_larger_than_allowed_is_refused() -> None:
     settings = Settings(port=0, recording_limit_minutes=0.05, recording_limit_bytes=1 << 20)
-    async with (
-        running(settings, recognizer) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
-    ):
+    async with running_gateway(settings=settings) as base, http_client(base) as client:
         for size_bytes, detail in (
             (200_000, "the audio is longer than 0.05 minutes"),
             (2 << 20, "the body is too large; at most 1048576 bytes are taken"),
@@ -258,47 +237,3 @@ async def test_longer_and_larger_than_allowed_is_refused(recognizer: ScriptedRec
             answer = await client.put(await uploading(client), content=wav(bytes(size_bytes)))
             assert (answer.status_code, answer.json()["type"]) == (413, "too_large")
             assert answer.json()["detail"] == detail
-
-
-async def test_a_recording_is_fetched_from_its_uri(recognizer: ScriptedRecognizer) -> None:
-    data = wav(QUICK_AND_TRAIN)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        found = request.startswith(b"GET /speech.wav?signature=5 ")
-        head = f"HTTP/1.1 {200 if found else 404} .\r\nContent-Length: {len(data) if found else 0}\r\n\r\n"
-        writer.write(head.encode() + (data if found else b""))
-        await writer.drain()
-        writer.close()
-
-    files = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = files.sockets[0].getsockname()[1]
-    settings = Settings(port=0, fetch_networks=("127.0.0.1/32",))  # type: ignore[arg-type]  # as the environment has it
-    async with (
-        files,
-        running(settings, recognizer) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
-    ):
-        uri = f"http://127.0.0.1:{port}/speech.wav?signature=5"
-        promised = await client.post(LONG, json={"config": {}, "audio": {"uri": uri}})
-        assert (promised.status_code, promised.json()["status"]) == (201, "queued")
-        assert "upload-location" not in promised.headers
-        done = await ended(client, promised.json()["transcriptionId"])
-        assert len(done.json()["results"]) == 2
-        lost = await client.post(LONG, json={"config": {}, "audio": {"uri": uri.replace("speech", "other")}})
-        failed = await ended(client, lost.json()["transcriptionId"])
-        assert (failed.status_code, failed.json()["type"]) == (400, "invalid_audio")
-        assert "404" in failed.json()["detail"]
-        assert "signature" not in failed.text
-        put = await client.put(f"{ALL}/{lost.json()['transcriptionId']}/audio", content=data)
-        assert put.status_code == 404
-
-
-async def test_captions_of_a_real_recording_are_readable(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
-        body = (await client.post(LONG, files={"audio": (CLIPS / "library.wav").read_bytes()})).json()
-        await ended(client, body["transcriptionId"])
-        srt = (await client.get(f"{ALL}/{body['transcriptionId']}?format=srt")).text
-    lines = [line for line in srt.splitlines() if line and not line.isdigit() and "-->" not in line]
-    assert words_of(" ".join(lines)) == words_of(clip_texts()["library.wav"])
-    assert all(len(line) <= 42 for line in lines)

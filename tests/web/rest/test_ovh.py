@@ -1,34 +1,13 @@
-import subprocess
-import sys
-
 import httpx
 import pytest
 
-from tests.recognizers import ScriptedRecognizer
-from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
-from tests.web.rest.recordings import QUICK_AND_TRAIN, wav
+from tests.sounds import clip_pcm, wav
+from tests.web.gateway import Gateway
+from tests.web.rest.recordings import QUICK_AND_TRAIN
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
 ASR = "/api/v1/asr/recognize"
-# What a caller of that service does, as its documentation shows it: a file in a form, a bearer token from the
-# environment, the first alternative of every result.
-_CALLER = """
-import os, requests
-headers = {"accept": "application/json", "Authorization": f"Bearer {os.environ.get('OVH_AI_ENDPOINTS_ACCESS_TOKEN')}"}
-with open(os.environ["CLIP"], "rb") as clip:
-    response = requests.post(os.getenv("ASR_EN_GB_ENDPOINT"), files=[("audio", clip)], headers=headers)
-assert response.status_code == 200, response.text
-print("".join(result["alternatives"][0]["transcript"] for result in response.json()))
-"""
-
-
-def test_its_published_client_works_with_its_environment_alone(server: str) -> None:
-    environment = {
-        "OVH_AI_ENDPOINTS_ACCESS_TOKEN": "whatever",
-        "ASR_EN_GB_ENDPOINT": f"{server}/api/v1/en-gb/asr/recognize",
-        "CLIP": str(CLIPS / "library.wav"),
-    }
-    said = subprocess.run([sys.executable, "-c", _CALLER], capture_output=True, text=True, check=True, env=environment)
-    assert words_of(said.stdout) == words_of(clip_texts()["library.wav"])
 
 
 async def test_every_utterance_is_a_result_with_its_alternatives(client: httpx.AsyncClient) -> None:
@@ -44,11 +23,9 @@ async def test_nothing_said_is_no_result(client: httpx.AsyncClient) -> None:
     assert (await client.post(ASR, files={"audio": wav(bytes(32_000))})).json() == []
 
 
-async def test_more_than_a_minute_is_taken_but_not_more_than_ten(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
-) -> None:
+async def test_more_than_a_minute_is_taken_but_not_more_than_ten(gateway: Gateway, client: httpx.AsyncClient) -> None:
     assert (await client.post(ASR, files={"audio": wav(bytes(32_000 * 70) + clip_pcm("yes.wav"))})).status_code == 200
-    assert recognizer.streams[0].options.is_file
+    assert gateway.book.streams[-1].options.is_file
     answer = await client.post(ASR, files={"audio": wav(bytes(32_000 * 602))})
     assert (answer.status_code, answer.json()["type"]) == (413, "too_large")
 

@@ -1,26 +1,22 @@
 import asyncio
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from stream.audio.g711 import decode_mulaw
 from stream.events import Hypothesis
 from stream.keys import is_id
 from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm, words_of
-from tests.stream.audio.encoders import encoded
-from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
-from tests.web.sockets import converse
-from web.serve import running
-from web.settings import Settings
+from tests.sounds import wav
+from tests.web.gateway import Gateway, running_gateway
+from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
+from tests.web.sockets import http_client
 from web.store.transcriptions import Transcriptions
 
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
+
 ASR = "/v1/speech/asr"
-_MULAW = bytes(code for code in range(256))
 
 
 def problem(answer: httpx.Response) -> tuple[int, str, str]:
@@ -56,54 +52,6 @@ async def test_a_form_says_the_same_as_json(client: httpx.AsyncClient) -> None:
     assert in_form.status_code == in_json.status_code == 201
 
 
-@pytest.mark.parametrize("transfer", ["json", "form"])
-@pytest.mark.parametrize("kind", ["wav", "pcm", "flac", "mp3", "ogg", "webm", "mulaw"])
-async def test_every_format_is_heard(server: str, kind: str, transfer: str) -> None:
-    """By the real engine; what is not declared is found out."""
-    pcm = clip_pcm("quick.wav")
-    config: dict[str, object] = {}
-    match kind:
-        case "wav":
-            data = wav(pcm)
-        case "pcm":
-            data = pcm
-        case "mulaw":
-            data, config = _mulaw(pcm), {"audioEncoding": "MULAW", "sampleRateHertz": 16_000}
-        case _:
-            data = encoded(pcm, 48_000 if kind in ("ogg", "webm") else 16_000, kind)
-    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
-        if transfer == "json":
-            answer = await client.post(ASR, json=asked(data, **config))
-        else:
-            encoder = httpx.Response(200, json=config).text
-            answer = await client.post(ASR, files={"audio": ("clip", data)}, data={"config": encoder})
-    assert answer.status_code == 201, answer.text
-    assert words_of(answer.json()["results"][0]["transcript"]) == words_of(
-        "the quick brown fox jumps over the lazy dog"
-    )
-
-
-def _mulaw(pcm: bytes) -> bytes:
-    """Encode by the nearest code: the decoder's table turned around."""
-    levels = memoryview(decode_mulaw(_MULAW)).cast("h")
-    nearest = [min(range(256), key=lambda code: abs(levels[code] - level)) for level in range(-32_768, 32_768, 256)]
-    return bytes(nearest[(sample + 32_768) // 256] for sample in memoryview(pcm).cast("h"))
-
-
-async def test_the_words_agree_with_those_of_a_live_connection(server: str) -> None:
-    pcm = QUICK_AND_TRAIN
-    live = await converse(server, pcm, "close", query="interimResults=false")
-    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
-        short = (await client.post(ASR, json=asked(wav(pcm)))).json()
-    assert short["results"] == live.messages[-1]["results"]
-
-
-async def test_of_a_single_utterance_all_hypotheses_are_told(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=60) as client:
-        body = (await client.post(ASR, json=asked(wav(clip_pcm("train.wav")), maxAlternatives=3))).json()
-    assert 1 < len(body["results"]) <= 3
-
-
 async def test_nothing_said_is_one_empty_result(client: httpx.AsyncClient) -> None:
     body = (await client.post(ASR, json=asked(wav(bytes(32_000))))).json()
     assert body["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
@@ -135,14 +83,16 @@ async def test_a_database_that_is_away_keeps_no_text_from_the_client_and_gets_it
     async def away(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
+    began = asyncio.get_running_loop().time()
     with monkeypatch.context() as broken:
         broken.setattr(Transcriptions, "finish", away)
         answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)))
     assert answer.status_code == 201
-    async with asyncio.timeout(10):
-        while (await client.get(answer.headers["Location"])).json() != answer.json():
-            await asyncio.sleep(0.05)
+    # So long a text is waited for that is to be kept.
+    assert asyncio.get_running_loop().time() - began == pytest.approx(5, abs=0.1)
+    # The longest pause between two tries.
+    await asyncio.sleep(8)
+    assert (await client.get(answer.headers["Location"])).json() == answer.json()
 
 
 _UNKNOWN_MODEL = "8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4"
@@ -245,17 +195,17 @@ async def test_a_body_that_grows_too_large_is_refused(client: httpx.AsyncClient)
 
 
 async def test_a_recognizer_that_fails_on_a_part_is_an_error_and_no_silent_gap(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
+    gateway: Gateway, client: httpx.AsyncClient
 ) -> None:
-    recognizer.script = [FailingStream]
-    answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)))
+    failing = gateway.book.add(FailingStream)
+    answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN), phrases=[failing.name]))
     assert problem(answer)[:2] == (500, "recognizer_failed")
 
 
 async def test_a_recognizer_that_is_not_ready_is_told_with_when_to_come_again(
-    client: httpx.AsyncClient, recognizer: ScriptedRecognizer
+    gateway: Gateway, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recognizer.is_ready = False
+    monkeypatch.setattr(gateway.book, "is_ready", False)
     answer = await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)))
     assert problem(answer)[:2] == (503, "overloaded")
     assert int(answer.headers["retry-after"]) > 0
@@ -281,19 +231,6 @@ async def test_many_at_once_are_all_answered(client: httpx.AsyncClient) -> None:
     assert len({answer.json()["transcriptionId"] for answer in answers}) == 8
 
 
-async def test_a_client_that_reads_nothing_before_it_has_sent_everything_learns_it_was_too_much(
-    client: httpx.AsyncClient,
-) -> None:
-    """Closed too early, its connection is reset under it, and the answer is lost."""
-    body = urllib.request.Request(  # noqa: S310
-        f"{client.base_url}{ASR}", bytes(24 << 20), {"Content-Type": "application/json"}
-    )
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        await asyncio.to_thread(urllib.request.urlopen, body)
-    with refused.value:
-        assert refused.value.code == 413
-
-
 class SlowStream(CountingStream):
     """Takes its time for the final."""
 
@@ -305,11 +242,12 @@ class SlowStream(CountingStream):
 
 async def test_a_server_that_stops_answers_first_and_takes_nothing_new() -> None:
     recognizer = ScriptedRecognizer([SlowStream])
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        async with running(Settings(port=0), recognizer) as server:
-            recognized = asyncio.create_task(client.post(server.url + ASR, json=asked(wav(QUICK_AND_TRAIN))))
-            while not recognizer.streams:
-                await asyncio.sleep(0.01)
-        assert (await recognized).status_code == 201
-        with pytest.raises(httpx.ConnectError):
-            await client.post(server.url + ASR, json={})
+    async with running_gateway(recognizer) as base:
+        client = http_client(base)
+        recognized = asyncio.create_task(client.post(ASR, json=asked(wav(QUICK_AND_TRAIN))))
+        await asyncio.sleep(0.1)
+        assert recognizer.streams
+    with pytest.raises(httpx.ConnectError):
+        await client.post(ASR, json={})
+    assert (await recognized).status_code == 201
+    await client.aclose()

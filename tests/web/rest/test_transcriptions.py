@@ -1,18 +1,17 @@
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from stream.subtitles import LINE_CHARACTERS
 from tests.clock import MovableClock
-from tests.recognizers import ScriptedRecognizer
-from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, wav
-from tests.web.tokens import SECRET, bearer
-from web.serve import running
+from tests.sounds import wav
+from tests.web.gateway import running_gateway
+from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
+from tests.web.sockets import http_client
 from web.settings import Settings
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
 ASR = "/v1/speech/asr"
 ALL = "/v1/speech/transcriptions"
@@ -116,39 +115,25 @@ async def test_a_list_of_nothing_is_empty(client: httpx.AsyncClient) -> None:
     assert (await client.get(ALL)).json() == {"transcriptions": [], "next": None}
 
 
-async def test_everybody_sees_their_own_only() -> None:
-    async with keyed() as client:
-        ann, bob = bearer(sub="ann"), bearer(sub="bob")
-        body = (await client.post(ASR, json=asked(wav(QUICK_AND_TRAIN)), headers=ann)).json()
-        where = f"{ALL}/{body['transcriptionId']}"
-        assert (await client.get(where, headers=bob)).status_code == 404
-        assert (await client.delete(where, headers=bob)).status_code == 404
-        assert (await client.get(ALL, headers=bob)).json()["transcriptions"] == []
-        assert (await client.get(where, headers=ann)).json() == body
-        upload = {"config": {}, "audio": {"upload": True}}
-        promised = await client.post("/v1/speech/asrlongrunning", json=upload, headers=ann)
-        put = promised.headers["upload-location"]
-        assert (await client.put(put, content=wav(QUICK_AND_TRAIN), headers=bob)).status_code == 404
-        assert (await client.put(put, content=wav(QUICK_AND_TRAIN), headers=ann)).status_code == 200
-        assert (await client.get(f"{where}?jwt={ann['Authorization'].split()[1]}")).json() == body
+async def test_everybody_sees_their_own_only(client: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    body = await transcribed(client)
+    where = f"{ALL}/{body['transcriptionId']}"
+    assert (await stranger.get(where)).status_code == 404
+    assert (await stranger.delete(where)).status_code == 404
+    assert (await stranger.get(ALL)).json()["transcriptions"] == []
+    assert (await client.get(where)).json() == body
+    upload = {"config": {}, "audio": {"upload": True}}
+    put = (await client.post("/v1/speech/asrlongrunning", json=upload)).headers["upload-location"]
+    assert (await stranger.put(put, content=wav(QUICK_AND_TRAIN))).status_code == 404
+    assert (await client.put(put, content=wav(QUICK_AND_TRAIN))).status_code == 200
+    token = client.headers.pop("Authorization").split()[1]
+    assert (await client.get(f"{where}?jwt={token}")).json() == body
 
 
-@asynccontextmanager
-async def keyed() -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(port=0, token_secret=SecretStr(SECRET))
-    async with (
-        running(settings, ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
-    ):
-        yield client
-
-
-async def test_what_is_too_old_is_gone(recognizer: ScriptedRecognizer) -> None:
+async def test_what_is_too_old_is_gone() -> None:
     clock = MovableClock()
-    async with (
-        running(Settings(port=0, retention_days=1), recognizer, clock=clock) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
-    ):
+    settings = Settings(port=0, retention_days=1)
+    async with running_gateway(settings=settings, clock=clock) as base, http_client(base) as client:
         body = await transcribed(client)
         where = f"{ALL}/{body['transcriptionId']}"
         clock.now += 86_399

@@ -60,12 +60,16 @@ async def serving(
     settings: Settings | None = None,
     wire: WireLimits | None = None,
     turn_away: TurnAway = nobody,
+    *,
     sessions: Sessions | None = None,
+    drain_seconds: float = 5.0,
 ) -> AsyncIterator[tuple[GatewayServer, int | str]]:
     """Serve it where `listening` says; the server and the place come back."""
     settings = settings or Settings(port=0)
     config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), turn_away)
-    server = GatewayServer(config, sessions or Sessions(), drain_seconds=5, handles_signals=False)
+    # `or` would take a new one for one that is empty now.
+    sessions = Sessions() if sessions is None else sessions
+    server = GatewayServer(config, sessions, drain_seconds=drain_seconds, handles_signals=False)
     async with listening() as (listener, place):
         running = asyncio.create_task(server.run_until_stopped(listener))
         try:
