@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,32 @@ class Scripted:
 @asynccontextmanager
 async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve until the block ends; gives the address."""
+    async with _connections(handle) as connection:
+        server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
+        try:
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+    await server.wait_closed()
+
+
+@asynccontextmanager
+async def listening_nearby(handle: Handle) -> AsyncIterator[str]:
+    """As `listening`, on a Unix socket, for the virtual clock; gives its path."""
+    # Not pytest's own directory: a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="shenava-") as folder:
+        async with _connections(handle) as connection:
+            server = await asyncio.start_unix_server(connection, f"{folder}/socket")
+            try:
+                yield f"{folder}/socket"
+            finally:
+                server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def _connections(handle: Handle) -> AsyncIterator[Handle]:
+    """`handle` with its faults forgiven, and each connection closed, at the end of the block at the latest."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,15 +115,12 @@ async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncI
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield connection
     finally:
-        server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiosqlite
+import anyio.to_thread
 import pytest
 
 from stream.events import RecognitionOptions
@@ -91,8 +92,10 @@ async def running_gateway(
 
 @contextmanager
 def held_while_sqlite_works() -> Iterator[None]:
-    """Keep the virtual clock still while a thread of aiosqlite, which no loop knows of, is at work."""
+    """Keep the virtual clock still while a thread of aiosqlite or anyio, which no loop knows of, is at work."""
     with pytest.MonkeyPatch.context() as patch:
+        # Forms and files that are served are written and read there.
+        patch.setattr(anyio.to_thread, "run_sync", _held(anyio.to_thread.run_sync))
         for name in ("_connect", "_execute", "close"):
             patch.setattr(aiosqlite.Connection, name, _held(getattr(aiosqlite.Connection, name)))
         yield

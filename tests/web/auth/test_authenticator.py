@@ -4,40 +4,35 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import jwt
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.recognizers import ScriptedRecognizer
-from tests.web.sockets import LIVE, address, converse, refusal
+from tests.web.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.sockets import LIVE, converse, http_client, refusal, talking
 from tests.web.tokens import SECRET, bearer, claims, token
 from vad import SAMPLE_RATE
-from web.serve import running
 from web.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
 
 
-@dataclass(frozen=True)
-class Guarded:
-    """A server that wants tokens, and what its recognizer was asked."""
-
-    url: str
-    recognizer: ScriptedRecognizer
-
-
-@pytest.fixture
-async def guarded() -> AsyncIterator[Guarded]:
-    recognizer = ScriptedRecognizer()
-    async with running(Settings(port=0, token_secret=SecretStr(SECRET)), recognizer) as server:
-        yield Guarded(server.url, recognizer)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(module_database: str) -> AsyncIterator[Gateway]:
+    """A gateway that wants tokens."""
+    book = ScriptBook()
+    settings = Settings(
+        port=0, database_url=module_database, token_secret=SecretStr(SECRET), handshakes_per_second=10_000
+    )
+    async with running_gateway(book, settings) as base:
+        yield Gateway(base, book)
 
 
 def segment(value: object) -> str:
@@ -99,29 +94,31 @@ def by_header(text: str) -> dict[str, Any]:
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("way", ["query", "header", "subprotocol"])
-async def test_a_bad_token_is_refused_before_the_upgrade(guarded: Guarded, name: str, way: str) -> None:
+async def test_a_bad_token_is_refused_before_the_upgrade(guarded: Gateway, name: str, way: str) -> None:
+    opened = len(guarded.book.streams)
     make, detail = BAD[name]
     text = make()
     match way:
         case "query":
-            status, body = await refusal(guarded.url, f"jwt={text}")
+            status, body = await refusal(guarded.base, f"jwt={text}")
         case "header":
-            status, body = await refusal(guarded.url, headers=[("Authorization", f"Bearer {text}".strip())])
+            status, body = await refusal(guarded.base, headers=[("Authorization", f"Bearer {text}".strip())])
         case _:
             subprotocols: Any = ["farsava", *([f"jwt.{text}"] if text else [])]
             with pytest.raises(InvalidStatus) as refused:
-                await connect(address(guarded.url), proxy=None, subprotocols=subprotocols)
+                await talking(guarded.base, subprotocols=subprotocols)
             status, body = refused.value.response.status_code, json.loads(refused.value.response.body or b"")
     assert (status, body["type"]) == (401, "unauthenticated")
     assert body["detail"].startswith(detail)
-    assert guarded.recognizer.streams == []
+    assert len(guarded.book.streams) == opened
 
 
 @pytest.mark.parametrize("name", [*BAD, *MORE_BAD])
-async def test_a_bad_token_is_refused_by_every_route(guarded: Guarded, name: str) -> None:
+async def test_a_bad_token_is_refused_by_every_route(guarded: Gateway, name: str) -> None:
+    opened = len(guarded.book.streams)
     make, detail = (BAD | MORE_BAD)[name]
     text = make()
-    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False, timeout=30) as client:
+    async with http_client(guarded.base) as client:
         for way in (by_query(text), by_header(text)):
             for answer in (
                 await client.get(LIVE, **way),
@@ -132,42 +129,42 @@ async def test_a_bad_token_is_refused_by_every_route(guarded: Guarded, name: str
                 assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
                 assert answer.json()["detail"].startswith(detail)
                 assert answer.headers["www-authenticate"] == "Bearer"
-    assert guarded.recognizer.streams == []
+    assert len(guarded.book.streams) == opened
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "Token a"])
-async def test_what_is_no_bearer_is_no_token(guarded: Guarded, header: str) -> None:
-    status, body = await refusal(guarded.url, headers=[("Authorization", header)])
+async def test_what_is_no_bearer_is_no_token(guarded: Gateway, header: str) -> None:
+    status, body = await refusal(guarded.base, headers=[("Authorization", header)])
     assert (status, body["type"]) == (401, "unauthenticated")
     assert body["detail"].startswith("a token is needed")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_a_good_token_opens_by_header(guarded: Guarded, scheme: str) -> None:
-    conversation = await converse(guarded.url, b"", "close", headers=[("Authorization", f"{scheme} {token()}")])
+async def test_a_good_token_opens_by_header(guarded: Gateway, scheme: str) -> None:
+    conversation = await converse(guarded.base, b"", "close", headers=[("Authorization", f"{scheme} {token()}")])
     assert conversation.close_code == 1000
 
 
-async def test_a_good_token_opens_by_query_and_by_subprotocol(guarded: Guarded) -> None:
-    assert (await converse(guarded.url, b"", "close", query=f"jwt={token(aud=['a', 'shenava'])}")).close_code == 1000
+async def test_a_good_token_opens_by_query_and_by_subprotocol(guarded: Gateway) -> None:
+    assert (await converse(guarded.base, b"", "close", query=f"jwt={token(aud=['a', 'shenava'])}")).close_code == 1000
     subprotocols: Any = ["farsava", f"jwt.{token()}"]
-    async with connect(address(guarded.url), proxy=None, subprotocols=subprotocols) as socket:
+    async with talking(guarded.base, subprotocols=subprotocols) as socket:
         assert socket.subprotocol == "farsava"
         await socket.send("close")
         assert json.loads(await socket.recv())["status"] == "done"
 
 
-async def test_clocks_that_differ_a_little_do_no_harm(guarded: Guarded) -> None:
+async def test_clocks_that_differ_a_little_do_no_harm(guarded: Gateway) -> None:
     soon = int(time.time()) + 5
-    assert (await converse(guarded.url, b"", "close", query=f"jwt={token(iat=soon, nbf=soon)}")).close_code == 1000
+    assert (await converse(guarded.base, b"", "close", query=f"jwt={token(iat=soon, nbf=soon)}")).close_code == 1000
 
 
 @pytest.mark.parametrize(
     ("scope", "status"),
     [(None, 426), ("live", 426), ("read live write", 426), ("recordings", 403), ("", 403), ("Live", 403)],
 )
-async def test_a_token_is_for_what_its_scope_names(guarded: Guarded, scope: str | None, status: int) -> None:
-    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False) as client:
+async def test_a_token_is_for_what_its_scope_names(guarded: Gateway, scope: str | None, status: int) -> None:
+    async with http_client(guarded.base) as client:
         answer = await client.get(LIVE, headers=bearer(scope=scope))
     assert answer.status_code == status
     if status == 403:
@@ -178,14 +175,14 @@ async def test_a_token_is_for_what_its_scope_names(guarded: Guarded, scope: str 
 # --- the configuration that a token brings ---
 
 
-async def opened_with(guarded: Guarded, config: Mapping[str, object], query: str = "") -> Any:
+async def opened_with(guarded: Gateway, config: Mapping[str, object], query: str = "") -> Any:
     sound = b"\x00\x40" * SAMPLE_RATE
     query = f"vad=off&jwt={token(config=config)}{query}"
-    assert (await converse(guarded.url, sound, "close", query=query)).close_code == 1000
-    return guarded.recognizer.streams[-1].options
+    assert (await converse(guarded.base, sound, "close", query=query)).close_code == 1000
+    return guarded.book.streams[-1].options
 
 
-async def test_a_tokens_config_goes_before_the_query(guarded: Guarded) -> None:
+async def test_a_tokens_config_goes_before_the_query(guarded: Gateway) -> None:
     options = await opened_with(guarded, {"phrases": ["axolotl"], "maxAlternatives": 2})
     assert (options.phrases, options.max_alternatives) == (("axolotl",), 2)
     options = await opened_with(guarded, {"phrases": ["axolotl"], "maxAlternatives": 2}, "&maxAlternatives=3")
@@ -199,12 +196,12 @@ async def test_a_tokens_config_goes_before_the_query(guarded: Guarded) -> None:
         ({"colour": 1}, 'the token\'s config is wrong: "colour" is not a key; known are '),
     ],
 )
-async def test_a_wrong_config_of_a_token_is_told(guarded: Guarded, config: object, detail: str) -> None:
-    status, body = await refusal(guarded.url, f"jwt={token(config=config)}")
+async def test_a_wrong_config_of_a_token_is_told(guarded: Gateway, config: object, detail: str) -> None:
+    status, body = await refusal(guarded.base, f"jwt={token(config=config)}")
     assert (status, body["type"]) == (400, "invalid_config")
     assert body["detail"].startswith(detail)
 
 
 async def test_a_server_without_a_key_looks_at_no_token() -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        assert (await converse(server.url, b"", "close", query="jwt=not.a.token")).close_code == 1000
+    async with running_gateway() as base:
+        assert (await converse(base, b"", "close", query="jwt=not.a.token")).close_code == 1000

@@ -47,7 +47,8 @@ async def ended(gateway: Gateway, *sent: bytes | str | float, query: str = "vad=
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("lasting", ["exp", "session_exp"])
 async def test_settled_text_comes_first_and_then_the_error(gateway: Gateway, lasting: str) -> None:
-    conversation, error, seconds = await ended(gateway, SECOND, **{lasting: NOW + 10})
+    until: dict[str, Any] = {lasting: NOW + 10}
+    conversation, error, seconds = await ended(gateway, SECOND, **until)
     assert conversation.settled == ["w0 w1 w2 w3"]
     assert (error["type"], error["code"], error["detail"]) == ("unauthenticated", 401, DETAIL)
     assert (conversation.close_code, conversation.close_reason) == (4401, "unauthenticated")

@@ -9,26 +9,30 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
+import pytest_asyncio
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stream.errors import ClientError, Problem
-from tests.plain_http import Reply, Scripted, listening
+from tests.plain_http import Reply, Scripted, listening, listening_nearby
 from tests.recognizers import ScriptedRecognizer
-from tests.web.sockets import converse, refusal
+from tests.web.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.sockets import converse, http_client, refusal
 from tests.web.tokens import SECRET, bearer, claims, token
-from web.auth import keys
 from web.auth.keys import KEEP_SECONDS, REFRESH_SECONDS, KeysError, PublicKeys, check_file, loader, parsed
 from web.serve import StartError, running
 from web.settings import Settings
 
+# For tests of the gateway that is shared.
+ON_SHARED = pytest.mark.asyncio(loop_scope="module")
 RSA = rsa.generate_private_key(65537, 2048)
 WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -62,8 +66,8 @@ def signed_with_public_key() -> str:
 
 @asynccontextmanager
 async def verifying(path: Path) -> AsyncIterator[str]:
-    async with running(Settings(port=0, token_jwks=str(path)), ScriptedRecognizer()) as server:
-        yield server.url
+    async with running_gateway(settings=Settings(port=0, token_jwks=str(path))) as base:
+        yield base
 
 
 @pytest.fixture
@@ -73,10 +77,21 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-async def test_tokens_of_both_kinds_of_keys_open(file: Path) -> None:
-    async with verifying(file) as url:
-        for text in (signed(RSA, "RS256", "r"), signed(EC, "ES256", "e")):
-            assert (await converse(url, b"", "close", query=f"jwt={text}")).close_code == 1000
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory, module_database: str) -> AsyncIterator[Gateway]:
+    """A gateway that knows both public keys."""
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    path.write_bytes(BOTH)
+    book = ScriptBook()
+    settings = Settings(port=0, database_url=module_database, token_jwks=str(path), handshakes_per_second=10_000)
+    async with running_gateway(book, settings) as base:
+        yield Gateway(base, book)
+
+
+@ON_SHARED
+async def test_tokens_of_both_kinds_of_keys_open(gateway: Gateway) -> None:
+    for text in (signed(RSA, "RS256", "r"), signed(EC, "ES256", "e")):
+        assert (await converse(gateway.base, b"", "close", query=f"jwt={text}")).close_code == 1000
 
 
 @pytest.mark.fault(11)
@@ -102,12 +117,12 @@ async def test_tokens_of_both_kinds_of_keys_open(file: Path) -> None:
         "ES384", "no name", "an unknown name", "a stranger's key", "none", "expired", "another audience",
     ],
 )  # fmt: skip
-async def test_no_other_token_opens(file: Path, make: Callable[[], str]) -> None:
-    recognizer = ScriptedRecognizer()
-    async with running(Settings(port=0, token_jwks=str(file)), recognizer) as server:
-        status, body = await refusal(server.url, f"jwt={make()}")
+@ON_SHARED
+async def test_no_other_token_opens(gateway: Gateway, make: Callable[[], str]) -> None:
+    opened = len(gateway.book.streams)
+    status, body = await refusal(gateway.base, f"jwt={make()}")
     assert (status, body["type"]) == (401, "unauthenticated")
-    assert recognizer.streams == []
+    assert len(gateway.book.streams) == opened
 
 
 async def test_the_only_key_needs_no_name(file: Path) -> None:
@@ -116,9 +131,10 @@ async def test_the_only_key_needs_no_name(file: Path) -> None:
         assert (await converse(url, b"", "close", query=f"jwt={signed(EC, 'ES256', None)}")).close_code == 1000
 
 
-async def test_a_server_that_only_verifies_makes_no_tokens(file: Path) -> None:
+@ON_SHARED
+async def test_a_server_that_only_verifies_makes_no_tokens(gateway: Gateway) -> None:
     key = {"Authorization": f"Bearer {signed(RSA, 'RS256', 'r', scope='tokens live')}"}
-    async with verifying(file) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with http_client(gateway.base) as client:
         answer = await client.post("/v1/tokens", headers=key)
     assert (answer.status_code, answer.json()["type"]) == (404, "not_found")
 
@@ -146,12 +162,19 @@ NO_JWKS = 'it is no JWKS, a JSON object {"keys": [...]}'
         (b"{" + b" " * 300_000, "it is larger than 262144 bytes"),
     ],
 )
-async def test_what_holds_no_keys_refuses_to_start(file: Path, text: bytes, sentence: str) -> None:
+async def test_what_holds_no_keys_is_told(file: Path, text: bytes, sentence: str) -> None:
     file.write_bytes(text)  # noqa: ASYNC240 - a small file of our own
+    with pytest.raises(KeysError) as refused:
+        await check_file(str(file))
+    assert str(refused.value) == sentence
+
+
+async def test_a_file_without_keys_refuses_to_start(file: Path) -> None:
+    file.write_bytes(b"[]")  # noqa: ASYNC240 - a small file of our own
     with pytest.raises(StartError) as refused:
-        async with verifying(file):
+        async with running(Settings(port=0, token_jwks=str(file)), ScriptedRecognizer()):
             raise AssertionError("it started")
-    assert str(refused.value) == f"SHENAVA_TOKEN_JWKS is '{file}': {sentence}"
+    assert str(refused.value) == f"SHENAVA_TOKEN_JWKS is '{file}': {NO_JWKS}"
 
 
 async def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
@@ -305,17 +328,27 @@ async def test_a_server_whose_address_is_down_starts_and_asks_to_come_again() ->
         (Reply(500, BOTH), "the address answers 500"),
         (Reply(302, b"", {"Location": "/elsewhere"}), "the address answers 302"),
         (Reply(200, b" " * 300_000), "it is larger than 262144 bytes"),
-        (Reply(200, drips=True), "the address takes longer than 0.5 s"),
-        (Reply(200, BOTH, seconds=60), "the address takes longer than 0.5 s"),
+        (Reply(200, BOTH, seconds=4.9), None),
+        (Reply(200, drips=True), "the address takes longer than 5 s"),
+        (Reply(200, BOTH, seconds=60), "the address takes longer than 5 s"),
         (Reply(breaks=True), "the address cannot be reached: "),
     ],
 )
-async def test_an_address_is_read_within_limits(reply: Reply, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_FETCH_SECONDS", 0.5)
-    async with issuer(reply) as (address, _):
+@pytest.mark.virtual_time
+async def test_an_address_is_read_within_limits(
+    reply: Reply, sentence: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with listening_nearby(Scripted({"GET": [reply]}).handle) as path:
+        monkeypatch.setattr("httpx._client.AsyncHTTPTransport", partial(httpx.AsyncHTTPTransport, uds=path))
+        if sentence is None:
+            assert await loader("http://issuer.test/keys")() == BOTH
+            return
         with pytest.raises(KeysError) as refused:
-            await loader(address)()
+            await loader("http://issuer.test/keys")()
     assert str(refused.value).startswith(sentence)
+    assert loop.time() - began == (5 if "longer" in sentence else 0)
 
 
 async def test_an_address_that_nobody_vouches_for_is_not_believed() -> None:

@@ -1,9 +1,7 @@
 """The AsyncAPI document: whole in itself, and true of what really goes over the wire."""
 
-import asyncio
 import json
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +11,22 @@ from stream.commands import parse_command
 from stream.config import KEYS, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.wire import EXTENDED_TYPES
-from tests.recognizers import FailingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm
-from tests.web.sockets import LIVE, Conversation, converse
-from tests.web.test_live import SILENCE, cut, scripted
+from tests.recognizers import CountingStream, FailingStream
+from tests.sounds import clip_pcm, cut
+from tests.web.gateway import Gateway
+from tests.web.sockets import LIVE, Conversation, converse, http_client
+from tests.web.tokens import token
 from web.reference.asyncapi import asyncapi
-from web.serve import running
-from web.settings import Settings
 
 DOCUMENT: dict[str, Any] = asyncapi()
 CHANNEL = DOCUMENT["channels"]["live"]
-SENTENCE = clip_pcm("quick.wav") + SILENCE
+SENTENCE = clip_pcm("quick.wav") + bytes(32_000)
+
+
+def shared(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a test on the loop of the gateway of the module, and its clock."""
+    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
+    return marked
 
 
 def validator(schema: dict[str, Any]) -> Draft7Validator:
@@ -71,11 +74,12 @@ def resolved(reference: str) -> Any:
 # --- the document ---
 
 
-async def test_the_document_is_served() -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        with await asyncio.to_thread(urllib.request.urlopen, server.url + "/asyncapi.json") as response:
-            assert response.headers["Content-Type"] == "application/json"
-            assert json.loads(response.read()) == DOCUMENT
+@shared
+async def test_the_document_is_served(gateway: Gateway) -> None:
+    async with http_client(gateway.base) as client:
+        response = await client.get("/asyncapi.json")
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == DOCUMENT
 
 
 def test_it_is_an_asyncapi_3_document() -> None:
@@ -181,36 +185,40 @@ async def test_plain_traffic_is_as_the_document_says(server: str, query: str) ->
     assert kinds_of(conversation) == {"plainPartial", "plainDone"}
 
 
-async def test_a_plain_error_is_as_the_document_says() -> None:
-    async with scripted() as (url, _):
-        assert kinds_of(await converse(url, SENTENCE, "nonsense")) == {"plainPartial", "plainError"}
+@shared
+async def test_a_plain_error_is_as_the_document_says(gateway: Gateway) -> None:
+    conversation = await converse(gateway.base, SENTENCE, "nonsense", query=f"jwt={token()}")
+    assert kinds_of(conversation) == {"plainPartial", "plainError"}
 
 
-async def test_extended_traffic_is_as_the_document_says(server: str) -> None:
+@shared
+async def test_extended_traffic_is_as_the_document_says(gateway: Gateway) -> None:
     messages: list[bytes | str | float] = ['{"config":{"phrases":["fox"],"boost":2.5}}']
     for chunk in cut(SENTENCE, 6400):
-        messages += [chunk, 0.05]
-    conversation = await converse(server, *messages, "close", query="extended=true")
+        messages += [chunk, 0.2]
+    conversation = await converse(gateway.base, *messages, "close", query=f"extended=true&jwt={token()}")
     assert kinds_of(conversation) == {"ready", "speechStart", "speechEnd", "partial", "final", "done"}
 
 
-async def test_two_channels_and_a_gap_are_as_the_document_says() -> None:
-    async with scripted(FailingStream) as (url, _):
-        conversation = await converse(url, SENTENCE, "close", query="extended=true&channels=2")
-        kinds = kinds_of(conversation)
-    assert {"warning", "final", "done"} <= kinds
+@shared
+async def test_two_channels_and_a_gap_are_as_the_document_says(gateway: Gateway) -> None:
+    failing = gateway.book.add(FailingStream, CountingStream)
+    query = f"extended=true&channels=2&{failing.query}&jwt={token()}"
+    conversation = await converse(gateway.base, SENTENCE, "close", query=query)
+    assert {"warning", "final", "done"} <= kinds_of(conversation)
     assert any("channel" in message for message in conversation.messages)
 
 
-async def test_an_extended_error_is_as_the_document_says() -> None:
-    async with scripted() as (url, _):
-        assert kinds_of(await converse(url, "nonsense", query="extended=true")) == {"ready", "error"}
+@shared
+async def test_an_extended_error_is_as_the_document_says(gateway: Gateway) -> None:
+    conversation = await converse(gateway.base, "nonsense", query=f"extended=true&jwt={token()}")
+    assert kinds_of(conversation) == {"ready", "error"}
 
 
-async def test_a_foreign_field_or_value_is_not_as_the_document_says() -> None:
-    async with scripted() as (url, _):
-        plain = await converse(url, SENTENCE, "close")
-        extended = await converse(url, SENTENCE, "close", query="extended=true")
+@shared
+async def test_a_foreign_field_or_value_is_not_as_the_document_says(gateway: Gateway) -> None:
+    plain = await converse(gateway.base, SENTENCE, "close", query=f"jwt={token()}")
+    extended = await converse(gateway.base, SENTENCE, "close", query=f"extended=true&jwt={token()}")
     for message in plain.messages + extended.messages:
         payload(kind(message)).validate(message)
         with pytest.raises(ValidationError, match="foreign"):

@@ -14,12 +14,13 @@ import pytest_asyncio
 from stream.config import KEYS
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
+from tests.web.gateway import running_gateway
 from tests.web.sockets import Conversation, converse
-from tests.web.test_live import SILENCE
-from web.serve import running
 from web.settings import Settings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
+
+SILENCE = bytes(32_000)
 
 # A whole number of frames, so that a second one is cut into the same frames; the recognizer is sent 3.6 s of it.
 SENTENCE = SILENCE + clip_pcm("quick.wav") + bytes(160) + SILENCE
@@ -129,10 +130,11 @@ class Observer:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def observer() -> AsyncIterator[Observer]:
+async def observer(module_database: str) -> AsyncIterator[Observer]:
     recognizer = ScriptedRecognizer(languages=("en-US", "fa-IR"))
-    async with running(Settings(port=0), recognizer) as server:
-        yield Observer(server.url, recognizer)
+    settings = Settings(port=0, database_url=module_database, handshakes_per_second=10_000)
+    async with running_gateway(recognizer, settings) as base:
+        yield Observer(base, recognizer)
 
 
 def config(name: str) -> str:

@@ -1,9 +1,7 @@
 """The page at /docs: everything is on it, it needs no script and nothing from elsewhere."""
 
-import asyncio
 import re
 import subprocess
-import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +10,9 @@ from playwright.async_api import async_playwright
 
 from stream.errors import Problem
 from tests.recognizers import ScriptedRecognizer
+from tests.web.gateway import running_gateway
 from tests.web.pages.browser import launched
+from tests.web.sockets import http_client
 from web.reference.asyncapi import asyncapi
 from web.reference.docs import docs_page
 from web.reference.markup import element, listing, prose
@@ -118,11 +118,11 @@ def test_long_json_is_broken_where_its_parts_are() -> None:
 
 
 async def test_it_is_served_under_the_policy_of_the_page() -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        with await asyncio.to_thread(urllib.request.urlopen, server.url + "/docs") as response:
-            assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-            assert "default-src 'self'" in response.headers["Content-Security-Policy"]
-            assert response.read().decode() == PAGE
+    async with running_gateway() as base, http_client(base) as client:
+        response = await client.get("/docs")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert response.text == PAGE
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])

@@ -1,8 +1,7 @@
 """The OpenAPI document: whole in itself, of every route, and true of what is answered and refused."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from starlette.routing import Route
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from tests.recognizers import ScriptedRecognizer
-from tests.web.tokens import SECRET, bearer, token
+from tests.web.gateway import Gateway, running_gateway
+from tests.web.sockets import http_client
+from tests.web.tokens import bearer, token
 from web.app import create_app
 from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
 from web.reference.openapi import openapi
 from web.reference.parameters import BEFORE
-from web.serve import running
 from web.settings import Settings
 
 DOCUMENT: dict[str, Any] = openapi(asks_for_token=False)
@@ -52,16 +52,10 @@ def media(part: Any) -> Iterator[Any]:
             pass
 
 
-@asynccontextmanager
-async def client(folder: Path, *, is_ready: bool = True, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    recognizer = ScriptedRecognizer()
-    own = Settings(port=0, database_url=f"sqlite:///{folder / 'shenava.db'}", **settings)
-    async with (
-        running(own, recognizer) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as http,
-    ):
-        recognizer.is_ready = is_ready
-        yield http
+def shared(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a test on the loop of the gateway of the module, and its clock."""
+    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
+    return marked
 
 
 def check(path: str, response: httpx.Response) -> None:
@@ -86,12 +80,14 @@ def test_it_is_a_valid_openapi_3_1_document(asks_for_token: bool) -> None:
     assert ({} in document["security"]) is not asks_for_token
 
 
-@pytest.mark.parametrize("settings", [{}, {"token_secret": SECRET}])
-async def test_it_is_served_without_a_token(tmp_path: Path, settings: dict[str, Any]) -> None:
-    async with client(tmp_path, **settings) as http:
-        response = await http.get("/openapi.json")
-    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
-    assert response.json() == openapi(asks_for_token=bool(settings))
+@shared
+async def test_it_is_served_without_a_token(gateway: Gateway) -> None:
+    async with running_gateway() as open_base:
+        for base, asks_for_token in ((gateway.base, True), (open_base, False)):
+            async with http_client(base) as http:
+                response = await http.get("/openapi.json")
+            assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+            assert response.json() == openapi(asks_for_token=asks_for_token)
 
 
 def test_every_route_and_method_is_in_it_and_nothing_else() -> None:
@@ -196,22 +192,22 @@ def test_the_example_is_what_the_clip_gets(server: str) -> None:
     assert words(ovh.json()[0]["alternatives"]) == words(RECOGNIZED[0]["alternatives"])
 
 
-async def test_the_example_requests_are_taken(tmp_path: Path) -> None:
-    async with client(tmp_path) as http:
-        for path, group in ((ASR, "short"), (LONG, "long"), ("/v1/speech/languagemodels", "model")):
-            for name, example in REQUESTS[group].items():
-                if name != "uri":
-                    response = await http.post(path, json=example["value"])
-                    assert response.status_code == 201
-                    check(path, response)
+@shared
+async def test_the_example_requests_are_taken(client: httpx.AsyncClient) -> None:
+    for path, group in ((ASR, "short"), (LONG, "long"), ("/v1/speech/languagemodels", "model")):
+        for name, example in REQUESTS[group].items():
+            if name != "uri":
+                response = await client.post(path, json=example["value"])
+                assert response.status_code == 201
+                check(path, response)
 
 
-async def test_the_next_part_of_the_list_has_an_address_as_the_document_says(tmp_path: Path) -> None:
-    async with client(tmp_path) as http:
-        for _ in range(2):
-            await http.post(LONG, json=UPLOAD)
-        response = await http.get(TRANSCRIPTIONS, params={"limit": 1})
-        following = await http.get(response.json()["next"])
+@shared
+async def test_the_next_part_of_the_list_has_an_address_as_the_document_says(client: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        await client.post(LONG, json=UPLOAD)
+    response = await client.get(TRANSCRIPTIONS, params={"limit": 1})
+    following = await client.get(response.json()["next"])
     check(TRANSCRIPTIONS, response)
     check(TRANSCRIPTIONS, following)
     validator(BEFORE["schema"]).validate(following.request.url.params["before"])
@@ -222,6 +218,7 @@ async def test_the_next_part_of_the_list_has_an_address_as_the_document_says(tmp
 # --- what is refused ---
 
 
+@shared
 @pytest.mark.parametrize(
     ("method", "path", "sent", "kind"),
     [
@@ -238,69 +235,75 @@ async def test_the_next_part_of_the_list_has_an_address_as_the_document_says(tmp
     ],
 )
 async def test_a_refusal_is_as_the_document_says(
-    tmp_path: Path, method: str, path: str, sent: dict[str, Any], kind: str
+    client: httpx.AsyncClient, method: str, path: str, sent: dict[str, Any], kind: str
 ) -> None:
-    async with client(tmp_path) as http:
-        response = await http.request(method, path, **sent)
+    response = await client.request(method, path, **sent)
     assert response.json()["type"] == kind
     check(path, response)
 
 
+@shared
 @pytest.mark.parametrize("language", ["×", "x" * 36, "1"])
-async def test_a_language_in_the_path_is_none_even_where_another_is_configured(tmp_path: Path, language: str) -> None:
+async def test_a_language_in_the_path_is_none_even_where_another_is_configured(
+    client: httpx.AsyncClient, language: str
+) -> None:
     path = "/api/v1/{language}/asr/recognize"
-    async with client(tmp_path) as http:
-        response = await http.post(
-            path.format(language=language), files={"audio": bytes(320)}, data={"config": '{"languageCode":"en"}'}
-        )
+    response = await client.post(
+        path.format(language=language), files={"audio": bytes(320)}, data={"config": '{"languageCode":"en"}'}
+    )
     assert response.json()["type"] == "invalid_config"
     check(path, response)
 
 
-async def test_an_empty_upload_is_refused_and_may_be_made_again(tmp_path: Path) -> None:
+@shared
+async def test_an_empty_upload_is_refused_and_may_be_made_again(client: httpx.AsyncClient) -> None:
     path = "/v1/speech/transcriptions/{transcription_id}/audio"
-    async with client(tmp_path) as http:
-        address = (await http.post(LONG, json=UPLOAD)).headers["Upload-Location"]
-        refused = await http.put(address)
-        accepted = await http.put(address, content=bytes(320))
+    address = (await client.post(LONG, json=UPLOAD)).headers["Upload-Location"]
+    refused = await client.put(address)
+    accepted = await client.put(address, content=bytes(320))
     assert (refused.status_code, refused.json()["detail"]) == (400, "the audio is empty")
     assert accepted.status_code == 200
     check(path, refused)
     check(path, accepted)
 
 
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
-async def test_a_wrong_method_is_refused_as_the_document_says(tmp_path: Path, path: str, method: str) -> None:
-    async with client(tmp_path) as http:
-        response = await http.request("PATCH", path.replace("{transcription_id}", NOBODY))
-    assert response.status_code == 405
-    response.request.method = method
-    check(path, response)
-    assert method in response.headers["Allow"]
+@shared
+async def test_a_wrong_method_is_refused_as_the_document_says(client: httpx.AsyncClient) -> None:
+    for path, method in OPERATIONS:
+        response = await client.request("PATCH", path.replace("{transcription_id}", NOBODY))
+        assert response.status_code == 405
+        response.request.method = method
+        check(path, response)
+        assert method in response.headers["Allow"]
 
 
-async def test_who_may_not_is_refused_as_the_document_says(tmp_path: Path) -> None:
-    async with client(tmp_path, token_secret=SECRET) as http:
+@shared
+async def test_who_may_not_is_refused_as_the_document_says(gateway: Gateway) -> None:
+    async with http_client(gateway.base) as nobody:
         for (path, method), operation in OPERATIONS.items():
-            response = await http.request(method, path)
+            response = await nobody.request(method, path)
             assert (response.status_code == 401) == ("401" in operation["responses"])
             if response.status_code == 401:
                 check(path, response)
-        assert (await http.get(TRANSCRIPTIONS, params={"jwt": token()})).status_code == 200
-        assert (await http.get(TRANSCRIPTIONS, headers=bearer())).status_code == 200
+        assert (await nobody.get(TRANSCRIPTIONS, params={"jwt": token()})).status_code == 200
+        assert (await nobody.get(TRANSCRIPTIONS, headers=bearer())).status_code == 200
 
 
-async def test_who_has_too_many_recordings_is_refused_as_the_document_says(tmp_path: Path) -> None:
-    async with client(tmp_path, jobs_per_owner=1) as http:
+@shared
+async def test_who_has_too_many_recordings_is_refused_as_the_document_says() -> None:
+    async with running_gateway(settings=Settings(port=0, jobs_per_owner=1)) as base, http_client(base) as http:
         assert (await http.post(LONG, json=UPLOAD)).status_code == 201
         response = await http.post(LONG, json=UPLOAD)
     assert response.status_code == 429
     check(LONG, response)
 
 
+@shared
 @pytest.mark.parametrize("path", [ASR, LONG, "/api/v1/asr/recognize"])
-async def test_without_a_recognizer_all_is_refused_as_the_document_says(tmp_path: Path, path: str) -> None:
-    async with client(tmp_path, is_ready=False) as http:
-        response = await http.post(path, json=UPLOAD)
+async def test_without_a_recognizer_all_is_refused_as_the_document_says(
+    gateway: Gateway, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.book, "is_ready", False)
+    response = await client.post(path, json=UPLOAD)
     assert response.status_code == 503
     check(path, response)
