@@ -1,7 +1,8 @@
 """What a client says is audio somewhere else: fetched from the public internet, from nowhere else, with limits.
 
 127.0.0.2 plays the public internet, because its network is allowed; 127.0.0.1 is inside, where the canary sits on the
-same port and must see nobody.
+same port and must see nobody. What takes its time is on the virtual clock, and nearby: whatever address is connected to
+there is a Unix socket.
 """
 
 import asyncio
@@ -11,23 +12,29 @@ import gzip
 import logging
 import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 
+import httpx
 import pytest
 import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
+from tests.processes import STUCK_SECONDS
 from web.fetch.download import CHUNK_BYTES, FetchError, FetchOptions, check_uri, fetched
 from web.fetch.networks import Address
 
 OUTSIDE = "127.0.0.2"
 INSIDE = "127.0.0.1"
 OPTIONS = FetchOptions(networks=(ip_network("127.0.0.2/31"),), seconds=20, idle_seconds=10)
+# The limits as the product has them.
+PATIENT = FetchOptions(networks=OPTIONS.networks)
 HIDDEN = "signature=5ecret"
 BROKEN = "cannot be read: there is no connection, or it breaks, or it does not speak HTTP"
 
@@ -50,7 +57,7 @@ class Server:
         return f"http://{self.host}:{self.port}"
 
     @asynccontextmanager
-    async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Server"]:
+    async def serving(self, tls: ssl.SSLContext | None = None, path: str | None = None) -> AsyncIterator["Server"]:
         tasks: set[asyncio.Task[None]] = set()
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,8 +71,11 @@ class Server:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-        listening = await asyncio.start_server(handle, self.host, self.port, ssl=tls)
-        self.port = listening.sockets[0].getsockname()[1]
+        if path is None:
+            listening = await asyncio.start_server(handle, self.host, self.port, ssl=tls)
+            self.port = listening.sockets[0].getsockname()[1]
+        else:
+            listening = await asyncio.start_unix_server(handle, path)
         try:
             yield self
         finally:
@@ -99,6 +109,17 @@ async def canary() -> AsyncIterator[Server]:
 async def server(canary: Server) -> AsyncIterator[Server]:
     async with Server(OUTSIDE, canary.port).serving() as server:
         yield server
+
+
+@pytest.fixture
+async def nearby(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """A server that every connection leads to, for the virtual clock."""
+    # Not pytest's own directory: a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="shenava-") as folder:
+        path = f"{folder}/socket"
+        monkeypatch.setattr(httpx, "AsyncHTTPTransport", partial(httpx.AsyncHTTPTransport, uds=path))
+        async with Server(OUTSIDE, 8080).serving(path=path) as server:
+            yield server
 
 
 @dataclass
@@ -137,6 +158,10 @@ def playing(start: bytes, again: bytes = b"", pause: float = 0.0) -> Play:
         await reader.read()
 
     return play
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def pieces(uri: str, options: FetchOptions = OPTIONS) -> list[bytes]:
@@ -421,17 +446,23 @@ async def test_a_name_without_an_address_is_told() -> None:
     assert is_told(error, Problem.INVALID_AUDIO, sentence)
 
 
-async def test_a_resolver_that_fails_or_hangs_is_told() -> None:
+async def test_a_resolver_that_fails_is_told() -> None:
     async def fail(host: str) -> Sequence[Address]:
         raise OSError(errno.EMFILE, host)
 
+    assert (await failure("http://a.test/", replace(OPTIONS, resolve=fail))).is_passing
+
+
+@pytest.mark.virtual_time
+async def test_a_resolver_that_hangs_is_told() -> None:
     async def hang(host: str) -> Sequence[Address]:
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
         return []
 
-    assert (await failure("http://a.test/", replace(OPTIONS, resolve=fail))).is_passing
-    late = await failure("http://a.test/", replace(OPTIONS, resolve=hang, seconds=0.1))
-    sentence = 'audio.uri "http://a.test/" takes too long; at most 0.1 s in all and 10 s without a byte are allowed'
+    began = now()
+    late = await failure("http://a.test/", replace(PATIENT, resolve=hang))
+    assert now() - began == PATIENT.seconds
+    sentence = 'audio.uri "http://a.test/" takes too long; at most 600 s in all and 30 s without a byte are allowed'
     assert is_told(late, Problem.INVALID_AUDIO, sentence, is_passing=True)
 
 
@@ -520,41 +551,56 @@ async def test_an_endless_body_is_stopped_by_its_size(endless: Play, server: Ser
     read, error = await read_until_failure(f"{server.base}/", replace(OPTIONS, most_bytes=200_000))
     assert error.error.problem is Problem.TOO_LARGE
     assert read <= 200_000
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(STUCK_SECONDS):
         await server.left.wait()
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(
-    ("play", "options"),
+    ("play", "seconds"),
     [
-        (playing(b""), replace(OPTIONS, idle_seconds=0.2)),
-        (playing(b"HTTP/1.1 200 OK\r\n"), replace(OPTIONS, idle_seconds=0.2)),
-        (playing(page(bytes(10), Content_Length=20)), replace(OPTIONS, idle_seconds=0.2)),
-        (playing(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 0.05), replace(OPTIONS, seconds=0.5)),
-        (playing(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05), replace(OPTIONS, seconds=0.5)),
-        (playing(page(Content_Length=1000), b"a", 0.05), replace(OPTIONS, seconds=0.5)),
-        (playing(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 16), 0.05), replace(OPTIONS, seconds=0.5)),
+        (playing(b""), 30),
+        (playing(b"HTTP/1.1 200 OK\r\n"), 30),
+        (playing(page(bytes(10), Content_Length=20)), 30),
+        (playing(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 29), 600),
+        (playing(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 29), 600),
+        (playing(page(Content_Length=1000), b"a", 29), 600),
+        (playing(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 16), 7), 600),
     ],
     ids=["no answer", "half a head", "half a body", "dripping head", "dripping 100", "dripping body", "steady body"],
 )
-async def test_silence_and_dripping_are_stopped_by_time(play: Play, options: FetchOptions, server: Server) -> None:
-    server.pages["/"] = play
-    sentence = (
-        f'audio.uri "{server.base}/" takes too long; at most {options.seconds:g} s in all and '
-        f"{options.idle_seconds:g} s without a byte are allowed"
-    )
-    async with asyncio.timeout(15):
-        _, error = await read_until_failure(f"{server.base}/", options)
-        assert is_told(error, Problem.INVALID_AUDIO, sentence, is_passing=True)
-        await server.left.wait()
+async def test_silence_and_dripping_are_stopped_by_time(play: Play, seconds: float, nearby: Server) -> None:
+    nearby.pages["/"] = play
+    sentence = f'audio.uri "{nearby.base}/" takes too long; at most 600 s in all and 30 s without a byte are allowed'
+    began = now()
+    _, error = await read_until_failure(f"{nearby.base}/", PATIENT)
+    assert is_told(error, Problem.INVALID_AUDIO, sentence, is_passing=True)
+    assert now() - began == seconds
+    await nearby.left.wait()
 
 
-async def test_the_time_limit_does_not_strike_the_reader(server: Server) -> None:
-    server.pages["/"] = page(bytes(3 * CHUNK_BYTES))
+@pytest.mark.virtual_time
+async def test_what_is_slow_but_in_time_arrives(nearby: Server) -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(page(Content_Length=20))
+        for _ in range(20):
+            await asyncio.sleep(29)
+            writer.write(b"a")
+            await writer.drain()
+
+    nearby.pages["/"] = play
+    began = now()
+    assert b"".join(await pieces(f"{nearby.base}/", PATIENT)) == b"a" * 20
+    assert now() - began == 20 * 29
+
+
+@pytest.mark.virtual_time
+async def test_the_time_limit_does_not_strike_the_reader(nearby: Server) -> None:
+    nearby.pages["/"] = page(bytes(3 * CHUNK_BYTES))
     with pytest.raises(FetchError, match="takes too long"):  # noqa: PT012
-        async with fetched(server.base, replace(OPTIONS, seconds=0.3)) as download:
+        async with fetched(nearby.base, PATIENT) as download:
             await anext(aiter(download.chunks()))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(PATIENT.seconds + 1)
             is_struck = False
             await anext(aiter(download.chunks()))
     assert not is_struck
@@ -569,7 +615,7 @@ async def test_a_body_that_is_shorter_than_its_length_is_an_error(server: Server
 async def test_what_follows_after_the_length_is_not_read(server: Server) -> None:
     server.pages["/"] = playing(page(b"abc", Content_Length=3), bytes(1 << 16))
     assert await pieces(server.base) == [b"abc"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(STUCK_SECONDS):
         await server.left.wait()
 
 
@@ -595,29 +641,27 @@ async def test_leaving_early_closes_the_connection(reads: int, server: Server) -
     async with fetched(server.base, OPTIONS) as download:
         for _ in range(reads):
             assert await anext(aiter(download.chunks()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(STUCK_SECONDS):
         await server.left.wait()
     with pytest.raises(StopAsyncIteration):
         await anext(aiter(download.chunks()))
 
 
-async def test_a_failing_or_cancelled_reader_closes_the_connection_and_hears_of_its_own_error(server: Server) -> None:
-    server.pages["/"] = playing(b"HTTP/1.1 200 OK\r\n\r\n", b"a", 0.05)
+@pytest.mark.virtual_time
+async def test_a_failing_or_cancelled_reader_closes_the_connection_and_hears_of_its_own_error(nearby: Server) -> None:
+    nearby.pages["/"] = playing(b"HTTP/1.1 200 OK\r\n\r\n", b"a", 1)
     with pytest.raises(OSError, match="the disk is full"):
-        async with fetched(server.base, OPTIONS):
+        async with fetched(nearby.base, PATIENT):
             raise OSError("the disk is full")
-    async with asyncio.timeout(10):
-        await server.left.wait()
-    server.left.clear()
-    reading = asyncio.create_task(pieces(server.base))
-    while server.connections != 2:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    await nearby.left.wait()
+    nearby.left.clear()
+    reading = asyncio.create_task(pieces(nearby.base, PATIENT))
+    await asyncio.sleep(10)
+    assert nearby.connections == 2
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    async with asyncio.timeout(10):
-        await server.left.wait()
+    await nearby.left.wait()
 
 
 async def test_what_is_secret_in_a_uri_is_not_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -718,8 +762,9 @@ async def test_broken_records_of_tls_are_an_error(authority: Authority) -> None:
         assert error.is_passing
 
 
-async def test_a_plain_server_that_is_asked_for_tls_is_an_error(server: Server) -> None:
-    error = await failure(f"https://{OUTSIDE}:{server.port}/", replace(OPTIONS, idle_seconds=1))
+@pytest.mark.virtual_time
+async def test_a_plain_server_that_is_asked_for_tls_is_an_error(nearby: Server) -> None:
+    error = await failure(f"https://{OUTSIDE}:{nearby.port}/", PATIENT)
     assert error.error.problem is Problem.INVALID_AUDIO
 
 
