@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from stream.assembly import Assembly
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
 from stream.replay import Placement
+from tests.tiers import examples
 from vad import SAMPLE_RATE
 
 SECOND = SAMPLE_RATE
@@ -165,6 +166,7 @@ def test_it_knows_how_far_it_is_settled_and_how_far_it_speaks() -> None:
     assert (assembly.is_settled_to(2 * SECOND), assembly.speaks_of(2 * SECOND)) == (True, False)
 
 
+@examples(25)
 @given(st.lists(st.tuples(st.text("ab ", max_size=6), st.booleans())))
 def test_without_positions_every_word_of_every_final_is_kept(said: list[tuple[str, bool]]) -> None:
     assembly = Assembly(ONE_UTTERANCE)

@@ -1,12 +1,10 @@
-import io
-import wave
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import SessionConfig
@@ -14,7 +12,8 @@ from stream.cutting import Cutter, Segment
 from stream.errors import ClientError, Problem
 from stream.events import Configured, FrameReceived, OpenStream, RecognitionOptions, SendAudio
 from stream.session import Session
-from tests.sounds import clip_pcm
+from tests.sounds import clip_pcm, wav
+from tests.tiers import examples
 from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer
 
 _PAUSE = bytes(2 * SAMPLE_RATE)
@@ -27,19 +26,11 @@ def spoken() -> bytes:
     return b"".join(_PAUSE + clip_pcm(clip) for clip in clips) + _PAUSE
 
 
-def wav(pcm: bytes, channels: int = 1) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as clip:
-        clip.setparams((channels, 2, SAMPLE_RATE, 0, "NONE", ""))
-        clip.writeframes(pcm)
-    return out.getvalue()
-
-
 def configured(**values: object) -> SessionConfig:
     return SessionConfig().with_message(values, audio_began=False)
 
 
-def cut(data: bytes, config: SessionConfig | None = None, most_seconds: float = 60) -> list[Segment]:
+def segments_of(data: bytes, config: SessionConfig | None = None, most_seconds: float = 60) -> list[Segment]:
     cutter = Cutter(config or SessionConfig(), most_seconds)
     try:
         return [*cutter.push(data), *cutter.flush()]
@@ -67,8 +58,8 @@ def streams(pcm: bytes, config: SessionConfig) -> list[bytes]:
 
 def test_a_recording_is_cut_into_what_a_live_session_would_send() -> None:
     config = configured(hangoverMs=300)
-    assert [segment.pcm for segment in cut(wav(spoken()), config)] == streams(spoken(), config)
-    assert len(cut(wav(spoken()), config)) == 3
+    assert [segment.pcm for segment in segments_of(wav(spoken()), config)] == streams(spoken(), config)
+    assert len(segments_of(wav(spoken()), config)) == 3
 
 
 def test_the_channels_of_a_recording_are_cut_each_by_itself_and_numbered_together() -> None:
@@ -76,18 +67,18 @@ def test_the_channels_of_a_recording_are_cut_each_by_itself_and_numbered_togethe
     right = np.frombuffer(_PAUSE + spoken(), "<i2")
     both = np.stack([left, right], axis=1).astype("<i2").tobytes()
     config = configured(channels=2, extended=True)
-    segments = sorted(cut(wav(both, 2), config), key=lambda segment: segment.number)
+    segments = sorted(segments_of(wav(both, channels=2), config), key=lambda segment: segment.number)
     assert [segment.pcm for segment in segments] == streams(both, config)
     assert {segment.channel for segment in segments} == {0, 1}
     assert [segment.number for segment in segments] == list(range(1, 1 + len(segments)))
 
 
 def test_a_segment_tells_where_it_lies() -> None:
-    for segment in cut(wav(spoken())):
+    for segment in segments_of(wav(spoken())):
         assert segment.pcm == spoken()[segment.start * SAMPLE_BYTES : segment.end * SAMPLE_BYTES]
 
 
-@settings(max_examples=25)
+@examples(12)
 @given(cuts=st.lists(st.integers(0, len(wav(spoken()))), max_size=30))
 def test_segments_never_depend_on_how_the_bytes_arrive(cuts: list[int]) -> None:
     data = wav(spoken())
@@ -98,30 +89,30 @@ def test_segments_never_depend_on_how_the_bytes_arrive(cuts: list[int]) -> None:
             yield data[start:end]
 
     segments = [segment for piece in pieces() for segment in cutter.push(piece)] + list(cutter.flush())
-    assert segments == cut(data)
+    assert segments == segments_of(data)
 
 
 def test_speech_at_the_very_end_is_a_segment_up_to_the_last_sample() -> None:
     pcm = _PAUSE + clip_pcm("quick.wav")[:40_001]
-    assert cut(wav(pcm))[-1].end == len(pcm) // SAMPLE_BYTES
+    assert segments_of(wav(pcm))[-1].end == len(pcm) // SAMPLE_BYTES
 
 
 def test_a_recording_shorter_than_its_own_header_may_be_is_cut_too() -> None:
-    assert cut(wav(b"")) == []
-    assert cut(b"") == []
+    assert segments_of(wav(b"")) == []
+    assert segments_of(b"") == []
 
 
 def test_no_more_is_taken_than_is_allowed() -> None:
     seconds = len(spoken()) / SAMPLE_BYTES / SAMPLE_RATE
-    assert len(cut(wav(spoken()), most_seconds=seconds)) == 3
+    assert len(segments_of(wav(spoken()), most_seconds=seconds)) == 3
     with pytest.raises(ClientError, match=r"the audio is longer than 0\.05 minutes") as refused:
-        cut(wav(spoken()), most_seconds=3)
+        segments_of(wav(spoken()), most_seconds=3)
     assert refused.value.problem is Problem.TOO_LARGE
 
 
 def test_uncut_sound_is_refused() -> None:
     with pytest.raises(ClientError, match="vad is off; a recording is cut by webrtc or silero"):
-        cut(b"", configured(vad="off"))
+        segments_of(b"", configured(vad="off"))
 
 
 def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
@@ -133,8 +124,8 @@ def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
 
 def test_the_encoding_of_a_recording_is_found_where_nobody_says() -> None:
     with pytest.raises(ClientError, match="the audio is MP4 or M4A; send WAV, FLAC, MP3"):
-        cut(b"\x00\x00\x00\x20ftypM4A " + bytes(5000))
+        segments_of(b"\x00\x00\x00\x20ftypM4A " + bytes(5000))
     with pytest.raises(ClientError, match="the audio is a text; if it is bare samples"):
-        cut(b"<!doctype html><title>Not found</title>" * 9)
+        segments_of(b"<!doctype html><title>Not found</title>" * 9)
     with pytest.raises(ClientError, match="the audio is WAV, but audioEncoding is FLAC"):
-        cut(wav(spoken()), configured(audioEncoding="FLAC"))
+        segments_of(wav(spoken()), configured(audioEncoding="FLAC"))

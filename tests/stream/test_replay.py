@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.replay import Placement, Replay
+from tests.tiers import examples
 from vad import SAMPLE_BYTES
 
 
@@ -30,6 +31,7 @@ def test_settling_twice_or_past_the_end_forgets_nothing_more() -> None:
     assert (replay.start, replay.end) == (100, 100)
 
 
+@examples(25)
 @given(st.lists(st.one_of(st.integers(1, 50), st.integers(-100, -1)), max_size=30))
 def test_every_unsettled_sample_can_be_read_whatever_was_settled_before(steps: list[int]) -> None:
     replay = Replay()
@@ -65,6 +67,7 @@ def test_inserted_silence_takes_no_time_on_the_clock_of_the_stream() -> None:
     assert {position: placement.stream_position(position) for position in at} == at
 
 
+@examples(25)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=20))
 def test_positions_never_go_back_and_every_sample_has_one(steps: list[tuple[bool, int]]) -> None:
     placement = Placement(7)

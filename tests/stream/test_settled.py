@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from stream.events import Alternative, Hypothesis, Latency, Progress, Reason, Settled, Word
 from stream.settled import SettledUtterances
+from tests.tiers import examples
 
 COUNTS = st.integers(min_value=0, max_value=2**40)
 FRACTIONS = st.floats(min_value=0, max_value=1)
@@ -20,6 +21,7 @@ UTTERANCES = st.builds(
 )  # fmt: skip
 
 
+@examples(20)
 @given(st.lists(UTTERANCES, max_size=4, unique_by=lambda utterance: utterance.utterance_id))
 def test_all_that_was_settled_comes_back_in_the_order_it_was_spoken(utterances: list[Settled]) -> None:
     settled = SettledUtterances()

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from stream.events import Alternative, Hypothesis, Word
 from stream.stability import Agreement, Promise
+from tests.tiers import examples
 
 
 def heard(text: str, seconds: float = 0.0, stable: int = 0) -> Hypothesis:
@@ -45,6 +46,7 @@ def test_what_was_promised_stays_in_front() -> None:
 _TEXTS = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
 
 
+@examples(25)
 @given(st.lists(st.tuples(_TEXTS, st.integers(0, 8)), max_size=12))
 def test_stable_words_never_shrink_and_never_change(hypotheses: list[tuple[str, int]]) -> None:
     promise = Promise()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stream.subtitles import LINE_CHARACTERS, LONGEST_SECONDS, Cue, cues, srt, vtt
 from stream.wire import WireResult, WireWord
+from tests.tiers import examples
 
 
 def said(text: str, *, at: float = 0.0, each: float = 0.3, pauses: dict[int, float] | None = None) -> WireResult:
@@ -154,11 +155,13 @@ def spoken(results: list[WireResult]) -> list[str]:
     return " ".join(result.transcript for result in results).split()
 
 
+@examples(25)
 @given(any_results)
 def test_no_word_is_lost_and_their_order_is_kept(results: list[WireResult]) -> None:
     assert " ".join(line for cue in cues(results) for line in cue.lines).split() == spoken(results)
 
 
+@examples(25)
 @given(any_results)
 def test_lines_are_short_and_at_most_two(results: list[WireResult]) -> None:
     for cue in cues(results):
@@ -167,6 +170,7 @@ def test_lines_are_short_and_at_most_two(results: list[WireResult]) -> None:
             assert len(line) <= LINE_CHARACTERS or (cue.lines == (line,) and " " not in line)
 
 
+@examples(25)
 @given(any_results)
 def test_captions_last_at_most_seven_seconds_and_never_overlap(results: list[WireResult]) -> None:
     clock = 0
@@ -175,6 +179,7 @@ def test_captions_last_at_most_seven_seconds_and_never_overlap(results: list[Wir
         clock = cue.end_ms
 
 
+@examples(25)
 @given(st.lists(plausible, max_size=1))
 def test_a_caption_is_on_screen_while_its_words_are_said(results: list[WireResult]) -> None:
     timed = [word for result in results for word in result.words]
@@ -199,6 +204,7 @@ def parsed(blocks: list[list[str]]) -> list[Cue]:
     return found
 
 
+@examples(25)
 @given(any_results)
 def test_srt_parses_back(results: list[WireResult]) -> None:
     blocks = [block.removesuffix("\n").split("\n") for block in srt(results).split("\n\n") if block]
@@ -206,6 +212,7 @@ def test_srt_parses_back(results: list[WireResult]) -> None:
     assert parsed([block[1:] for block in blocks]) == cues(results)
 
 
+@examples(25)
 @given(any_results)
 def test_vtt_parses_back(results: list[WireResult]) -> None:
     header, *rest = vtt(results).split("\n\n")

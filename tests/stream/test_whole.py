@@ -1,5 +1,3 @@
-import io
-import wave
 from dataclasses import replace
 
 import pytest
@@ -9,16 +7,7 @@ from stream.deadlines import RunnerLimits
 from stream.errors import ClientError, Problem
 from stream.whole import is_complete, recognize_whole
 from tests.recognizers import FailingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm
-
-
-def wav(pcm: bytes) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as clip:
-        clip.setparams((1, 2, 16_000, 0, "NONE", ""))
-        clip.writeframes(pcm)
-    return out.getvalue()
-
+from tests.sounds import clip_pcm, wav
 
 SPEECH = clip_pcm("quick.wav") + bytes(32_000) + clip_pcm("train.wav")
 

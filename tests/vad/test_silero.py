@@ -40,14 +40,15 @@ def noisy(pcm: bytes, decibels: float) -> bytes:
 @pytest.mark.parametrize("name", CLIP_NAMES)
 def test_speech_is_found(name: str) -> None:
     pcm = clip_pcm(name)
-    longest_run = max(map(len, "".join("x" if speech else "." for speech in verdicts(pcm)).split(".")))
+    found = verdicts(pcm)
+    longest_run = max(map(len, "".join("x" if speech else "." for speech in found).split(".")))
     assert longest_run >= 20
-    assert sum(verdicts(pcm)) * 320 > len(pcm) * 0.5
+    assert sum(found) * 320 > len(pcm) * 0.5
 
 
 @pytest.mark.parametrize("aggressiveness", range(4))
 def test_what_is_not_speech_is_rejected(aggressiveness: int) -> None:
-    seconds = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    seconds = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     hum = sum(3000 * np.sin(2 * np.pi * 50 * harmonic * seconds) / harmonic for harmonic in range(1, 9))
     sounds = {
         "silence": np.zeros(len(seconds)),
@@ -91,12 +92,8 @@ def test_noise_as_loud_as_the_speech_hides_it_not_nor_is_taken_for_it(name: str)
 def test_the_same_bytes_get_the_same_verdicts() -> None:
     pcm = noisy(clip_pcm("train.wav"), decibels=5)
     first, second = SileroClassifier(3), SileroClassifier(3)
-    for frame in Framer().push(pcm):
-        first.is_speech(frame)
-    for frame in Framer().push(pcm):
-        second.is_speech(frame)
+    assert verdicts(pcm, first) == verdicts(pcm, second)
     assert first.probability == second.probability
-    assert verdicts(pcm) == verdicts(pcm)
 
 
 def test_two_classifiers_do_not_disturb_each_other() -> None:

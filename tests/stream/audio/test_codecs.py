@@ -14,19 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soxr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio.codecs import CodecDecoder
 from stream.audio.format import Encoding
 from stream.errors import ClientError, Problem
-from tests.sounds import clip_pcm
+from tests.sounds import clip_pcm, cut
+from tests.tiers import examples, tiered
 
 Samples = npt.NDArray[np.int16]
 COMPRESSED = [Encoding.FLAC, Encoding.MP3, Encoding.OGG_OPUS, Encoding.WEBM_OPUS]
 CONTAINERS = {Encoding.FLAC: "flac", Encoding.MP3: "mp3", Encoding.OGG_OPUS: "ogg", Encoding.WEBM_OPUS: "webm"}
 CODECS = {Encoding.FLAC: "flac", Encoding.MP3: "libmp3lame"}
 OPUS_RATE = 48_000
+SILENT_MINUTES = tiered(15, 60)
 NOISE = np.random.default_rng(7).bytes(30_000)
 
 
@@ -89,10 +91,10 @@ def native_rate(encoding: Encoding) -> int:
 
 
 @cache
-def silent_hour() -> bytes:
-    """A FLAC of an hour at 16 kHz in 200 kB or so."""
-    minute = np.zeros((60 * 16_000, 1), np.int16)
-    return encode(np.tile(minute, (60, 1)), 16_000, container="flac", codec="flac")
+def long_silence() -> bytes:
+    """A FLAC of so many minutes at 16 kHz, an hour in 200 kB or so."""
+    silence = np.zeros((SILENT_MINUTES * 60 * 16_000, 1), np.int16)
+    return encode(silence, 16_000, container="flac", codec="flac")
 
 
 def drain(decoder: CodecDecoder, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -119,18 +121,14 @@ def refusal(encoding: Encoding, *pieces: bytes) -> str:
     return caught.value.detail.removeprefix(start)
 
 
-def in_pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def cut(data: bytes, cuts: list[int]) -> list[bytes]:
+def cut_at(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(place % (len(data) + 1) for place in cuts)})
     return [data[start:end] for start, end in pairwise(places)]
 
 
 def likeness(decoded: Samples, source: Samples) -> float:
     """The highest normalized correlation over all delays."""
-    size = len(decoded) + len(source)
+    size = 1 << (len(decoded) + len(source)).bit_length()
     spectrum = np.fft.rfft(decoded.astype(float), size) * np.conj(np.fft.rfft(source.astype(float), size))
     norm = np.linalg.norm(decoded.astype(float)) * np.linalg.norm(source.astype(float))
     return float(np.fft.irfft(spectrum, size).max() / norm)
@@ -153,7 +151,7 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000, 192_000])
 def test_flac_comes_out_bit_by_bit(rate: int, channels: int) -> None:
     decoder = CodecDecoder(Encoding.FLAC)
-    pcm = b"".join(drain(decoder, in_pieces(encoded(Encoding.FLAC, rate, channels), 1000)))
+    pcm = b"".join(drain(decoder, cut(encoded(Encoding.FLAC, rate, channels), 1000)))
     assert pcm == speech(rate, channels).astype("<i2").tobytes()
     assert (decoder.sample_rate_hertz, decoder.channels) == (rate, channels)
 
@@ -162,14 +160,14 @@ def test_flac_comes_out_bit_by_bit(rate: int, channels: int) -> None:
 @pytest.mark.parametrize(
     ("encoding", "rate"),
     [
-        *((Encoding.MP3, rate) for rate in (8000, 16_000, 44_100, 48_000)),
+        *((Encoding.MP3, rate) for rate in (8000, 44_100)),
         (Encoding.OGG_OPUS, OPUS_RATE),
         (Encoding.WEBM_OPUS, OPUS_RATE),
     ],
 )
 def test_lossy_sound_has_the_source_s_length_and_shape(encoding: Encoding, rate: int, channels: int) -> None:
     decoder = CodecDecoder(encoding)
-    pcm = b"".join(drain(decoder, in_pieces(encoded(encoding, rate, channels), 1000)))
+    pcm = b"".join(drain(decoder, cut(encoded(encoding, rate, channels), 1000)))
     decoded, source = frames(pcm, channels), speech(rate, channels)
     assert (decoder.sample_rate_hertz, decoder.channels) == (rate, channels)
     # MP3 that was written to a pipe cannot say how much of its ends is the encoder's.
@@ -196,20 +194,20 @@ def test_samples_are_little_endian_and_24_bits_are_cut_to_16(wide: type[np.signe
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=15)
+@examples(6)
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=40), damage=st.booleans())
 def test_the_cuts_leave_no_trace(encoding: Encoding, cuts: list[int], damage: bool) -> None:
     clip = encoded(encoding)
     if damage:
         middle = len(clip) // 2
         clip = clip[:middle] + NOISE[:500] + clip[middle + 500 :]
-    assert decode(encoding, *cut(clip, cuts)) == decode(encoding, clip)
+    assert decode(encoding, *cut_at(clip, cuts)) == decode(encoding, clip)
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
 def test_single_bytes_leave_no_trace(encoding: Encoding) -> None:
     clip = encoded(encoding)[:25_000]
-    assert decode(encoding, *in_pieces(clip, 1)) == decode(encoding, clip)
+    assert decode(encoding, *cut(clip, 1)) == decode(encoding, clip)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_damage_costs_only_what_it_hit(encoding: Encoding) -> None:
 @pytest.mark.parametrize("encoding", COMPRESSED)
 @pytest.mark.parametrize("garbage", [NOISE, bytes(30_000), b"R", b"<html>" * 1000], ids=["noise", "zeros", "R", "html"])
 def test_garbage_is_refused(encoding: Encoding, garbage: bytes) -> None:
-    what = refusal(encoding, *in_pieces(garbage, 1000))
+    what = refusal(encoding, *cut(garbage, 1000))
     assert what in ("it does not begin as it must", f"no sound was found in its {len(garbage)} bytes")
 
 
@@ -294,7 +292,7 @@ def test_another_format_than_declared_is_refused(declared: Encoding, sent: Encod
 def test_garbage_is_refused_before_it_ends(encoding: Encoding) -> None:
     decoder = CodecDecoder(encoding)
     with pytest.raises(ClientError):
-        list(chain.from_iterable(decoder.push(piece) for piece in in_pieces(NOISE * 3, 1000)))
+        list(chain.from_iterable(decoder.push(piece) for piece in cut(NOISE * 3, 1000)))
 
 
 def test_metadata_without_sound_are_not_read_for_ever() -> None:
@@ -417,24 +415,24 @@ def test_files_one_after_another_are_decoded_one_after_another(encoding: Encodin
 
 
 @pytest.mark.fault(19)
-def test_an_hour_of_silence_is_held_a_second_at_a_time() -> None:
-    bomb = silent_hour()
+def test_a_long_silence_is_held_a_second_at_a_time() -> None:
+    bomb = long_silence()
     assert len(bomb) < 1 << 20
     decoder = CodecDecoder(Encoding.FLAC)
     lengths = [len(samples) for samples in drain(decoder, [bomb])]
-    assert sum(lengths) == 2 * 16_000 * 3600
+    assert sum(lengths) == 2 * 16_000 * 60 * SILENT_MINUTES
     assert max(lengths) <= 2 * 16_000
     assert len(codec_threads()) == 0
 
 
 def test_nothing_is_decoded_while_the_caller_does_not_iterate() -> None:
     decoder = CodecDecoder(Encoding.FLAC)
-    samples = decoder.push(silent_hour())
+    samples = decoder.push(long_silence())
     next(samples)
     held = len(decoder._lane._samples)
     taken = decoder._lane.taken_bytes
     assert held <= 2 * 16_000
-    assert taken < len(silent_hour()) / 10
+    assert taken < len(long_silence()) / 10
     decoder.close()
 
 
@@ -460,7 +458,7 @@ def test_close_ends_the_thread_from_any_state(encoding: Encoding, sent: int) -> 
 
 def test_close_ends_a_push_that_waits_for_its_caller() -> None:
     decoder = CodecDecoder(Encoding.FLAC)
-    samples = decoder.push(silent_hour())
+    samples = decoder.push(long_silence())
     next(samples)
     decoder.close()
     assert not codec_threads()
@@ -473,7 +471,7 @@ def test_close_ends_a_push_in_another_thread() -> None:
 
     def push_for_ever() -> None:
         for _ in range(1000):
-            for _ in decoder.push(silent_hour()):
+            for _ in decoder.push(long_silence()):
                 has_begun.set()
 
     pusher = threading.Thread(target=push_for_ever)
@@ -544,7 +542,7 @@ def test_ffmpeg_is_asked_again_after_an_error_while_the_input_goes_on(monkeypatc
 @pytest.mark.parametrize("is_iterating", [False, True])
 def test_a_dropped_decoder_leaves_no_thread(is_iterating: bool) -> None:
     decoder = CodecDecoder(Encoding.FLAC)
-    samples = decoder.push(silent_hour()[:50_000])
+    samples = decoder.push(long_silence()[:50_000])
     next(samples)
     if not is_iterating:
         list(samples)
@@ -574,7 +572,7 @@ def test_ffmpeg_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(20)
 @given(
     kept=st.integers(0, 6000),
     noise=st.binary(max_size=400),
@@ -588,14 +586,14 @@ def test_no_bytes_do_worse_than_a_clear_error(
     for place, value in flips:
         data[place % len(data)] = value
     try:
-        decode(encoding, *cut(bytes(data), cuts))
+        decode(encoding, *cut_at(bytes(data), cuts))
     except ClientError as error:
         assert error.problem is Problem.INVALID_AUDIO
 
 
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("encoding", COMPRESSED)
-@settings(max_examples=60)
+@examples(20)
 @given(data=st.binary(max_size=2000), magic=st.sampled_from([b"", b"fLaC", b"ID3\x04", b"OggS", b"\x1aE\xdf\xa3"]))
 def test_random_bytes_do_no_worse_than_a_clear_error(encoding: Encoding, data: bytes, magic: bytes) -> None:
     try:

@@ -1,12 +1,13 @@
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio import AudioDecoder, AudioFormat, AudioTransfer, Encoding
 from stream.errors import ClientError, Problem
-from tests.sounds import CLIPS, clip_pcm
+from tests.sounds import CLIPS, clip_pcm, cut
+from tests.tiers import examples
 
 PCM = clip_pcm("yes.wav")
 WAV = (CLIPS / "yes.wav").read_bytes()
@@ -19,21 +20,17 @@ def decoded(*messages: bytes, audio_format: AudioFormat | None = None) -> bytes:
     return b"".join(part for (part,) in parts)
 
 
-def in_messages(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-ANDROID = b"".join(base64.b64encode(buffer) for buffer in in_messages(PCM, 1001))
+ANDROID = b"".join(base64.b64encode(buffer) for buffer in cut(PCM, 1001))
 
 
 @pytest.mark.fault(17)
-@settings(max_examples=40)
+@examples(20)
 @given(
     st.sampled_from([PCM, WAV, base64.b64encode(PCM), base64.b64encode(WAV), ANDROID]),
     st.integers(1, 5000),
 )
 def test_every_way_of_sending_gives_the_same_samples(sent: bytes, size: int) -> None:
-    assert decoded(*in_messages(sent, size)) == PCM
+    assert decoded(*cut(sent, size)) == PCM
 
 
 def test_empty_messages_are_ignored() -> None:
@@ -77,7 +74,7 @@ def test_a_header_that_contradicts_an_explicit_rate_is_refused_naming_both() -> 
 )
 def test_a_file_that_was_not_declared_is_refused_naming_both(sent: bytes, declared: Encoding, kind: str) -> None:
     with pytest.raises(ClientError) as caught:
-        decoded(*in_messages(sent, 3), audio_format=AudioFormat(declared))
+        decoded(*cut(sent, 3), audio_format=AudioFormat(declared))
     assert caught.value.problem is Problem.INVALID_AUDIO
     assert caught.value.detail == (f"the audio is {kind}, but audioEncoding is {declared.value}; declare what is sent")
 
@@ -88,7 +85,7 @@ def test_each_channel_is_kept_on_its_own() -> None:
     for offset, channel in ((0, left), (2, right)):
         stereo[offset::4], stereo[offset + 1 :: 4] = channel[::2], channel[1::2]
     decoder = AudioDecoder(AudioFormat(transfer=AudioTransfer.RAW, channels=2))
-    parts = [part for message in in_messages(bytes(stereo), 777) for part in decoder.push(message)]
+    parts = [part for message in cut(bytes(stereo), 777) for part in decoder.push(message)]
     assert [b"".join(channel) for channel in zip(*parts, strict=True)] == [left, right]
 
 

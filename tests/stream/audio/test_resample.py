@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio.resample import Resampler
+from tests.tiers import examples
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)
 
@@ -25,7 +26,7 @@ def resampled(rate: int, data: bytes, cuts: list[int], channels: int = 1) -> byt
     return b"".join(part for (part,) in parts)
 
 
-@settings(max_examples=25)
+@examples(15)
 @given(st.sampled_from(RATES), st.lists(st.integers(0, 3000), max_size=12))
 def test_the_output_is_the_same_bit_by_bit_however_the_input_was_cut(rate: int, cuts: list[int]) -> None:
     assert resampled(rate, tone(rate), cuts) == resampled(rate, tone(rate), [])
