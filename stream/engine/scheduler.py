@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ _QUIET_SECONDS = 1.0
 
 
 class Scheduler:
-    """Runs blocking decodes in `workers` threads; to be used from one event loop.
+    """Runs blocking decodes, `workers` at once, in threads or in `pool`; to be used from one event loop.
 
     The line holds what callers are waiting for, one job each: it is as long as there are streams, which the server
     bounds. No decode is interrupted, so a final waits for one other at most where there is no crowd of finals; while
@@ -26,11 +26,11 @@ class Scheduler:
     The pace slows down with the number of growing utterances, so that partials do not queue up.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, pool: Executor | None = None) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}; at least 1 is needed")
         self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._line = Line()
         self._running: set[Job] = set()
         self._pacer = Pacer(workers)

@@ -1,4 +1,7 @@
-"""The model, once for all tests, and servers around it."""
+"""The model, once for all tests, and servers around it, one for each module.
+
+Modules that use these servers run on one loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -6,6 +9,7 @@ from typing import Any, Protocol
 
 import grpc.aio
 import pytest
+import pytest_asyncio
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
 from stream.engine.admission import Admission
@@ -14,6 +18,7 @@ from stream.engine.scheduler import Scheduler
 from stream.engine.servicer import RecognitionServicer
 from stream.engine.whisper import Whisper
 from tests.stream.engine.certificates import Certificates, issue
+from tests.stream.engine.remembering import RememberingWhisper
 
 WORKERS = 2
 
@@ -31,17 +36,17 @@ class Serving(Protocol):
 
 @pytest.fixture(scope="session")
 def whisper() -> Whisper:
-    return Whisper(None, WORKERS)
+    return RememberingWhisper(WORKERS)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scheduler() -> AsyncIterator[Scheduler]:
     scheduler = Scheduler(WORKERS)
     yield scheduler
     await scheduler.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serving(whisper: Whisper, scheduler: Scheduler) -> Serving:
     @asynccontextmanager
     async def serve(
@@ -59,9 +64,17 @@ def serving(whisper: Whisper, scheduler: Scheduler) -> Serving:
     return serve
 
 
-@pytest.fixture
-async def stub(serving: Serving) -> AsyncIterator[asr_grpc.RivaSpeechRecognitionStub]:
-    async with serving() as address, grpc.aio.insecure_channel(address) as channel:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address(serving: Serving) -> AsyncIterator[str]:
+    """Where a server listens that all tests of a module share."""
+    async with serving() as address:
+        yield address
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stub(address: str) -> AsyncIterator[asr_grpc.RivaSpeechRecognitionStub]:
+    """The calls of the shared server."""
+    async with grpc.aio.insecure_channel(address) as channel:
         yield asr_grpc.RivaSpeechRecognitionStub(channel)
 
 

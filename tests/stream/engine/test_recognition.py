@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,45 +13,54 @@ from stream.engine.utterance import Partial, Utterance
 from stream.engine.work import Hearing, Work
 from tests.sounds import clip_pcm
 from tests.stream.engine.calls import silence
-from vad import SegmenterOptions
+from tests.stream.engine.pools import TimedPool
+from vad import SAMPLE_RATE, SegmenterOptions
 
+pytestmark = pytest.mark.virtual_time
 WHOLE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=1000, longest=900)
 
 
 @dataclass
-class SlowDecoder:
-    """Says "yes" after so many seconds, and notes what it was asked for."""
+class YesDecoder:
+    """Says "yes", and notes what it was asked for, and of how many seconds of sound."""
 
-    seconds: float = 0.0
     has_partials: bool = True
     asked: list[Work] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def decode(self, hearing: Hearing) -> Decoding:
         self.asked.append(hearing.work)
-        time.sleep(self.seconds)
+        self.seconds.append(len(hearing.samples) / SAMPLE_RATE)
         return Decoding((Reading((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
 
 
 @dataclass
 class Listener:
+    """Notes what is told, and when."""
+
     told: list[str] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)
 
     async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
-        self.told.append("partial")
+        self._note("partial")
 
     async def tell_delay(self) -> None:
-        self.told.append("delay")
+        self._note("delay")
 
     async def tell_final(self, final: Final) -> None:
-        self.told.append("final")
+        self._note("final")
+
+    def _note(self, what: str) -> None:
+        self.told.append(what)
+        self.told_at.append(asyncio.get_running_loop().time())
 
 
 @asynccontextmanager
 async def recognizing(
-    decoder: SlowDecoder, *, wants_partials: bool = True, is_file: bool = False
+    decoder: YesDecoder, *, decode_seconds: float = 0.0, wants_partials: bool = True, is_file: bool = False
 ) -> AsyncIterator[tuple[Recognition, Listener]]:
     """A recognition of one whole utterance, followed as it grows."""
-    listener, scheduler = Listener(), Scheduler(1)
+    listener, scheduler = Listener(), Scheduler(1, TimedPool(decode_seconds))
     options = CallOptions("en", 16_000, 1, True, WHOLE)
     recognition = Recognition(decoder, scheduler, options, listener, is_file=is_file)
     following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
@@ -61,25 +69,39 @@ async def recognizing(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        await scheduler.close()
 
 
-async def settle(decode_seconds: float) -> list[str]:
-    async with recognizing(SlowDecoder(decode_seconds), wants_partials=False) as (recognition, listener):
+async def settle(decode_seconds: float) -> tuple[list[str], list[float]]:
+    """What is told of a final that takes so long, and after how many seconds."""
+    began = asyncio.get_running_loop().time()
+    decoding = recognizing(YesDecoder(), decode_seconds=decode_seconds, wants_partials=False)
+    async with decoding as (recognition, listener):
         await recognition.feed(bytes(32_000))
         await recognition.drain()
-        return listener.told
+        return listener.told, [time - began for time in listener.told_at]
 
 
 async def feed(recognition: Recognition, pcm: bytes) -> None:
-    """Feed 100 ms at a time, and let what is due be decoded."""
+    """Feed 100 ms at a time, as fast as somebody speaks."""
     for start in range(0, len(pcm), 3200):
         await recognition.feed(pcm[start : start + 3200])
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+
+
+async def test_partials_come_with_each_half_second_that_is_spoken() -> None:
+    decoder = YesDecoder()
+    async with recognizing(decoder) as (recognition, listener):
+        await feed(recognition, clip_pcm("quick.wav")[:64_000])
+        assert listener.told == ["partial"] * 3
+        first, *_ = decoder.seconds
+        assert 0.8 <= first < 0.9
+        assert decoder.seconds == pytest.approx([first, first + 0.5, first + 1.0])
+        await recognition.end_utterance()
+    assert listener.told == ["partial"] * 3 + ["final"]
 
 
 async def test_a_pause_settles_the_text_before_the_utterance_ends() -> None:
-    decoder = SlowDecoder()
+    decoder = YesDecoder()
     async with recognizing(decoder) as (recognition, listener):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
         asked = list(decoder.asked)
@@ -90,7 +112,7 @@ async def test_a_pause_settles_the_text_before_the_utterance_ends() -> None:
 
 
 async def test_speech_after_the_pause_asks_for_another_final() -> None:
-    decoder = SlowDecoder()
+    decoder = YesDecoder()
     async with recognizing(decoder, wants_partials=False) as (recognition, listener):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav")[:32_000])
         await recognition.end_utterance()
@@ -99,16 +121,20 @@ async def test_speech_after_the_pause_asks_for_another_final() -> None:
 
 
 async def test_an_end_during_the_early_final_waits_for_it() -> None:
-    decoder = SlowDecoder(0.3)
-    async with recognizing(decoder, wants_partials=False) as (recognition, listener):
+    decoder, now = YesDecoder(), asyncio.get_running_loop().time
+    async with recognizing(decoder, decode_seconds=30, wants_partials=False) as (recognition, listener):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.3))
+        assert decoder.asked == [Work.EARLY_FINAL]
+        ended = now()
         await recognition.end_utterance()
     assert decoder.asked == [Work.EARLY_FINAL]
-    assert listener.told == ["final"]
+    # It began while the pause was fed, so that less than a whole decode was left to wait for.
+    assert 29 < now() - ended < 30
+    assert listener.told == ["delay"] * 29 + ["final"]
 
 
 async def test_an_utterance_of_a_file_is_decoded_once_when_it_is_complete() -> None:
-    decoder = SlowDecoder()
+    decoder = YesDecoder()
     async with recognizing(decoder, is_file=True) as (recognition, listener):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav") + silence(0.5))
         await recognition.end_utterance()
@@ -127,14 +153,14 @@ async def test_a_file_does_not_count_for_the_pace_of_the_talkers(
         return nullcontext()
 
     monkeypatch.setattr(Scheduler, "growing", grow)
-    async with recognizing(SlowDecoder(), is_file=is_file) as (recognition, _):
+    async with recognizing(YesDecoder(), is_file=is_file) as (recognition, _):
         await feed(recognition, clip_pcm("yes.wav"))
     assert bool(growing) is not is_file
 
 
 async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Utterance, "is_kept_by", lambda _utterance, _decoding: False)
-    decoder = SlowDecoder()
+    decoder = YesDecoder()
     async with recognizing(decoder, wants_partials=False) as (recognition, _):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
         await recognition.end_utterance()
@@ -142,7 +168,7 @@ async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch
 
 
 async def test_a_decoder_without_partials_is_asked_for_none() -> None:
-    decoder = SlowDecoder(has_partials=False)
+    decoder = YesDecoder(has_partials=False)
     async with recognizing(decoder) as (recognition, listener):
         await feed(recognition, clip_pcm("quick.wav"))
         await recognition.end_utterance()
@@ -150,21 +176,18 @@ async def test_a_decoder_without_partials_is_asked_for_none() -> None:
     assert listener.told == ["final"]
 
 
-async def test_a_caller_hears_a_sign_of_life_while_a_final_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.engine.recognition._SIGN_OF_LIFE_SECONDS", 0.05)
-    told = await settle(0.3)
-    assert told[-1] == "final"
-    assert set(told[:-1]) == {"delay"}
-    assert len(told) >= 3
+async def test_a_caller_hears_a_sign_of_life_each_second_while_a_final_takes_long() -> None:
+    assert await settle(3.5) == (["delay", "delay", "delay", "final"], [1, 2, 3, 3.5])
 
 
-async def test_a_final_that_is_quick_is_told_alone() -> None:
-    assert await settle(0.0) == ["final"]
+@pytest.mark.parametrize("decode_seconds", [0.0, 0.999])
+async def test_a_final_that_is_quick_is_told_alone(decode_seconds: float) -> None:
+    assert await settle(decode_seconds) == (["final"], [pytest.approx(decode_seconds)])
 
 
 async def test_a_caller_that_leaves_meanwhile_leaves_no_decoding_behind() -> None:
-    waiting = asyncio.create_task(settle(0.2))
-    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(settle(60))
+    await asyncio.sleep(30)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
