@@ -18,7 +18,7 @@ from tests.web.wire.serving import serving
 from web.app import create_app
 from web.clock import Clock, wall_clock
 from web.connections.limits import WireLimits
-from web.serve import running
+from web.serve import _turn_away, running
 from web.settings import Settings
 
 Script = Callable[[RecognitionOptions], CountingStream]
@@ -86,7 +86,8 @@ async def running_gateway(
     wire = wire or WireLimits(send=settings.send_limit_seconds)
     with held_while_sqlite_works():
         drain_seconds = settings.final_limit_seconds + 10
-        async with serving(app, settings, wire, sessions=app.state.sessions, drain_seconds=drain_seconds) as (_, path):
+        turn_away, sessions = _turn_away(app), app.state.sessions
+        async with serving(app, settings, wire, turn_away, sessions=sessions, drain_seconds=drain_seconds) as (_, path):
             yield f"unix:{path}"
 
 

@@ -1,11 +1,11 @@
 """A real Redis server for tests, out of a wheel, on a loopback port."""
 
-import asyncio
-import contextlib
 import importlib.util
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PASSWORD = "canary-of-redis"  # noqa: S105  of a server that lives as long as a test
@@ -19,38 +19,35 @@ def executable() -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
-def free_port() -> int:
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    """Serve until the block ends; gives the URL."""
+    program = executable()
+    assert program is not None
+    while True:
+        port = _free_port()
+        options = f"--port {port} --bind 127.0.0.1 --save  --appendonly no --daemonize no --requirepass {PASSWORD}"
+        with subprocess.Popen([program, *options.split(" "), "--dir", folder], stdout=subprocess.DEVNULL) as process:
+            try:
+                if _has_started(process, port):
+                    yield f"redis://:{PASSWORD}@127.0.0.1:{port}"
+                    return
+            finally:
+                process.kill()
+
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
 
 
-@asynccontextmanager
-async def running_redis(folder: Path, port: int) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the URL."""
-    program = executable()
-    assert program is not None
-    options = f"--port {port} --bind 127.0.0.1 --save  --appendonly no --daemonize no --requirepass {PASSWORD}"
-    process = await asyncio.create_subprocess_exec(
-        program, *options.split(" "), "--dir", str(folder), stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(20):
-            while not await _answers(port):
-                await asyncio.sleep(0.02)
-        yield f"redis://:{PASSWORD}@127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
+def _has_started(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until it answers; False where something else has taken its port meanwhile."""
+    while process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port)):
+                return True
+        except OSError:
+            time.sleep(0.02)
+    return False

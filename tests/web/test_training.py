@@ -1,3 +1,5 @@
+"""Language models are trained one after the other, whoever queued them, and whatever breaks meanwhile."""
+
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -15,6 +17,18 @@ from web.store.languagemodels import LanguageModels, Untrained
 from web.store.tables import Kind, Training
 from web.store.transcriptions import Transcriptions, new_id
 from web.training import Trainer
+
+pytestmark = pytest.mark.virtual_time
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """What differs by database is tested with the tables, in tests/web/store/test_languagemodels.py."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -48,9 +62,8 @@ async def queued(models: LanguageModels, *corpora: str, owner: str = "ann") -> s
 
 async def phrases_of(models: LanguageModels, model_id: str, owner: str = "ann") -> Sequence[str]:
     """Wait until the model is trained."""
-    async with asyncio.timeout(10):
-        while (model := await models.get(model_id, owner)) is None or model.status != Training.TRAINED:
-            await asyncio.sleep(0.01)
+    while (model := await models.get(model_id, owner)) is None or model.status != Training.TRAINED:
+        await asyncio.sleep(0.25)
     return (await models.look_up(SessionConfig(language_model=model_id), owner)).trained_phrases
 
 
@@ -63,24 +76,25 @@ async def test_what_an_earlier_process_left_is_trained(models: LanguageModels, t
 
 
 async def test_a_model_that_is_announced_is_trained_at_once(
-    models: LanguageModels, transcriptions: Transcriptions, monkeypatch: pytest.MonkeyPatch
+    models: LanguageModels, transcriptions: Transcriptions
 ) -> None:
-    monkeypatch.setattr(training, "_LOOK_SECONDS", 3600.0)
     trainer = Trainer(models, transcriptions, 1)
     async with running(trainer):
-        await asyncio.sleep(0.2)
-        model_id = await queued(models, "Lyme Regis", "axolotl", "axolotl")
+        await asyncio.sleep(1)
+        model_id, began = await queued(models, "Lyme Regis", "axolotl", "axolotl"), now()
         trainer.wake()
         assert await phrases_of(models, model_id) == ("axolotl",)
+        assert now() - began <= 0.25
 
 
-async def test_a_model_that_another_process_queued_is_found(
-    models: LanguageModels, transcriptions: Transcriptions, monkeypatch: pytest.MonkeyPatch
+async def test_a_model_that_another_process_queued_is_found_within_5_seconds(
+    models: LanguageModels, transcriptions: Transcriptions
 ) -> None:
-    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.05)
     async with running(Trainer(models, transcriptions, 500)):
-        await asyncio.sleep(0.2)
-        assert await phrases_of(models, await queued(models, "Lyme Regis")) == ("Lyme Regis",)
+        await asyncio.sleep(1)
+        model_id, began = await queued(models, "Lyme Regis"), now()
+        assert await phrases_of(models, model_id) == ("Lyme Regis",)
+        assert 4 <= now() - began <= 4.25
 
 
 async def test_a_transcription_stands_for_its_text(models: LanguageModels, transcriptions: Transcriptions) -> None:
@@ -119,12 +133,11 @@ async def test_a_fault_in_one_model_does_not_stop_the_others_and_tells_no_text(
         return tuple(entries)
 
     monkeypatch.setattr(training, "select", select)
-    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.01)
     broken, sound = await queued(models, "secret"), await queued(models, "axolotl")
     with capture_logs() as logs:
         async with running(Trainer(models, transcriptions, 500)):
             assert await phrases_of(models, sound) == ("axolotl",)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(30)
     assert "secret" not in str(logs)
     assert "axolotl" not in str(logs)
     failed = [log for log in logs if log["event"] == "training_failed"]
@@ -132,10 +145,15 @@ async def test_a_fault_in_one_model_does_not_stop_the_others_and_tells_no_text(
     assert __file__ in failed[0]["at"]
 
 
-async def test_a_model_that_failed_is_tried_again(
+async def test_a_model_that_failed_is_tried_again_after_a_minute(
     models: LanguageModels, transcriptions: Transcriptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = iter([ValueError(), ValueError()])
+    failures, tries = iter([ValueError(), ValueError()]), list[float]()
+
+    class Noted(LanguageModels):
+        async def training(self, model_id: str) -> list[str] | None:
+            tries.append(now())
+            return await super().training(model_id)
 
     def select(entries: Sequence[str], transcripts: Sequence[str], most_phrases: int) -> tuple[str, ...]:
         for failure in failures:
@@ -143,11 +161,12 @@ async def test_a_model_that_failed_is_tried_again(
         return tuple(entries)
 
     monkeypatch.setattr(training, "select", select)
-    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(training, "_REST_SECONDS", 0.02)
+    noted = Noted(models._database, clock=wall_clock)
     model_id = await queued(models, "axolotl")
-    async with running(Trainer(models, transcriptions, 500)):
+    async with running(Trainer(noted, transcriptions, 500)):
+        await asyncio.sleep(125)
         assert await phrases_of(models, model_id) == ("axolotl",)
+    assert [at - tries[0] for at in tries] == [0, 60, 120]
 
 
 async def test_a_database_that_is_away_is_asked_again(
@@ -161,11 +180,11 @@ async def test_a_database_that_is_away_is_asked_again(
         return await untrained()
 
     monkeypatch.setattr(models, "untrained", away)
-    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.01)
-    model_id = await queued(models, "axolotl")
+    model_id, began = await queued(models, "axolotl"), now()
     with capture_logs() as logs:
         async with running(Trainer(models, transcriptions, 500)):
             assert await phrases_of(models, model_id) == ("axolotl",)
+        assert 5 <= now() - began <= 5.25
     assert [(log["event"], log["error"]) for log in logs if log["log_level"] == "error"] == [
         ("training_stopped", "OSError")
     ]

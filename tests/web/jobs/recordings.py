@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from stream.cutting import Segment
 from stream.events import Hypothesis, RecognitionOptions
 from tests.clock import MovableClock
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import CountingStream, ScriptedRecognizer
+from tests.web.gateway import held_while_sqlite_works
 from vad import SAMPLE_RATE
 from web.jobs.steps import StepOptions, Steps
 from web.store.database import Database
@@ -20,7 +22,7 @@ from web.store.transcriptions import Transcription, Transcriptions, new_id
 OWNER = "local"
 DAY_SECONDS = 86_400.0
 SEGMENT_SAMPLES = SAMPLE_RATE // 2
-_END_SECONDS = 30.0
+_POLL_SECONDS = 0.05
 
 
 def segment(number: int, mark: int = 0) -> Segment:
@@ -62,24 +64,25 @@ class Desk:
         assert found is not None
         return found
 
-    async def ended(self, recording_id: str, seconds: float = _END_SECONDS) -> Transcription:
+    async def ended(self, recording_id: str) -> Transcription:
         """Wait until a recording is done or failed."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(STUCK_SECONDS):
             while (await self.get(recording_id)).summary.status not in {Status.DONE, Status.FAILED}:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(_POLL_SECONDS)
         return await self.get(recording_id)
 
 
 @asynccontextmanager
 async def desk(url: str) -> AsyncIterator[Desk]:
+    """Work on a database that has all its tables, on the real clock or a virtual one."""
     database = Database(url)
-    try:
-        await database.upgrade()
-        clock = MovableClock()
-        recordings = Recordings(database, DAY_SECONDS, clock=clock)
-        yield Desk(database, recordings, Transcriptions(database, DAY_SECONDS, clock=clock), clock)
-    finally:
-        await database.close()
+    with held_while_sqlite_works():
+        try:
+            clock = MovableClock()
+            recordings = Recordings(database, DAY_SECONDS, clock=clock)
+            yield Desk(database, recordings, Transcriptions(database, DAY_SECONDS, clock=clock), clock)
+        finally:
+            await database.close()
 
 
 class GatedRecognizer(ScriptedRecognizer):
@@ -99,10 +102,10 @@ class GatedRecognizer(ScriptedRecognizer):
     def times(self) -> Counter[int]:
         return Counter(self.heard())
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
-        async with asyncio.timeout(seconds):
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(STUCK_SECONDS):
             while not condition():
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(_POLL_SECONDS)
 
     def _gated(self, options: RecognitionOptions) -> CountingStream:
         return _GatedStream(options, self)

@@ -1,12 +1,12 @@
 """The queue of one process: fair, bounded, never stuck, and one at a time for each file."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from stream.events import RecognitionOptions
 from tests.recognizers import CountingStream, FailingStream
@@ -14,6 +14,21 @@ from tests.tasks import own_tasks
 from tests.web.jobs.recordings import Desk, GatedRecognizer, desk
 from web.jobs.local import LocalQueue
 from web.store.tables import Status
+
+pytestmark = pytest.mark.virtual_time
+
+
+class NotedRecognizer(GatedRecognizer):
+    """Notes when it was asked, in seconds since it was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = asyncio.get_running_loop().time()
+        self.times_asked: list[float] = []
+
+    async def open(self, options: RecognitionOptions) -> CountingStream:
+        self.times_asked.append(asyncio.get_running_loop().time() - self._began)
+        return await super().open(options)
 
 
 @asynccontextmanager
@@ -40,7 +55,7 @@ async def test_what_is_announced_is_done_once(sqlite_url: str) -> None:
         told = await office.ended(keys[0][0])
         assert [one.number for one in told.utterances] == [1, 2, 3, 4, 5, 6]
         await queue.announce_segments(keys)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(30)
     assert recognizer.times() == dict.fromkeys(range(1, 7), 1)
     assert not own_tasks()
 
@@ -51,8 +66,8 @@ async def test_so_many_segments_are_done_at_once_as_there_are_streams(sqlite_url
     async with desk(sqlite_url) as office:
         keys = await office.filled(9)
         async with queue_of(office, recognizer, 3):
-            await recognizer.until(lambda: len(recognizer.heard()) == 3)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(12)
+            assert len(recognizer.heard()) == 3
             recognizer.gate.set()
             await office.ended(keys[0][0])
     assert recognizer.most_open == 3
@@ -81,22 +96,21 @@ async def test_what_a_cancelled_run_left_is_done_by_the_next_one(sqlite_url: str
     assert sorted(free.heard()) == [1, 2, 3]
 
 
-async def test_one_process_works_on_a_file_and_the_next_one_takes_over(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("web.jobs.local._LOOK_SECONDS", 0.05)
-    first, second = GatedRecognizer(), GatedRecognizer()
+async def test_one_process_works_on_a_file_and_the_next_one_takes_over_within_5_seconds(sqlite_url: str) -> None:
+    first, second = GatedRecognizer(), NotedRecognizer()
     first.gate.clear()
     async with desk(sqlite_url) as office:
         keys = await office.filled(3)
         async with AsyncExitStack() as stack:
             async with queue_of(office, first):
-                await first.until(lambda: len(first.heard()) == 2)
+                await asyncio.sleep(1)
                 await stack.enter_async_context(queue_of(office, second))
-                await asyncio.sleep(0.3)
-                assert second.heard() == []
+                await asyncio.sleep(12)
+                assert (len(first.heard()), second.heard()) == (2, [])
             await office.ended(keys[0][0])
     assert sorted(second.heard()) == [1, 2, 3]
+    # It looks every 5 s, and the first was gone 13 s after both were made.
+    assert second.times_asked == [16, 16, 16]
 
 
 async def test_without_streams_nothing_is_recognized(sqlite_url: str) -> None:
@@ -104,26 +118,43 @@ async def test_without_streams_nothing_is_recognized(sqlite_url: str) -> None:
     async with desk(sqlite_url) as office, queue_of(office, recognizer, 0) as queue:
         keys = await office.filled(1)
         await queue.announce_segments(keys)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(60)
     assert recognizer.heard() == []
 
 
+async def test_what_nobody_announced_is_found_within_5_seconds(sqlite_url: str) -> None:
+    recognizer = NotedRecognizer()
+    async with desk(sqlite_url) as office, queue_of(office, recognizer):
+        await asyncio.sleep(1)
+        keys = await office.filled(1)
+        await office.ended(keys[0][0])
+    assert recognizer.times_asked == [5]
+
+
 async def test_a_recognizer_that_fails_is_asked_again_after_a_pause_and_others_go_on(sqlite_url: str) -> None:
-    recognizer = GatedRecognizer()
+    recognizer = NotedRecognizer()
     recognizer.script = [FailingStream, CountingStream]
     async with desk(sqlite_url) as office, queue_of(office, recognizer, 1) as queue:
-        begun = time.monotonic()
         keys = await office.filled(3)
         await queue.announce_segments(keys)
-        await recognizer.until(lambda: len(recognizer.heard()) == 3)
         told = await office.ended(keys[0][0])
     assert len(told.utterances) == 3
     assert recognizer.heard() == [1, 2, 3, 1]
-    assert time.monotonic() - begun > 1
+    assert recognizer.times_asked == [0, 0, 0, 1]
 
 
-async def test_a_step_that_breaks_is_done_again(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.jobs.local._LOOK_SECONDS", 0.05)
+async def test_the_pauses_grow_until_a_segment_is_given_up(sqlite_url: str) -> None:
+    recognizer = NotedRecognizer()
+    recognizer.script = [FailingStream]
+    async with desk(sqlite_url) as office, queue_of(office, recognizer) as queue:
+        keys = await office.filled(1)
+        await queue.announce_segments(keys)
+        await asyncio.sleep(60)
+        assert (await office.get(keys[0][0])).summary.status is Status.FAILED
+    assert recognizer.times_asked == [0, 1, 3, 7, 15]
+
+
+async def test_a_step_that_breaks_is_done_again_after_5_seconds(sqlite_url: str) -> None:
     broken = [True]
 
     def opened(options: RecognitionOptions) -> CountingStream:
@@ -131,17 +162,20 @@ async def test_a_step_that_breaks_is_done_again(sqlite_url: str, monkeypatch: py
             raise ZeroDivisionError
         return CountingStream(options)
 
-    recognizer = GatedRecognizer()
+    recognizer = NotedRecognizer()
     recognizer.script = [opened]
-    async with desk(sqlite_url) as office, queue_of(office, recognizer, 1):
+    async with desk(sqlite_url) as office:
         keys = await office.filled(2)
-        told = await office.ended(keys[0][0])
+        with capture_logs() as logs:
+            async with queue_of(office, recognizer, 1):
+                told = await office.ended(keys[0][0])
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["step_broke"]
     assert told.summary.status is Status.DONE
+    assert recognizer.times_asked == [0, 5, 5]
 
 
 async def test_a_database_that_fails_for_a_while_ends_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.jobs.local._LOOK_SECONDS", 0.05)
-    recognizer = GatedRecognizer()
+    recognizer = NotedRecognizer()
     async with desk(sqlite_url) as office:
         unread, fails = office.recordings.unread, iter([True, True])
 
@@ -151,15 +185,18 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(sqlite_url: str, m
             return await unread()
 
         monkeypatch.setattr(office.recordings, "unread", sometimes)
-        async with queue_of(office, recognizer):
-            keys = await office.filled(2)
-            await office.ended(keys[0][0])
+        keys = await office.filled(2)
+        with capture_logs() as logs:
+            async with queue_of(office, recognizer):
+                await office.ended(keys[0][0])
+    assert [log["event"] for log in logs] == ["look_failed", "look_failed"]
+    assert recognizer.times_asked == [10, 10]
     assert sorted(recognizer.heard()) == [1, 2]
 
 
 async def test_a_recording_at_a_uri_is_fetched(sqlite_url: str) -> None:
     async with desk(sqlite_url) as office, queue_of(office, GatedRecognizer()) as queue:
-        recording = await office.recording("https://localhost/private.wav")
+        recording = await office.recording("https://127.0.0.1/private.wav")
         await queue.announce_recording(recording.id)
         told = await office.ended(recording.id)
     assert told.summary.status is Status.FAILED

@@ -1,10 +1,12 @@
 """The queue on PostgreSQL: spread, fair, never stuck, nothing done twice."""
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,10 +16,10 @@ from procrastinate.jobs import Job
 from procrastinate.utils import utcnow
 
 from stream.events import RecognitionOptions
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import CountingStream, FailingStream
 from tests.tasks import own_tasks
 from tests.web.jobs.recordings import Desk, GatedRecognizer, desk
-from web.jobs.crew import STALLED_SECONDS
 from web.jobs.ledger import Ledger
 from web.jobs.spread import SpreadQueue, _Retries
 from web.jobs.steps import RetryError
@@ -35,10 +37,13 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[SpreadQueue]:
-    """A queue as one process has it, running until the context ends."""
+    """A queue as one process has it, connected and running until the context ends."""
     queue = SpreadQueue(office.steps(recognizer), office.recordings, streams, libpq_url(office.database.url))
     running = asyncio.create_task(queue.run())
     try:
+        async with asyncio.timeout(STUCK_SECONDS):
+            while queue._crew is None:
+                await asyncio.sleep(0.01)
         yield queue
     finally:
         running.cancel()
@@ -57,28 +62,28 @@ async def tasks_of(url: str, status: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def doing(url: str) -> list[str]:
-    await until_tables(url)
-    return await tasks_of(url, "doing")
+async def until_tasks(url: str, condition: Callable[[list[str]], bool], status: str) -> None:
+    """Wait until the tasks of this status are as they should be."""
+    async with asyncio.timeout(STUCK_SECONDS):
+        while not condition(await tasks_of(url, status)):
+            await asyncio.sleep(0.05)
 
 
-async def until_tables(url: str) -> None:
-    async with asyncio.timeout(15):
-        while (await asked(url, "SELECT to_regclass('procrastinate_jobs')"))[0][0] is None:
-            await asyncio.sleep(0.02)
+async def until_all_are_done(url: str) -> None:
+    async with asyncio.timeout(STUCK_SECONDS):
+        while await asked(url, "SELECT id FROM procrastinate_jobs"):
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_announced_is_done_once_and_leaves_no_task_behind(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
-        await until_tables(postgres_url)
         keys = await office.filled(6)
         await asyncio.gather(*(queue.announce_segments(keys) for _ in range(5)))
         told = await office.ended(keys[0][0])
         assert [one.number for one in told.utterances] == [1, 2, 3, 4, 5, 6]
         assert all(one.alternatives[0].transcript == "w0 w1" for one in told.utterances)
-        await asyncio.sleep(0.2)
-        assert await asked(postgres_url, "SELECT queueing_lock FROM procrastinate_jobs") == []
+        await until_all_are_done(postgres_url)
     assert recognizer.times() == dict.fromkeys(range(1, 7), 1)
 
 
@@ -101,7 +106,6 @@ async def test_recordings_are_worked_on_in_turn_and_never_more_segments_than_str
     async with desk(postgres_url) as office:
         first, second = await office.filled(4, mark=1), await office.filled(4, mark=2)
         async with queue_of(office, recognizer, 0) as announcing:
-            await until_tables(postgres_url)
             await announcing.announce_segments(first)
             await announcing.announce_segments(second)
         async with queue_of(office, recognizer, 1):
@@ -114,7 +118,6 @@ async def test_recordings_are_worked_on_in_turn_and_never_more_segments_than_str
 async def test_a_process_without_streams_only_announces(postgres_url: str) -> None:
     idle, busy = GatedRecognizer(), GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, idle, 0) as announcing:
-        await until_tables(postgres_url)
         keys = await office.filled(2)
         await announcing.announce_segments(keys)
         assert len(await tasks_of(postgres_url, "todo")) == 2
@@ -127,7 +130,6 @@ async def test_several_processes_share_a_recording_and_none_doubles_a_segment(po
     recognizers = [GatedRecognizer() for _ in range(3)]
     async with desk(postgres_url) as office:
         keys = await office.filled(20)
-        # They start together, and one of them makes procrastinate's tables.
         async with (
             queue_of(office, recognizers[0]),
             queue_of(office, recognizers[1]),
@@ -139,8 +141,8 @@ async def test_several_processes_share_a_recording_and_none_doubles_a_segment(po
     assert sorted(number for one in recognizers for number in one.heard()) == list(range(1, 21))
 
 
-async def test_processes_make_the_tables_once_and_add_each_task_once(postgres_url: str) -> None:
-    connectors = [PsycopgConnector(conninfo=libpq_url(postgres_url), min_size=1) for _ in range(4)]
+async def test_processes_make_the_tables_once_and_add_each_task_once(bare_postgres_url: str) -> None:
+    connectors = [PsycopgConnector(conninfo=libpq_url(bare_postgres_url), min_size=1) for _ in range(4)]
     await asyncio.gather(*(connector.open_async() for connector in connectors))
     ledgers = [Ledger(connector) for connector in connectors]
     await asyncio.gather(*(ledger.create() for ledger in ledgers))
@@ -148,7 +150,7 @@ async def test_processes_make_the_tables_once_and_add_each_task_once(postgres_ur
     jobs = [Job(queue="segments", lock=None, queueing_lock=name, task_name="recognize") for name in names]
     await asyncio.gather(*(ledger.add(jobs) for ledger in ledgers))
     await ledgers[0].add([*jobs, jobs[0]])
-    assert await tasks_of(postgres_url, "todo") == names
+    assert await tasks_of(bare_postgres_url, "todo") == names
     await asyncio.gather(*(connector.close_async() for connector in connectors))
 
 
@@ -161,9 +163,7 @@ async def test_a_process_without_its_recognizer_leaves_the_segments_to_others(
     async with desk(postgres_url) as office:
         keys = await office.filled(4)
         async with queue_of(office, dead):
-            async with asyncio.timeout(10):
-                while not [task for task in await doing(postgres_url) if task.startswith("segment")]:
-                    await asyncio.sleep(0.02)
+            await until_tasks(postgres_url, lambda tasks: any(task.startswith("segment") for task in tasks), "doing")
             async with queue_of(office, alive):
                 told = await office.ended(keys[0][0])
     assert len(told.utterances) == 4
@@ -173,7 +173,6 @@ async def test_a_process_without_its_recognizer_leaves_the_segments_to_others(
 async def test_what_was_never_announced_is_swept_up(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer):
-        await until_tables(postgres_url)
         keys = await office.filled(3)
         await office.ended(keys[0][0])
         unreachable = await office.recording("https://localhost/nothing.wav")
@@ -187,14 +186,24 @@ async def test_a_sweep_leaves_what_is_queued_or_running(postgres_url: str, monke
     monkeypatch.setattr("web.jobs.spread._LOOK_SECONDS", 0.02)
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
-    async with desk(postgres_url) as office, queue_of(office, recognizer):
+    swept, often = itertools.count(1), asyncio.Event()
+    async with desk(postgres_url) as office:
+        unsettled = office.recordings.unsettled
+
+        async def noted(most: int) -> list[SegmentKey]:
+            if len(recognizer.heard()) == 2 and next(swept) == 5:
+                often.set()
+            return await unsettled(most)
+
+        monkeypatch.setattr(office.recordings, "unsettled", noted)
         keys = await office.filled(5)
-        await recognizer.until(lambda: len(recognizer.heard()) == 2)
-        await asyncio.sleep(0.3)
-        assert len(await tasks_of(postgres_url, "todo")) == 3
-        assert len(await tasks_of(postgres_url, "doing")) == 2
-        recognizer.gate.set()
-        await office.ended(keys[0][0])
+        async with queue_of(office, recognizer):
+            async with asyncio.timeout(STUCK_SECONDS):
+                await often.wait()
+            assert len(await tasks_of(postgres_url, "todo")) == 3
+            assert len(await tasks_of(postgres_url, "doing")) == 2
+            recognizer.gate.set()
+            await office.ended(keys[0][0])
     assert recognizer.times() == dict.fromkeys(range(1, 6), 1)
 
 
@@ -205,11 +214,9 @@ async def test_a_cancelled_process_gives_its_segments_back_at_once(postgres_url:
         keys = await office.filled(2)
         async with queue_of(office, stuck):
             await stuck.until(lambda: len(stuck.heard()) == 2)
-            begun = time.monotonic()
         assert len(await tasks_of(postgres_url, "todo")) == 2
         async with queue_of(office, free):
             await office.ended(keys[0][0])
-    assert time.monotonic() - begun < STALLED_SECONDS
     assert sorted(free.heard()) == [1, 2]
     assert not own_tasks()
 
@@ -223,10 +230,8 @@ async def test_a_finishing_process_ends_what_is_in_work_and_takes_nothing_new(po
         running = asyncio.create_task(queue.run())
         await recognizer.until(lambda: len(recognizer.heard()) == 2)
         queue.finish()
-        await asyncio.sleep(0.3)
-        assert not running.done()
         recognizer.gate.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(STUCK_SECONDS):
             await running
         told = await office.get(keys[0][0])
         assert [one.number for one in told.utterances] == [1, 2]
@@ -238,21 +243,29 @@ async def test_a_finishing_process_still_shows_that_it_lives(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.jobs.crew._BEAT_SECONDS", 0.1)
-    monkeypatch.setattr("web.jobs.spread.STALLED_SECONDS", 2.0)
-    slow, other = GatedRecognizer(), GatedRecognizer()
-    slow.gate.clear()
+    recognizer = GatedRecognizer()
+    recognizer.gate.clear()
+
+    async def last_beat() -> datetime:
+        query = "SELECT last_heartbeat FROM procrastinate_workers JOIN procrastinate_jobs ON worker_id"
+        ((at,),) = await asked(postgres_url, f"{query} = procrastinate_workers.id WHERE status = 'doing'")
+        assert isinstance(at, datetime)
+        return at
+
     async with desk(postgres_url) as office:
-        keys = await office.filled(1)
-        queue = SpreadQueue(office.steps(slow), office.recordings, 1, libpq_url(postgres_url))
+        await office.filled(1)
+        queue = SpreadQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
         running = asyncio.create_task(queue.run())
-        await slow.until(lambda: len(slow.heard()) == 1)
+        await recognizer.until(lambda: len(recognizer.heard()) == 1)
         queue.finish()
-        async with queue_of(office, other):
-            await asyncio.sleep(3)
-            slow.gate.set()
-            await running
-            await office.ended(keys[0][0])
-    assert (slow.heard(), other.heard()) == ([1], [])
+        begun = await last_beat()
+        # Longer than a worker whose own signs of life ended with `finish` could go on.
+        async with asyncio.timeout(STUCK_SECONDS):
+            while await last_beat() - begun < timedelta(seconds=0.5):
+                await asyncio.sleep(0.05)
+        recognizer.gate.set()
+        await running
+    assert recognizer.heard() == [1]
 
 
 async def test_a_recognizer_that_fails_is_asked_again_after_a_pause(postgres_url: str) -> None:
@@ -274,10 +287,11 @@ async def test_a_recognizer_that_fails_is_asked_again_after_a_pause(postgres_url
 
 def test_the_pauses_grow() -> None:
     job = Job(queue="segments", lock=None, queueing_lock=None, task_name="recognize")
-    now = utcnow()
-    decided = [_Retries().get_retry_decision(exception=RetryError(failures), job=job) for failures in (1, 2, 3, 4)]
-    pauses = [(one.retry_at - now).total_seconds() for one in decided if one.retry_at is not None]
-    assert pauses == pytest.approx([1, 2, 4, 8], abs=0.1)
+    for failures, seconds in ((1, 1), (2, 2), (3, 4), (4, 8)):
+        before, pause = utcnow(), timedelta(seconds=seconds)
+        retry_at = _Retries().get_retry_decision(exception=RetryError(failures), job=job).retry_at
+        assert retry_at is not None
+        assert before <= retry_at - pause <= utcnow()
 
 
 async def test_a_step_that_breaks_is_done_again(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,9 +325,7 @@ async def test_the_tasks_of_a_deleted_transcription_have_nothing_to_do(postgres_
         await recognizer.until(lambda: len(recognizer.heard()) == 2)
         assert await office.transcriptions.delete(keys[0][0], "local")
         recognizer.gate.set()
-        async with asyncio.timeout(10):
-            while await asked(postgres_url, "SELECT id FROM procrastinate_jobs"):
-                await asyncio.sleep(0.05)
+        await until_all_are_done(postgres_url)
     assert sorted(recognizer.heard()) == [1, 2]
 
 
@@ -329,16 +341,13 @@ async def test_lost_connections_are_made_again_and_nothing_is_left_behind(postgr
         recognizer.gate.set()
         told = await office.ended(keys[0][0])
         assert len(told.utterances) == 6
-        async with asyncio.timeout(15):
-            while await asked(postgres_url, "SELECT id FROM procrastinate_jobs"):
-                await asyncio.sleep(0.05)
+        await until_all_are_done(postgres_url)
 
 
 async def test_a_task_whose_end_was_not_written_down_is_taken_again(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
-        await until_tables(postgres_url)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(STUCK_SECONDS):
             while not (rows := await asked(postgres_url, "SELECT id FROM procrastinate_workers ORDER BY id")):
                 await asyncio.sleep(0.02)
         # As if the connection had broken between the end of a step and the note of it.

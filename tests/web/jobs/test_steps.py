@@ -1,10 +1,9 @@
-"""The steps on both databases: cut off anywhere and done again, they come to the same end."""
+"""The steps: cut off anywhere and done again, they come to the same end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from ipaddress import ip_network
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,29 +14,30 @@ from stream.events import Hypothesis
 from tests.hostile.audio import numbered_speech
 from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
-from web.fetch.download import FetchOptions
+from web.fetch.download import FetchError, FetchOptions
 from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError
 from web.store.recordings import SegmentKey
 from web.store.tables import Status
 
 _GROUPS = [4, 5, 3, 6]
 SPEECH = numbered_speech(_GROUPS, pause_ms=1500)
-FETCH = FetchOptions(networks=(ip_network("127.0.0.0/8"),))
+
+
+pytestmark = pytest.mark.virtual_time
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as opened:
+async def office(sqlite_url: str) -> AsyncIterator[Desk]:
+    async with desk(sqlite_url) as opened:
         yield opened
 
 
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.jobs.steps._FETCH_PAUSES_SECONDS", (0.01, 0.01, 0.01))
-
-
 def steps_of(office: Desk, recognizer: ScriptedRecognizer | None = None) -> Steps:
-    return Steps(office.recordings, recognizer or ScriptedRecognizer(), StepOptions(fetch=FETCH))
+    return Steps(office.recordings, recognizer or ScriptedRecognizer(), StepOptions())
 
 
 def cut() -> list[Segment]:
@@ -64,49 +64,82 @@ class Announced:
         self.keys += keys
 
 
+Answer = Callable[[], AsyncIterator[bytes]]
+
+
 @dataclass
 class Host:
-    """Another server: each request gets the next answer, the last one for ever."""
+    """Another server, as a download shows it: each request gets the next answer, the last one for ever."""
 
-    answers: list[bytes]
-    port: int = 0
-    requests: int = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(self.answers[min(self.requests, len(self.answers) - 1)])
-            self.requests += 1
-            await writer.drain()
-        finally:
-            writer.close()
+    answers: Sequence[Answer]
+    times: list[float] = field(default_factory=list)
 
     @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}/a.wav"
+    def requests(self) -> int:
+        return len(self.times)
+
+    @asynccontextmanager
+    async def fetched(self, uri: str, options: FetchOptions) -> AsyncIterator["Host"]:
+        self.times.append(now())
+        yield self
+
+    @property
+    def total_bytes(self) -> int:
+        return len(SPEECH)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self.answers[min(self.requests, len(self.answers)) - 1]()
 
 
-@asynccontextmanager
-async def hosting(*answers: bytes) -> AsyncIterator[Host]:
-    host = Host(list(answers))
-    server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
-    async with server:
-        host.port = server.sockets[0].getsockname()[1]
-        yield host
+def passing() -> FetchError:
+    return FetchError(ClientError(Problem.INVALID_AUDIO, "not now"), is_passing=True)
 
 
-def answer(status: str, body: bytes = b"", length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode() + body
+async def whole() -> AsyncIterator[bytes]:
+    async for piece in pieces(1 << 16):
+        yield piece
 
 
-WHOLE = answer("200 OK", SPEECH)
-BROKEN_OFF = answer("200 OK", SPEECH[: len(SPEECH) // 2], len(SPEECH))
-BUSY = answer("503 Service Unavailable")
-MISSING = answer("404 Not Found")
+async def broken_off() -> AsyncIterator[bytes]:
+    async for piece in pieces(1 << 16, len(SPEECH) // 2):
+        yield piece
+    raise passing()
 
 
-@pytest.mark.parametrize("size", [997, 1 << 16])
+async def busy() -> AsyncIterator[bytes]:
+    raise passing()
+    yield b""
+
+
+async def missing() -> AsyncIterator[bytes]:
+    raise FetchError(ClientError(Problem.INVALID_AUDIO, "not there"))
+    yield b""
+
+
+async def damaged() -> AsyncIterator[bytes]:
+    yield b"fLaC" + b"\x01" * 70_000
+
+
+async def changed() -> AsyncIterator[bytes]:
+    yield SPEECH[32_000:]
+
+
+@pytest.fixture
+def hosting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Host]:
+    """Answer so whatever is fetched; with a real server it is done in tests/web/rest and tests/web/fetch."""
+
+    def host(*answers: Answer) -> Host:
+        made = Host(answers)
+        monkeypatch.setattr("web.jobs.steps.fetched", made.fetched)
+        return made
+
+    return host
+
+
+URI = "https://host.test/a.wav"
+
+
+@pytest.mark.parametrize("size", [4093, 1 << 16])
 async def test_a_recording_is_cut_as_it_arrives_and_each_segment_announced_once(office: Desk, size: int) -> None:
     recording, announced = await office.recording(), Announced()
     await steps_of(office).take(recording, pieces(size), len(SPEECH), announced)
@@ -183,11 +216,11 @@ async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recordin
     assert await office.recordings.unsettled(10) == []
 
 
-async def test_a_recognizer_that_is_away_for_a_while_is_no_failure(office: Desk) -> None:
+async def test_a_recognizer_that_is_away_for_10_minutes_is_no_failure(office: Desk) -> None:
     recognizer = ScriptedRecognizer(is_ready=False)
     (key,) = await office.filled(1)
     step = asyncio.create_task(steps_of(office, recognizer).recognize(key))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(599)
     assert not step.done()
     assert recognizer.streams == []
     recognizer.is_ready = True
@@ -195,10 +228,15 @@ async def test_a_recognizer_that_is_away_for_a_while_is_no_failure(office: Desk)
     assert (await office.get(key[0])).summary.status is Status.DONE
 
 
-async def test_a_segment_waits_for_live_speech_however_fast_the_others_were(
-    office: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stream.patience._LEAST_SECONDS", 0.1)
+async def test_a_recognizer_that_is_away_for_longer_is_a_failure(office: Desk) -> None:
+    (key,) = await office.filled(1)
+    began = now()
+    with pytest.raises(RetryError):
+        await steps_of(office, ScriptedRecognizer(is_ready=False)).recognize(key)
+    assert now() - began == pytest.approx(600, abs=0.25)
+
+
+async def test_a_segment_waits_a_minute_for_live_speech_however_fast_the_others_were(office: Desk) -> None:
     recognizer = ScriptedRecognizer([*[CountingStream] * 6, SlowStream])
     steps = steps_of(office, recognizer)
     for key in await office.filled(7):
@@ -208,69 +246,66 @@ async def test_a_segment_waits_for_live_speech_however_fast_the_others_were(
 
 
 class SlowStream(CountingStream):
-    """Answers after a while only."""
+    """Answers after almost a minute."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        await asyncio.sleep(1)
+        await asyncio.sleep(59)
         async for hypothesis in super().hypotheses():
             yield hypothesis
 
 
-@pytest.mark.parametrize("answers", [(WHOLE,), (BUSY, WHOLE), (BROKEN_OFF, BUSY, WHOLE)])
-async def test_a_recording_is_fetched_whatever_passing_trouble_there_is(office: Desk, answers: tuple[bytes]) -> None:
-    async with hosting(*answers) as host:
-        recording, announced = await office.recording(host.uri), Announced()
-        await steps_of(office).fetch(recording.id, announced)
-    assert host.requests == len(answers)
+async def test_a_recording_is_fetched_whatever_passing_trouble_there_is(
+    office: Desk, hosting: Callable[..., Host]
+) -> None:
+    host = hosting(broken_off, busy, busy, whole)
+    recording, announced = await office.recording(URI), Announced()
+    await steps_of(office).fetch(recording.id, announced)
+    assert [at - host.times[0] for at in host.times] == [0, 1, 6, 31]
     assert {number for _, number in announced.keys} == set(range(1, len(_GROUPS) + 1))
     assert len(await office.recordings.unsettled(10)) == len(_GROUPS)
     assert await office.recordings.unread() == []
     # Another process that took it for unread has nothing to do.
     await steps_of(office).fetch(recording.id, nobody)
-    assert host.requests == len(answers)
+    assert host.requests == 4
 
 
-@pytest.mark.parametrize(
-    ("body", "requests", "problem"),
-    [
-        (MISSING, 1, Problem.INVALID_AUDIO),
-        (BUSY, 4, Problem.INVALID_AUDIO),
-        (answer("200 OK", b"fLaC" + b"\x01" * 70_000), 1, Problem.INVALID_AUDIO),
-    ],
-)
-async def test_what_cannot_be_fetched_fails(office: Desk, body: bytes, requests: int, problem: Problem) -> None:
-    async with hosting(body) as host:
-        recording = await office.recording(host.uri)
-        await steps_of(office).fetch(recording.id, nobody)
+@pytest.mark.parametrize(("answer", "requests"), [(missing, 1), (busy, 4), (damaged, 1)])
+async def test_what_cannot_be_fetched_fails(
+    office: Desk, hosting: Callable[..., Host], answer: Answer, requests: int
+) -> None:
+    host = hosting(answer)
+    recording = await office.recording(URI)
+    await steps_of(office).fetch(recording.id, nobody)
     assert host.requests == requests
     told = (await office.get(recording.id)).summary
     assert told.error is not None
-    assert (told.status, told.error.problem) == (Status.FAILED, problem)
+    assert (told.status, told.error.problem) == (Status.FAILED, Problem.INVALID_AUDIO)
 
 
-async def test_a_recording_that_is_too_long_fails(office: Desk) -> None:
-    steps = Steps(office.recordings, ScriptedRecognizer(), StepOptions(most_seconds=6, fetch=FETCH))
-    async with hosting(WHOLE) as host:
-        recording = await office.recording(host.uri)
-        await steps.fetch(recording.id, nobody)
+async def test_a_recording_that_is_too_long_fails(office: Desk, hosting: Callable[..., Host]) -> None:
+    hosting(whole)
+    recording = await office.recording(URI)
+    steps = Steps(office.recordings, ScriptedRecognizer(), StepOptions(most_seconds=6))
+    await steps.fetch(recording.id, nobody)
     error = (await office.get(recording.id)).summary.error
     assert error is not None
     assert (error.problem, error.detail) == (Problem.TOO_LARGE, "the audio is longer than 0.1 minutes")
 
 
-async def test_a_recording_that_was_changed_between_two_fetches_fails(office: Desk) -> None:
-    changed = answer("200 OK", SPEECH[32_000:])
-    async with hosting(BROKEN_OFF, changed) as host:
-        recording = await office.recording(host.uri)
-        await steps_of(office).fetch(recording.id, nobody)
+async def test_a_recording_that_was_changed_between_two_fetches_fails(
+    office: Desk, hosting: Callable[..., Host]
+) -> None:
+    hosting(broken_off, changed)
+    recording = await office.recording(URI)
+    await steps_of(office).fetch(recording.id, nobody)
     error = (await office.get(recording.id)).summary.error
     assert isinstance(error, ClientError)
     assert error.detail == "the audio was changed while it was being transcribed"
 
 
-async def test_a_deleted_recording_is_not_fetched(office: Desk) -> None:
-    async with hosting(WHOLE) as host:
-        recording = await office.recording(host.uri)
-        await office.transcriptions.delete(recording.id, OWNER)
-        await steps_of(office).fetch(recording.id, nobody)
+async def test_a_deleted_recording_is_not_fetched(office: Desk, hosting: Callable[..., Host]) -> None:
+    host = hosting(whole)
+    recording = await office.recording(URI)
+    await office.transcriptions.delete(recording.id, OWNER)
+    await steps_of(office).fetch(recording.id, nobody)
     assert host.requests == 0

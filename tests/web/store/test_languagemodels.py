@@ -1,8 +1,11 @@
+import asyncio
+
 import pytest
 
 from stream.config import LANGUAGE_MODELS, SessionConfig
 from stream.errors import ClientError, Problem
 from tests.clock import MovableClock
+from web.clock import wall_clock
 from web.store.database import Database
 from web.store.languagemodels import LanguageModel, LanguageModels, Untrained
 from web.store.tables import Kind, Training
@@ -75,10 +78,10 @@ async def test_a_trained_model_gives_a_configuration_its_phrases(models: Languag
     assert (looked_up.trained_phrases, looked_up.phrases) == (("Rao", "میلاد"), ("mine",))
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS)
-async def test_a_built_in_model_takes_trained_phrases_away(name: str, models: LanguageModels) -> None:
-    config = SessionConfig(language_model=name, trained_phrases=("of another model",))
-    assert await models.look_up(config, "ann") == SessionConfig(language_model=name)
+async def test_a_built_in_model_takes_trained_phrases_away(models: LanguageModels) -> None:
+    for name in LANGUAGE_MODELS:
+        config = SessionConfig(language_model=name, trained_phrases=("of another model",))
+        assert await models.look_up(config, "ann") == SessionConfig(language_model=name)
 
 
 async def test_nobody_elses_model_can_be_named_or_seen(models: LanguageModels) -> None:
@@ -113,6 +116,27 @@ async def test_a_trained_model_is_not_trained_again(models: LanguageModels) -> N
     await models.trained(model_id, ("other",))
     config = await models.look_up(SessionConfig(language_model=model_id), "ann")
     assert config.trained_phrases == ("Rao",)
+
+
+async def test_several_processes_may_train_the_same_models(database: Database, models: LanguageModels) -> None:
+    ids = [new_id() for _ in range(5)]
+    for model_id in ids:
+        await models.open(model_id, "ann", "Rare", ["a phrase"])
+    other = Database(database.url)
+
+    async def train(mine: LanguageModels, phrase: str) -> None:
+        for model_id in ids:
+            await mine.training(model_id)
+            await mine.trained(model_id, (phrase,))
+
+    try:
+        await asyncio.gather(train(models, "one"), train(LanguageModels(other, clock=wall_clock), "two"))
+    finally:
+        await other.close()
+    assert await models.untrained() == []
+    for model_id in ids:
+        config = await models.look_up(SessionConfig(language_model=model_id), "ann")
+        assert config.trained_phrases in {("one",), ("two",)}
 
 
 async def test_transcriptions_that_an_owner_does_not_have_are_told(

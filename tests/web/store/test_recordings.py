@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from stream.errors import ClientError, Problem
 from stream.events import Alternative, Hypothesis, Reason, RecognitionOptions, Settled, Word
+from tests.tiers import examples
 from tests.web.jobs.recordings import OWNER, Desk, desk, segment
 from web.store.recordings import Recording
 from web.store.tables import Status, utterances
@@ -64,7 +65,7 @@ class Model:
         self.is_done = self.is_done or (self.is_received and not self.left)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(12, 200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 async def test_any_order_and_repetition_settles_each_segment_once(office: Desk, actions: list[Action]) -> None:
     model, words = Model(), itertools.count()

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -11,10 +12,11 @@ from web.store.storing import Storing, storing
 LOCKED = OperationalError("UPDATE", {}, Exception("database is locked"))
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.store.storing._FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.2)
+pytestmark = pytest.mark.virtual_time
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @pytest.fixture
@@ -30,147 +32,136 @@ class Shelf:
         self.failures = list(failures)
         self.gate = asyncio.Event()
         self.gate.set()
-        self.tries = self.stored = 0
+        self.times: list[float] = []
+        self.stored = 0
+
+    @property
+    def tries(self) -> int:
+        return len(self.times)
 
     async def store(self) -> None:
-        self.tries += 1
+        self.times.append(now())
         if self.failures:
             raise self.failures.pop(0)
         await self.gate.wait()
         self.stored += 1
 
-    async def until_stored(self) -> None:
-        async with asyncio.timeout(10):
-            while not self.stored:
-                await asyncio.sleep(0.01)
+    def closed(self) -> "Shelf":
+        self.gate.clear()
+        return self
+
+
+async def drained(held: Storing) -> None:
+    """Wait until nothing is being stored any more."""
+    while len(held):
+        await asyncio.sleep(0.25)
 
 
 async def test_it_is_stored_when_the_caller_goes_on() -> None:
-    shelf = Shelf()
-    async with storing() as held, asyncio.timeout(10):
-        await held.finish(shelf.store)
-        assert (shelf.stored, len(held)) == (1, 0)
-
-
-async def test_a_slow_database_is_not_waited_for_but_gets_it(events: list[EventDict]) -> None:
-    shelf = Shelf()
-    shelf.gate.clear()
+    shelf, began = Shelf(), now()
     async with storing() as held:
         await held.finish(shelf.store)
-        assert (shelf.stored, len(held)) == (0, 1)
+        assert (shelf.stored, len(held), now() - began) == (1, 0, 0)
+
+
+async def test_a_slow_database_is_waited_for_5_seconds_and_gets_it(events: list[EventDict]) -> None:
+    shelf, began = Shelf().closed(), now()
+    async with storing() as held:
+        await held.finish(shelf.store)
+        assert (shelf.stored, len(held), now() - began) == (0, 1, 5)
         shelf.gate.set()
-        await shelf.until_stored()
+        await drained(held)
+    assert shelf.stored == 1
     assert events == []
 
 
 @pytest.mark.parametrize("failure", [LOCKED, OSError("no route to it"), TimeoutError()], ids=lambda f: type(f).__name__)
 async def test_what_passes_is_tried_again_until_it_is_stored(failure: Exception, events: list[EventDict]) -> None:
-    shelf = Shelf(failure, failure, failure)
+    shelf = Shelf(*[failure] * 7)
     async with storing() as held:
         await held.finish(shelf.store)
-        await shelf.until_stored()
-    assert (shelf.tries, shelf.stored) == (4, 1)
-    assert [(told["event"], told["delay_seconds"]) for told in events] == [
-        ("storing_retried", 0.01),
-        ("storing_retried", 0.02),
-        ("storing_retried", 0.04),
-    ]
+        await drained(held)
+    assert (shelf.tries, shelf.stored) == (8, 1)
+    assert [told["event"] for told in events] == ["storing_retried"] * 7
+    assert [told["delay_seconds"] for told in events] == [0.25, 0.5, 1, 2, 4, 8, 8]
+    assert [later - sooner for sooner, later in pairwise(shelf.times)] == [0.25, 0.5, 1, 2, 4, 8, 8]
 
 
-async def test_a_try_that_hangs_makes_way_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.store.storing._TRY_SECONDS", 0.05)
-    shelf = Shelf()
-    shelf.gate.clear()
+async def test_a_try_that_hangs_makes_way_for_another() -> None:
+    shelf = Shelf().closed()
     async with storing() as held:
         await held.finish(shelf.store)
-        async with asyncio.timeout(10):
-            while shelf.tries < 2:
-                await asyncio.sleep(0.01)
+        await asyncio.sleep(20)
         shelf.gate.set()
-        await shelf.until_stored()
+        await drained(held)
     assert shelf.stored == 1
+    assert [at - shelf.times[0] for at in shelf.times] == [0, 20.25]
 
 
 async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[EventDict]) -> None:
-    shelf = Shelf(ProgrammingError("UPDATE", {}, Exception("no such table")))
+    shelf, began = Shelf(ProgrammingError("UPDATE", {}, Exception("no such table"))), now()
     async with storing() as held:
         await held.finish(shelf.store)
-    assert (shelf.tries, [told["event"] for told in events]) == (1, ["transcription_not_stored"])
+    assert (shelf.tries, now() - began) == (1, 0)
+    assert [told["event"] for told in events] == ["transcription_not_stored"]
 
 
-async def test_a_database_that_stays_away_is_given_up_at_last(
-    monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
-) -> None:
-    monkeypatch.setattr("web.store.storing._GIVE_UP_SECONDS", 0.05)
+async def test_a_database_that_stays_away_is_given_up_after_two_minutes(events: list[EventDict]) -> None:
     shelf = Shelf(*[LOCKED] * 100)
     async with storing() as held:
         await held.finish(shelf.store)
-        async with asyncio.timeout(10):
-            while len(held):
-                await asyncio.sleep(0.01)
+        await drained(held)
     assert events[-1]["event"] == "transcription_not_stored"
-    assert 1 < shelf.tries < 100
+    # The last pause of 8 s begins before the two minutes are over.
+    assert 120 <= shelf.times[-1] - shelf.times[0] < 128
 
 
-async def test_so_many_go_on_afterwards_and_no_more(monkeypatch: pytest.MonkeyPatch, events: list[EventDict]) -> None:
-    monkeypatch.setattr("web.store.storing._MOST", 3)
-    shelf, fourth = Shelf(), Shelf()
-    shelf.gate.clear()
-    fourth.gate.clear()
+async def test_256_go_on_afterwards_and_no_more(events: list[EventDict]) -> None:
+    shelf, late = Shelf().closed(), Shelf().closed()
     async with storing() as held:
-        await asyncio.gather(*(held.finish(shelf.store) for _ in range(3)))
-        await held.finish(fourth.store)
+        await asyncio.gather(*(held.finish(shelf.store) for _ in range(256)))
+        await held.finish(late.store)
         shelf.gate.set()
-        fourth.gate.set()
-    assert (shelf.stored, fourth.tries, fourth.stored) == (3, 1, 0)
-    assert [told["error"] for told in events] == ["3 others wait for the database already"]
+        late.gate.set()
+    assert (shelf.stored, late.tries, late.stored) == (256, 1, 0)
+    assert [told["error"] for told in events] == ["256 others wait for the database already"]
 
 
-async def test_any_number_may_end_at_once_where_the_database_keeps_up(
-    monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
-) -> None:
-    monkeypatch.setattr("web.store.storing._MOST", 3)
-    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 10.0)
-    shelf = Shelf()
-    shelf.gate.clear()
+async def test_any_number_may_end_at_once_where_the_database_keeps_up(events: list[EventDict]) -> None:
+    shelf = Shelf().closed()
     async with storing() as held:
-        asyncio.get_running_loop().call_later(0.05, shelf.gate.set)
-        await asyncio.gather(*(held.finish(shelf.store) for _ in range(20)))
-        assert shelf.stored == 20
+        asyncio.get_running_loop().call_later(4.9, shelf.gate.set)
+        await asyncio.gather(*(held.finish(shelf.store) for _ in range(300)))
+        assert shelf.stored == 300
     assert events == []
 
 
 async def test_a_caller_that_is_cancelled_takes_nothing_with_it() -> None:
-    shelf = Shelf()
-    shelf.gate.clear()
+    shelf = Shelf().closed()
     async with storing() as held:
         caller = asyncio.create_task(held.finish(shelf.store))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
         caller.cancel()
+        await asyncio.sleep(1)
         shelf.gate.set()
-        await shelf.until_stored()
-
-
-async def test_the_end_waits_for_what_is_still_stored() -> None:
-    shelf = Shelf()
-    shelf.gate.clear()
-    async with storing() as held:
-        await held.finish(shelf.store)
-        asyncio.get_running_loop().call_later(0.1, shelf.gate.set)
+        await drained(held)
     assert shelf.stored == 1
 
 
-async def test_the_end_comes_though_the_database_does_not(
-    monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
-) -> None:
-    monkeypatch.setattr("web.store.storing._STOP_SECONDS", 0.1)
-    shelf = Shelf()
-    shelf.gate.clear()
-    held = Storing()
+async def test_the_end_waits_for_what_is_still_stored() -> None:
+    shelf = Shelf().closed()
+    async with storing() as held:
+        await held.finish(shelf.store)
+        asyncio.get_running_loop().call_later(4.9, shelf.gate.set)
+    assert shelf.stored == 1
+
+
+async def test_the_end_comes_after_5_seconds_though_the_database_does_not(events: list[EventDict]) -> None:
+    shelf, held = Shelf().closed(), Storing()
     await held.finish(shelf.store)
-    async with asyncio.timeout(10):
-        await held.close()
-    assert (shelf.stored, len(held)) == (0, 0)
+    began = now()
+    await held.close()
+    assert (shelf.stored, len(held), now() - began) == (0, 0, 5)
     assert [(told["event"], told["error"]) for told in events] == [
         ("transcription_not_stored", "the server stopped first")
     ]

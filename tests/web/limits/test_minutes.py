@@ -1,0 +1,96 @@
+"""Row 10: the minutes of an owner's day, whatever uses them."""
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from stream.errors import ClientError
+from tests.sounds import clip_pcm
+from tests.web.limits.gateway import SECOND, explained, limited, refused, speak
+from tests.web.sockets import converse, http_client
+from tests.web.tokens import bearer, token
+from web.auth.caller import Caller
+from web.limits.amounts import Amounts
+from web.limits.limits import Limits
+
+pytestmark = pytest.mark.virtual_time
+USED_UP = (429, "rate_limited", 86_400)
+
+
+@pytest.mark.fault(10)
+async def test_a_live_stream_that_uses_the_minutes_up_gets_its_text_first() -> None:
+    sound = clip_pcm("quick.wav")
+    async with limited(minutes_per_day=0.1) as url:
+        conversation = await converse(url, sound, *[SECOND] * 10, sound, "close", query=f"jwt={token()}")
+        assert (conversation.close_code, conversation.close_reason) == (4429, "rate_limited")
+        assert len(conversation.settled) == 1
+        error = conversation.messages[-1]
+        assert (error["type"], error["code"]) == ("rate_limited", 429)
+        assert error["detail"] == "0.1 minutes of audio a day are allowed, and they are used up"
+        query = f"jwt={token()}"
+        assert await refused(url, query) == await explained(url, query) == USED_UP
+        assert (await speak(url, 1, sub="another")).close_code == 1000
+
+
+async def test_the_minutes_of_all_streams_and_tokens_of_an_owner_add_up() -> None:
+    async with limited() as url:
+        assert (await speak(url, 3, minutes=0.1)).close_code == 1000
+        assert (await speak(url, 2, minutes=0.1)).close_code == 1000
+        assert (await speak(url, 2, minutes=0.1)).close_code == 4429
+        assert await refused(url, f"jwt={token(minutes=0.05)}") == USED_UP
+        assert (await speak(url, 2, minutes=1)).close_code == 1000
+        assert (await speak(url, 20)).close_code == 1000
+
+
+async def test_streams_of_less_than_a_second_add_up_too() -> None:
+    async with limited() as url:
+        query = f"jwt={token(minutes=0.1)}"
+        for _ in range(7):
+            assert (await converse(url, SECOND[:28_800], "close", query=query)).close_code == 1000
+        await asyncio.sleep(1)
+        assert (await explained(url, query))[0] == 429
+
+
+async def test_recordings_use_the_minutes_too() -> None:
+    body = {"config": {}, "audio": {"data": base64.b64encode(SECOND * 4).decode()}}
+    async with (
+        limited(minutes_per_day=0.1) as url,
+        http_client(url, headers=bearer()) as client,
+    ):
+        paths = "/v1/speech/asr", "/v1/speech/asrlongrunning", "/api/v1/asr/recognize"
+        assert (await client.post(paths[0], json=body)).status_code == 201
+        form = {"files": {"audio": ("a.raw", SECOND * 4)}}
+        assert (await client.post(paths[2], **form)).status_code == 200  # type: ignore[arg-type]
+        for path in paths:
+            sent: dict[str, Any] = form if path == paths[2] else {"json": body}
+            answer = await client.post(path, **sent)
+            assert (answer.status_code, answer.json()["type"]) == (429, "rate_limited"), path
+            assert answer.headers["Retry-After"] == "86400"
+        assert (await refused(url, f"jwt={token()}"))[0] == 429
+
+
+async def test_a_long_recording_uses_the_minutes_when_its_audio_is_here() -> None:
+    async with (
+        limited(minutes_per_day=0.05) as url,
+        http_client(url, headers=bearer()) as client,
+    ):
+        path = "/v1/speech/asrlongrunning"
+        created = await client.post(path, json={"config": {}, "audio": {"upload": True}})
+        assert (await client.post(path, json={"config": {}, "audio": {"upload": True}})).status_code == 201
+        assert (await client.put(created.headers["Upload-Location"], content=SECOND * 4)).status_code == 200
+        assert (await client.post(path, json={"config": {}, "audio": {"upload": True}})).status_code == 429
+
+
+async def test_the_day_begins_with_the_first_audio_and_ends_24_hours_later() -> None:
+    limits, ann = Limits(Amounts(minutes_per_day=1), asyncio.get_running_loop().time), Caller("ann")
+    await limits.heard("ann", 30)
+    await asyncio.sleep(3600)
+    await limits.heard("ann", 30)
+    for retry_after_seconds in (82_800, 1):
+        with pytest.raises(ClientError) as caught:
+            await limits.check_minutes(ann)
+        assert caught.value.retry_after_seconds == retry_after_seconds
+        await asyncio.sleep(82_799.5 if retry_after_seconds > 1 else 0.5)
+    await limits.check_minutes(ann)
