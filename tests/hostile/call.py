@@ -86,7 +86,7 @@ class HostileCall:
         request = await self._context.read()
         if request is not grpc.aio.EOF:
             return request
-        # A client that cancels looks like one that has half-closed until the loop has turned.
+        # Over a real line a client that cancels looks like one that has half-closed, mostly until the loop has turned.
         await asyncio.sleep(0)
         return None
 

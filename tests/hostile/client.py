@@ -10,6 +10,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from tests.hostile.audio import spoken_numbers
 from tests.memory_grpc import plain_channel
+from tests.processes import STUCK_SECONDS
 
 _MESSAGE_BYTES = 3_200
 _NEVER_MS = 30_000
@@ -50,7 +51,7 @@ async def recognize(
     *,
     message_bytes: int = _MESSAGE_BYTES,
     pace_seconds: float = 0.0,
-    patience_seconds: float = 20.0,
+    patience_seconds: float = STUCK_SECONDS,
     **config: Any,
 ) -> Answer:
     """Make one call on a channel of its own; `patience_seconds` after the last audio it is cancelled."""

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile.server import ReservedPort
+from tests.processes import STUCK_SECONDS
 
 _ROOT = Path(__file__).parents[2]
-_START_SECONDS = 30.0
-_END_SECONDS = 5.0
 
 
 class RivaProcess:
@@ -41,7 +40,7 @@ class RivaProcess:
             *command, *self._arguments, cwd=_ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         assert self._process.stdout
-        async with asyncio.timeout(_START_SECONDS):
+        async with asyncio.timeout(STUCK_SECONDS):
             line = await self._process.stdout.readline()
         assert line.decode().strip() == self.address, "the server did not start"
         self._reading = asyncio.create_task(self._read(self._process.stdout))
@@ -57,7 +56,7 @@ class RivaProcess:
         if self._process and self._process.stdin:
             self._process.stdin.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_END_SECONDS):
+            async with asyncio.timeout(STUCK_SECONDS):
                 await self._ended()
         await self.kill()
 

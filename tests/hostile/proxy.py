@@ -1,14 +1,13 @@
 """Owns a TCP proxy on loopback that breaks connections as planned; plans are in tests/hostile/network.py."""
 
 import asyncio
-import random
 import socket
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from tests.hostile.connection import ProxiedConnection
-from tests.hostile.network import NetworkEntry, network_faults_of
+from tests.hostile.network import NetworkEntry
 
 _HOST = "127.0.0.1"
 _BACKLOG = 128
@@ -19,8 +18,8 @@ _MOST_RECORDS = 10_000
 class FaultProxy:
     """Forwards to `host:port`; the n-th connection suffers the n-th entry of `plan`, later ones `otherwise`.
 
-    Use it in an `async with`: it listens from there on and its connections are cut when the block ends. `seed` is
-    for the jitter. `connections` holds the latest 10,000, the oldest first, with the bytes that went either way.
+    Use it in an `async with`: it listens from there on and its connections are cut when the block ends.
+    `connections` holds the latest 10,000, the oldest first, with the bytes that went either way.
     """
 
     def __init__(
@@ -29,15 +28,12 @@ class FaultProxy:
         plan: Iterable[NetworkEntry] = (),
         *,
         otherwise: NetworkEntry = None,
-        host: str = _HOST,
-        seed: int = 0,
     ) -> None:
         self.plan = list(plan)
         self.otherwise = otherwise
         self.connections: list[ProxiedConnection] = []
         self.port = 0
-        self._target = (host, port)
-        self._dice = random.Random(seed)  # noqa: S311
+        self._target = (_HOST, port)
         self._taken = 0
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -53,8 +49,10 @@ class FaultProxy:
         return len(self._carrying)
 
     async def __aenter__(self) -> Self:
-        self._bind()
-        self.accept()
+        self._listener = socket.create_server((_HOST, 0), backlog=_BACKLOG)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept(self._listener))
         return self
 
     async def __aexit__(
@@ -70,25 +68,6 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*carrying, return_exceptions=True)
         return len(carrying)
-
-    async def refuse(self) -> None:
-        """Refuse new connections from now on; the port stays ours and open connections go on."""
-        await self._stop_listening()
-        self._bind()
-
-    def accept(self) -> None:
-        """Take new connections, again after `refuse`."""
-        if self._listener and not self._accepting:
-            self._listener.listen(_BACKLOG)
-            self._accepting = asyncio.create_task(self._accept(self._listener))
-
-    def _bind(self) -> None:
-        """Hold the port without listening: the kernel refuses whoever connects."""
-        self._listener = socket.socket()
-        self._listener.setblocking(False)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((_HOST, self.port))
-        self.port = self._listener.getsockname()[1]
 
     async def _stop_listening(self) -> None:
         if self._accepting:
@@ -110,7 +89,7 @@ class FaultProxy:
                 raise
             entry = self.plan[self._taken] if self._taken < len(self.plan) else self.otherwise
             self._taken += 1
-            connection = ProxiedConnection(client, self._target, network_faults_of(entry), self._dice)
+            connection = ProxiedConnection(client, self._target, entry)
             self.connections.append(connection)
             del self.connections[:-_MOST_RECORDS]
             task = asyncio.create_task(connection.carry())

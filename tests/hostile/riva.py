@@ -8,7 +8,7 @@ The tools with which the tests prove that no word is lost and none doubled when 
     from tests.hostile.server import running
     from tests.hostile.process import running_process
     from tests.hostile.proxy import FaultProxy
-    from tests.hostile.network import Reset, Stall, ..., network_faults
+    from tests.hostile.network import Reset, Stall, ..., breaking_plan
 
     riva = HostileRiva([None, Abort(grpc.StatusCode.INTERNAL, At.MESSAGE, 5), (Late(0.2), Duplicate())])
     async with running(riva) as server, FaultProxy(server.port, [Reset(after_bytes=5_000)]) as proxy:
@@ -31,10 +31,12 @@ server   running(riva, port=0, options=()) gives .address, .port, kill(), restar
 process  running_process(*arguments, port=0) gives .address, .port, .pid, .reports (a dict for each ended call),
          kill() by SIGKILL, restart(); arguments are those of `python -m tests.hostile.server`, which prints its
          address and exits when its stdin closes.
-proxy    FaultProxy(port, plan) gives .address, .port, .connections, .open_connections, reset_all(), refuse(), accept().
-network  Reset(after_bytes, way), Close(after_bytes, way), Stall(after_bytes, way, seconds, both), Slice(piece_bytes,
-         pause_seconds), Latency(seconds, jitter_seconds), Bandwidth(bytes_per_second); Way is UP or DOWN.
-         network_faults(seed, count, ...) makes plans.
+proxy    FaultProxy(port, plan) gives .address, .port, .connections, .open_connections, reset_all().
+network  Reset(after_bytes, way), Close(after_bytes, way), Stall(after_bytes, way); Way is UP or DOWN.
+         breaking_plan(seed, count, up, down) makes plans.
+
+On the virtual clock servers are in memory (tests/memory_grpc.py). Over a real line a client that cancels may look for
+a moment like one that has half-closed: gRPC tells of both in the same way.
 """
 
 import asyncio

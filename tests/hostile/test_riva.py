@@ -31,6 +31,7 @@ from tests.hostile.record import CallEnd, CallRecord
 from tests.hostile.riva import HostileRiva, Temper
 from tests.hostile.server import running
 from tests.memory_grpc import plain_channel
+from tests.processes import STUCK_SECONDS
 from tests.tiers import tiered
 
 pytestmark = pytest.mark.virtual_time
@@ -43,7 +44,9 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def answer_to(*entries: Fault, pcm: bytes = SECOND, patience_seconds: float = 20.0) -> tuple[Answer, CallRecord]:
+async def answer_to(
+    *entries: Fault, pcm: bytes = SECOND, patience_seconds: float = STUCK_SECONDS
+) -> tuple[Answer, CallRecord]:
     """What a client gets from one call with these faults, at a pace at which nothing is overtaken."""
     riva = HostileRiva([entries])
     async with running(riva) as server:

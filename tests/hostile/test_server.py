@@ -1,119 +1,137 @@
+"""The fake does the same over gRPC and in memory: what is proved with the one counts for the other."""
+
 import asyncio
-import os
-import signal
+from collections.abc import Iterator
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2 as pb
+from riva.client.proto import riva_asr_pb2_grpc
 
 from tests.hostile.audio import numbered_speech
-from tests.hostile.client import recognize
-from tests.hostile.faults import Abort, At, Freeze, dumps
+from tests.hostile.client import opening, recognize
+from tests.hostile.faults import Abort, At, EndEarly, Entry, Freeze, dumps
 from tests.hostile.process import running_process
 from tests.hostile.record import CallEnd
 from tests.hostile.riva import HostileRiva
-from tests.hostile.server import RunningRiva, running
+from tests.hostile.server import running
+from tests.memory_grpc import plain_channel
 
 WORDS = numbered_speech([2])
 GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 
 
-async def health_of(server: RunningRiva) -> list[int]:
-    async with grpc.aio.insecure_channel(server.address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        services = ("", "nvidia.riva.asr.RivaSpeechRecognition")
-        return [(await stub.Check(health_pb2.HealthCheckRequest(service=name))).status for name in services]
+@pytest.fixture(params=["gRPC", pytest.param("memory", marks=pytest.mark.virtual_time)], autouse=True)
+def _both() -> Iterator[None]:
+    return iter([None])
+
+
+async def test_calls_follow_their_script_to_the_status_and_its_hint() -> None:
+    script: list[Entry] = [
+        Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, At.DRAIN, pushback_ms=250),
+        EndEarly(At.DRAIN),
+        None,
+    ]
+    riva = HostileRiva(script)
+    async with running(riva) as server:
+        answers = [await recognize(server.address, WORDS) for _ in range(3)]
+        refused = await recognize(server.address, b"", language="ru-RU")
+    assert [answer.code for answer in answers] == [
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.OK,
+        grpc.StatusCode.OK,
+    ]
+    assert answers[0].trailer == {"grpc-retry-pushback-ms": "250"}
+    assert [answer.numbers for answer in answers] == [[], [], [0, 1]]
+    assert answers[2].interims == [[0], [0, 1]]
+    assert (refused.code, refused.details) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "Error: Unavailable model requested. Lang: ru-RU, Type: online",
+    )
 
 
 async def test_it_is_killed_and_comes_back_on_the_same_port() -> None:
     riva = HostileRiva([Freeze(At.DRAIN)])
     async with running(riva) as server:
         address = server.address
-        cut = asyncio.create_task(recognize(address, WORDS))
+        broken = asyncio.create_task(recognize(address, WORDS))
         await riva.until(lambda: bool(riva.calls) and riva.calls[0].is_half_closed)
         await server.kill()
-        assert (await cut).code in GONE
+        assert (await broken).code in GONE
         assert (await recognize(address, WORDS)).code is grpc.StatusCode.UNAVAILABLE
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", server.port)
         await server.restart()
-        assert server.address == address
         assert (await recognize(address, WORDS)).numbers == [0, 1]
     assert [record.end for record in riva.calls] == [CallEnd.CANCELLED, CallEnd.OK]
 
 
-async def test_it_can_be_restarted_many_times_without_a_kill() -> None:
-    async with running(HostileRiva()) as server:
-        for _ in range(5):
-            await server.restart()
-            assert (await recognize(server.address, WORDS)).code is grpc.StatusCode.OK
+async def test_a_client_that_cancels_ends_its_call() -> None:
+    riva = HostileRiva()
+    async with running(riva) as server, plain_channel(server.address) as channel:
+        call = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel).StreamingRecognize(metadata=(("who", "me"),))
+        await call.write(opening())
+        await call.write(pb.StreamingRecognizeRequest(audio_content=WORDS))
+        await call.read()
+        call.cancel()
+        await riva.until(lambda: riva.open_calls == 0)
+    assert riva.calls[0].metadata["who"] == "me"
 
 
-async def test_a_kill_with_grace_lets_a_call_end() -> None:
-    riva = HostileRiva([Freeze(At.DRAIN, seconds=0.2)])
-    async with running(riva) as server:
-        call = asyncio.create_task(recognize(server.address, WORDS))
-        await riva.until(lambda: bool(riva.calls) and riva.calls[0].is_half_closed)
-        await server.kill(5.0)
-        assert (await call).numbers == [0, 1]
-
-
-async def test_its_health_says_what_it_is_told() -> None:
+async def test_what_it_says_of_its_health_is_what_it_was_told() -> None:
     statuses = health_pb2.HealthCheckResponse
-    async with running(HostileRiva()) as server:
-        assert await health_of(server) == [statuses.SERVING] * 2
-        await server.set_serving(False)
-        assert await health_of(server) == [statuses.NOT_SERVING] * 2
+    async with running(HostileRiva()) as server, plain_channel(server.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for is_serving in (True, False):
+            await server.set_serving(is_serving)
+            answer = await stub.Check(health_pb2.HealthCheckRequest())
+            assert answer.status == (statuses.SERVING if is_serving else statuses.NOT_SERVING)
 
 
-async def test_calls_above_the_limit_of_a_connection_wait() -> None:
-    riva = HostileRiva(otherwise=Freeze(At.DRAIN, seconds=0.3))
-    async with running(riva, options=(("grpc.max_concurrent_streams", 1),)) as server:
-        channel_of_each = [recognize(server.address, WORDS) for _ in range(2)]
-        assert [answer.numbers for answer in await asyncio.gather(*channel_of_each)] == [[0, 1]] * 2
-    assert riva.most_open_calls == 2  # a connection of its own for each channel
+async def test_a_question_that_is_not_answered_in_time_is_given_up() -> None:
+    class Silent(HostileRiva):
+        async def GetRivaSpeechRecognitionConfig(self, _request: object, _context: object) -> None:  # noqa: N802
+            await asyncio.Event().wait()
+
+    async with running(Silent()) as server, plain_channel(server.address) as channel:
+        stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest(), timeout=0.1)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recognize(pb.RecognizeRequest())
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_process_serves_follows_its_script_and_reports_its_calls() -> None:
-    script = [Abort(grpc.StatusCode.ABORTED, At.DONE), None]
-    async with running_process("--script", dumps(script), "--language", "fa-IR") as riva:
-        answers = [await recognize(riva.address, WORDS, language="fa-IR") for _ in range(2)]
-        assert (await recognize(riva.address, WORDS, language="en-US")).code is not grpc.StatusCode.OK
-    assert [answer.code for answer in answers] == [grpc.StatusCode.ABORTED, grpc.StatusCode.OK]
-    assert [report["end"] for report in riva.reports] == ["ABORTED", "OK", "REFUSED"]
-    assert [report["settled"] for report in riva.reports] == [[0, 1], [0, 1], []]
+async def test_a_server_that_does_not_read_lets_only_so_much_be_sent() -> None:
+    riva = HostileRiva([Freeze(At.MESSAGE, 1)])
+    async with running(riva) as server, plain_channel(server.address) as channel:
+        call = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel).StreamingRecognize()
+        await call.write(opening())
+
+        async def write_for_ever() -> None:
+            while True:
+                await call.write(pb.StreamingRecognizeRequest(audio_content=bytes(16_000)))
+
+        writing = asyncio.create_task(write_for_ever())
+        await riva.until(lambda: bool(riva.calls) and bool(riva.calls[0].fired))
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        await riva.until(lambda: riva.open_calls == 0)
+    assert riva.calls[0].messages == 1
 
 
-async def test_a_process_is_killed_and_comes_back_on_the_same_port() -> None:
-    async with running_process("--otherwise", dumps([Freeze(At.DRAIN)])) as riva:
-        pid = riva.pid
-        call = asyncio.create_task(recognize(riva.address, WORDS))
-        await asyncio.sleep(0.3)
-        await riva.kill()
-        assert (await call).code in GONE
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", riva.port)
-        await riva.restart()
-        assert riva.pid != pid
-        assert (await recognize(riva.address, WORDS, patience_seconds=0.2)).code is None
+class TestProcess:
+    """A process of its own, to be killed as only a process can be."""
 
+    @pytest.fixture(autouse=True)
+    def _both(self) -> None:
+        """There is only the real one."""
 
-async def test_a_process_ends_with_its_stdin_though_calls_are_open() -> None:
-    async with running_process("--otherwise", dumps([Freeze(At.DRAIN)])) as riva:
-        pid = riva.pid
-        call = asyncio.create_task(recognize(riva.address, WORDS))
-        await asyncio.sleep(0.3)
-        async with asyncio.timeout(4):
-            await riva.stop()
-        assert (await call).code in GONE
-    assert [report["end"] for report in riva.reports] == ["CANCELLED"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-
-
-async def test_a_process_that_does_not_start_is_said_so() -> None:
-    with pytest.raises(AssertionError, match="did not start"):
-        async with running_process("--nonsense"):
-            pass
+    async def test_it_follows_its_script_and_ends_with_its_stdin(self) -> None:
+        script = dumps([Abort(grpc.StatusCode.ABORTED, At.DONE), Freeze(At.DRAIN)])
+        async with running_process("--script", script, "--language", "fa-IR") as riva:
+            assert (await recognize(riva.address, WORDS, language="fa-IR")).code is grpc.StatusCode.ABORTED
+            assert (await recognize(riva.address, WORDS, language="fa-IR", patience_seconds=0.05)).code is None
+        assert [report["end"] for report in riva.reports] == ["ABORTED", "CANCELLED"]
+        assert [report["settled"] for report in riva.reports] == [[0, 1], []]
