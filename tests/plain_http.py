@@ -7,8 +7,11 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
+
+from tests.virtual_time import VirtualTimeLoop
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NEVER = 1 << 60
@@ -51,6 +54,11 @@ class Scripted:
     def count(self, method: str) -> int:
         return sum(one.method == method for one in self.asked)
 
+    @property
+    def pauses(self) -> list[float]:
+        """How many seconds lie between two requests."""
+        return [after - before for before, after in pairwise(self.times)]
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
@@ -71,12 +79,18 @@ class Scripted:
             while reply.drips:
                 writer.write(b" ")
                 await writer.drain()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
 async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the address."""
+    """Serve until the block ends, on the virtual clock over a Unix socket; gives the address."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        async with listening_nearby(handle) as path:
+            with loop.address_of(path) as address:
+                yield f"http://{address}"
+        return
     async with _connections(handle) as connection:
         server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
         try:

@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -58,6 +58,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = _START_SECONDS
         self._holds = 0
+        self._paths: dict[int, str] = {}
+        self._next_port = 1
         super().__init__(_JumpingSelector(self._advance, lambda: self._holds > 0))
 
     def time(self) -> float:
@@ -83,6 +85,26 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     async def shutdown_default_executor(self) -> None:
         with self.hold():
             await super().shutdown_default_executor()
+
+    @contextmanager
+    def address_of(self, path: str) -> Iterator[str]:
+        """Give a host and port that lead to the Unix socket at `path`, for a client that takes no path.
+
+        What is sent over TCP may come after a timer that it should have been before; over a Unix socket it is
+        there at once.
+        """
+        port = self._next_port
+        self._next_port += 1
+        self._paths[port] = path
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            del self._paths[port]
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        if port in self._paths:
+            return await self.create_unix_connection(protocol_factory, self._paths[port])
+        return await super().create_connection(protocol_factory, host, port, **options)
 
     def _release(self, _: object) -> None:
         self._holds -= 1

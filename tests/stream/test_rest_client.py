@@ -19,7 +19,7 @@ from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
 
 BEARER = "header.claims.mac"
 ID = "6dd4a9d3-0d7e-4d2f-9b7f-2a1c6f8c7e11"
-HURRIED = RestWaits(retry_seconds=0.01, poll_seconds=0.02, longest_poll_seconds=0.08)
+WAITS = RestWaits()
 ACCEPTED: dict[str, Any] = {
     "transcriptionId": ID,
     "duration": 0.0,
@@ -46,7 +46,7 @@ def state(status: str, progress: float, **more: Any) -> Reply:
 
 DONE = state("done", 1.0, unknownToThisClient=True)
 QUEUED = state("queued", 0.0)
-WHILE_SENDING = [QUEUED] * 20  # more than a second
+WHILE_SENDING = [QUEUED] * 20
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def long_clip(tmp_path: Path) -> Path:
 
 
 async def recognized(
-    url: str, path: Path = CLIPS / "yes.wav", waits: RestWaits = HURRIED, sent: Sent = lambda _: None
+    url: str, path: Path = CLIPS / "yes.wav", waits: RestWaits = WAITS, sent: Sent = lambda _: None
 ) -> Transcription:
     async with rest_client(url, waits=waits) as rest, aclosing(recognize_file(rest, path, {}, sent)) as states:
         return [one async for one in states][-1]
@@ -140,7 +140,7 @@ async def test_a_recording_that_is_deleted_meanwhile_is_gone(server: str, long_c
 async def test_an_upload_that_breaks_off_is_made_again_and_nothing_is_heard_twice(server: str, long_clip: Path) -> None:
     relay = Relay(server, [400_000, 900_000])
     async with listening(relay.handle) as url:
-        transcription = await recognized(url, long_clip, replace(HURRIED, retry_seconds=0.5))
+        transcription = await recognized(url, long_clip, WAITS)
     assert relay.uploads == 3
     assert len(transcription.results) == 16
     assert transcription.duration == pytest.approx(16 * (len(clip_pcm("quick.wav")) / 32_000 + 1), abs=0.1)
@@ -164,35 +164,36 @@ def tasks_of(name: str) -> int:
 # --- with scripted ones ---
 
 
+@pytest.mark.virtual_time
 async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
-    script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": "1"}), UPLOAD], "PUT": [Reply(200)], "GET": [DONE]})
+    script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": "7"}), UPLOAD], "PUT": [Reply(200)], "GET": [DONE]})
     async with listening(script.handle) as url:
         assert (await recognized(url)).is_done
     assert script.count("POST") == 2
-    assert script.times[1] - script.times[0] >= 1.0
+    assert script.times[1] - script.times[0] == 7
 
 
-@pytest.mark.parametrize("after", ["soon", "9999", ""])
-async def test_a_server_that_stays_busy_is_asked_a_few_times(after: str) -> None:
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("after", "pauses"), [("soon", [1, 2, 4, 8]), ("9999", [30, 30, 30, 30]), ("", [1, 2, 4, 8])])
+async def test_a_server_that_stays_busy_is_asked_a_few_times(after: str, pauses: list[float]) -> None:
     script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": after})]})
-    waits = replace(HURRIED, tries=3, longest_retry_seconds=0.05)
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match="20 recordings of yours are in work") as refused:
-            await recognized(url, waits=waits)
-    assert (refused.value.status, script.count("POST")) == (429, 3)
+            await recognized(url)
+    assert refused.value.status == 429
+    assert script.pauses == pauses
 
 
+@pytest.mark.virtual_time
 async def test_each_pause_before_a_further_try_is_longer() -> None:
     script = Scripted({"POST": [Reply(503)]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match=r"answered HTTP 503 Service Unavailable"):
-            await recognized(url, waits=replace(HURRIED, tries=4, retry_seconds=0.1))
-    first, second, third = (after - before for before, after in zip(script.times, script.times[1:], strict=False))
-    assert first >= 0.1
-    assert second >= 0.2
-    assert third >= 0.4
+            await recognized(url, waits=replace(WAITS, tries=7))
+    assert script.pauses == [1, 2, 4, 8, 16, 30]
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("body", [b"<html>oops", b"", failed(500, "internal", "a fault of the server").content])
 async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [Reply(500, body)]})
@@ -202,6 +203,7 @@ async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
     assert (refused.value.status, script.count("GET")) == (500, 1)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"\xff", b"[]", b'{"transcriptionId":1}'])
 async def test_an_answer_that_is_none_is_quoted(body: bytes) -> None:
     async with listening(Scripted({"POST": [Reply(201, body)]}).handle) as url:
@@ -209,6 +211,7 @@ async def test_an_answer_that_is_none_is_quoted(body: bytes) -> None:
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.rest_answers._MOST_BYTES", 1000)
     async with listening(Scripted({"POST": [Reply(201, b" " * 2000)]}).handle) as url:
@@ -216,6 +219,7 @@ async def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.Monke
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_an_answer_that_cannot_be_unpacked_is_told() -> None:
     script = Scripted({"POST": [Reply(201, b"plain", {"Content-Encoding": "gzip"})]})
     async with listening(script.handle) as url:
@@ -223,17 +227,19 @@ async def test_an_answer_that_cannot_be_unpacked_is_told() -> None:
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_a_server_that_hangs_is_not_waited_for() -> None:
     async with listening(Scripted({"POST": [Reply(seconds=3600)]}).handle) as url:
         with pytest.raises(UnreachableError) as silent:
-            await recognized(url, waits=replace(HURRIED, idle_seconds=0.1))
-        assert str(silent.value) == f"cannot reach {url}: no answer within 0.1 s"
+            await recognized(url)
+        assert str(silent.value) == f"cannot reach {url}: no answer within 60 s"
 
 
+@pytest.mark.virtual_time
 async def test_nor_is_one_that_drips() -> None:
     async with listening(Scripted({"POST": [Reply(drips=True)]}).handle) as url:
-        with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
-            await recognized(url, waits=replace(HURRIED, answer_seconds=0.2))
+        with pytest.raises(UnreachableError, match=r"no answer within 120 s"):
+            await recognized(url)
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:
@@ -249,6 +255,7 @@ async def test_a_host_without_an_address_is_named() -> None:
         await recognized("http://nowhere.invalid")
 
 
+@pytest.mark.virtual_time
 async def test_a_line_that_breaks_is_no_end_for_what_may_be_asked_again() -> None:
     lost = Reply(breaks=True)
     script = Scripted(
@@ -259,6 +266,7 @@ async def test_a_line_that_breaks_is_no_end_for_what_may_be_asked_again() -> Non
     assert script.count("PUT") == 2
 
 
+@pytest.mark.virtual_time
 async def test_a_recording_is_never_announced_twice() -> None:
     script = Scripted({"POST": [Reply(breaks=True)]})
     async with listening(script.handle) as url:
@@ -267,13 +275,14 @@ async def test_a_recording_is_never_announced_twice() -> None:
     assert script.count("POST") == 1
 
 
+@pytest.mark.virtual_time
 async def test_an_upload_whose_answer_was_lost_is_there() -> None:
     there = failed(400, "invalid_audio", "this recording waits for no upload")
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(breaks=True), there], "GET": [*WHILE_SENDING, DONE]})
     sent: list[int] = []
     async with (
         listening(script.handle) as url,
-        rest_client(url, waits=HURRIED) as rest,
+        rest_client(url) as rest,
         aclosing(recognize_file(rest, CLIPS / "yes.wav", {}, sent.append)) as states,
     ):
         assert [one async for one in states][-1].is_done
@@ -281,15 +290,17 @@ async def test_an_upload_whose_answer_was_lost_is_there() -> None:
     assert sent[-1] == (CLIPS / "yes.wav").stat().st_size
 
 
+@pytest.mark.virtual_time
 async def test_an_upload_that_is_refused_because_the_recording_failed_says_so() -> None:
     unwanted = failed(415, "unsupported_media", "the audio is AIFF")
     # The first look at it is from before.
-    looks = [replace(QUEUED, seconds=1.0), unwanted, QUEUED]
+    looks = [replace(QUEUED, seconds=3.0), unwanted, QUEUED]
     async with listening(Scripted({"POST": [UPLOAD], "PUT": [unwanted], "GET": looks}).handle) as url:
         with pytest.raises(RecognitionError, match="the server stopped: the audio is AIFF"):
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_an_upload_that_is_refused_ends_it() -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [failed(401, "unauthenticated", "expired")], "GET": [QUEUED]})
     async with listening(script.handle) as url:
@@ -297,6 +308,7 @@ async def test_an_upload_that_is_refused_ends_it() -> None:
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_a_failure_is_the_recordings_unless_it_is_the_requests() -> None:
     for reply, kind in (
         (failed(400, "invalid_audio", "no audio"), RecognitionError),
@@ -305,11 +317,12 @@ async def test_a_failure_is_the_recordings_unless_it_is_the_requests() -> None:
         (failed(401, "unauthenticated", "expired"), RefusedError),
         (failed(404, "not_found", "gone"), RefusedError),
     ):
-        async with listening(Scripted({"GET": [reply]}).handle) as url, rest_client(url, waits=HURRIED) as rest:
+        async with listening(Scripted({"GET": [reply]}).handle) as url, rest_client(url) as rest:
             with pytest.raises(kind):
                 await rest.state(ID)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("place", ["", "http://elsewhere.example/put", "//elsewhere.example/put"])
 async def test_an_upload_goes_nowhere_else(place: str) -> None:
     script = Scripted({"POST": [Reply(201, ACCEPTED, {"Upload-Location": place})]})
@@ -318,16 +331,18 @@ async def test_an_upload_goes_nowhere_else(place: str) -> None:
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_a_redirect_is_told_not_followed() -> None:
     async with listening(Scripted({"POST": [Reply(307, b"", {"Location": "http://127.0.0.1:1/"})]}).handle) as url:
         with pytest.raises(RefusedError, match=r'redirects to "http://127\.0\.0\.1:1/"; give that server'):
             await recognized(url)
 
 
+@pytest.mark.virtual_time
 async def test_requests_are_what_the_protocol_has() -> None:
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [*WHILE_SENDING, DONE]})
     path = CLIPS / "yes.wav"
-    async with listening(script.handle) as url, rest_client(f"{url}/base/", token=BEARER, waits=HURRIED) as rest:
+    async with listening(script.handle) as url, rest_client(f"{url}/base/", token=BEARER) as rest:
         async with aclosing(recognize_file(rest, path, {"languageCode": "en"})) as states:
             assert {one.status async for one in states} == {"queued", "done"}
         async with aclosing(recognize_uri(rest, "https://host/a.wav")) as states:
@@ -346,6 +361,7 @@ async def test_requests_are_what_the_protocol_has() -> None:
     assert {asked.headers["authorization"] for asked in script.asked} == {f"Bearer {BEARER}"}
 
 
+@pytest.mark.virtual_time
 async def test_an_id_is_no_way_to_another_address() -> None:
     script = Scripted({"GET": [DONE]})
     async with listening(script.handle) as url, rest_client(url) as rest:
@@ -353,52 +369,57 @@ async def test_an_id_is_no_way_to_another_address() -> None:
     assert script.asked[0].target == "/v1/speech/transcriptions/..%2Flanguagemodels%3Fx%3D?extended=true"
 
 
+@pytest.mark.virtual_time
 async def test_the_pauses_grow_and_end_with_the_recording() -> None:
     script = Scripted({"GET": [QUEUED] * 6 + [DONE]})
-    waits = replace(HURRIED, poll_seconds=0.05, longest_poll_seconds=0.15)
-    async with listening(script.handle) as url, rest_client(url, waits=waits) as rest:
+    async with listening(script.handle) as url, rest_client(url) as rest:
         assert [one.is_done async for one in follow(rest, ID)] == [False] * 6 + [True]
-    pauses = [after - before for before, after in zip(script.times, script.times[1:], strict=False)]
-    assert pauses[0] >= 0.05
-    assert pauses[-1] >= 0.15
+    assert script.pauses == pytest.approx([0.3, 0.45, 0.675, 1.0125, 1.51875, 2])
 
 
+@pytest.mark.virtual_time
 async def test_a_recording_with_which_nothing_happens_is_left() -> None:
     script = Scripted({"GET": [QUEUED]})
-    async with listening(script.handle) as url, rest_client(url, waits=replace(HURRIED, stall_seconds=0.3)) as rest:
+    waits = replace(WAITS, longest_poll_seconds=20.0)
+    async with listening(script.handle) as url, rest_client(url, waits=waits) as rest:
         with pytest.raises(StalledError) as stalled:
             assert [one async for one in follow(rest, ID)] == []
-    assert str(stalled.value) == "nothing has happened with the recording for 0.3 s"
+    assert str(stalled.value) == "nothing has happened with the recording for 900 s"
     assert stalled.value.transcription_id == ID
+    assert 900 <= script.times[-1] - script.times[0] <= 920
 
 
+@pytest.mark.virtual_time
 async def test_nothing_has_to_happen_while_it_is_sent() -> None:
-    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200, seconds=1.0)], "GET": [QUEUED]})
+    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200, seconds=50.0)], "GET": [QUEUED]})
     async with listening(script.handle) as url:
         with pytest.raises(StalledError):
-            await recognized(url, waits=replace(HURRIED, stall_seconds=0.3))
-    assert script.times[-1] - script.times[0] > 1.0
+            await recognized(url, waits=replace(WAITS, stall_seconds=20.0))
+    assert 50 + 20 <= script.times[-1] - script.times[0] <= 50 + 20 + 4
 
 
+@pytest.mark.virtual_time
 async def test_an_answer_that_takes_long_is_asked_for_less_often() -> None:
-    script = Scripted({"GET": [replace(QUEUED, seconds=0.1), DONE]})
-    async with listening(script.handle) as url, rest_client(url, waits=HURRIED) as rest:
+    script = Scripted({"GET": [replace(QUEUED, seconds=5.0), DONE]})
+    async with listening(script.handle) as url, rest_client(url) as rest:
         assert [one.is_done async for one in follow(rest, ID)] == [False, True]
-    assert script.times[1] - script.times[0] >= 1.0
+    assert script.pauses == [5 + 50]
 
 
+@pytest.mark.virtual_time
 async def test_one_that_goes_on_is_waited_for() -> None:
     audio = [{"receivedMs": float(count), "settledMs": 0.0} for count in range(8)]
     script = Scripted({"GET": [*(state("processing", 0.0, audio=one) for one in audio), DONE]})
-    waits = replace(HURRIED, poll_seconds=0.2, longest_poll_seconds=0.2, stall_seconds=0.5)
+    waits = replace(WAITS, poll_seconds=400.0, longest_poll_seconds=400.0)
     async with listening(script.handle) as url, rest_client(url, waits=waits) as rest:
         assert [one async for one in follow(rest, ID)][-1].is_done
 
 
+@pytest.mark.virtual_time
 async def test_a_file_that_shrinks_or_vanishes_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [QUEUED]})
-    async with listening(script.handle) as url, rest_client(url, waits=HURRIED) as rest:
+    async with listening(script.handle) as url, rest_client(url) as rest:
         with pytest.raises(FileNotFoundError):
             await recognized(url, path)
         path.write_bytes(bytes(1_000_000))
@@ -411,6 +432,7 @@ async def test_a_file_that_shrinks_or_vanishes_is_told(tmp_path: Path) -> None:
             await rest.upload(accepted, path, shrink)
 
 
+@pytest.mark.virtual_time
 async def test_what_the_server_fetches_is_not_uploaded(tmp_path: Path) -> None:
     async with listening(Scripted({"POST": [UPLOAD]}).handle) as url, rest_client(url) as rest:
         accepted = await rest.submit({}, "https://host/a.wav")
@@ -418,6 +440,7 @@ async def test_what_the_server_fetches_is_not_uploaded(tmp_path: Path) -> None:
             await rest.upload(accepted, tmp_path)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://a@host", "http://host?x=1"])
 async def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(AddressError, match="is not a server's address"):
@@ -425,6 +448,7 @@ async def test_an_address_that_is_none_is_told(url: str) -> None:
             pass
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("token", ["", "a b", "é", "a\nb"])
 async def test_a_token_that_is_none_is_told(token: str) -> None:
     with pytest.raises(AddressError, match="the token holds white space"):
@@ -432,6 +456,7 @@ async def test_a_token_that_is_none_is_told(token: str) -> None:
             pass
 
 
+@pytest.mark.virtual_time
 async def test_a_websocket_address_means_the_same_server() -> None:
     async with rest_client("wss://host/base") as rest:
         assert rest.address(ID, "txt") == f"https://host/base/v1/speech/transcriptions/{ID}?format=txt"
