@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.sounds import cut
 from tests.stream.test_chunk_invariance import RATES, speech
+from tests.tiers import tiered
+from tests.web.gateway import running_gateway
 from tests.web.sockets import Conversation, converse
-from tests.web.test_live import cut, scripted
+
+pytestmark = pytest.mark.virtual_time
 
 
 def told(conversation: Conversation) -> list[dict[str, Any]]:
@@ -34,16 +38,16 @@ def random_cuts(sound: bytes, seed: int) -> list[bytes | str]:
 @pytest.mark.parametrize("rate", RATES)
 async def test_every_message_is_the_same_under_any_cut(rate: int) -> None:
     query = f"sampleRateHertz={rate}&interimResults=false"
-    async with scripted() as (url, _):
+    async with running_gateway() as url:
         whole = await converse(url, speech(rate), "close", query=query)
         assert [message["status"] for message in whole.messages] == ["partial", "partial", "done"]
-        for seed in range(4):
+        for seed in range(tiered(3, 30)):
             in_pieces = await converse(url, *random_cuts(speech(rate), seed), "close", query=query)
             assert told(in_pieces) == told(whole)
 
 
 async def test_in_extended_mode_utterances_and_totals_are_the_same_under_any_cut() -> None:
-    async with scripted() as (url, _):
+    async with running_gateway() as url:
         runs = [
             await converse(url, *sent, "close", query="extended=true&interimResults=false")
             for sent in ([speech(16000)], cut(speech(16000), 3200), random_cuts(speech(16000), 5))
