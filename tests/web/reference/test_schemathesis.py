@@ -22,7 +22,7 @@ _TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"
 # In the short tier every operation gets its examples and some requests more; in the long one also what is at the
 # edges of the schemas, and chains of requests.
 _BUDGET = tiered(("--phases", "examples,fuzzing", "--max-examples", "3"), ())
-_MOST_SECONDS = tiered(110, 900)
+_MOST_SECONDS = tiered(300, 900)
 
 pytestmark = pytest.mark.timeout(_MOST_SECONDS + 10)
 
