@@ -3,13 +3,14 @@
 import asyncio
 import http
 import socket
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
@@ -29,6 +30,7 @@ from stream.client import (
 )
 from stream.errors import Problem
 from stream.wire import Done, Failure, Partial, WireResult, WireWord, failure
+from tests.virtual_time import VirtualTimeLoop
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 Refusal = Callable[[ServerConnection, Request], Response | None]
@@ -60,6 +62,12 @@ async def heard(connection: ServerConnection) -> list[bytes]:
 
 @asynccontextmanager
 async def serving(handler: Handler, refuse: Refusal | None = None) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        with tempfile.TemporaryDirectory(prefix="shenava-") as folder, loop.address_of(f"{folder}/socket") as address:
+            async with await unix_serve(handler, f"{folder}/socket", process_request=refuse, close_timeout=0.1):
+                yield f"http://{address}"
+        return
     async with serve(handler, "127.0.0.1", 0, process_request=refuse, close_timeout=0.1) as server:
         (listener,) = server.sockets
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -158,6 +166,7 @@ async def test_a_server_that_reads_only_after_its_message_was_received_is_no_dea
         assert await anext(messages) == done(str(32 * 1024 * 1024))
 
 
+@pytest.mark.virtual_time
 async def test_leaving_a_server_that_stopped_reading_does_not_wait_for_it() -> None:
     left = asyncio.Event()
 
@@ -166,11 +175,13 @@ async def test_leaving_a_server_that_stopped_reading_does_not_wait_for_it() -> N
         await left.wait()
 
     async with serving(handler) as url:
-        async with connect(url, waits=Waits(close_seconds=0.1)) as live:
+        async with connect(url) as live:
             sender = asyncio.create_task(live.send(bytes(32 * 1024 * 1024)))
             await live.receive()
-            await asyncio.wait({sender}, timeout=0.1)
+            await asyncio.wait({sender}, timeout=10)
             assert not sender.done()
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began == Waits().close_seconds
         with pytest.raises(LostError):
             await sender
         left.set()
@@ -202,6 +213,7 @@ async def test_the_servers_error_is_raised_and_not_the_senders_broken_connection
     assert caught.value.failure == FAILED
 
 
+@pytest.mark.virtual_time
 async def test_a_slow_reader_still_gets_what_came_before_the_close() -> None:
     closed = asyncio.Event()
 
@@ -220,7 +232,7 @@ async def test_a_slow_reader_still_gets_what_came_before_the_close() -> None:
     async with serving(handler) as url, connect(url) as live, aclosing(transcribe(live, endless())) as messages:
         assert await anext(messages) == partial("one")
         await closed.wait()
-        await asyncio.sleep(0.05)  # the sender meets the closed connection while nobody reads
+        await asyncio.sleep(10)  # the sender meets the closed connection while nobody reads
         with pytest.raises(RecognitionError):
             await anext(messages)
 
