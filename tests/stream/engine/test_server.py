@@ -12,6 +12,7 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from stream.engine.server import EngineOptions, EngineServer
 from stream.engine.tls import TlsError, TlsOptions
 from stream.engine.whisper import ModelError
+from tests.processes import STUCK_SECONDS
 from tests.sounds import clip_pcm
 from tests.stream.engine.calls import Call, words_of
 from tests.stream.engine.certificates import Certificates
@@ -104,7 +105,7 @@ async def test_the_process_ends_with_its_stdin_or_a_signal(end: str) -> None:
         process.stdin.close()
     else:
         process.send_signal(signal.Signals[end])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(STUCK_SECONDS):
         assert await process.wait() == 0
 
 
