@@ -1,17 +1,42 @@
 """The command as a process: started, waited for by the line that it prints, and always ended."""
 
 import asyncio
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import pytest
 
 SHENAVA = (sys.executable, "-m", "web.cli")
 # Nothing that passes comes near this; whatever waits for a process waits so long before it calls it stuck.
 STUCK_SECONDS = 60.0
+
+
+def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in this process, which takes no second to start; what it logs is not seen."""
+    from web.cli import app  # noqa: PLC0415  most tests of this module's users need none of it
+
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        # The logs are those of the tests.
+        patch.setattr("web.logs.configure_logs", lambda *_: None)
+        code: object = 0
+        try:
+            app(list(arguments), prog_name="shenava")
+        except SystemExit as ended:
+            code = ended.code or 0
+    # As the interpreter does with a sentence.
+    if not isinstance(code, int):
+        print(code, file=errors)
+        code = 1
+    return subprocess.CompletedProcess(["shenava", *arguments], code, output.getvalue(), errors.getvalue())
 
 
 def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from stream.recognizer import LanguageNotServedError, RecognizerError
+from stream.recognizer import LanguageNotServedError, Recognizer, RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.examination import examine
 from stream.riva.findings import Finding, Findings, Verdict
@@ -123,7 +123,7 @@ async def _recognizer(options: RivaOptions) -> AsyncIterator[RivaRecognizer]:
         await recognizer.close()
 
 
-async def _recognition(recognizer: RivaRecognizer, language: str | None) -> Findings:
+async def _recognition(recognizer: Recognizer, language: str | None) -> Findings:
     wanted = language or CLIP_LANGUAGE
     try:
         tag = recognizer.match_language(wanted)

@@ -1,13 +1,12 @@
 """What `shenava doctor` prints, and whether it says that live recognition works."""
 
+import asyncio
 import io
-import os
 import subprocess
 import sys
 import wave
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,17 @@ import pytest
 import trustme
 from rich.console import Console
 
+from stream.events import Hypothesis
+from stream.riva.findings import Verdict
+from tests.processes import shenava, started_async, typed
+from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.stream.riva.servers import ScriptedRiva, row, server_credentials, serving
 from web.commands import doctor, rehearsal
 from web.commands.doctor import examine_everything
-from web.commands.rehearsal import CLIP, CLIP_TEXT
+from web.commands.rehearsal import CLIP, CLIP_TEXT, hear_clip
 from web.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-SHENAVA = [sys.executable, "-m", "web.cli"]
 
 
 @pytest.fixture(autouse=True)
@@ -62,13 +64,19 @@ async def test_a_server_where_live_recognition_works() -> None:
     assert riva.opened[0].config.language_code == "en-US"
 
 
-async def test_times_are_those_of_speech() -> None:
-    async with serving(ScriptedRiva()) as server:
-        _, lines = await examined(server.address)
-    words = lines[-2].split()
-    first, final = float(words[words.index("text") + 1]), float(words[words.index("final") + 1])
-    assert 0.1 <= first < 0.3  # the script hears its first word after a tenth of a second
-    assert final < 0.2
+@pytest.mark.virtual_time
+async def test_times_are_those_of_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(CountingStream):
+        async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+            async for hypothesis in super().hypotheses():
+                if hypothesis.is_final:
+                    await asyncio.sleep(0.7)
+                yield hypothesis
+
+    monkeypatch.setattr(rehearsal, "CLIP", CLIP)
+    heard = await hear_clip(ScriptedRecognizer([Late]), "en-US")
+    # Its first word is there after a quarter of a second, of which chunks of a tenth come.
+    assert (heard.first_seconds, heard.final_seconds) == (pytest.approx(0.3), pytest.approx(0.7))
 
 
 async def test_one_fault_ends_the_examination_of_a_server() -> None:
@@ -145,12 +153,12 @@ async def test_a_recognition_that_fails_is_told() -> None:
     ]
 
 
-async def test_a_recognition_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_RECOGNITION_SECONDS", 0.15)
-    async with serving(ScriptedRiva()) as server:
-        works, lines = await examined(server.address)
-    assert not works
-    assert lines[6] == "  fault  recognition  no final text within 0.15 s"
+@pytest.mark.virtual_time
+async def test_a_recognition_that_does_not_end_is_given_up() -> None:
+    began = asyncio.get_running_loop().time()
+    *_, last = [finding async for finding in doctor._recognition(ScriptedRecognizer([MuteStream]), None)]
+    assert (last.verdict, last.sentence) == (Verdict.FAULT, "no final text within 20 s")
+    assert asyncio.get_running_loop().time() - began == 20
 
 
 async def test_a_server_that_goes_in_the_meantime_is_told() -> None:
@@ -177,12 +185,6 @@ async def test_keys_and_control_characters_are_not_printed() -> None:
 # --- as a user types it ---
 
 
-def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SHENAVA, *arguments], capture_output=True, text=True, timeout=60, check=False, env=os.environ | settings
-    )
-
-
 def test_without_a_server_the_embedded_engine_is_examined() -> None:
     result = shenava("doctor")
     assert (result.returncode, result.stderr) == (0, "")
@@ -193,11 +195,11 @@ def test_without_a_server_the_embedded_engine_is_examined() -> None:
     assert lines[-1] == "Live recognition works."
 
 
-def test_an_engine_that_cannot_start_is_told(tmp_path: Path) -> None:
-    result = shenava("doctor", SHENAVA_MODEL=str(tmp_path))
+def test_an_engine_that_cannot_start_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = typed("doctor", SHENAVA_MODEL=str(tmp_path))
     assert result.returncode == 1
-    assert str(tmp_path) in result.stderr
-    assert result.stdout.splitlines()[1:] == [
+    assert str(tmp_path) in capfd.readouterr().err
+    assert result.stdout.splitlines()[-3:] == [
         "  fault  engine       it does not start",
         "                      -> it says why above; SHENAVA_MODEL names the model that it loads",
         "Live recognition does not work.",
@@ -205,44 +207,31 @@ def test_an_engine_that_cannot_start_is_told(tmp_path: Path) -> None:
 
 
 def test_a_wrong_setting_is_told() -> None:
-    result = shenava("doctor", "--riva-uri", "riva")
+    result = typed("doctor", "--riva-uri", "riva")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("shenava: SHENAVA_RIVA_URI is 'riva': riva has no port")
 
 
-@contextmanager
-def engine(*arguments: str) -> Iterator[str]:
-    """The port of an engine that runs alone."""
-    command = [*SHENAVA, "engine", "--listen", "127.0.0.1:0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().rstrip().rpartition(":")[2]
-        finally:
-            process.kill()
-
-
-def test_an_engine_with_tls_is_examined_with_the_right_and_with_a_wrong_authority(tmp_path: Path) -> None:
+async def test_an_engine_with_tls_is_examined_with_the_right_and_with_a_wrong_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "CLIP", CLIP)
     ca = trustme.CA()
     certificate = ca.issue_cert("localhost")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
     certificate.private_key_pem.write_to_path(tmp_path / "server.key")
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    with engine("--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key")) as port:
-        right, wrong, none = (
-            shenava("doctor", "--riva-uri", f"localhost:{port}", **settings)
-            for settings in (
-                {"SHENAVA_RIVA_CA": str(tmp_path / "ca.pem")},
-                {"SHENAVA_RIVA_CA": str(tmp_path / "other.pem")},
-                {},
-            )
-        )
-    assert (right.returncode, wrong.returncode, none.returncode) == (0, 1, 1)
-    assert "  ok     TLS          on, chain verified: certificate of " in right.stdout
-    assert "  fault  TLS          no trusted authority vouches for the certificate: " in wrong.stdout
-    assert "  fault  TLS          off here, but the server encrypts" in none.stdout
-    assert right.stderr + wrong.stderr + none.stderr == ""
+    files = ["--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key")]
+    async with started_async("engine", "--listen", "127.0.0.1:0", *files) as (_, line):
+        uri = f"localhost:{line.rstrip().rpartition(':')[2]}"
+        right = await examined(uri, riva_ca=tmp_path / "ca.pem")
+        wrong = await examined(uri, riva_ca=tmp_path / "other.pem")
+        none = await examined(uri)
+    assert (right[0], wrong[0], none[0]) == (True, False, False)
+    assert "  ok     TLS          on, chain verified: certificate of " in "\n".join(right[1])
+    assert "  fault  TLS          no trusted authority vouches for the certificate: " in "\n".join(wrong[1])
+    assert "  fault  TLS          off here, but the server encrypts" in "\n".join(none[1])
 
 
 async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
