@@ -1,10 +1,9 @@
-"""A real browser for tests: Debian's Chromium, with a clip for its microphone."""
+"""A real browser for tests: Debian's Chromium, with a file for its microphone."""
 
 import asyncio
 import os
 import re
 import shutil
-import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Playwright, expect
 
-CLIPS = Path(__file__).parents[2] / "clips"
+from tests.processes import STUCK_SECONDS
+from tests.sounds import clip_pcm, wav
+
 # Only what a machine without a display, a sound card and a network needs; nothing that changes what a page may do.
 BROWSER = [
     "--no-sandbox",
@@ -27,15 +28,12 @@ BROWSER = [
     # A name that is not this machine's, for a page that came over plain http.
     "--host-resolver-rules=MAP shenava.test 127.0.0.1",
 ]
-# An engine under the load of a whole test run is slow; nothing here measures how slow.
-WAIT_MS = 40_000
-expect.set_options(timeout=WAIT_MS)
-# What `QUICK_CLIP` says. A browser without a sound card may swallow a sound when the machine is busy.
+expect.set_options(timeout=STUCK_SECONDS * 1000)
+# What quick.wav says. A browser without a sound card may swallow a sound when the machine is busy.
 QUICK = re.compile(r"quick brown fox jumps? over the lazy dog", re.IGNORECASE)
-# True while words are on the page that may still change.
-UNSETTLED = "document.querySelector('#open .word') !== null"
 
-# Lets a test see whether the page gave the microphone back, and which one it asked for.
+# Lets a test see which microphones the page asked for and whether it gave them back, how much sound it took from them,
+# whether a word was shown that could still change, and how many of these there were when the connection ended.
 KEEP_TRACKS = """
 window.tracks = [];
 const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
@@ -44,22 +42,39 @@ if (ask) navigator.mediaDevices.getUserMedia = async (asked) => {
   window.tracks.push(...stream.getTracks());
   return stream;
 };
+window.samplesHeard = 0;
+if (window.AudioWorkletNode) window.AudioWorkletNode = class extends AudioWorkletNode {
+  constructor(...how) {
+    super(...how);
+    this.port.addEventListener("message", ({ data }) => { window.samplesHeard += (data?.byteLength ?? 0) / 2; });
+  }
+};
+window.WebSocket = class extends WebSocket {
+  constructor(...how) {
+    super(...how);
+    this.addEventListener("close", () => { window.openAtClose = document.querySelectorAll("#open .word").length; });
+  }
+};
+new MutationObserver(() => { window.wasUnsettled ||= document.querySelector("#open .word") !== null; })
+  .observe(document, { childList: true, subtree: true });
 """
 
 
-def speaking(clip: Path, folder: Path, *, again: bool = False) -> list[str]:
-    """The microphone is allowed without a question. It hears a second of silence, in which a busy machine may be late,
-    and the clip; then its last 10 ms for ever, which are silent too, or two seconds and the clip `again` and again.
-    """
-    seconds = 2 if again else 1
-    late = folder / f"late-{clip.name}"
-    with wave.open(str(clip)) as source, wave.open(str(late), "wb") as made:
-        made.setparams(source.getparams())
-        made.writeframes(bytes(2 * source.getframerate() * seconds) + source.readframes(source.getnframes()))
-    return ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={late}{'' if again else '%noloop'}"]
+class Microphone:
+    """What the browser's microphone hears: a file, read from its beginning each time that a page begins to listen."""
 
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "microphone.wav"
 
-QUICK_CLIP = CLIPS / "quick.wav"
+    @property
+    def arguments(self) -> list[str]:
+        """What makes a browser hear it once, and then its last 10 ms for ever."""
+        return [f"--use-file-for-fake-audio-capture={self._path}%noloop"]
+
+    def hears(self, *clips: str, pause_seconds: float = 0.5) -> None:
+        """Let it hear a second of silence, in which a busy machine may be late, and clips with a pause after each."""
+        pause = bytes(2 * int(16_000 * pause_seconds))
+        self._path.write_bytes(wav(bytes(32_000) + b"".join(clip_pcm(clip) + pause for clip in clips)))
 
 
 @asynccontextmanager
@@ -76,9 +91,11 @@ async def launched(playwright: Playwright, *arguments: str) -> AsyncIterator[Bro
 
 
 @asynccontextmanager
-async def opened(browser: Browser, url: str, *, may_log: bool = False, **profile: Any) -> AsyncIterator[Page]:
+async def opened(
+    browser: Browser, url: str, *, may_listen: bool = True, may_log: bool = False, **profile: Any
+) -> AsyncIterator[Page]:
     """Open a page in a profile of its own; it must throw nothing and, unless it `may_log`, keep the console clean."""
-    context = await browser.new_context(**profile)
+    context = await browser.new_context(permissions=["microphone"] if may_listen else [], **profile)
     page = await context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -101,9 +118,19 @@ async def expect_notice(page: Page, sentence: str) -> None:
     await expect(page.get_by_role("alert")).to_have_text(sentence)
 
 
+async def expect_match(page: Page, label: str, *, other: str) -> None:
+    """One tile is lit, with a confidence; the others are not."""
+    tiles = page.get_by_role("list", name="What can be said").get_by_role("listitem")
+    match = page.locator("#tiles [aria-current='true']")
+    await expect(match).to_have_text(re.compile(rf"^{label}✓ [1-9]\d?\d?%$"))
+    await expect(match).to_have_class(re.compile("lit"))
+    await expect(tiles.filter(has_text=other)).to_have_text(other)
+    await expect(page.locator("#result")).to_contain_text(re.compile(rf"^{label} [1-9]\d?\d?% sure"))
+
+
 async def wait_for(page: Page, script: str) -> None:
     """Wait until a script is true; Playwright's own way evaluates text in the page, which its policy forbids."""
-    async with asyncio.timeout(WAIT_MS / 1000):
+    async with asyncio.timeout(STUCK_SECONDS):
         while not await page.evaluate(script):
             await asyncio.sleep(0.05)
 
@@ -112,6 +139,11 @@ async def track_states(page: Page) -> list[str]:
     """The states of all microphones that the page was ever given."""
     states: list[str] = await page.evaluate("tracks.map((track) => track.readyState)")
     return states
+
+
+async def expect_heard(page: Page, seconds: float) -> None:
+    """Wait until the page has taken so much sound from its microphone."""
+    await wait_for(page, f"samplesHeard >= {16_000 * seconds}")
 
 
 async def start(page: Page) -> None:

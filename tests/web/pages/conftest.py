@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the page: one browser and one server for all tests of a module."""
+"""Fixtures of the tests of the page: one browser for the whole run, one server for all tests of a module."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -9,21 +9,40 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from tests.recognizers import ScriptedRecognizer
-from tests.web.pages.browser import QUICK_CLIP, launched, opened, speaking
+from tests.web.pages.browser import Microphone, launched, opened
 from web.serve import RunningServer, running
 from web.settings import Settings
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
     async with async_playwright() as playwright:
         yield playwright
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def speaking_browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    async with launched(playwright, *speaking(QUICK_CLIP, tmp_path_factory.mktemp("sound"))) as browser:
+@pytest.fixture(scope="session")
+def _microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
+    return Microphone(tmp_path_factory.mktemp("microphone"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _browser(playwright: Playwright, _microphone: Microphone) -> AsyncIterator[Browser]:
+    async with launched(playwright, *_microphone.arguments) as browser:
         yield browser
+
+
+@pytest.fixture
+def microphone(_microphone: Microphone) -> Microphone:
+    """What the browser hears, for a test that wants it to hear something else."""
+    _microphone.hears("quick.wav")
+    return _microphone
+
+
+@pytest.fixture
+def speaking_browser(_browser: Browser, microphone: Microphone) -> Browser:
+    """The browser of the run, whose microphone hears quick.wav."""
+    del microphone
+    return _browser
 
 
 def own_settings(folder: Path, empty_database: Path) -> Settings:
@@ -33,7 +52,7 @@ def own_settings(folder: Path, empty_database: Path) -> Settings:
     return Settings(port=0, database_url=f"sqlite:///{path}")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def engine_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> AsyncIterator[RunningServer]:
     """A server with its embedded engine, as users start it."""
     async with running(own_settings(tmp_path_factory.mktemp("engine"), empty_database)) as server:
@@ -41,7 +60,7 @@ async def engine_server(tmp_path_factory: pytest.TempPathFactory, empty_database
         yield server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def counting_server(
     tmp_path_factory: pytest.TempPathFactory, empty_database: Path
 ) -> AsyncIterator[RunningServer]:
@@ -51,7 +70,7 @@ async def counting_server(
         yield server
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(speaking_browser: Browser, counting_server: RunningServer) -> AsyncIterator[Page]:
     """Yield the dictation view of the counting server."""
     async with opened(speaking_browser, counting_server.url) as page:

@@ -1,11 +1,10 @@
 """The captions view in a real browser: what it shows of other tabs and of its own microphone, and how it looks."""
 
-import asyncio
 import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,23 +12,23 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Playwright, expect
 
 from tests.recognizers import ScriptedRecognizer
+from tests.tiers import tiered
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
-    QUICK_CLIP,
-    WAIT_MS,
+    Microphone,
     expect_state,
     keep_screenshot,
     launched,
     opened,
-    speaking,
     start,
     stop,
     track_states,
+    wait_for,
 )
 from web.serve import RunningServer, running
 from web.settings import Settings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ENGLISH = "The boats left the harbour before nine and nobody saw them again that night, not even the lighthouse keeper."
 PERSIAN = "قایق‌های ماهیگیری پیش از ساعت نه از بندر بیرون رفتند و آن شب دیگر کسی آن‌ها را ندید"
@@ -45,12 +44,12 @@ VISIBLE_ROWS = """() => {
 OVERFLOWS = "document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def recognizer() -> ScriptedRecognizer:
     return ScriptedRecognizer(languages=("en-US", "fa-IR"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(recognizer: ScriptedRecognizer) -> AsyncIterator[RunningServer]:
     async with running(Settings(port=0), recognizer) as server:
         yield server
@@ -106,16 +105,9 @@ async def evaluated(page: Page, script: str) -> Any:
     return await page.evaluate(script)
 
 
-async def until(page: Page, condition: str) -> None:
-    """Wait for a condition; Playwright's own way is forbidden by the page's policy."""
-    async with asyncio.timeout(WAIT_MS / 1000):
-        while not await page.evaluate(condition):
-            await asyncio.sleep(0.05)
-
-
 async def at_rest(page: Page) -> None:
     """Wait until everything that moves has come to rest."""
-    await until(page, "document.getAnimations().every(({ playState }) => playState === 'finished')")
+    await wait_for(page, "document.getAnimations().every(({ playState }) => playState === 'finished')")
 
 
 def first_pixel(png: bytes) -> tuple[int, ...]:
@@ -166,7 +158,8 @@ async def test_of_two_tabs_the_one_that_began_to_speak_last_is_shown(
         second = await speaker_beside(page, server)
         await first.say("the first tab")
         await expect(lines(page)).to_have_text(["the first tab"])
-        await asyncio.sleep(0.01)
+        # Of two that began in the same millisecond, neither is the last.
+        await wait_for(page, f"Date.now() > {await evaluated(page, 'Date.now()')}")
         await second.say("the second tab")
         await expect(lines(page)).to_have_text(["the second tab"])
         # It goes on with an utterance that it began before the other tab did.
@@ -285,6 +278,7 @@ async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
         await expect(page.locator("#captions")).to_have_css("opacity", "0")
         # Another captions view asks; what has faded stays so.
         other = await page.context.new_page()
+        await other.clock.install()
         await other.goto(f"{server.url}/captions?clear=0")
         await expect(lines(other)).to_have_text(["the boats left", "nobody"])
         await speaker.say("nobody", 2, is_final=True)
@@ -296,7 +290,7 @@ async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
         assert set(await evaluated(page, "window.shown")) == {"again"}
         # Without a limit nothing fades.
         await expect(lines(other)).to_have_text(["the boats left", "nobody", "again"])
-        await asyncio.sleep(0.5)
+        await other.clock.fast_forward(86_400_000)
         await expect(other.locator("#captions")).to_have_css("opacity", "1")
 
 
@@ -337,11 +331,11 @@ async def test_the_page_can_listen_by_itself(
 
 
 async def test_listening_begins_by_itself_where_it_is_asked_for(
-    playwright: Playwright, server: RunningServer, tmp_path: Path
+    playwright: Playwright, server: RunningServer, microphone: Microphone
 ) -> None:
     # As programs that lay pages over pictures start their browser.
     async with (
-        launched(playwright, *speaking(QUICK_CLIP, tmp_path), "--autoplay-policy=no-user-gesture-required") as browser,
+        launched(playwright, *microphone.arguments, "--autoplay-policy=no-user-gesture-required") as browser,
         opened(browser, f"{server.url}/captions?mic=1&autostart=1") as page,
     ):
         other = await page.context.new_page()
@@ -364,7 +358,10 @@ async def shown_pair(page: Page, speaker: Speaker) -> None:
 
 @pytest.mark.parametrize(
     ("theme", "width", "locale"),
-    [("dark", 1280, "en-US"), ("light", 1280, "fa-IR"), ("light", 390, "en-US"), ("dark", 390, "fa-IR")],
+    tiered(
+        [("dark", 1280, "en-US"), ("light", 390, "fa-IR")],
+        list(product(["dark", "light"], [1280, 390], ["en-US", "fa-IR"])),
+    ),
 )
 async def test_it_follows_the_system_and_is_accessible(
     speaking_browser: Browser, server: RunningServer, theme: str, width: int, locale: str
@@ -451,17 +448,17 @@ async def test_the_screen_is_filled_by_button_and_by_key(speaking_browser: Brows
     async with captions(speaking_browser, server) as (page, _):
         is_full = "document.fullscreenElement !== null"
         await page.keyboard.press("f")
-        await until(page, is_full)
+        await wait_for(page, is_full)
         await page.get_by_role("button", name="Leave the full screen (F)").click()
-        await until(page, f"!({is_full})")
+        await wait_for(page, f"!({is_full})")
         # The same key of a Persian keyboard.
         keyboard = await page.context.new_cdp_session(page)
         key = {"key": "ب", "code": "KeyF", "text": "ب", "windowsVirtualKeyCode": 70}
         await keyboard.send("Input.dispatchKeyEvent", {"type": "keyDown", **key})
         await keyboard.send("Input.dispatchKeyEvent", {"type": "keyUp", **key})
-        await until(page, is_full)
+        await wait_for(page, is_full)
         await page.keyboard.press("f")
-        await until(page, f"!({is_full})")
+        await wait_for(page, f"!({is_full})")
         await expect(page.get_by_role("button", name="Full screen (F)", exact=True)).to_be_visible()
         await page.keyboard.press("Control+f")
         await page.keyboard.press("u")
@@ -471,13 +468,20 @@ async def test_the_screen_is_filled_by_button_and_by_key(speaking_browser: Brows
 async def test_the_controls_leave_at_rest_and_come_back(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, _):
         header = page.locator("header")
-        await expect(header).to_have_css("opacity", "1")
-        await expect(header).to_have_css("opacity", "0", timeout=6_000)
-        await expect(page.locator("body")).to_have_css("cursor", "none")
+        await page.clock.install()
+        await page.reload()
+        await page.clock.pause_at(await evaluated(page, "Date.now()") / 1000 + 60)
         await page.mouse.move(300, 300)
         await page.mouse.move(310, 300)
+        await page.clock.run_for(2_999)
         await expect(header).to_have_css("opacity", "1")
-        await expect(header).to_have_css("opacity", "0", timeout=6_000)
+        await page.clock.run_for(1)
+        await expect(header).to_have_css("opacity", "0")
+        await expect(page.locator("body")).to_have_css("cursor", "none")
+        await page.mouse.move(300, 300)
+        await expect(header).to_have_css("opacity", "1")
+        await page.clock.run_for(3_000)
+        await expect(header).to_have_css("opacity", "0")
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="Dictation", exact=True)).to_be_focused()
         await expect(header).to_have_css("opacity", "1")
@@ -487,7 +491,7 @@ async def test_a_microphone_that_waits_for_its_button_keeps_it(
     speaking_browser: Browser, server: RunningServer
 ) -> None:
     async with opened(speaking_browser, f"{server.url}/captions?mic=1") as page:
-        await expect(page.locator("body")).to_have_class("listener resting", timeout=6_000)
+        await expect(page.locator("body")).to_have_class("listener resting")
         await expect(page.locator("header")).to_have_css("opacity", "1")
         await start(page)
         await expect(page.locator("header")).to_have_css("opacity", "0")

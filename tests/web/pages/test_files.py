@@ -1,8 +1,6 @@
 """Recordings that are dropped on the dictation view or chosen there."""
 
-import asyncio
 import io
-import wave
 from pathlib import Path
 
 import av
@@ -10,20 +8,12 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.sounds import CLIPS, clip_pcm
+from tests.sounds import clip_pcm, wav
 from tests.web.pages.browser import expect_notice, expect_state, opened, start, track_states
 from vad import SAMPLE_RATE
 from web.serve import RunningServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def wav(pcm: bytes) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-        writer.writeframes(pcm)
-    return file.getvalue()
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def mp4(pcm: bytes) -> bytes:
@@ -40,23 +30,6 @@ def mp4(pcm: bytes) -> bytes:
 
 async def choose(page: Page, name: str, body: bytes, media_type: str = "audio/wav") -> None:
     await page.locator("#file").set_input_files({"name": name, "mimeType": media_type, "buffer": body})
-
-
-async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, engine_server: RunningServer) -> None:
-    async with opened(speaking_browser, engine_server.url) as page:
-        await asyncio.sleep(1.5)
-        await page.locator("#file").set_input_files(CLIPS / "weather.wav")
-        await expect(page.get_by_role("log")).to_contain_text("cloudy in the morning")
-        await expect(page.get_by_role("progressbar")).to_be_hidden()
-        await expect_state(page, "Ready")
-        listing = await page.request.get(f"{engine_server.url}/v1/speech/transcriptions")
-        assert (await listing.json())["transcriptions"] == []
-        # Its subtitles fit the recording, however long the page was open before.
-        await page.locator("summary").click()
-        async with page.expect_download() as waiting:
-            await page.locator("[data-format=srt]").click()
-        path = Path(await (await waiting.value).path())
-        assert path.read_text(encoding="utf-8").startswith("1\n00:00:00,")  # noqa: ASYNC240
 
 
 async def test_a_file_that_is_dropped_ends_the_listening_and_comes_below_its_text(page: Page) -> None:

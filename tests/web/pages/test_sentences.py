@@ -1,12 +1,9 @@
 """What the page says of errors: in plain words, in both languages."""
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Page
 
-from tests.web.pages.browser import opened
-from web.serve import RunningServer
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SAY = """async (facts) => {
   const { sentence } = await import("/static/sentences.js");
@@ -49,22 +46,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("facts", "sentence"), CASES)
-async def test_an_error_is_told_with_what_to_do(
-    speaking_browser: Browser, counting_server: RunningServer, facts: dict[str, object], sentence: str
-) -> None:
-    async with opened(speaking_browser, counting_server.url) as page:
-        assert await page.evaluate(SAY, facts) == sentence
+async def test_an_error_is_told_with_what_to_do(page: Page) -> None:
+    assert [await page.evaluate(SAY, facts) for facts, _ in CASES] == [sentence for _, sentence in CASES]
 
 
-async def test_whatever_is_told_in_english_is_told_in_persian(
-    speaking_browser: Browser, counting_server: RunningServer
-) -> None:
-    async with opened(speaking_browser, counting_server.url) as page:
-        english, persian = await page.evaluate("""async () => {
-          const { ENGLISH, PERSIAN } = await import("/static/texts.js");
-          return [ENGLISH, PERSIAN];
-        }""")
+async def test_whatever_is_told_in_english_is_told_in_persian(page: Page) -> None:
+    english, persian = await page.evaluate("""async () => {
+      const { ENGLISH, PERSIAN } = await import("/static/texts.js");
+      return [ENGLISH, PERSIAN];
+    }""")
     # Of some errors the server's own sentence is all there is.
     assert set(english) - set(persian) == {"error.other"}
     assert {key for key in set(persian) - set(english) if not key.startswith("fault.")} == set()

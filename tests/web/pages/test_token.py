@@ -21,7 +21,7 @@ from tests.web.tokens import SECRET, claims, token
 from web.serve import RunningServer, running
 from web.settings import Settings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = "The server did not accept the token. Press the button to give another one."
 SCOPES = "tokens live recordings models"
@@ -33,7 +33,7 @@ def own(folder: Path, empty_database: Path, **settings: Any) -> Settings:
     return Settings(port=0, database_url=f"sqlite:///{path}", **settings)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def guarded(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> AsyncIterator[RunningServer]:
     settings = own(tmp_path_factory.mktemp("guarded"), empty_database, token_secret=SecretStr(SECRET))
     async with running(settings, ScriptedRecognizer()) as server:

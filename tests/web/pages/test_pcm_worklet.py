@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from tests.recognizers import ScriptedRecognizer
-from tests.web.pages.browser import launched
+from tests.web.pages.browser import opened
 from tests.web.static.signals import RATE, by_soxr, noise, signal_to_noise
-from web.serve import running
-from web.settings import Settings
+from web.serve import RunningServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHUNK_SAMPLES = 1_600
 BLOCK = 128  # a browser renders whole ones
@@ -45,16 +43,11 @@ async ([rate, channels]) => {
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page() -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(speaking_browser: Browser, counting_server: RunningServer) -> AsyncIterator[Page]:
     """A page of the server's; any of them may load the module, and this one is the module itself."""
-    async with (
-        async_playwright() as playwright,
-        launched(playwright) as browser,
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-    ):
-        page = await browser.new_page()
-        await page.goto(f"{server.url}/static/pcm-worklet.js")
+    # The browser tells the console that a file of code has no icon.
+    async with opened(speaking_browser, f"{counting_server.url}/static/pcm-worklet.js", may_log=True) as page:
         yield page
 
 
