@@ -7,82 +7,96 @@ import os
 import select
 import signal
 import socket
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.processes import child_of, shenava, started, url_in
+from tests.processes import STUCK_SECONDS, child_of, shenava, started, started_async, typed, url_in
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
+from web.commands.errand import TranscribeOptions
 from web.exits import CANNOT_START
+from web.serve import running
+from web.settings import Settings
 
 
-def test_serve_prints_the_page_and_a_line_to_try() -> None:
-    with started("serve", "--port", "0") as (_, line):
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number: int = probe.getsockname()[1]
+        return number
+
+
+@pytest.fixture(scope="module")
+def riva() -> Iterator[str]:
+    """Address of an engine that runs alone."""
+    with started("engine", "--listen", "127.0.0.1:0") as (_, line):
+        yield line.split()[-1]
+
+
+def test_serve_prints_a_line_to_try_and_ends_with_its_engine() -> None:
+    with started("serve", "--port", "0") as (process, line):
         url = url_in(line)
-        page, command = line.rstrip().split(", or try:  ")
+        engine = child_of(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STUCK_SECONDS) == 0
+        assert not Path(f"/proc/{engine}").exists()
+        assert process.stderr is not None
+        lines = process.stderr.read().splitlines()
+    page, command = line.rstrip().split(", or try:  ")
     assert page == f"Open {url} in a browser and talk (without a key only this machine is served)"
     assert command.endswith(f" transcribe --server {url} tests/clips/quick.wav")
+    assert [json.loads(line)["event"] for line in lines] == ["engine_started"]
 
 
-def test_a_server_with_a_key_says_that_it_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_TOKEN_SECRET", "s" * 32)
-    with started("serve", "--port", "0") as (_, line):
+def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None:
+    with started("serve", "--port", "0", "--riva-uri", riva, SHENAVA_TOKEN_SECRET="s" * 32) as (process, line):
         url = url_in(line)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STUCK_SECONDS) == 0
     assert line.startswith(f"Open {url} in a browser and talk, or try:  ")
     assert line.endswith(f" transcribe --server {url} --token TOKEN tests/clips/quick.wav\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_cleanly_and_its_engine_with_it(number: signal.Signals) -> None:
-    with started("serve", "--port", "0") as (process, _):
-        engine = child_of(process.pid)
-        process.send_signal(number)
-        assert process.wait(20) == 0
-        assert not Path(f"/proc/{engine}").exists()
-        assert process.stderr is not None
-        lines = process.stderr.read().splitlines()
-    assert [json.loads(line)["event"] for line in lines] == ["engine_started"]
-
-
 async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
-    with started("serve", "--port", "0", "--quiet") as (process, line):
+    options = ["--model", "bundled", "--model", "tiny.en"]
+    settings = {"SHENAVA_ENGINE_WORKERS": "1", "SHENAVA_ENGINE_SESSIONS": "3"}
+    async with started_async("serve", "--port", "0", "--quiet", *options, **settings) as (process, line):
         url = url_in(line)
-        os.kill(child_of(process.pid), signal.SIGKILL)
+        first = child_of(process.pid)
+        # It has the settings of the server.
+        command = Path(f"/proc/{first}/cmdline").read_text().split("\0")  # noqa: ASYNC240
+        given = " ".join(command[command.index("--exit-with-stdin") + 1 :]).strip()
+        assert given == "--model bundled --model tiny.en --workers 1 --sessions 3"
+        os.kill(first, signal.SIGKILL)
         heard: list[str] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(STUCK_SECONDS):
             while heard != ["yes"]:
                 # Until the engine is back, sessions are refused or settle empty.
                 with contextlib.suppress(InvalidStatus):
                     heard = words_of((await converse(url, clip_pcm("yes.wav"), "close")).transcript)
                 await asyncio.sleep(0.1)
-
-
-def test_the_engine_ends_when_its_parent_is_gone() -> None:
-    with started("serve", "--port", "0", "--quiet") as (process, _):
+        # It ends when its parent is gone.
         engine = os.pidfd_open(child_of(process.pid))
         process.kill()
-        process.wait()
-        ended, _, _ = select.select([engine], [], [], 20)
+        ended, _, _ = await asyncio.to_thread(select.select, [engine], [], [], STUCK_SECONDS)
         os.close(engine)
-    assert ended == [engine]
+        assert ended == [engine]
 
 
 @pytest.mark.fault(24)
 async def test_a_server_whose_riva_is_down_starts_and_refuses_sessions() -> None:
-    with started("serve", "--port", "0", "--quiet", "--riva-uri", "127.0.0.1:1") as (process, line):
-        status, body = await refusal(url_in(line))
+    async with running(Settings(port=0, riva_uri="127.0.0.1:1")) as server:
+        status, body = await refusal(server.url)
         assert (status, body["type"]) == (503, "overloaded")
-        process.terminate()
-        assert process.wait(20) == 0
 
 
-async def test_the_gateway_speaks_to_an_engine_that_runs_alone() -> None:
-    with started("engine", "--listen", "127.0.0.1:0") as (_, engine_line):
-        riva = engine_line.split()[-1]
-        with started("serve", "--port", "0", "--quiet", "--riva-uri", riva) as (_, line):
-            conversation = await converse(url_in(line), clip_pcm("yes.wav"), "close")
+async def test_the_gateway_speaks_to_an_engine_that_runs_alone(riva: str) -> None:
+    async with running(Settings(port=0, riva_uri=riva)) as server:
+        conversation = await converse(server.url, clip_pcm("yes.wav"), "close")
     assert words_of(conversation.transcript) == ["yes"]
 
 
@@ -96,13 +110,13 @@ def test_an_engine_that_cannot_serve_tls_says_why_and_ends(tmp_path: Path) -> No
         (["--tls-key", str(missing)], "TLS needs a certificate and its key, and the certificate is missing"),
         (["--tls-client-ca", str(missing)], "TLS needs a certificate and its key, and the certificate is missing"),
     ):
-        result = shenava("engine", "--listen", "127.0.0.1:0", *options)
+        result = typed("engine", "--listen", "127.0.0.1:0", *options)
         assert (result.returncode, result.stderr) == (CANNOT_START, f"shenava engine: {sentence}\n")
 
 
 def test_an_engine_without_its_model_says_why_and_ends() -> None:
     for options in (["--model", "nowhere"], ["--model", "bundled, nowhere"]):
-        result = shenava("engine", "--listen", "127.0.0.1:0", *options)
+        result = typed("engine", "--listen", "127.0.0.1:0", *options)
         assert (result.returncode, result.stderr) == (
             CANNOT_START,
             "shenava engine: the model 'nowhere' is no directory; name a CTranslate2 Whisper directory, "
@@ -110,22 +124,10 @@ def test_an_engine_without_its_model_says_why_and_ends() -> None:
         )
 
 
-def test_the_engine_is_started_with_the_servers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_ENGINE_WORKERS", "1")
-    monkeypatch.setenv("SHENAVA_ENGINE_SESSIONS", "3")
-    with started("serve", "--port", "0", "--quiet", "--model", "bundled", "--model", "tiny.en") as (process, line):
-        assert "http" in line
-        engine = Path(f"/proc/{child_of(process.pid)}/cmdline").read_text().split("\0")
-        process.terminate()
-        assert process.wait(20) == 0
-    options = " ".join(engine[engine.index("--exit-with-stdin") + 1 :]).strip()
-    assert options == "--model bundled --model tiny.en --workers 1 --sessions 3"
-
-
 def test_a_port_in_use_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = shenava("serve", "--port", str(port))
+        result = typed("serve", "--port", str(port))
     assert result.returncode == 1
     assert result.stderr == (
         f"shenava: cannot listen on 127.0.0.1 port {port}: Address already in use; "
@@ -134,7 +136,7 @@ def test_a_port_in_use_is_told() -> None:
 
 
 def test_a_wrong_setting_is_told() -> None:
-    result = shenava("serve", "--host", "0.0.0.0")
+    result = typed("serve", "--host", "0.0.0.0")
     assert result.returncode == 1
     assert result.stderr.startswith("shenava: SHENAVA_HOST is '0.0.0.0', which other machines can reach")
 
@@ -145,7 +147,7 @@ def test_transcribe_starts_a_server_for_the_occasion() -> None:
 
 
 def test_transcribe_uses_a_running_server(server: str) -> None:
-    result = shenava("transcribe", "--server", server, "--format", "json", str(CLIPS / "weather.wav"))
+    result = typed("transcribe", "--server", server, "--format", "json", str(CLIPS / "weather.wav"))
     assert result.returncode == 0
     done = json.loads(result.stdout)
     assert words_of(done["results"][0]["transcript"]) == words_of(clip_texts()["weather.wav"])
@@ -157,18 +159,24 @@ def test_remote_leaves_a_file_to_the_server(server: str) -> None:
     assert result.stdout.startswith("1\n00:00:00,")
 
 
-def test_remote_starts_a_server_for_the_occasion_with_a_database_of_its_own(tmp_path: Path, own_database: Path) -> None:
+def test_remote_starts_a_server_for_the_occasion_with_a_database_of_its_own(
+    riva: str, tmp_path: Path, own_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own_database.unlink()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    nobody = f"http://127.0.0.1:{unused_port()}"
+    monkeypatch.setattr("web.commands.transcribe.TranscribeOptions", partial(TranscribeOptions, local_server=nobody))
     for options in ((), ("--remote",)):
-        result = shenava("transcribe", *options, str(CLIPS / "quick.wav"), TMPDIR=str(tmp_path))
-        assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"]))
-        assert result.stderr == "no server at http://127.0.0.1:8000; starting one for this command\n"
-    assert list(tmp_path.iterdir()) == []
+        result = typed("transcribe", *options, str(CLIPS / "quick.wav"), SHENAVA_RIVA_URI=riva)
+        assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"])), result.stderr
+        assert result.stderr == f"no server at {nobody}; starting one for this command\n"
+    assert not own_database.exists()
+    assert list(tmp_path.glob("shenava-*")) == []
 
 
 def test_an_address_needs_remote(tmp_path: Path) -> None:
     address = "https://example.org/talk.mp3"
-    result = shenava("transcribe", address, str(tmp_path / "missing.wav"))
+    result = typed("transcribe", address, str(tmp_path / "missing.wav"))
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
         f"{address} is an address; give --remote to let the server fetch it",
@@ -177,33 +185,34 @@ def test_an_address_needs_remote(tmp_path: Path) -> None:
 
 
 def test_remote_has_no_use_for_realtime() -> None:
-    result = shenava("transcribe", "--remote", "--realtime", str(CLIPS / "yes.wav"))
+    result = typed("transcribe", "--remote", "--realtime", str(CLIPS / "yes.wav"))
     assert result.returncode == 2
     assert "leave it out" in result.stderr
 
 
 def test_transcribe_prints_subtitles(server: str) -> None:
-    result = shenava("transcribe", "--server", server, "--format", "vtt", str(CLIPS / "weather.wav"))
+    result = typed("transcribe", "--server", server, "--format", "vtt", str(CLIPS / "weather.wav"))
     assert result.stdout.startswith("WEBVTT\n")
     assert "-->" in result.stdout
 
 
 def test_transcribe_tells_a_missing_file_a_missing_server_and_missing_speech(server: str, tmp_path: Path) -> None:
-    missing = shenava("transcribe", "--server", server, str(tmp_path / "nothing.wav"))
+    missing = typed("transcribe", "--server", server, str(tmp_path / "nothing.wav"))
     assert missing.returncode == 2
     assert "nothing.wav" in missing.stderr
-    nobody = shenava("transcribe", "--server", "http://127.0.0.1:1", str(CLIPS / "yes.wav"))
+    nobody = typed("transcribe", "--server", "http://127.0.0.1:1", str(CLIPS / "yes.wav"))
     assert nobody.returncode == 1
     assert "http://127.0.0.1:1" in nobody.stderr
     silence = tmp_path / "silence.wav"
     header = (CLIPS / "yes.wav").read_bytes()[:44]
     silence.write_bytes(header + SILENT_FRAME * 200)
-    silent = shenava("transcribe", "--server", server, str(silence))
+    silent = typed("transcribe", "--server", server, str(silence))
     assert silent.returncode == 3
     assert "no speech found" in silent.stderr
 
 
-def test_a_model_that_is_none_ends_the_wait_with_a_reason(tmp_path: Path) -> None:
-    result = shenava("transcribe", str(CLIPS / "yes.wav"), SHENAVA_MODEL=str(tmp_path))
+def test_a_model_that_is_none_ends_the_wait_with_a_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = typed("transcribe", str(CLIPS / "yes.wav"), SHENAVA_MODEL=str(tmp_path))
     assert result.returncode == 1
-    assert str(tmp_path) in result.stderr
+    assert "the recognizer did not start" in result.stderr
+    assert str(tmp_path) in capfd.readouterr().err

@@ -5,8 +5,8 @@ import functools
 import http.server
 import io
 import json
-import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,24 +15,33 @@ import wave
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx
 import pytest
+import pytest_asyncio
 from av.audio.stream import AudioStream
 from rich.console import Console
 
 from stream.errors import Problem
+from stream.events import Hypothesis
 from stream.rest_answers import Transcription
 from stream.rest_client import Accepted, RestClient
 from stream.wire import failure
 from tests.plain_http import Relay, Reply, Scripted, listening
-from tests.sounds import CLIPS, clip_pcm, clip_texts, words_of
+from tests.processes import STUCK_SECONDS
+from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
+from tests.sounds import CLIPS, clip_pcm
 from tests.web.tokens import token
 from web.commands.bars import Bars, drawn
 from web.commands.errand import StartServer, TranscribeOptions
 from web.commands.remote import transcribe_remote
 from web.formats import OutputFormat
+from web.serve import running
+from web.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUICK, YES = CLIPS / "quick.wav", CLIPS / "yes.wav"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
@@ -48,16 +57,19 @@ async def run(*files: Path | str, options: TranscribeOptions, start_server: Star
     return await asyncio.to_thread(transcribe_remote, list(files), options, start_server)
 
 
-@contextmanager
-def serving(**settings: str) -> Iterator[str]:
-    """A `shenava serve` of its own with these settings."""
-    command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
-        try:
-            assert process.stdout is not None
-            yield next(word for word in process.stdout.readline().split() if word.startswith("http"))
-        finally:
-            process.kill()
+@asynccontextmanager
+async def serving(recognizer: ScriptedRecognizer | None = None, **settings: Any) -> AsyncIterator[str]:
+    """A server of its own with these settings, which hears `w0 w1 ...` where there is sound."""
+    async with running(Settings(port=0, **settings), recognizer or ScriptedRecognizer()) as server:
+        yield server.url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> AsyncIterator[str]:
+    path = tmp_path_factory.mktemp("remote") / "shenava.db"
+    shutil.copyfile(empty_database, path)
+    async with serving(database_url=f"sqlite:///{path}") as url:
+        yield url
 
 
 @contextmanager
@@ -78,8 +90,8 @@ def offering(directory: Path) -> Iterator[str]:
             thread.join()
 
 
-def made_long(path: Path, times: int = 40) -> Path:
-    """A clip so often with pauses that it takes seconds to recognize."""
+def made_long(path: Path, times: int = 5) -> Path:
+    """A clip so often, with pauses."""
     with wave.open(str(path), "wb") as made:
         made.setparams((1, 2, 16000, 0, "NONE", ""))
         for _ in range(times):
@@ -93,7 +105,8 @@ def made_long(path: Path, times: int = 40) -> Path:
 async def test_a_file_is_recognized_by_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(QUICK, options=TranscribeOptions(server=server)) == 0
     told = capsys.readouterr()
-    assert (words_of(told.out), told.err) == (words_of(clip_texts()["quick.wav"]), "")
+    assert told.out.startswith("w0 w1 w2")
+    assert told.err == ""
 
 
 async def test_json_is_what_the_live_command_prints(server: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,25 +142,26 @@ async def test_other_formats_rates_and_channels_are_the_servers_business(
                 container.mux(stream.encode(resampled))
         container.mux(stream.encode(None))
     assert await run(made, options=TranscribeOptions(server=server)) == 0
-    assert words_of(capsys.readouterr().out) == words_of(clip_texts()["quick.wav"])
+    assert capsys.readouterr().out.startswith("w0 w1 w2")
 
 
 async def test_several_files_have_headings(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(YES, QUICK, options=TranscribeOptions(server=server)) == 0
     first, yes, second, quick = capsys.readouterr().out.splitlines()
     assert (first, second) == (f"== {YES} ==", f"== {QUICK} ==")
-    assert (words_of(yes), words_of(quick)) == (["yes"], words_of(clip_texts()["quick.wav"]))
+    assert len(quick) > len(yes) > 0
 
 
 async def test_an_address_is_fetched_by_a_server_that_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "page.wav").write_bytes(b"fLaC, or rather a page that says so")
-    networks = '["127.0.0.1/32"]'
-    with offering(CLIPS) as clips, offering(tmp_path) as pages, serving(SHENAVA_FETCH_NETWORKS=networks) as server:
-        options = TranscribeOptions(server=server)
-        assert await run(f"{clips}/quick.wav", options=options) == 0
-        assert words_of(capsys.readouterr().out) == words_of(clip_texts()["quick.wav"])
-        assert await run(f"{clips}/missing.wav", f"{pages}/page.wav", options=options) == 2
-        assert await run(f"{clips}/quick.wav", options=TranscribeOptions(server=server, language="xx")) == 1
+    networks = ("127.0.0.1/32",)
+    with offering(CLIPS) as clips, offering(tmp_path) as pages:
+        async with serving(fetch_networks=networks) as server:
+            options = TranscribeOptions(server=server)
+            assert await run(f"{clips}/quick.wav", options=options) == 0
+            assert capsys.readouterr().out.startswith("w0 w1 w2")
+            assert await run(f"{clips}/missing.wav", f"{pages}/page.wav", options=options) == 2
+            assert await run(f"{clips}/quick.wav", options=TranscribeOptions(server=server, language="xx")) == 1
     missing, page, language = capsys.readouterr().err.splitlines()
     assert missing == (
         f"{clips}/missing.wav was not transcribed: the server stopped: "
@@ -196,7 +210,7 @@ async def test_a_file_that_is_no_audio_does_not_stop_the_others(
         f"{film} was not transcribed: the server stopped: the audio is MP4 or M4A; send WAV, FLAC, MP3, Ogg or WebM "
         "Opus, or bare samples; or leave out --remote, to have the file decoded here"
     )
-    assert words_of(told.out.splitlines()[-1]) == ["yes"]
+    assert told.out.splitlines()[-1].startswith("w0")
 
 
 async def test_a_file_that_vanishes_before_it_is_sent_is_told(
@@ -204,7 +218,7 @@ async def test_a_file_that_vanishes_before_it_is_sent_is_told(
 ) -> None:
     path = tmp_path / "quick.wav"
     path.write_bytes(QUICK.read_bytes())
-    ids = ids_at(server)
+    ids = await ids_at(server)
     submit = RestClient.submit
 
     async def vanishing(self: RestClient, config: Mapping[str, object], uri: str | None = None) -> Accepted:
@@ -214,7 +228,7 @@ async def test_a_file_that_vanishes_before_it_is_sent_is_told(
     monkeypatch.setattr(RestClient, "submit", vanishing)
     assert await run(path, options=TranscribeOptions(server=server)) == 2
     assert capsys.readouterr().err.splitlines()[0] == f"{path} cannot be read: No such file or directory"
-    assert ids_at(server) == ids
+    assert await ids_at(server) == ids
 
 
 async def test_silence_is_told_and_has_its_own_code(
@@ -247,7 +261,7 @@ async def test_an_address_of_a_server_that_is_none_is_told(capsys: pytest.Captur
 
 
 async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(SHENAVA_TOKEN_SECRET=LONG_ENOUGH) as server:
+    async with serving(token_secret=LONG_ENOUGH) as server:
         forged = token(LONG_ENOUGH[::-1])
         for wrong in (None, forged):
             assert await run(YES, options=TranscribeOptions(server=server, token=wrong)) == 1
@@ -257,7 +271,7 @@ async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.Ca
             )
         good = token(LONG_ENOUGH)
         assert await run(YES, options=TranscribeOptions(server=server, token=good)) == 0
-    assert words_of(capsys.readouterr().out) == ["yes"]
+    assert capsys.readouterr().out.startswith("w0")
 
 
 async def test_where_the_text_will_be_is_told_unless_the_server_ends_with_the_command(
@@ -301,20 +315,21 @@ async def test_nothing_is_promised_of_what_is_gone_or_was_not_sent(
     assert line.startswith(f"{source} was not transcribed: {url} refused: ")
 
 
-async def test_what_is_deleted_meanwhile_is_told(
-    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = ids_at(server)
-    running = asyncio.create_task(run(made_long(tmp_path / "long.wav"), options=TranscribeOptions(server=server)))
-    while not (new := ids_at(server) - before):
-        await asyncio.sleep(0.05)
-    await asyncio.to_thread(httpx.delete, f"{server}{TRANSCRIPTIONS}/{new.pop()}", trust_env=False)
-    assert await running == 1
+async def test_what_is_deleted_meanwhile_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(ScriptedRecognizer([MuteStream])) as server:
+        command = asyncio.create_task(run(QUICK, options=TranscribeOptions(server=server)))
+        async with asyncio.timeout(STUCK_SECONDS):
+            while not (new := await ids_at(server)):
+                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.delete(f"{server}{TRANSCRIPTIONS}/{new.pop()}")
+        assert await command == 1
     assert capsys.readouterr().err.endswith("refused: there is no transcription with this id, or not any more\n")
 
 
-def ids_at(server: str) -> set[str]:
-    listed = httpx.get(f"{server}{TRANSCRIPTIONS}?limit=100", trust_env=False).json()
+async def ids_at(server: str) -> set[str]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        listed = (await client.get(f"{server}{TRANSCRIPTIONS}?limit=100")).json()
     return {one["transcriptionId"] for one in listed["transcriptions"]}
 
 
@@ -335,32 +350,41 @@ sys.exit(transcribe_remote([sys.argv[1]], options, None))
 """
 
 
-async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where(server: str, tmp_path: Path) -> None:
-    path = made_long(tmp_path / "long.wav")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", COMMAND, str(path), server, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    while await process.stdout.readline() != b"%d\n" % path.stat().st_size:
-        assert not process.stdout.at_eof()
-    process.send_signal(signal.SIGINT)
-    output, errors = await process.communicate()
-    assert (process.returncode, output) == (130, b"")
-    told = errors.decode()
-    found = re.fullmatch(
-        f"the server goes on with {path}; its text will be at (http\\S+/[0-9a-f-]+\\?format=srt)\n", told
-    )
-    assert found is not None, told
-    address = found[1]
-    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
-        while (await client.get(address.partition("?")[0])).json()["status"] != "done":
-            await asyncio.sleep(0.2)
-        assert (await client.get(address)).text.count("-->") >= 40
+async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where() -> None:
+    gate = asyncio.Event()
+
+    class Held(CountingStream):
+        async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+            await gate.wait()
+            async for hypothesis in super().hypotheses():
+                yield hypothesis
+
+    async with serving(ScriptedRecognizer([Held])) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COMMAND, str(QUICK), server, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        while await process.stdout.readline() != b"%d\n" % QUICK.stat().st_size:
+            assert not process.stdout.at_eof()
+        process.send_signal(signal.SIGINT)
+        output, errors = await process.communicate()
+        assert (process.returncode, output) == (130, b"")
+        told = errors.decode()
+        found = re.fullmatch(
+            f"the server goes on with {QUICK}; its text will be at (http\\S+/[0-9a-f-]+\\?format=srt)\n", told
+        )
+        assert found is not None, told
+        address = found[1]
+        gate.set()
+        async with asyncio.timeout(STUCK_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+            while (await client.get(address.partition("?")[0])).json()["status"] != "done":
+                await asyncio.sleep(0.2)
+            assert "w0 w1" in (await client.get(address)).text
 
 
 async def test_ctrl_c_in_an_upload_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
     path = made_long(tmp_path / "long.wav")
-    before = ids_at(server)
+    before = await ids_at(server)
     relay = Relay(server, [400_000], holds=True)
     async with listening(relay.handle) as url:
         process = await asyncio.create_subprocess_exec(
@@ -372,7 +396,7 @@ async def test_ctrl_c_in_an_upload_leaves_nothing_behind(server: str, tmp_path: 
     assert process.returncode == 130
     assert b"%d\n" % path.stat().st_size not in output
     assert errors.decode() == f"{path} was not sent to its end; the server forgets it\n"
-    assert ids_at(server) == before
+    assert await ids_at(server) == before
 
 
 # --- the bars ---
@@ -423,11 +447,11 @@ def test_a_pipe_sees_nothing_of_it() -> None:
 
 async def test_a_terminal_sees_it_go_on(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
-    path = made_long(tmp_path / "long.wav", 16)
+    path = made_long(tmp_path / "long.wav", 4)
     options = TranscribeOptions(server=server)
     assert await asyncio.to_thread(transcribe_remote, [path], options, no_server, terminal) == 0
     assert isinstance(terminal.file, io.StringIO)
     seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.file.getvalue())
     assert {"0%", "100%"} < set(re.findall(r"\d+%", seen))
     assert "recognized" in seen
-    assert len(capsys.readouterr().out.splitlines()) == 16
+    assert len(capsys.readouterr().out.splitlines()) == 4
