@@ -77,7 +77,8 @@ async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, eng
         await expect(page.get_by_role("progressbar")).to_be_hidden()
         await expect_state(page, "Ready")
         listing = await page.request.get(f"{engine_server.url}/v1/speech/transcriptions")
-        assert (await listing.json())["transcriptions"] == []
+        # What others said at this server may be there.
+        assert "cloudy" not in await listing.text()
         # Its subtitles fit the recording, however long the page was open before.
         await page.locator("summary").click()
         async with page.expect_download() as waiting:
