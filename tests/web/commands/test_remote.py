@@ -23,6 +23,7 @@ import pytest
 import pytest_asyncio
 from av.audio.stream import AudioStream
 from rich.console import Console
+from structlog.testing import capture_logs
 
 from stream.errors import Problem
 from stream.events import Hypothesis
@@ -72,6 +73,13 @@ async def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path)
         yield url
 
 
+@pytest.fixture(autouse=True)
+def logs_apart() -> Iterator[None]:
+    """Keep what the servers of this process log out of what the command prints."""
+    with capture_logs():
+        yield
+
+
 @contextmanager
 def offering(directory: Path) -> Iterator[str]:
     """A web server with the files of a directory."""
@@ -116,7 +124,7 @@ async def test_json_is_what_the_live_command_prints(server: str, capsys: pytest.
     assert list(done) == ["transcriptionId", "duration", "inferenceTime", "status", "results"]
     (result,) = done["results"]
     assert list(result) == ["transcript", "confidence", "words"]
-    assert 0 < result["words"][0]["startTime"] < result["words"][-1]["endTime"] < done["duration"]
+    assert 0 <= result["words"][0]["startTime"] < result["words"][-1]["endTime"] < done["duration"]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +421,7 @@ def lines_of(bars: Bars) -> list[str]:
     return [re.sub(r"[━╸╺ ]+", " ", line).strip() for line in captured.get().splitlines()]
 
 
-def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
+async def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
     bars = Bars("talk.mp3", 2_000_000)
     assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognized 0% 0:00:00"]
     bars.sent(500_000)
@@ -424,21 +432,21 @@ def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
     assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognized 100% 0:00:00"]
 
 
-def test_an_upload_that_begins_again_goes_back() -> None:
+async def test_an_upload_that_begins_again_goes_back() -> None:
     bars = Bars("talk.mp3", 1000)
     bars.sent(900)
     bars.sent(0)
     assert lines_of(bars)[1] == "sent 0% 0:00:00"
 
 
-def test_what_the_server_fetches_has_one_bar() -> None:
+async def test_what_the_server_fetches_has_one_bar() -> None:
     bars = Bars("https://host/[red]talk\x1b.mp3", None)
     bars.sent(1)
     bars.show(told(0.5))
     assert lines_of(bars) == ["https://host/[red]talk .mp3", "recognized 50% 0:00:00"]
 
 
-def test_a_pipe_sees_nothing_of_it() -> None:
+async def test_a_pipe_sees_nothing_of_it() -> None:
     log = io.StringIO()
     with drawn("talk.mp3", 10, Console(file=log, force_terminal=False)) as bars:
         bars.sent(5)
