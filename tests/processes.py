@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, redirect_stderr, red
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 SHENAVA = (sys.executable, "-m", "web.cli")
 # Nothing that passes comes near this; whatever waits for a process waits so long before it calls it stuck.
@@ -22,7 +23,7 @@ def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     from web.cli import app  # noqa: PLC0415  most tests of this module's users need none of it
 
     output, errors = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors), capture_logs():
         for name, value in settings.items():
             patch.setenv(name, value)
         # The logs are those of the tests.

@@ -214,5 +214,5 @@ def test_transcribe_tells_a_missing_file_a_missing_server_and_missing_speech(ser
 def test_a_model_that_is_none_ends_the_wait_with_a_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     result = typed("transcribe", str(CLIPS / "yes.wav"), SHENAVA_MODEL=str(tmp_path))
     assert result.returncode == 1
-    assert "the recognizer did not start" in result.stderr
+    assert "the embedded engine cannot start; it says why above" in result.stderr
     assert str(tmp_path) in capfd.readouterr().err
