@@ -333,6 +333,19 @@ async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one() -> No
         assert (server.is_up, riva.discoveries) == (True, 2)
 
 
+async def test_a_server_that_did_not_answer_is_asked_on_a_new_connection() -> None:
+    riva = ScriptedRiva()
+    riva.answers.clear()
+    async with serving(riva) as served, speaking_to(served.address) as server:
+        with pytest.raises(RecognizerError, match=r"^DEADLINE_EXCEEDED: "):
+            await server.refresh()
+        served.lose_connections()
+        riva.answers.set()
+        began = now()
+        await server.refresh()
+        assert (server.is_up, now() - began) == (True, 0)
+
+
 @asynccontextmanager
 async def watching(riva: ScriptedRiva, *, is_serving: bool = True) -> AsyncIterator[tuple[RivaServer, list[float]]]:
     """A server that is watched, and when it was asked for its models, in seconds from now."""
