@@ -69,9 +69,9 @@ class HttpConnection(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close once what waits is sent, or is not taken for too long."""
+        """Close once what waits is sent, however slowly, or is not taken for too long."""
         self.transport.close()
-        self._send_timer.set(self._limits.send, self.transport.abort)
+        self._send_timer.set(self._limits.send, self._check_taken, self.transport.get_write_buffer_size())
 
     # --- the head of a request ---
 

@@ -13,7 +13,8 @@ UPGRADE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n"
 )
-SECONDS = 10
+# Longer than any limit of a connection: it ends by itself, or never.
+SECONDS = 600
 NEVER = 1 << 60
 
 

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from tests.processes import STUCK_SECONDS
 from tests.web.wire.raw import BINARY, TEXT, UPGRADE, RawClient, connected, frame
 from tests.web.wire.serving import echo, serving
 from web.connections.limits import wire_config
@@ -18,6 +19,7 @@ from web.connections.turnstile import Turnstile
 HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(10)
 async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> None:
     turnstile = Turnstile()
@@ -27,19 +29,18 @@ async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> N
 
     def tick() -> None:
         ticks.append(len(entered))
-        loop.call_soon(tick)
+        loop.call_later(0.0004, tick)
 
     loop.call_soon(tick)
     for number in range(10):
         turnstile.enter(lambda number=number: entered.append(number))  # type: ignore[misc]
     assert entered == [0]  # who comes first does not wait
-    async with asyncio.timeout(10):
-        while len(entered) < 10:
-            await asyncio.sleep(0)
+    await asyncio.sleep(0.0095)
     assert entered == list(range(10))
     assert set(ticks) >= set(range(1, 10))
 
 
+@pytest.mark.virtual_time
 async def test_one_that_fails_holds_up_nobody() -> None:
     turnstile = Turnstile()
     entered: list[int] = []
@@ -50,9 +51,8 @@ async def test_one_that_fails_holds_up_nobody() -> None:
     with pytest.raises(OSError):  # noqa: PT011 - the one that is raised above
         turnstile.enter(fail)
     turnstile.enter(lambda: entered.append(1))
-    async with asyncio.timeout(10):
-        while not entered:
-            await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    assert entered == [1]
 
 
 def slow_to_accept(is_asked: asyncio.Event, may_accept: asyncio.Event) -> Starlette:
@@ -65,10 +65,11 @@ def slow_to_accept(is_asked: asyncio.Event, may_accept: asyncio.Event) -> Starle
 
 
 async def answered(client: RawClient) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(STUCK_SECONDS):
         return await client.reader.readuntil(b"\r\n\r\n")
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("is_garbage", [False, True])
 async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
@@ -117,7 +118,7 @@ async def test_a_peer_that_is_gone_before_it_is_turned_away_is_no_fault(caplog: 
         for _ in range(50):
             async with connected(port) as client:
                 await client.send(HANDSHAKE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(STUCK_SECONDS):
             while server.server_state.connections:
                 await asyncio.sleep(0.01)
     assert not caplog.records
@@ -128,6 +129,7 @@ async def never_reads(_: Request) -> Response:
     return Response()
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("held_by", ["the application", "the turnstile"])
 async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
     app = Starlette(routes=[Route("/page", never_reads, methods=["POST"])])
@@ -141,11 +143,12 @@ async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
         server.force_exit = True
 
 
+@pytest.mark.virtual_time
 async def test_who_was_refused_gets_one_answer_whatever_follows(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(Starlette()) as (_, port), connected(port) as client:
         await client.send(b"no request at all\r\n\r\n")
         assert (await answered(client)).startswith(b"HTTP/1.1 400 ")
         await client.send(b"nor is this\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(STUCK_SECONDS):
             assert await client.reader.read() == b"400 Bad Request\n"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

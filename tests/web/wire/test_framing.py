@@ -5,6 +5,7 @@ import struct
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import Message
@@ -14,13 +15,15 @@ from tests.web.wire.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, fra
 from tests.web.wire.serving import echoing, serving
 from web.settings import Settings
 
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
+
 MOST_BYTES = 100_000
 GOODBYE = close(1000)
 NOT_UTF8 = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xed\xa0\x80edited"
 PERSIAN = "سلام دنیا".encode()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def port() -> AsyncIterator[int | str]:
     async with serving(echoing(), Settings(port=0, max_message_bytes=MOST_BYTES)) as (_, port):
         yield port
@@ -140,7 +143,6 @@ async def test_what_came_whole_before_something_broken_counts() -> None:
     async with (
         serving(Starlette(routes=[WebSocketRoute("/echo", take)])) as (_, port),
         upgraded(port) as client,
-        asyncio.timeout(10),
     ):
         await client.send(frame(TEXT, b"good") + frame(3))
         assert (await client.hear()).code == 1002

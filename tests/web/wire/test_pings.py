@@ -10,14 +10,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.tasks import own_tasks
+from tests.web.gateway import running_gateway
 from tests.web.sockets import LIVE
 from tests.web.wire.raw import BINARY, PONG, RawClient, frame, upgraded
 from tests.web.wire.serving import echoing, serving
 from web.connections.limits import WireLimits
-from web.serve import running
 from web.settings import Settings
 
-HASTE = WireLimits(ping=0.2, pong=0.3, linger=0.1)
+pytestmark = pytest.mark.virtual_time
+
+LIMITS = WireLimits()
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @pytest.mark.fault(6)
@@ -30,22 +36,26 @@ async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() 
             await websocket.receive_text()
         told.append(caught.value.code)
 
-    async with serving(Starlette(routes=[WebSocketRoute("/echo", wait)]), wire=HASTE) as (server, port):
+    async with serving(Starlette(routes=[WebSocketRoute("/echo", wait)])) as (server, port):
         async with upgraded(port) as client:
+            began = now()
             heard = await client.hear()
+            assert now() - began == LIMITS.ping + LIMITS.pong
             assert await client.is_closed()
+            assert now() - began == LIMITS.ping + LIMITS.pong
         assert (heard.code, heard.reason, len(heard.pings)) == (1011, "keepalive ping timeout", 1)
         assert told == [1011]
         assert not server.server_state.connections
 
 
 async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not() -> None:
-    async with serving(echoing(), wire=HASTE) as (_, port), upgraded(port) as right, upgraded(port) as wrong:
+    async with serving(echoing()) as (_, port), upgraded(port) as right, upgraded(port) as wrong:
 
         async def answer(client: RawClient, change: bytes) -> int:
             for answered in range(8):
                 if (await client.hear(pings=answered + 1)).code is not None:
                     return answered
+                await asyncio.sleep(LIMITS.pong - 0.01)
                 await client.send(frame(PONG, client.heard.pings[-1] + change))
             return 8
 
@@ -54,17 +64,18 @@ async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not()
 
 
 async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> None:
-    began = asyncio.get_running_loop().time()
-    async with serving(echoing(), wire=HASTE) as (_, port), upgraded(port) as client:
+    async with serving(echoing()) as (_, port), upgraded(port) as client:
+        began = now()
         hearing = asyncio.create_task(client.hear())
         sent = 0
         while not hearing.done():
             # Nothing whole: the server reads on, and never pauses.
             await client.send(frame(BINARY, b"x", fin=False) if not sent else frame(0, b"x", fin=False))
             sent += 1
-            await asyncio.sleep(0.05)
+            await asyncio.wait({hearing}, timeout=7)
         assert (await hearing).code == 1011
-    assert asyncio.get_running_loop().time() - began > HASTE.ping + 2 * HASTE.pong
+        # Three times it has as long as for the pong itself.
+        assert now() - began == LIMITS.ping + 4 * LIMITS.pong
 
 
 @pytest.mark.fault(8)
@@ -83,11 +94,11 @@ async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
         await websocket.close()
 
     app = Starlette(routes=[WebSocketRoute("/echo", slow)])
-    async with serving(app, wire=HASTE) as (_, port), upgraded(port) as client:
+    async with serving(app) as (_, port), upgraded(port) as client:
         # The pongs are behind the sound, as with any client's library.
         sending = asyncio.create_task(client.send(frame(BINARY, bytes(100_000)) * 40))
         hearing = asyncio.create_task(client.hear())
-        await asyncio.sleep(4 * (HASTE.ping + HASTE.pong))
+        await asyncio.sleep(10 * (LIMITS.ping + LIMITS.pong))
         assert not hearing.done()
         gate.set()
         await sending
@@ -100,15 +111,15 @@ async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
 @pytest.mark.fault(6)
 async def test_a_talker_that_vanishes_without_a_word_leaves_nothing_behind() -> None:
     recognizer = ScriptedRecognizer()
-    async with running(Settings(port=0, idle_limit_seconds=600), recognizer, wire=HASTE) as server:
+    async with running_gateway(recognizer, Settings(port=0, idle_limit_seconds=600)) as base:
         before = own_tasks()
-        port = int(server.url.rpartition(":")[2])
-        async with upgraded(port, LIVE) as client:
+        async with upgraded(base.removeprefix("unix:"), LIVE) as client:
+            began = now()
             await client.send(frame(BINARY, clip_pcm("quick.wav")))
             heard = await client.hear()
-            assert heard.code == 1011
-        async with asyncio.timeout(10):
-            while own_tasks() != before:
-                await asyncio.sleep(0.05)
+            assert (heard.code, now() - began) == (1011, LIMITS.ping + LIMITS.pong)
+        # What it said is stored by then, or soon.
+        await asyncio.sleep(1)
+        assert own_tasks() == before
         assert recognizer.streams
         assert all(stream._is_finished or stream.is_abandoned for stream in recognizer.streams)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -17,13 +15,15 @@ from structlog.testing import capture_logs
 from stream.events import Alternative, Hypothesis, Word
 from tests.recognizers import CountingStream, FloodingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
-from tests.web.sockets import LIVE
-from tests.web.wire.raw import BINARY, TEXT, UPGRADE, Heard, RawClient, close, connected, frame
+from tests.web.gateway import running_gateway
+from tests.web.sockets import LIVE, http_client
+from tests.web.wire.raw import BINARY, TEXT, Heard, RawClient, close, frame, upgraded
 from tests.web.wire.serving import serving
 from web.connections.limits import WireLimits
-from web.serve import running
-from web.settings import Settings
 
+pytestmark = pytest.mark.virtual_time
+
+LIMITS = WireLimits()
 UTTERANCE = clip_pcm("quick.wav") + bytes(32_000)
 PIECE = 3200
 LONG_WORD = "x" * 8000
@@ -43,21 +43,20 @@ class TalkativeStream(CountingStream):
                 await asyncio.sleep(0)
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def path_of(base: str) -> str:
+    return base.removeprefix("unix:")
+
+
 @asynccontextmanager
-async def talking(url: str) -> AsyncIterator[RawClient]:
-    """A live connection that reads nothing until it is told, with little room for what it does not read."""
-    wire = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
-    wire.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=wire, limit=32_768)
-    try:
-        client = RawClient(reader, writer)
-        await client.send(f"GET {LIVE} HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode())
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+async def deaf(path: str) -> AsyncIterator[RawClient]:
+    """A live connection that reads nothing until it is told."""
+    async with upgraded(path, LIVE) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         yield client
-    finally:
-        writer.transport.abort()
 
 
 async def hear_all(client: RawClient) -> tuple[Heard, list[dict[str, Any]]]:
@@ -75,13 +74,14 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
     TalkativeStream.said = 0
     recognizer = ScriptedRecognizer([TalkativeStream])
     utterances = 6
-    async with running(Settings(port=0), recognizer) as server, talking(server.url) as client, asyncio.timeout(60):
+    async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
         sound = UTTERANCE * utterances
         for start in range(0, len(sound), PIECE):
             await client.send(frame(BINARY, sound[start : start + PIECE]))
         await client.send(frame(TEXT, b"close"))
         while len(recognizer.streams) < utterances or not recognizer.streams[-1]._is_finished:
             await asyncio.sleep(0.05)
+        await asyncio.sleep(LIMITS.send - 1)
         heard, (*partials, done) = await hear_all(client)
     assert (heard.code, done["status"], len(done["results"])) == (1000, "done", utterances)
     assert sum(is_final(message) for message in partials) == utterances
@@ -92,18 +92,15 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
 
 @pytest.mark.fault(7)
 async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
-    settings = Settings(port=0, send_limit_seconds=0.5)
     recognizer = ScriptedRecognizer([FloodingStream])
     with capture_logs() as logs:
-        async with (
-            running(settings, recognizer, wire=WireLimits(send=60)) as server,
-            talking(server.url) as client,
-            asyncio.timeout(60),
-        ):
+        async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
+            began = now()
             await client.send(frame(BINARY, clip_pcm("quick.wav")))
             await client.send(frame(TEXT, b"close"))
             while not any(log["event"] == "session_closed" for log in logs):
                 await asyncio.sleep(0.05)
+            assert now() - began == pytest.approx(LIMITS.send, abs=0.1)
             heard, messages = await hear_all(client)
     assert (heard.code, heard.reason) == (1008, "slow_reader")
     assert "done" not in [message["status"] for message in messages]
@@ -112,44 +109,49 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
 
 @pytest.mark.fault(7)
 async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
-    settings = Settings(port=0, send_limit_seconds=0.5)
     recognizer = ScriptedRecognizer([TalkativeStream])
-    wire = WireLimits(send=60)
-    async with running(settings, recognizer, wire=wire) as server, talking(server.url) as client, asyncio.timeout(60):
+    with capture_logs() as logs:
+        async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
 
-        async def talk() -> None:
-            while True:
-                await client.send(frame(BINARY, UTTERANCE))
+            async def talk() -> None:
+                while True:
+                    await client.send(frame(BINARY, UTTERANCE))
+                    await asyncio.sleep(1)
 
-        talker = asyncio.create_task(talk())
-        while not recognizer.streams or not all(s._is_finished or s.is_abandoned for s in recognizer.streams):
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(1.5)
-        opened = len(recognizer.streams)
-        talker.cancel()
-        heard, messages = await hear_all(client)
-        assert len(recognizer.streams) == opened
+            began = now()
+            talker = asyncio.create_task(talk())
+            while not any(log["event"] == "session_closed" for log in logs):
+                await asyncio.sleep(0.05)
+            assert now() - began == pytest.approx(LIMITS.send, abs=1)
+            opened = len(recognizer.streams)
+            await asyncio.sleep(LIMITS.send - 2)
+            talker.cancel()
+            heard, messages = await hear_all(client)
+            assert len(recognizer.streams) == opened
+    assert all(stream._is_finished or stream.is_abandoned for stream in recognizer.streams)
     assert (heard.code, heard.reason) == (1008, "slow_reader")
     assert len(messages) * len(LONG_WORD) < 1_000_000
 
 
 async def test_a_reader_that_never_comes_back_is_forgotten() -> None:
+    is_over = asyncio.Event()
+
     async def flood(websocket: WebSocket) -> None:
         await websocket.accept()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(send_for_ever(websocket), 0.3)
+            await asyncio.wait_for(send_for_ever(websocket), 1)
         await websocket.close(1008)
+        is_over.set()
 
     app = Starlette(routes=[WebSocketRoute(LIVE, flood)])
-    async with (
-        serving(app, wire=WireLimits(send=0.5)) as (server, port),
-        talking(f"http://127.0.0.1:{port}"),
-        asyncio.timeout(10),
-    ):
-        while not server.server_state.connections:
-            await asyncio.sleep(0.01)
+    async with serving(app) as (server, path), deaf(str(path)):
+        await is_over.wait()
+        began = now()
+        await asyncio.sleep(LIMITS.send - 0.01)
+        assert server.server_state.connections
         while server.server_state.connections or server.server_state.tasks:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
+        assert now() - began == pytest.approx(LIMITS.send, abs=0.02)
 
 
 async def send_for_ever(websocket: WebSocket) -> None:
@@ -159,23 +161,13 @@ async def send_for_ever(websocket: WebSocket) -> None:
 
 @pytest.mark.fault(29)
 async def test_sound_and_a_close_in_one_segment_are_stored_all_the_same() -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        port = int(server.url.rpartition(":")[2])
-        async with connected(port) as client:
-            await client.send(f"GET {LIVE} HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode())
-            await client.reader.readuntil(b"\r\n\r\n")
+    async with running_gateway() as base, http_client(base) as http:
+        async with upgraded(path_of(base), LIVE) as client:
             await client.send(frame(BINARY, clip_pcm("quick.wav")) + close(1000))
             assert (await client.hear()).code == 1000
         stored: list[dict[str, Any]] = []
-        async with asyncio.timeout(10):
-            while not stored or stored[0]["status"] != "done":
-                stored = (await asyncio.to_thread(get, f"{server.url}/v1/speech/transcriptions"))["transcriptions"]
-                await asyncio.sleep(0.05)
-        text = await asyncio.to_thread(get, f"{server.url}/v1/speech/transcriptions/{stored[0]['transcriptionId']}")
+        while not stored or stored[0]["status"] != "done":
+            stored = (await http.get("/v1/speech/transcriptions")).json()["transcriptions"]
+            await asyncio.sleep(0.05)
+        text = (await http.get(f"/v1/speech/transcriptions/{stored[0]['transcriptionId']}")).json()
     assert text["results"][0]["transcript"].startswith("w0 w1 w2")
-
-
-def get(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-        found: dict[str, Any] = json.load(answer)
-    return found

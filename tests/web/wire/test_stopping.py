@@ -7,22 +7,29 @@ import os
 import signal
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
-from tests.processes import child_of, started, url_in
+from stream.events import Hypothesis
+from tests.processes import STUCK_SECONDS, child_of, started, url_in
+from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import clip_pcm, words_of
-from tests.web.sockets import Conversation, address, received, refusal
+from tests.tiers import tiered
+from tests.web.gateway import running_gateway
+from tests.web.sockets import Conversation, received, refusal, talking
 
-CLIENTS = 20
+CLIENTS = tiered(4, 20)
+SHUTTING_DOWN = (503, "shutting_down")
 
 
 async def talk(url: str, is_told: asyncio.Event) -> Conversation:
     """Say a sentence, go on with silence as a microphone does, and listen to the end."""
     conversation = Conversation()
-    async with asyncio.timeout(60), connect(address(url), proxy=None, compression=None) as socket:
+    async with asyncio.timeout(STUCK_SECONDS), talking(url, compression=None) as socket:
         await socket.send(clip_pcm("quick.wav"))
         humming = asyncio.create_task(_hum(socket))
         async for message in received(socket):
@@ -45,7 +52,7 @@ async def _hum(socket: ClientConnection) -> None:
 def readiness(url: str) -> tuple[int, str]:
     """Status of /readyz and the type of its error."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/readyz", timeout=STUCK_SECONDS) as answer:  # noqa: S310
             return answer.status, "ready"
     except urllib.error.HTTPError as refused:
         with refused:
@@ -58,7 +65,7 @@ async def test_a_stop_delivers_every_final_refuses_new_ones_and_takes_the_engine
         url, engine = url_in(line), child_of(process.pid)
         told = [asyncio.Event() for _ in range(CLIENTS)]
         talks = [asyncio.create_task(talk(url, one)) for one in told]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(STUCK_SECONDS):
             await asyncio.gather(*(one.wait() for one in told))
         assert await asyncio.to_thread(readiness, url) == (200, "ready")
         process.send_signal(signal.SIGTERM)
@@ -68,9 +75,9 @@ async def test_a_stop_delivers_every_final_refuses_new_ones_and_takes_the_engine
             ready = await asyncio.to_thread(readiness, url)
         refused = await refusal(url)
         conversations = await asyncio.gather(*talks)
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert await asyncio.to_thread(process.wait, STUCK_SECONDS) == 0
         assert not is_running(engine)
-    assert ready == (503, "shutting_down")
+    assert ready == SHUTTING_DOWN
     assert (refused[0], refused[1]["type"]) == (503, "shutting_down")
     for conversation in conversations:
         assert (conversation.close_code, conversation.close_reason) == (1012, "shutting_down")
@@ -89,37 +96,69 @@ async def test_a_second_signal_does_not_wait_for_what_was_said(monkeypatch: pyte
     with started("serve", "--port", "0", "--quiet") as (process, line):
         url, engine = url_in(line), child_of(process.pid)
         is_told = asyncio.Event()
-        talking = asyncio.create_task(talk(url, is_told))
-        async with asyncio.timeout(30):
+        talk_ = asyncio.create_task(talk(url, is_told))
+        async with asyncio.timeout(STUCK_SECONDS):
             await is_told.wait()
         os.kill(engine, signal.SIGSTOP)
         try:
             process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(1.5)
-            assert process.poll() is None
+            # It has seen the first signal, and waits.
+            while await asyncio.to_thread(readiness, url) != SHUTTING_DOWN:
+                pass
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 20) == 1
+            assert await asyncio.to_thread(process.wait, STUCK_SECONDS) == 1
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(engine, signal.SIGCONT)
         assert not is_running(engine)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
-        conversation = await talking
+        conversation = await talk_
     assert conversation.close_code in {1006, 1012}
 
 
-async def test_a_stop_waits_for_a_recognizer_that_is_slow() -> None:
-    with started("serve", "--port", "0", "--quiet") as (process, line):
-        engine, is_told = child_of(process.pid), asyncio.Event()
-        talking = asyncio.create_task(talk(url_in(line), is_told))
-        async with asyncio.timeout(30):
-            await is_told.wait()
-        os.kill(engine, signal.SIGSTOP)
-        process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(3)
-        os.kill(engine, signal.SIGCONT)
-        conversation = await talking
-        assert await asyncio.to_thread(process.wait, 30) == 0
-    assert conversation.close_code == 1012
-    assert words_of(conversation.transcript)[:4] == ["the", "quick", "brown", "fox"]
+class SlowStream(CountingStream):
+    """Takes most of the time that there is for a final."""
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        async for hypothesis in super().hypotheses():
+            if hypothesis.is_final:
+                await asyncio.sleep(4)
+            yield hypothesis
+
+
+@pytest.mark.fault(22)
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("kind", "seconds", "words"), [(SlowStream, 4, ["w0", "w1"]), (MuteStream, 20, [])], ids=["slow", "mute"]
+)
+async def test_a_stop_waits_for_a_recognizer_as_long_as_for_any_final(
+    kind: type[CountingStream], seconds: float, words: list[str]
+) -> None:
+    recognizer, loop = ScriptedRecognizer([kind]), asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        base = await stack.enter_async_context(running_gateway(recognizer))
+        talks = [asyncio.create_task(talk(base, asyncio.Event())) for _ in range(20)]
+        while len(recognizer.streams) < len(talks):
+            await asyncio.sleep(0.01)
+        began = loop.time()
+        stopping = asyncio.create_task(stack.aclose())
+        await asyncio.sleep(1)
+        status, body = await refusal(base)
+        conversations = await asyncio.gather(*talks)
+        # So long a client that still talks is listened to.
+        assert loop.time() - began == pytest.approx(seconds, abs=0.6)
+        await stopping
+    assert (status, body["type"]) == SHUTTING_DOWN
+    for conversation in conversations:
+        assert (conversation.close_code, conversation.close_reason) == (1012, "shutting_down")
+        assert conversation.transcript.split()[:2] == words
+
+
+@pytest.mark.virtual_time
+async def test_a_stop_of_a_server_where_nobody_talks_takes_a_tick() -> None:
+    loop = asyncio.get_running_loop()
+    async with running_gateway():
+        await asyncio.sleep(1)
+        began = loop.time()
+    assert loop.time() - began < 0.5
