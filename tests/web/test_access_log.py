@@ -3,32 +3,35 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
 from tests.recognizers import ScriptedRecognizer
 from tests.web.captured import Captured, captured
-from tests.web.sockets import LIVE, address, converse
-from web.serve import running
-from web.settings import Settings
+from tests.web.gateway import running_gateway
+from tests.web.sockets import LIVE, converse, http_client, talking
+
+pytestmark = pytest.mark.virtual_time
 
 NOBODY = "11111111-2222-4333-8444-555555555555"
 
 
+class Watched(NamedTuple):
+    base: str
+    http: httpx.AsyncClient
+    log: Captured
+
+
 @asynccontextmanager
-async def watched() -> AsyncIterator[tuple[httpx.AsyncClient, Captured, ScriptedRecognizer]]:
+async def watched() -> AsyncIterator[Watched]:
     """A client of a server, and its log."""
-    recognizer = ScriptedRecognizer()
     with captured() as log:
-        async with (
-            running(Settings(port=0), recognizer) as server,
-            httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
-        ):
-            yield http, log, recognizer
+        async with running_gateway() as base, http_client(base) as http:
+            yield Watched(base, http, log)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ async def watched() -> AsyncIterator[tuple[httpx.AsyncClient, Captured, Scripted
 async def test_a_request_is_one_line_with_its_route_and_not_its_path(
     method: str, path: str, route: str, status: int, problem: str | None
 ) -> None:
-    async with watched() as (http, log, _):
+    async with watched() as (_base, http, log):
         response = await http.request(method, path, headers={"Accept-Encoding": "identity"})
         # A file is noted when all of it is sent, and the caller has it then.
         await _until(lambda: log.named("request"))
@@ -65,7 +68,7 @@ async def test_a_request_is_one_line_with_its_route_and_not_its_path(
 
 
 async def test_machines_that_ask_every_second_are_noted_for_debugging_only() -> None:
-    async with watched() as (http, log, _):
+    async with watched() as (_base, http, log):
         for path in ("/livez", "/readyz", "/metrics", "/v1/speech/healthcheck"):
             assert (await http.get(path)).status_code == 200
         assert [line["level"] for line in log.named("request")] == ["debug"] * 4
@@ -73,7 +76,7 @@ async def test_machines_that_ask_every_second_are_noted_for_debugging_only() -> 
 
 @pytest.mark.parametrize("given", ["0193-abc_DEF", "a" * 64])
 async def test_an_id_that_the_caller_gives_is_kept(given: str) -> None:
-    async with watched() as (http, log, _):
+    async with watched() as (_base, http, log):
         response = await http.get("/v1/speech/languages", headers={"X-Request-ID": given})
         assert response.headers["X-Request-ID"] == given
         assert log.named("request")[0]["request"] == given
@@ -83,7 +86,7 @@ async def test_an_id_that_the_caller_gives_is_kept(given: str) -> None:
     "given", ["short", "a" * 65, "a sentence of words", "eyJhbGciOiJIUzI1NiJ9", "0193%0Aabcdef", ""]
 )
 async def test_another_one_is_replaced(given: str) -> None:
-    async with watched() as (http, log, _):
+    async with watched() as (_base, http, log):
         response = await http.get("/v1/speech/languages", headers={"X-Request-ID": given})
         answered = response.headers["X-Request-ID"]
         assert answered != given
@@ -93,9 +96,8 @@ async def test_another_one_is_replaced(given: str) -> None:
 
 
 async def test_a_handshake_is_noted_when_it_is_answered_and_the_session_has_its_id() -> None:
-    async with watched() as (http, log, _):
-        base = str(http.base_url).rstrip("/")
-        async with connect(address(base), proxy=None) as socket:
+    async with watched() as (base, _http, log):
+        async with talking(base) as socket:
             (line,) = log.named("handshake")
             assert socket.response is not None
             assert line["request"] == socket.response.headers["X-Request-ID"]
@@ -106,19 +108,18 @@ async def test_a_handshake_is_noted_when_it_is_answered_and_the_session_has_its_
 
 
 async def test_a_refused_handshake_is_noted_with_its_kind_and_answers_its_id() -> None:
-    async with watched() as (http, log, _):
-        base = str(http.base_url).rstrip("/")
+    async with watched() as (base, _http, log):
         with pytest.raises(InvalidStatus) as refused:
-            await connect(address(base, "vad=loud"), proxy=None)
+            await talking(base, "vad=loud")
         (line,) = log.named("handshake")
     assert (line["status"], line["problem"]) == (400, "invalid_config")
     assert refused.value.response.headers["X-Request-ID"] == line["request"]
 
 
 async def test_a_websocket_where_there_is_none_is_noted() -> None:
-    async with watched() as (http, log, _):
+    async with watched() as (base, _http, log):
         with pytest.raises(InvalidStatus) as refused:
-            await connect(str(http.base_url).replace("http", "ws").rstrip("/") + "/nowhere", proxy=None)
+            await unix_connect(base.removeprefix("unix:"), "ws://127.0.0.1/nowhere")
         (line,) = log.named("handshake")
     assert (line["route"], line["status"]) == ("unknown", refused.value.response.status_code)
 
@@ -128,7 +129,7 @@ async def test_a_fault_of_ours_names_the_id_that_the_log_has(monkeypatch: pytest
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(ScriptedRecognizer, "languages", property(broken, lambda *_: None))
-    async with watched() as (http, log, _):
+    async with watched() as (_base, http, log):
         response = await http.get("/v1/speech/languages")
         (broke,), (line,) = log.named("request_broke"), log.named("request")
     request_id = response.headers["X-Request-ID"]
@@ -141,8 +142,7 @@ async def test_a_fault_of_ours_names_the_id_that_the_log_has(monkeypatch: pytest
 
 
 async def test_conversations_at_the_same_time_keep_their_ids_apart() -> None:
-    async with watched() as (http, log, _):
-        base = str(http.base_url).rstrip("/")
+    async with watched() as (base, _http, log):
         ids = [f"caller-{n:04}" for n in range(8)]
         await asyncio.gather(*(converse(base, bytes(320), "close", headers=[("X-Request-ID", one)]) for one in ids))
         for name in ("handshake", "session_opened", "session_closed"):
@@ -151,6 +151,5 @@ async def test_conversations_at_the_same_time_keep_their_ids_apart() -> None:
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
+    while not holds():
+        await asyncio.sleep(0.01)

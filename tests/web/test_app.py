@@ -1,40 +1,30 @@
-import asyncio
+"""What the application serves beside its interface: health, pages, modules, errors."""
+
 import gzip
-import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
+import pytest_asyncio
 
-from tests.recognizers import ScriptedRecognizer
-from web.serve import running
+from tests.web.gateway import ScriptBook, running_gateway
+from tests.web.sockets import http_client
 from web.settings import Settings
 
-
-def fetch(url: str, method: str = "GET") -> tuple[int, str, bytes]:
-    request = urllib.request.Request(url, method=method)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request) as response:  # noqa: S310
-            return response.status, response.headers["Content-Type"], response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers["Content-Type"], error.read()
+pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def answer(path: str, method: str = "GET", *, is_ready: bool = True) -> tuple[int, str, bytes]:
-    recognizer = ScriptedRecognizer()
-    async with running(Settings(port=0), recognizer) as server:
-        recognizer.is_ready = is_ready
-        return await asyncio.to_thread(fetch, server.url + path, method)
+@pytest.fixture(scope="module")
+def book() -> ScriptBook:
+    return ScriptBook()
 
 
-def test_what_only_some_connections_need_is_not_loaded_before() -> None:
-    heavy = "av", "onnxruntime", "babel", "ctranslate2", "redis", "jwt"
-    program = f"import sys, web.app, web.serve; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(module_database: str, book: ScriptBook) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(port=0, database_url=module_database)
+    async with running_gateway(book, settings) as base, http_client(base) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -44,51 +34,59 @@ def test_what_only_some_connections_need_is_not_loaded_before() -> None:
         (False, {"status": "Critical", "message": "The recognizer is not ready.", "version": "1.0.7"}),
     ],
 )
-async def test_the_health_check_answers_200_in_every_state(is_ready: bool, health: dict[str, Any]) -> None:
-    status, kind, body = await answer("/v1/speech/healthcheck", is_ready=is_ready)
-    assert (status, kind, json.loads(body)) == (200, "application/json", health)
+async def test_the_health_check_answers_200_in_every_state(
+    http: httpx.AsyncClient,
+    book: ScriptBook,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_ready: bool,
+    health: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(book, "is_ready", is_ready)
+    answer = await http.get("/v1/speech/healthcheck")
+    assert (answer.status_code, answer.headers["Content-Type"], answer.json()) == (200, "application/json", health)
 
 
 @pytest.mark.parametrize("path", ["/", "/captions", "/commands"])
-async def test_the_pages_are_served(path: str) -> None:
-    status, kind, body = await answer(path)
-    assert (status, kind.split(";")[0]) == (200, "text/html")
-    assert b"Shenava" in body
+async def test_the_pages_are_served(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path)
+    assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, "text/html")
+    assert "Shenava" in answer.text
 
 
-async def test_modules_are_compressed_for_whoever_reads_that() -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        headers = {"Accept-Encoding": "gzip"}
-        request = urllib.request.Request(f"{server.url}/static/live.js", headers=headers)  # noqa: S310
-        with await asyncio.to_thread(urllib.request.urlopen, request) as response:
-            compressed = response.read()
-        assert response.headers["Content-Encoding"] == "gzip"
-        assert response.headers["Content-Type"].startswith("text/javascript")
-        _, _, plain = await asyncio.to_thread(fetch, request.full_url)
+async def test_modules_are_compressed_for_whoever_reads_that(http: httpx.AsyncClient) -> None:
+    async with http.stream("GET", "/static/live.js", headers={"Accept-Encoding": "gzip"}) as answer:
+        compressed = b"".join([piece async for piece in answer.aiter_raw()])
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    plain = (await http.get("/static/live.js", headers={"Accept-Encoding": "identity"})).content
     assert gzip.decompress(compressed) == plain
     assert 2 * len(compressed) < len(plain)
 
 
 @pytest.mark.parametrize("path", ["/", "/static/live.js"])
-async def test_the_page_and_its_modules_are_always_fresh_and_framed_by_nobody(path: str) -> None:
-    async with running(Settings(port=0), ScriptedRecognizer()) as server:
-        with await asyncio.to_thread(urllib.request.urlopen, server.url + path) as response:
-            assert response.headers["Cache-Control"] == "no-cache"
-            assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
-            assert response.headers["X-Content-Type-Options"] == "nosniff"
+async def test_the_page_and_its_modules_are_always_fresh_and_framed_by_nobody(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    headers = (await http.get(path)).headers
+    assert headers["Cache-Control"] == "no-cache"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     ("path", "method", "status", "kind"),
     [
         ("/v1/nothing", "GET", 404, "not_found"),
-        ("/static/../settings.py", "GET", 404, "not_found"),
+        ("/static/%2e%2e/settings.py", "GET", 404, "not_found"),
         ("/v1/speech/healthcheck", "DELETE", 405, "method_not_allowed"),
     ],
 )
-async def test_what_is_not_served_has_the_body_of_every_error(path: str, method: str, status: int, kind: str) -> None:
-    answered, content_type, body = await answer(path, method)
-    assert (answered, content_type) == (status, "application/json")
-    error = json.loads(body)
+async def test_what_is_not_served_has_the_body_of_every_error(
+    http: httpx.AsyncClient, path: str, method: str, status: int, kind: str
+) -> None:
+    answer = await http.request(method, path)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+    error = answer.json()
     assert (error["type"], error["code"]) == (kind, status)
-    assert error["detail"] == f"{method} {path} is not served here"
+    assert error["detail"] == f"{method} {path.replace('%2e', '.')} is not served here"

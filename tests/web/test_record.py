@@ -4,18 +4,19 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
 
 from stream.events import EndCause, Finished, Totals
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import FloodingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
+from tests.tiers import tiered
+from tests.web.gateway import held_while_sqlite_works, running_gateway
 from tests.web.said import said
-from tests.web.sockets import address, converse, is_settled, keep_sending, received
+from tests.web.sockets import converse, http_client, is_settled, received, talking
 from web.auth.caller import LOCAL_OWNER
 from web.clock import wall_clock
 from web.record import LiveRecord
-from web.serve import running
-from web.settings import Settings, read_settings
+from web.settings import read_settings
 from web.store.database import Database
 from web.store.storing import Storing
 from web.store.tables import Status
@@ -30,24 +31,25 @@ async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return transcriptions
 
 
+@pytest.mark.virtual_time
 async def test_what_was_said_live_is_there_as_soon_as_the_client_knows_it_is_done() -> None:
     async with (
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        running_gateway() as base,
+        http_client(base) as client,
     ):
-        talk = await converse(server.url, clip_pcm("quick.wav") + _PAUSE, clip_pcm("train.wav"), "close")
+        talk = await converse(base, clip_pcm("quick.wav") + _PAUSE, clip_pcm("train.wav"), "close")
         done = talk.messages[-1]
         kept = (await client.get(f"{ALL}/{done['transcriptionId']}")).json()
     assert kept == done
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(23)
 async def test_what_is_settled_is_there_while_the_client_still_talks() -> None:
     async with (
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
-        connect(address(server.url), proxy=None) as socket,
-        asyncio.timeout(10),
+        running_gateway() as base,
+        http_client(base) as client,
+        talking(base) as socket,
     ):
         await socket.send(clip_pcm("quick.wav")[:3200])
         while not (seen := await listed(client)):
@@ -60,16 +62,16 @@ async def test_what_is_settled_is_there_while_the_client_still_talks() -> None:
         assert body["results"][0]["transcript"].startswith("w0 w1")
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(26)
 async def test_a_client_that_vanishes_finds_all_it_said() -> None:
     async with (
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
-        asyncio.timeout(10),
+        running_gateway() as base,
+        http_client(base) as client,
     ):
-        async with connect(address(server.url), proxy=None) as socket:
+        async with talking(base) as socket:
             await socket.send(clip_pcm("quick.wav"))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1)
             socket.transport.abort()
         while [one["status"] for one in await listed(client)] != ["done"]:
             await asyncio.sleep(0.02)
@@ -77,16 +79,18 @@ async def test_a_client_that_vanishes_finds_all_it_said() -> None:
         assert body["results"][0]["transcript"].startswith("w0 w1")
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("sent", [[clip_pcm("quick.wav")], []])
 async def test_what_is_not_to_be_stored_and_what_was_never_said_is_not(sent: list[bytes]) -> None:
     async with (
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        running_gateway() as base,
+        http_client(base) as client,
     ):
-        await converse(server.url, *sent, "close", query="store=false" if sent else "")
+        await converse(base, *sent, "close", query="store=false" if sent else "")
         assert await listed(client) == []
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(23)
 async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it_once_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
@@ -94,16 +98,14 @@ async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it
     async def away(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
     async with (
-        running(Settings(port=0), ScriptedRecognizer()) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
-        asyncio.timeout(20),
+        running_gateway() as base,
+        http_client(base) as client,
     ):
         with monkeypatch.context() as broken:
             for step in ("open", "add", "finish"):
                 broken.setattr(Transcriptions, step, away)
-            talk = await converse(server.url, clip_pcm("quick.wav"), "close")
+            talk = await converse(base, clip_pcm("quick.wav"), "close")
             assert talk.transcript.startswith("w0 w1")
             assert await listed(client) == []
         while [one["status"] for one in await listed(client)] != ["done"]:
@@ -112,51 +114,55 @@ async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it
         assert (await client.get(f"{ALL}/{done['transcriptionId']}")).json() == done
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(7)
 async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
     async with (
-        running(Settings(port=0, send_limit_seconds=0.3), ScriptedRecognizer([FloodingStream])) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
-        connect(address(server.url), proxy=None, compression=None, max_queue=1, max_size=None) as socket,
-        asyncio.timeout(60),
+        running_gateway(ScriptedRecognizer([FloodingStream])) as base,
+        http_client(base) as client,
+        talking(base, compression=None, max_queue=1, max_size=None) as socket,
     ):
-        sending = asyncio.create_task(keep_sending(socket, clip_pcm("yes.wav") + _PAUSE))
+        for _ in range(3):
+            await socket.send(clip_pcm("yes.wav") + _PAUSE)
         while [one["status"] for one in await listed(client)] != ["done"]:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
         (kept,) = await listed(client)
         told = (await client.get(f"{ALL}/{kept['transcriptionId']}")).json()["results"]
         heard = [message async for message in received(socket)]
-        await sending
+    assert len(told) == 3
     assert sum(is_settled(json.loads(message)) for message in heard) < len(told)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.fault(22)
 async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     finish = Transcriptions.finish
 
     async def slow(*of: Any) -> None:
-        await asyncio.sleep(0.5)
+        # Longer than the client waits for it, shorter than the server does then.
+        await asyncio.sleep(9)
         await finish(*of)
 
-    monkeypatch.setattr("web.store.storing._WAIT_SECONDS", 0.1)
     monkeypatch.setattr(Transcriptions, "finish", slow)
     settings = read_settings({"port": 0})
-    async with running(settings, ScriptedRecognizer()) as server:
-        talk = await converse(server.url, clip_pcm("quick.wav"), "close")
-    database = Database(settings.database_url)
-    kept = await Transcriptions(database, 60, clock=wall_clock).get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
-    await database.close()
+    async with running_gateway(settings=settings) as base:
+        talk = await converse(base, clip_pcm("quick.wav"), "close")
+    with held_while_sqlite_works():
+        database = Database(settings.database_url)
+        stored = Transcriptions(database, 60, clock=wall_clock)
+        kept = await stored.get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
+        await database.close()
     assert kept is not None
     assert kept.summary.status is Status.DONE
 
 
+@pytest.mark.virtual_time
 async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
-    settings = Settings(port=0, final_limit_seconds=0.2)
     async with (
-        running(settings, ScriptedRecognizer([MuteStream])) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+        running_gateway(ScriptedRecognizer([MuteStream])) as base,
+        http_client(base) as client,
     ):
-        talk = await converse(server.url, *[clip_pcm("yes.wav") + _PAUSE] * 4)
+        talk = await converse(base, *[clip_pcm("yes.wav") + _PAUSE] * 4)
         assert talk.messages[-1]["type"] == "recognizer_failed"
         assert [one["status"] for one in await listed(client)] == ["done"]
 
@@ -182,7 +188,7 @@ async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(data
     first, second = said("one", "two")
     running_record = asyncio.create_task(record.run())
     record.add(first)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(STUCK_SECONDS):
         while (kept := await transcriptions.get(transcription_id, "ann")) is None or not kept.utterances:
             await asyncio.sleep(0.01)
     assert await transcriptions.delete(transcription_id, "ann")
@@ -195,7 +201,7 @@ async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(data
 
 async def test_a_session_that_ends_at_once_is_stored_once(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
-    for _ in range(20):
+    for _ in range(tiered(5, 50)):
         record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
         storing = asyncio.create_task(record.run())
         record.begin(whole_seconds=False)

@@ -1,8 +1,6 @@
 """Spans on their way: to a collector over OTLP, and as a trace that goes on at the recognizer."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from tests.hostile.audio import numbered_speech
 from tests.hostile.faults import Abort, At
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.sockets import LIVE, converse, refusal
@@ -137,7 +136,7 @@ async def test_no_span_holds_a_token_or_what_was_said() -> None:
 
 async def test_without_a_collector_the_server_works_and_ends_in_time() -> None:
     settings = Settings(port=0, tracing_endpoint="http://127.0.0.1:9")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(STUCK_SECONDS):
         async with running(settings, ScriptedRecognizer()) as server:
             assert (await converse(server.url, SPEECH, "close")).close_code == 1000
 
@@ -147,13 +146,6 @@ async def test_without_an_endpoint_the_recognizer_is_told_no_trace() -> None:
         async with running(read_settings({"riva_uri": riva.address, "port": 0})) as server:
             await converse(server.url, numbered_speech([2]), "close", headers=[("traceparent", TRACEPARENT)])
         assert ["traceparent" in call.metadata for call in riva.riva.calls] == [False]
-
-
-def test_without_an_endpoint_nothing_of_it_is_loaded() -> None:
-    program = (
-        "import sys, web.app, web.serve; print([name for name in sys.modules if name.startswith('opentelemetry')])"
-    )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:4317", "udp://127.0.0.1:4317", "http://"])
