@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import URL, Connection, Insert, Table, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _BUSY_SECONDS = 5.0
+_LOCKED_PAUSE_SECONDS = 0.05
 _CONNECT_SECONDS = 10
 # Enough for the requests of one process; with the six of its queue, seven processes fit PostgreSQL's usual 100.
 _POSTGRES_CONNECTIONS = 8
@@ -74,10 +75,25 @@ class Database:
         Raises UnusableDatabaseError.
         """
         try:
-            await self._upgrade()
+            await self._upgrade_in_turn()
         except (DBAPIError, OSError) as error:
             reason = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
             raise UnusableDatabaseError(f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}") from None
+
+    async def _upgrade_in_turn(self) -> None:
+        """Upgrade, and try again where SQLite fails at once instead of waiting for its turn.
+
+        It does so where two connections turn a new file to WAL mode at the same time.
+        """
+        last_try = asyncio.get_running_loop().time() + _BUSY_SECONDS
+        while True:
+            try:
+                return await self._upgrade()
+            except OperationalError as error:
+                is_locked = "locked" in str(error.orig)
+                if self.is_postgres or not is_locked or asyncio.get_running_loop().time() >= last_try:
+                    raise
+            await asyncio.sleep(_LOCKED_PAUSE_SECONDS)
 
     async def _upgrade(self) -> None:
         if self.path is not None:

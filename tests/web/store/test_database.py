@@ -29,6 +29,14 @@ async def test_the_migrations_lead_to_the_tables_by_several_processes_at_once(ba
         await database.close()
 
 
+async def test_many_processes_may_make_a_new_file_at_once(tmp_path: Path) -> None:
+    for number in range(10):
+        databases = [Database(f"sqlite:///{tmp_path / str(number)}") for _ in range(8)]
+        await asyncio.gather(*(database.upgrade() for database in databases))
+        for database in databases:
+            await database.close()
+
+
 async def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'some' / 'where' / 'shenava.db'}")
     await database.upgrade()
