@@ -59,9 +59,9 @@ async def test_a_newer_unsettled_text_replaces_a_waiting_one_of_its_utterance() 
 @pytest.mark.fault(7)
 async def test_settled_text_replaces_waiting_unsettled_text_and_is_never_replaced() -> None:
     outbox = Outbox()
-    for event in (unsettled(1, "a"), settled(1, "a."), unsettled(2, "b"), settled(2, "b.")):
+    for event in (unsettled(1, "a"), settled(1, "a."), unsettled(2, "b"), settled(2, "b."), settled(2, "b again.")):
         outbox.put(event)
-    assert await drained(outbox) == [settled(1, "a."), settled(2, "b.")]
+    assert await drained(outbox) == [settled(1, "a."), settled(2, "b."), settled(2, "b again.")]
 
 
 async def test_getting_waits_for_an_event_and_makes_room() -> None:

@@ -68,6 +68,12 @@ def test_speech_without_a_pause_is_cut_at_the_longest() -> None:
     assert run("x" * 70)[1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
 
 
+def test_after_the_longest_the_next_opens_at_once_without_an_onset() -> None:
+    events = run("x" * 60 + "." * 6)
+    assert events[1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
+    assert events[2] == SegmentStarted(start=at(60), onset=at(60))
+
+
 def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
     events = run("...xx", SegmenterOptions(onset=0, preroll=0))
     assert events == [SegmentStarted(start=0, onset=0)]
