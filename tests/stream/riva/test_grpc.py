@@ -112,11 +112,13 @@ async def test_a_hint_when_to_come_back_is_heard() -> None:
 
 
 async def test_a_server_whose_refusals_were_hidden_is_waited_for() -> None:
-    riva = ScriptedRiva(is_quiet=True, refusal=grpc.StatusCode.INVALID_ARGUMENT)
+    riva = ScriptedRiva(is_quiet=True)
     async with serving(riva) as served, speaking_to(served.address) as server:
         await server.refresh()
         stream = await server.open(OPTIONS)
         await stream.abandon()
+        # Not before: a refusal may be quicker than the first message of a stream.
+        riva.refusal = grpc.StatusCode.INVALID_ARGUMENT
         server.failed(stream._lease, UNCLEAR)  # type: ignore[arg-type]
         with pytest.raises(RivaError, match="INVALID_ARGUMENT: as the script says"):
             await server.open(OPTIONS)
