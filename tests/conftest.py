@@ -5,12 +5,12 @@ import gc
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 
 import pytest
 
 from tests.canary import leak
+from tests.processes import SHENAVA, STUCK_SECONDS, url_in
 from tests.tiers import register
 from tests.virtual_time import VirtualTimeLoop
 
@@ -48,7 +48,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a `shenava serve` with the embedded engine, one for the whole run."""
     database = tmp_path_factory.mktemp("server") / "shenava.db"
-    command = [sys.executable, "-m", "web.cli", "serve", "--port", "0", "--quiet"]
+    command = [*SHENAVA, "serve", "--port", "0", "--quiet"]
     settings = {
         "SHENAVA_IDLE_MS": "1000",
         "SHENAVA_IDLE_LIMIT_SECONDS": "2",
@@ -57,8 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
         try:
             assert process.stdout is not None
-            words = process.stdout.readline().split()
-            yield next(word for word in words if word.startswith("http"))
+            yield url_in(process.stdout.readline())
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(STUCK_SECONDS) == 0

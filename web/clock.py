@@ -1,4 +1,4 @@
-"""Owns the time of day: the one place that reads it. Whatever needs it is given a clock, so that tests choose it.
+"""The time of day, in the one place that reads it. Whatever needs it is given a clock, so that tests choose it.
 
 How long something takes is counted on the clock of the running event loop instead.
 """

@@ -1,4 +1,4 @@
-"""Owns one connection through the proxy: two sockets, two directions, and the fault that is due by byte."""
+"""One connection through the proxy: two sockets, two directions, and the fault that is due by byte."""
 
 import asyncio
 import socket

@@ -18,7 +18,7 @@ from tests.web.wire.serving import serving
 from web.app import create_app
 from web.clock import Clock, wall_clock
 from web.connections.limits import WireLimits
-from web.serve import _turn_away, running
+from web.serve import _TELL_SECONDS, _turn_away, running
 from web.settings import Settings
 
 Script = Callable[[RecognitionOptions], CountingStream]
@@ -85,7 +85,7 @@ async def running_gateway(
     app = create_app(settings, recognizer, clock=clock)
     wire = wire or WireLimits(send=settings.send_limit_seconds)
     with held_while_sqlite_works():
-        drain_seconds = settings.final_limit_seconds + 10
+        drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
         turn_away, sessions = _turn_away(app), app.state.sessions
         async with serving(app, settings, wire, turn_away, sessions=sessions, drain_seconds=drain_seconds) as (_, path):
             yield f"unix:{path}"

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.processes import STUCK_SECONDS
 from tests.virtual_time import VirtualTimeLoop
 from web.connections.limits import TurnAway, WireLimits, nobody
 from web.connections.server import GatewayServer
@@ -73,11 +74,11 @@ async def serving(
     async with listening() as (listener, place):
         running = asyncio.create_task(server.run_until_stopped(listener))
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(STUCK_SECONDS):
                 while not server.started and not running.done():
                     await asyncio.sleep(0.01)
             yield server, place
         finally:
             server.drain()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(STUCK_SECONDS):
                 await running
