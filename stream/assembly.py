@@ -124,7 +124,7 @@ class Assembly:
     def _joined_finals(self) -> tuple[Alternative, ...]:
         """A single final keeps its readings; of several the best ones are put in a row."""
         spoken = [final for final in self._finals if final]
-        return spoken[0] if len(spoken) == 1 else _joined(final[0] for final in spoken)
+        return spoken[0] if len(spoken) == 1 else joined(final[0] for final in spoken)
 
 
 def _placed(alternative: Alternative, placement: Placement) -> Alternative:
@@ -138,9 +138,11 @@ def _moved(word: Word, placement: Placement) -> Word:
     return replace(word, start=placement.stream_position(word.start), end=placement.stream_position(word.end))
 
 
-def _joined(stretches: Iterable[Alternative]) -> tuple[Alternative, ...]:
-    """Put settled stretches in a row; the confidence is the mean over the words."""
+def joined(stretches: Iterable[Alternative]) -> tuple[Alternative, ...]:
+    """Put settled stretches in a row; the confidence is the mean over the words of those that have one."""
     spoken = [stretch for stretch in stretches if stretch.words]
     words = tuple(word for stretch in spoken for word in stretch.words)
-    weighed = sum(stretch.confidence * len(stretch.words) for stretch in spoken)
-    return (Alternative(words, weighed / len(words)),) if words else ()
+    known = [stretch for stretch in spoken if stretch.confidence]
+    weight = sum(len(stretch.words) for stretch in known)
+    confidence = sum(stretch.confidence * len(stretch.words) for stretch in known) / weight if known else 0.0
+    return (Alternative(words, confidence),) if words else ()

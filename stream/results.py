@@ -23,10 +23,10 @@ def seconds(samples: int) -> float:
 def result(alternative: Alternative) -> WireResult:
     """One hypothesis."""
     words = [
-        WireWord(seconds(word.start), seconds(word.end), word.text, round(word.confidence, 3))
+        WireWord(seconds(word.start), seconds(word.end), word.text, _confidence(word.confidence))
         for word in alternative.words
     ]
-    return WireResult(alternative.transcript, round(alternative.confidence, 3), words)
+    return WireResult(alternative.transcript, _confidence(alternative.confidence), words)
 
 
 def results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
@@ -65,6 +65,11 @@ def shortened(done: _Done) -> _Done:
         excess_bytes -= len(_encoder.encode(utterance)) - len(_encoder.encode(bare))
         kept[position] = bare
     return msgspec.structs.replace(done, results=kept)
+
+
+def _confidence(confidence: float) -> float:
+    """Round a confidence; what is known never becomes 0.0, which means unset."""
+    return max(round(confidence, 3), 0.001) if confidence > 0 else 0.0
 
 
 def _bare(alternative: WireResult) -> WireResult:

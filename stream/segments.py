@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stream.assembly import joined
 from stream.cutting import Segment
 from stream.events import (
-    Alternative,
     Hypothesis,
     HypothesisReceived,
     OpenStream,
@@ -73,10 +73,7 @@ def _joined(stretches: list[Settled]) -> Settled:
     last = stretches[-1]
     if len(stretches) == 1:
         return last
-    said = [stretch.hypothesis.best for stretch in stretches if stretch.hypothesis.best.words]
-    words = tuple(word for best in said for word in best.words)
-    confidence = min((best.confidence for best in said), default=0.0)
-    whole = Hypothesis((Alternative(words, confidence),) if words else (), is_final=True)
+    whole = Hypothesis(joined(stretch.hypothesis.best for stretch in stretches), is_final=True)
     spent = sum(stretch.inference_seconds for stretch in stretches)
     return replace(last, hypothesis=whole, start=stretches[0].start, inference_seconds=spent)
 

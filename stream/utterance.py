@@ -99,7 +99,7 @@ class Utterance:
     def _placed(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
         """Move the words onto the connection's clock; without times they are spread over the utterance."""
         if any(word.end <= 0 for word in words):
-            return _spread(words, self.start, self.length)
+            return spread(words, self.start, self.length)
         return tuple(
             replace(word, start=self._clamped(self.origin + word.start), end=self._clamped(self.origin + word.end))
             for word in words
@@ -109,8 +109,8 @@ class Utterance:
         return max(self.start, min(position, self.end))
 
 
-def _spread(words: tuple[Word, ...], start: int, length: int) -> tuple[Word, ...]:
-    """Give each word a share of `length` samples in proportion to its letters."""
+def spread(words: tuple[Word, ...], start: int, length: int) -> tuple[Word, ...]:
+    """Give each word a share of the `length` samples from `start` on, in proportion to its letters."""
     letters = sum(len(word.text) for word in words) or 1
     spread = []
     before = 0

@@ -1,8 +1,8 @@
-"""Owns the translation between our terms and Riva's messages; pure."""
+"""Translate between our terms and Riva's messages; pure."""
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,7 +10,9 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_audio_pb2
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.riva.confidence import scale
 from stream.riva.options import STOP_HISTORY_MS
+from stream.riva.words import timed_words, words_in
 from stream.stability import Agreement
 from vad import SAMPLE_RATE
 
@@ -18,7 +20,6 @@ from vad import SAMPLE_RATE
 _WHOLE_UTTERANCE_STABILITY = 1.0
 # The embedded engine marks leading words that stay with 0.9, which single precision makes a little less.
 _STABLE_STABILITY = 0.89
-_SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
 def opening_request(
@@ -97,12 +98,14 @@ class ResponseReader:
         return Hypothesis(alternatives, is_final=True, stability=1.0, processed=_samples(result))
 
     def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
-        words = tuple(Word(token) for token in "".join(result.alternatives[0].transcript for result in results).split())
-        promised = itertools.takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)
+        spoken = words_in(_joined(results))
+        promised = words_in(_joined(itertools.takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)))
+        kept = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(promised, spoken, strict=False))
+        words = tuple(Word(word) for word in spoken)
         hypothesis = Hypothesis(
             (Alternative(words),) if words else (),
             stability=min(result.stability for result in results),
-            stable_words=sum(len(result.alternatives[0].transcript.split()) for result in promised),
+            stable_words=len(list(kept)),
             processed=max(_samples(result) for result in results),
         )
         if self._agreement is None:
@@ -116,30 +119,14 @@ def _samples(result: pb.StreamingRecognitionResult) -> int:
     return round(seconds * SAMPLE_RATE) if math.isfinite(seconds) and seconds > 0 else 0
 
 
+def _joined(results: Iterable[pb.StreamingRecognitionResult]) -> str:
+    return "".join(result.alternatives[0].transcript for result in results)
+
+
 def _alternatives(result: pb.StreamingRecognitionResult) -> tuple[Alternative, ...]:
+    reported = [word.confidence for alternative in result.alternatives for word in alternative.words]
+    confidence = scale([alternative.confidence for alternative in result.alternatives] + reported)
     return tuple(
-        Alternative(_words(alternative), _probability(alternative.confidence)) for alternative in result.alternatives
+        Alternative(timed_words(alternative, confidence), confidence(alternative.confidence))
+        for alternative in result.alternatives
     )
-
-
-def _words(alternative: pb.SpeechRecognitionAlternative) -> tuple[Word, ...]:
-    """Take the times of the words and the spelling of the transcript, where both tell the same words."""
-    tokens = alternative.transcript.split()
-    if len(tokens) != len(alternative.words):
-        return tuple(Word(token) for token in tokens)
-    return tuple(
-        Word(
-            token,
-            max(0, info.start_time) * _SAMPLES_PER_MS,
-            max(0, info.end_time) * _SAMPLES_PER_MS,
-            _probability(info.confidence),
-        )
-        for token, info in zip(tokens, alternative.words, strict=True)
-    )
-
-
-def _probability(confidence: float) -> float:
-    """Some models report a logarithm instead of a probability; what is no number is unknown."""
-    if math.isnan(confidence):
-        return 0.0
-    return math.exp(confidence) if confidence < 0 else min(confidence, 1.0)

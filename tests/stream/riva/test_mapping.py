@@ -154,17 +154,23 @@ def test_the_spelling_is_the_transcripts_and_the_times_are_the_words() -> None:
     assert word.confidence == pytest.approx(0.9)
 
 
-def test_words_that_do_not_fit_the_transcript_give_it_no_times() -> None:
-    final = spoken("hello world")
-    final.alternatives[0].transcript = "Hello world again"
-    assert [word.end for word in read([final])[0].best.words] == [0, 0, 0]
+def test_stray_marks_before_a_transcript_are_dropped_from_interims_too() -> None:
+    interims = [[result(said)] for said in (" ? What is", " , okay", " . ", "\u061f \u0633\u06cc")]
+    assert [text(hypothesis) for hypothesis in read(*interims)] == ["What is", "okay", "", "\u0633\u06cc"]
+    assert [h.is_final and h.alternatives for h in read([result(" . ", is_final=True)])] == [()]
 
 
-@pytest.mark.parametrize(
-    ("reported", "probability"), [(0.0, 0.0), (0.5, 0.5), (3.0, 1.0), (math.nan, 0.0), (-0.5, math.exp(-0.5))]
-)
-def test_confidences_become_probabilities(reported: float, probability: float) -> None:
-    assert read([spoken("a", confidence=reported)])[0].best.confidence == pytest.approx(probability)
+def test_a_mark_after_promised_words_does_not_change_them() -> None:
+    (hypothesis,) = read([result("? what is", stability=0.9), result(" ? it", stability=0.1)])
+    assert (text(hypothesis), hypothesis.stable_words) == ("what is? it", 1)
+
+
+def test_confidences_of_one_result_are_on_one_scale() -> None:
+    final = spoken("a b")
+    final.alternatives[0].confidence = 0.2
+    final.alternatives[0].words[1].confidence = -0.4
+    best = read([final])[0].best
+    assert best.words[1].confidence < 0.5 < best.confidence < best.words[0].confidence < 1
 
 
 TEXTS = st.text(st.sampled_from("ab\u0641 \n\u00a0"), max_size=8)
