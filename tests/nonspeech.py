@@ -85,6 +85,16 @@ def _keypad(time: _Wave) -> _Wave:
     return wave
 
 
+def signal_tone(
+    *hertz: float, on_seconds: float, off_seconds: float, seconds: float, modulation_hertz: float = 0.0
+) -> Sound:
+    """A tone of a telephone network, its frequencies together, on and off: `float32[seconds * 16000]`."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    wave = sum((np.sin(2 * np.pi * hz * time) for hz in hertz), np.zeros_like(time)) / len(hertz)
+    wave *= 1 - 0.5 * (modulation_hertz > 0) * (1 + np.cos(2 * np.pi * modulation_hertz * time))
+    return np.asarray(0.2 * wave * (time % (on_seconds + off_seconds) < on_seconds), dtype=np.float32)
+
+
 _SOUNDS: dict[str, Callable[[np.random.Generator, _Wave], _Wave]] = {
     "silence": lambda _, time: np.zeros(len(time)),
     "faint white noise": lambda r, time: _colored(r, time, 0.0, 0.0005),
@@ -106,6 +116,8 @@ _SOUNDS: dict[str, Callable[[np.random.Generator, _Wave], _Wave]] = {
     "breathing": lambda r, time: _band(r, time, 300, 3000, 0.03) * np.maximum(0, np.sin(2 * np.pi * 0.3 * time)) ** 2,
     "wind": lambda r, time: _band(r, time, 20, 500, 0.2) * (0.3 + np.abs(np.sin(1.3 * time) * np.sin(3.1 * time))),
     "keypad": lambda _, time: _keypad(time),
+    "ringing": lambda _, time: signal_tone(425, on_seconds=1.0, off_seconds=4.0, seconds=len(time) / SAMPLE_RATE),
+    "busy": lambda _, time: signal_tone(480, 620, on_seconds=0.5, off_seconds=0.5, seconds=len(time) / SAMPLE_RATE),
     "clipped noise": lambda r, time: np.clip(_colored(r, time, 0.0, 1.0), -0.3, 0.3),
     "fan": lambda r, time: _band(r, time, 60, 2000, 0.08) * (1 + 0.5 * np.sin(2 * np.pi * 7 * time)),
     "engine": lambda r, time: (

@@ -1,5 +1,7 @@
 """Owns how the sound of one call is heard: freely, with a bias towards phrases, or as one of a closed vocabulary."""
 
+from dataclasses import replace
+
 from stream.engine.bias import BiasedWhisper
 from stream.engine.candidates import Candidates
 from stream.engine.options import CallOptions
@@ -36,10 +38,13 @@ class Decoder:
             return decoding if decoding.readings else _nothing(decoding)
         align = hearing.work is not Work.PARTIAL and options.word_times
         decoding = self._free.decode(hearing.samples, language, hearing.search, align=align)
-        # Settled words were spoken, whatever the rest sounds like.
-        if hearing.search.prefix or is_speech(hearing.samples, decoding):
-            return decoding
-        return _nothing(decoding)
+        # Words that the caller has seen were spoken, whatever the whole sounds like.
+        if not (hearing.search.prefix or hearing.shown or is_speech(hearing.samples, decoding)):
+            return _nothing(decoding)
+        if hearing.shown and not decoding.best.has_words:
+            search = replace(hearing.search, prefix=hearing.shown)
+            decoding = self._free.decode(hearing.samples, language, search, align=align)
+        return decoding.ranked
 
 
 def _nothing(decoding: Decoding) -> Decoding:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from stream.engine.loops import is_loop
+
 Tokens = tuple[int, ...]
 
 BEAM_SIZE = 5  # beam search finds one word in 200 that greedy search misses
@@ -49,10 +51,14 @@ class DecodedWord:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One hypothesis of the decoder; `logprob` is the mean over its tokens, those of the prefix as if sure."""
+    """One hypothesis of the decoder; `logprob` is the mean over its tokens, those of the prefix as if sure.
+
+    Its confidence is at most `confidence_limit`.
+    """
 
     words: tuple[DecodedWord, ...] = ()
     logprob: float = 0.0
+    confidence_limit: float = 1.0
 
     @property
     def tokens(self) -> Tokens:
@@ -63,11 +69,16 @@ class Reading:
         return " ".join(word.text for word in self.words)
 
     @property
+    def has_words(self) -> bool:
+        """Whether there is more in it than punctuation."""
+        return any(letter.isalnum() for word in self.words for letter in word.text)
+
+    @property
     def confidence(self) -> float:
         """From 0 to 1: the mean probability of the tokens if they were aligned, else what the score says."""
         n_tokens = len(self.tokens)
         aligned = sum(word.confidence * len(word.tokens) for word in self.words)
-        return min(1.0, aligned / n_tokens if aligned else math.exp(self.logprob))
+        return min(self.confidence_limit, aligned / n_tokens if aligned else math.exp(self.logprob))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +92,15 @@ class Decoding:
     @property
     def best(self) -> Reading:
         return self.readings[0]
+
+    @property
+    def ranked(self) -> "Decoding":
+        """The same for those who read the alternatives: the best reading, then the others by falling confidence.
+
+        The decoder's search finds the best reading better than the confidences of its words do, so no other is surer
+        than that one. Loops, and readings without a word, are no alternatives.
+        """
+        others = [other for other in self.readings[1:] if other.has_words and not is_loop(other.text)]
+        others.sort(key=lambda other: -other.confidence)
+        limited = (replace(other, confidence_limit=self.best.confidence) for other in others)
+        return replace(self, readings=(self.best, *limited))

@@ -141,6 +141,7 @@ class Recognition:
                 continue
             partial = await self._hear(utterance, work)
             if partial and tells and utterance.state is UtteranceState.GROWING:
+                utterance.note_told()
                 await self._listener.tell_partial(partial, utterance)
 
     async def _hear(self, utterance: Utterance, work: Work) -> Partial | None:

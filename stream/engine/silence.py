@@ -4,7 +4,8 @@ import numpy as np
 
 from stream.engine.features import Samples
 from stream.engine.loops import is_loop
-from stream.engine.readings import Decoding
+from stream.engine.readings import Decoding, Reading
+from stream.engine.tones import is_tone
 from vad import SAMPLE_RATE
 
 # Of 297 pieces of silence, noise, tones and music nearly all had a probability of no speech above 0.6, and none of
@@ -17,8 +18,8 @@ _DOUBTFUL_NO_SPEECH_PROB = 0.2
 _DOUBTFUL_LOGPROB = -0.8
 # The shortest words ("stop", in noise of 10 dB) are voiced for 110 ms; noise, clicks, wind and breath for 50 ms.
 _LEAST_VOICED_SECONDS = 0.06
-# Speech has 2.5 to 22 tokens for each second of its vowels; tones and engines, voiced all along, have 0.5, and noise
-# that is voiced by chance has 50.
+# Speech has 2.5 to 22 tokens for each second of its vowels, where each digit counts as one; tones and engines, voiced
+# all along, have 0.5, and noise that is voiced by chance has 50.
 _LEAST_TOKENS_PER_VOICED_SECOND = 1.5
 _MOST_TOKENS_PER_VOICED_SECOND = 35
 _VOICED = 0.7  # correlation of a stretch of sound with itself one period later
@@ -34,7 +35,7 @@ def is_speech(samples: Samples, decoding: Decoding) -> bool:
     The sound itself is looked at only when the decoder is in doubt: 0.5 ms of work for each second of it.
     """
     best = decoding.best
-    if not any(letter.isalnum() for letter in best.text):
+    if not best.has_words:
         return False
     if decoding.no_speech_prob > _SURELY_NO_SPEECH_PROB:
         return False
@@ -45,7 +46,12 @@ def is_speech(samples: Samples, decoding: Decoding) -> bool:
         return True
     voiced = voiced_seconds(samples)
     least, most = _LEAST_TOKENS_PER_VOICED_SECOND * voiced, _MOST_TOKENS_PER_VOICED_SECOND * voiced
-    return voiced >= _LEAST_VOICED_SECONDS and least <= len(best.tokens) <= most
+    return voiced >= _LEAST_VOICED_SECONDS and least <= _n_spoken_tokens(best) <= most and not is_tone(samples)
+
+
+def _n_spoken_tokens(reading: Reading) -> int:
+    """How many tokens the reading would have in letters: "999" is one token and three words."""
+    return sum(max(len(word.tokens), sum(map(str.isdigit, word.text))) for word in reading.words)
 
 
 def voiced_seconds(samples: Samples) -> float:

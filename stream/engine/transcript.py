@@ -11,6 +11,9 @@ Words = tuple[DecodedWord, ...]
 _AGREEING_DECODES = 4
 _UNTRUSTED_WORDS = 1  # the last word of a decode is often half heard
 _UNSURE_WORDS = 2  # and the one before it changes still once in ten
+# Whisper ends a text so where the sound is weak: the subtitles it learned from often thank for watching there.
+_WEAK_ENDINGS = ("thank", "thanks")
+_WEAK_ENDING_WORDS = 4
 
 
 class Transcript:
@@ -22,6 +25,11 @@ class Transcript:
         self._recent: deque[Words] = deque(maxlen=_AGREEING_DECODES)
         self._latest: Words = ()
         self._shown: Words = ()
+
+    @property
+    def shown(self) -> Tokens:
+        """The text that was shown last."""
+        return tuple(token for word in self._shown for token in word.tokens)
 
     def settle(self, words: Words) -> None:
         """Take a decode: words on which the recent ones agree are settled, short of the last of them.
@@ -45,18 +53,25 @@ class Transcript:
     def show(self, words: Words, *, ended: bool) -> tuple[str, str]:
         """Take the newest text and return what to show of it: the settled words, and the others.
 
-        Joined they read right. Words that were shown are taken back only once two decodes in a row want it. The last
-        two words are shown once two decodes have them, or at once when speech has `ended`.
+        Joined they read right. Words that were shown are taken back only once two decodes in a row want it, and never
+        for nothing. The last two words, and thanks at the end, are shown once two decodes have them, or at once when
+        speech has `ended`.
         """
         before, self._latest = self._latest, words
         kept, confirmed = _common(self._shown, words), _common(before, words)
-        if kept == len(self._shown) or confirmed > kept:
-            unsure = 0 if ended else _UNSURE_WORDS if self._shown else _UNTRUSTED_WORDS
+        if words and (kept == len(self._shown) or confirmed > kept):
+            unsure = 0 if ended else max(_UNSURE_WORDS if self._shown else _UNTRUSTED_WORDS, _weak_ending(words))
             sure = len(words) - unsure
             self._shown = words[: max(kept, sure, confirmed)]
         stable = " ".join(word.text for word in self._shown[: self.stable_words])
         tail = " ".join(word.text for word in self._shown[self.stable_words :])
         return stable, f" {tail}" if stable and tail else tail
+
+
+def _weak_ending(words: Words) -> int:
+    """How many words at the end are thanks that nobody may have said."""
+    last = [_plain(word.text) for word in words[-_WEAK_ENDING_WORDS:]]
+    return next((len(last) - place for place, word in enumerate(last) if word in _WEAK_ENDINGS), 0)
 
 
 def _common(one: Words, other: Words) -> int:

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from stream.engine.features import samples_of
 from stream.engine.pace import Pace
-from stream.engine.readings import Decoding, Reading, Search
+from stream.engine.readings import Decoding, Reading, Search, Tokens
 from stream.engine.transcript import Transcript
 from stream.engine.work import Hearing, Work
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
@@ -51,6 +51,7 @@ class Utterance:
         self._asked_speech_samples = 0
         self._early_speech_samples = -1
         self._transcript = Transcript()
+        self._told: Tokens = ()
 
     @property
     def n_samples(self) -> int:
@@ -94,7 +95,7 @@ class Utterance:
         if work is Work.EARLY_FINAL:
             self._early_speech_samples = self._speech_samples
         search = Search(self._transcript.prefix, alternatives=1 if work is Work.PARTIAL else alternatives)
-        return Hearing(work, samples_of(self._pcm), self._language, search)
+        return Hearing(work, samples_of(self._pcm), self._language, search, self._told)
 
     def heard(self, hearing: Hearing, decoding: Decoding) -> Partial:
         """Take what was heard while it grows; more words may be settled by it, none is taken back."""
@@ -107,10 +108,14 @@ class Utterance:
         stable, tail = self._transcript.show(words, ended=hearing.work is Work.EARLY_FINAL)
         return Partial(stable, tail, n_samples)
 
+    def note_told(self) -> None:
+        """The caller was told the newest partial: it will not settle as nothing any more."""
+        self._told = self._transcript.shown or self._told
+
     def is_kept_by(self, decoding: Decoding) -> bool:
-        """Whether a decode that began some time ago has all words that were settled since."""
+        """Whether a decode begun earlier has all words that were settled since, and some if some were told."""
         prefix = self._transcript.prefix
-        return decoding.best.tokens[: len(prefix)] == prefix
+        return decoding.best.tokens[: len(prefix)] == prefix and (decoding.best.has_words or not self._told)
 
     def settle(self, decoding: Decoding) -> tuple[Reading, ...]:
         """Take what was heard in all of it; empty when nobody spoke. The settled words lead every reading."""

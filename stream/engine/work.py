@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stream.engine.features import Samples
-from stream.engine.readings import Search
+from stream.engine.readings import Search, Tokens
 
 
 class Work(IntEnum):
@@ -23,10 +23,11 @@ class Work(IntEnum):
 class Hearing:
     """One decode that begins: of all sound of an utterance so far, `float32[n_samples]`.
 
-    `language` is "" as long as nothing was heard that tells it.
+    `language` is "" as long as nothing was heard that tells it; `shown` is the text that the caller was told so far.
     """
 
     work: Work
     samples: Samples
     language: str
     search: Search
+    shown: Tokens = ()

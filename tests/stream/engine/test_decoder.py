@@ -23,8 +23,8 @@ def options(*, phrases: tuple[str, ...] = (), closed_vocabulary: bool = False, w
     )
 
 
-def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = ()) -> Hearing:
-    return Hearing(work, samples_of(pcm), "", Search(prefix))
+def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = (), shown: tuple[int, ...] = ()) -> Hearing:
+    return Hearing(work, samples_of(pcm), "", Search(prefix), shown)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,12 @@ def test_settled_words_are_kept_even_when_the_sound_is_taken_for_silence(whisper
     prefix = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:4]
     decoding = Decoder(whisper, options(), "en-US").decode(hearing(silence(3), prefix=prefix))
     assert decoding.best.tokens[:4] == prefix
+
+
+def test_words_that_were_shown_are_not_taken_back_for_nothing(whisper: Whisper) -> None:
+    shown = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:2]
+    decoding = Decoder(whisper, options(), "en-US").decode(hearing(silence(3), shown=shown))
+    assert decoding.best.has_words
 
 
 def test_a_closed_vocabulary_hears_its_entries_and_has_no_partials(whisper: Whisper) -> None:

@@ -40,6 +40,7 @@ class Listener:
 
     told: list[str] = field(default_factory=list)
     told_at: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
     async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
         self._note("partial")
@@ -48,6 +49,7 @@ class Listener:
         self._note("delay")
 
     async def tell_final(self, final: Final) -> None:
+        self.texts += [reading.text for reading in final.readings]
         self._note("final")
 
     def _note(self, what: str) -> None:
@@ -69,6 +71,15 @@ async def recognizing(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+class ForgetfulDecoder(YesDecoder):
+    """Hears three words in a part, and none in the whole unless it is told what was shown."""
+
+    def decode(self, hearing: Hearing) -> Decoding:
+        texts = ("one", "two", "three") if hearing.work is Work.PARTIAL or hearing.shown else ()
+        words = tuple(DecodedWord(text, (number,)) for number, text in enumerate(texts))
+        return Decoding((Reading(words, -0.1),), 0.0, "en")
 
 
 async def settle(decode_seconds: float) -> tuple[list[str], list[float]]:
@@ -131,6 +142,14 @@ async def test_an_end_during_the_early_final_waits_for_it() -> None:
     # It began while the pause was fed, so that less than a whole decode was left to wait for.
     assert 29 < now() - ended < 30
     assert listener.told == ["delay"] * 29 + ["final"]
+
+
+@pytest.mark.parametrize(("wants_partials", "texts"), [(True, ["one two three"]), (False, [])])
+async def test_text_that_was_told_does_not_settle_as_nothing(wants_partials: bool, texts: list[str]) -> None:
+    async with recognizing(ForgetfulDecoder(), wants_partials=wants_partials) as (recognition, listener):
+        await feed(recognition, clip_pcm("quick.wav")[:48_000])
+        await recognition.end_utterance()
+    assert listener.texts == texts
 
 
 async def test_an_utterance_of_a_file_is_decoded_once_when_it_is_complete() -> None:

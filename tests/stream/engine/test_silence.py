@@ -5,7 +5,7 @@ from stream.engine.features import Samples, samples_of
 from stream.engine.readings import DecodedWord, Decoding, Reading
 from stream.engine.silence import is_speech, voiced_seconds
 from stream.engine.whisper import Whisper
-from tests.nonspeech import nonspeech
+from tests.nonspeech import nonspeech, signal_tone
 from tests.sounds import clip_pcm
 from vad import SAMPLE_RATE
 
@@ -13,6 +13,7 @@ _NOISE = nonspeech("white noise", 2.0)
 _TONE = nonspeech("low tone", 2.0)
 _CLICK = _NOISE + np.where(np.arange(len(_NOISE)) < 0.05 * SAMPLE_RATE, _TONE, 0).astype(np.float32)
 _SPEECH = samples_of(clip_pcm("yes.wav"))
+_RINGING = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
 
 
 def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
@@ -31,6 +32,7 @@ def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
         (_NOISE, decoding("Thank you.", 0.4, -0.5)),
         (_NOISE, decoding("Ah...", 0.1, -1.9)),
         (_TONE, decoding("you.", 0.2, -3.1)),
+        (_RINGING, decoding("Thank you very much.", 0.6, -1.5)),
         (_CLICK, decoding("you", 0.4, -1.5)),
         (_SPEECH, decoding("so many words in a quarter of a second of voice that nobody can have said", 0.3, -1.0)),
         (np.zeros(100, dtype=np.float32), decoding("you", 0.3, -1.0)),
@@ -47,6 +49,7 @@ def test_words_without_a_voice_are_not_believed(samples: Samples, heard: Decodin
         (_SPEECH, decoding("yes", 0.5, -1.9)),
         (_SPEECH, decoding("printing in the only sense", 0.7, -0.8)),
         (_NOISE, decoding("a whisper, read well", 0.1, -0.5)),
+        (np.tile(_SPEECH, 5), decoding("99999", 0.25, -1.1)),
     ],
 )
 def test_doubtful_words_with_a_voice_are(samples: Samples, heard: Decoding) -> None:

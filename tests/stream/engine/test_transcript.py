@@ -53,6 +53,18 @@ def test_the_first_text_is_shown_without_its_last_word() -> None:
     assert shown("a") == ""
 
 
+def test_thanks_at_the_end_are_shown_once_two_decodes_have_them_or_speech_has_ended() -> None:
+    assert shown("Thank you all.") == ""
+    assert shown("can do Thank you very much") == "can do"
+    assert shown("can do Thank you very much", "can do Thank you very much") == "can do Thank you very much"
+    assert shown("Thank you.", ended=True) == "Thank you."
+    assert shown("Thank you for the kind words") == "Thank you for the kind"
+
+
+def test_a_decode_without_words_takes_back_none() -> None:
+    assert shown("a b c", "", "") == "a b"
+
+
 def test_words_at_the_end_are_shown_once_two_decodes_have_them() -> None:
     assert shown("a b c", "a b c d e") == "a b c"
     assert shown("a b c", "a b c d e", "a b c d e f") == "a b c d e"

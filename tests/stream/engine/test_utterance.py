@@ -51,6 +51,17 @@ def test_the_first_partial_needs_800_ms_and_the_next_a_step_more() -> None:
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
+def test_what_was_told_is_asked_for_again_and_an_early_final_without_words_does_not_do() -> None:
+    utterance = spoken(2)
+    hear(utterance, "nine nine nine")
+    assert utterance.begin(Work.FINAL).shown == ()
+    assert utterance.is_kept_by(decoding_of(""))
+    utterance.note_told()
+    assert utterance.begin(Work.FINAL).shown == tuple(b"ninenine")
+    assert not utterance.is_kept_by(decoding_of(""))
+    assert utterance.is_kept_by(decoding_of("999"))
+
+
 def test_a_slower_pace_asks_for_more_sound() -> None:
     utterance = spoken(1)
     utterance.begin(Work.PARTIAL)
