@@ -18,11 +18,12 @@ class SettledUtterances:
     """
 
     def __init__(self) -> None:
-        self._packed: list[tuple[int, bytes]] = []
+        self._packed: list[tuple[int, int, int, bytes]] = []
 
     def add(self, settled: Settled) -> None:
-        self._packed.append((settled.utterance_id, zlib.compress(_ENCODER.encode(settled), _FASTEST)))
+        packed = zlib.compress(_ENCODER.encode(settled), _FASTEST)
+        self._packed.append((settled.start, settled.channel, settled.utterance_id, packed))
 
     def all(self) -> tuple[Settled, ...]:
-        """Return them in the order in which they were spoken."""
-        return tuple(_DECODER.decode(zlib.decompress(packed)) for _, packed in sorted(self._packed))
+        """Return them by their begin, then their channel: an utterance may begin before one of a lower number."""
+        return tuple(_DECODER.decode(zlib.decompress(packed)) for *_, packed in sorted(self._packed))

@@ -27,7 +27,7 @@ def test_all_that_was_settled_comes_back_in_the_order_it_was_spoken(utterances: 
     settled = SettledUtterances()
     for utterance in utterances:
         settled.add(utterance)
-    assert settled.all() == tuple(sorted(utterances, key=lambda utterance: utterance.utterance_id))
+    assert settled.all() == tuple(sorted(utterances, key=lambda one: (one.start, one.channel, one.utterance_id)))
 
 
 @pytest.mark.fault(27)

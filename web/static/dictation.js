@@ -2,12 +2,13 @@
 
 import { Broadcaster } from "./broadcast.js";
 import { element } from "./element.js";
-import { recognizeFile } from "./files.js";
+import { recognizeFile, writtenFile } from "./files.js";
 import { number, speakLanguage, text } from "./language.js";
 import { Latency } from "./latency.js";
 import { Lines } from "./lines.js";
 import { Listener } from "./listener.js";
 import { Panel } from "./panel.js";
+import { Recording } from "./recording.js";
 import { sentence } from "./sentences.js";
 import { choiceOf, configOf } from "./settings.js";
 import { keptToken } from "./token.js";
@@ -24,8 +25,10 @@ const broadcaster = new Broadcaster();
 let latency = new Latency();
 /** When the first session of the transcript began. @type {number | undefined} */
 let startedAt;
-/** What gives up the file that is being read. @type {AbortController | undefined} */
-let reading;
+/** Gives up the recordings that are still to be read. */
+let reading = new AbortController();
+/** Ends when all that were dropped so far are read: one after the other. */
+let read = Promise.resolve();
 
 const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (key, settings) => {
   if (key in choiceOf(settings) || key in (choiceOf(settings).processing ?? {})) {
@@ -50,7 +53,6 @@ const listener = new Listener({
 });
 
 function begin() {
-  reading?.abort();
   startedAt ??= performance.now();
   transcript.begin({ at: (performance.now() - startedAt) / 1000 });
   broadcaster.begin();
@@ -81,44 +83,54 @@ function end() {
   });
 }
 
-/** @param {File} file */
-async function read(file) {
-  // The server would take anything it does not know for bare samples.
-  if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) return listener.tell(text("file.unfit"));
+/**
+ * Read recordings; their text comes below what is there, and above what is said from now on.
+ * @param {Iterable<File>} files
+ */
+async function takeFiles(files) {
   await listener.stop();
-  begin();
-  const mine = (reading = new AbortController());
-  const bar = /** @type {HTMLProgressElement} */ (element("progress"));
   listener.tell("");
-  bar.hidden = false;
-  bar.removeAttribute("value");
-  try {
-    let shown = 0;
-    await recognizeFile(file, {
-      config: configOf(panel.settings),
-      signal: mine.signal,
-      getToken: keptToken,
-      onProgress: (share) => (bar.value = share),
-      onResults(results) {
-        const fresh = results.slice(shown);
-        shown = results.length;
-        change(() => fresh.forEach((result, index) => show(result, shown - fresh.length + index + 1)));
-      },
-    });
-    if (shown === 0) listener.tell(text("file.empty"));
-  } catch (error) {
-    if (!mine.signal.aborted) listener.tell(sentence(error));
+  const { signal } = reading;
+  for (const file of files) {
+    const recording = new Recording(file.name);
+    transcript.add(recording);
+    read = read.then(() => readFile(file, recording, signal));
   }
-  if (reading === mine) bar.hidden = true;
 }
 
 /**
- * @param {import("./live.js").Result} result of a file, settled
- * @param {number} number
+ * @param {File} file
+ * @param {Recording} recording takes its text
+ * @param {AbortSignal} signal
  */
-function show(result, number) {
-  transcript.show({ ...result, number, isFinal: true });
-  lines.show(number, { ...result, isFinal: true });
+async function readFile(file, recording, signal) {
+  if (signal.aborted) return;
+  const bar = /** @type {HTMLProgressElement} */ (element("progress"));
+  bar.hidden = false;
+  bar.removeAttribute("value");
+  try {
+    // The server would take anything it does not know for bare samples.
+    if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
+      return listener.tell(text("file.unfit"));
+    }
+    await recognizeFile(file, {
+      config: configOf(panel.settings),
+      signal,
+      getToken: keptToken,
+      onAccepted: (transcriptionId) => (recording.transcriptionId = transcriptionId),
+      onProgress: (share) => (bar.value = share),
+      onResults(results, isWhole) {
+        const first = transcript.countBefore(recording) - (transcript.done.length - lines.count);
+        const edits = recording.merge(results, isWhole);
+        if (edits.length > 0) change(() => lines.edit(edits, first));
+      },
+    });
+    if (recording.lines.length === 0) listener.tell(text("file.empty"));
+  } catch (error) {
+    if (!signal.aborted) listener.tell(sentence(error));
+  } finally {
+    bar.hidden = true;
+  }
 }
 
 /**
@@ -156,6 +168,8 @@ function showEarlier() {
 }
 
 function clear() {
+  reading.abort();
+  reading = new AbortController();
   transcript.clear();
   if (listener.isIdle) startedAt = undefined;
   lines.clear();
@@ -177,15 +191,37 @@ async function copy() {
   setTimeout(() => (element("copy").textContent = text("copy")), COPIED_MS);
 }
 
-/** @param {import("./transcript.js").Format} format */
-function download(format) {
-  const { name, type, text } = transcript.download(format, new Date());
+/**
+ * Save the text: each recording as the server writes it, and what was said here as a file of its own.
+ * @param {import("./transcript.js").Format} format
+ */
+async function download(format) {
+  element("download").removeAttribute("open");
+  if (transcript.spoken.length > 0) {
+    const { name, type, text } = transcript.download(format, new Date());
+    save(name, new Blob([text], { type }));
+  }
+  for (const { name, transcriptionId, lines } of transcript.recordings) {
+    if (lines.length === 0) continue;
+    try {
+      const written = await writtenFile(transcriptionId, format, { signal: reading.signal, getToken: keptToken });
+      save(`${name.replace(/\.[^.]*$/, "")}.${format}`, written);
+    } catch (error) {
+      listener.tell(sentence(error));
+    }
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {Blob} content
+ */
+function save(name, content) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(content);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href));
-  element("download").removeAttribute("open");
 }
 
 /** @param {number} ms */
@@ -198,7 +234,7 @@ element("clear").addEventListener("click", clear);
 element("earlier").addEventListener("click", showEarlier);
 element("download").addEventListener("click", ({ target }) => {
   const { format } = /** @type {HTMLElement} */ (target).dataset;
-  if (format) download(/** @type {import("./transcript.js").Format} */ (format));
+  if (format) void download(/** @type {import("./transcript.js").Format} */ (format));
 });
 element("configure").addEventListener("click", () => {
   const isHidden = element("settings").toggleAttribute("hidden");
@@ -209,7 +245,8 @@ element("configure").addEventListener("click", () => {
 const file = /** @type {HTMLInputElement} */ (element("file"));
 element("choose").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  if (file.files?.[0]) void read(file.files[0]);
+  // The list is emptied with the value.
+  if (file.files?.length) void takeFiles([...file.files]);
   file.value = "";
 });
 document.addEventListener("dragover", (event) => {
@@ -222,7 +259,7 @@ document.addEventListener("dragleave", ({ relatedTarget }) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (event.dataTransfer?.files[0]) void read(event.dataTransfer.files[0]);
+  if (event.dataTransfer?.files.length) void takeFiles([...event.dataTransfer.files]);
 });
 
 speakLanguage(() => {

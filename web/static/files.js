@@ -1,28 +1,36 @@
-// Owns the way of a recording from a file to its text: sent to the server, asked after, taken away again.
+// Owns the way of a recording from a file to its text: sent to the server, asked after, fetched as the server writes it.
 
-import { LiveError } from "./live.js";
+import { LiveError, delayMs } from "./retry.js";
 import { sleep } from "./waiting.js";
 
 /**
- * @typedef {import("./live.js").Result} Result
- * @typedef {object} FileOptions
- * @property {import("./live.js").Config} config
+ * @typedef {import("./live.js").Result & import("./recording.js").Place} FileResult an utterance and where it is
+ * @typedef {object} Asking
  * @property {AbortSignal} signal gives up
  * @property {() => Promise<string>} getToken
+ * @typedef {object} Following
+ * @property {import("./live.js").Config} config
+ * @property {(transcriptionId: string) => void} onAccepted the server has it, and keeps it until it is deleted
  * @property {(share: number) => void} onProgress 0 to 1
- * @property {(results: Result[]) => void} onResults all that is settled so far
+ * @property {(results: FileResult[], isWhole: boolean) => void} onResults all that is settled so far, or all there is
+ * @typedef {Asking & Following} FileOptions
  */
 
 const RECORDINGS = new URL("v1/speech/asrlongrunning", document.baseURI);
 const ASK_MS = 400;
+// The more is recognized the longer the answer: asking must not become most of what page and server do.
+const PAUSES_PER_ANSWER = 10;
+const PATIENCE_MS = 10 * 60_000;
 const RATE = 16_000;
 const UNSUPPORTED = 415;
+// The server is busy, is away, or starts again; what it answers of a recording has other statuses.
+const BUSY = new Set([429, 502, 503, 504]);
 // Decoded by the browser, a recording takes 40 times the room of its file.
 const DECODABLE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Recognize a file; what the server cannot read, such as a phone's MP4, is decoded by the browser.
- * Rejects with a LiveError, or with the signal's reason.
+ * Recognize a file; what the server cannot read is decoded by the browser. Whoever gives up while it is recognized
+ * leaves it to the server. Rejects with a LiveError, or with the signal's reason.
  * @param {File} file
  * @param {FileOptions} options
  */
@@ -32,28 +40,54 @@ export async function recognizeFile(file, options) {
     if (!wav) throw error;
     return send(wav, options);
   });
-  const address = new URL(`transcriptions/${accepted.transcriptionId}`, RECORDINGS);
-  try {
-    await follow(address, options);
-  } finally {
-    // The page has the text now, or does not want it; whoever dropped a file did not ask for it to be kept.
-    await ask(address, { ...options, signal: AbortSignal.timeout(5_000) }, { method: "DELETE" }).catch(() => {});
+  options.onAccepted(accepted.transcriptionId);
+  await follow(accepted.transcriptionId, options);
+}
+
+/**
+ * A transcription as the server writes it; rejects with a LiveError.
+ * @param {string} transcriptionId
+ * @param {import("./transcript.js").Format} format
+ * @param {Asking} asking
+ */
+export async function writtenFile(transcriptionId, format, asking) {
+  return (await ask(addressOf(transcriptionId, { format }), asking)).blob();
+}
+
+/**
+ * @param {string} transcriptionId
+ * @param {FileOptions} options
+ */
+async function follow(transcriptionId, options) {
+  const { signal, onProgress, onResults } = options;
+  const address = addressOf(transcriptionId, { extended: "true" });
+  for (;;) {
+    const askedAt = performance.now();
+    const { status, progress, results } = await persistently(() => ask(address, options).then(bodyOf), signal);
+    const answerMs = performance.now() - askedAt;
+    onProgress(progress);
+    onResults(results, status === "done");
+    if (status === "done") return;
+    await sleep(Math.max(ASK_MS, PAUSES_PER_ANSWER * answerMs), signal);
   }
 }
 
 /**
- * @param {URL} address
- * @param {FileOptions} options
+ * Ask again while the server is away or busy: the recording is safe there.
+ * @param {() => Promise<any>} question
+ * @param {AbortSignal} signal
  */
-async function follow(address, options) {
-  const { signal, onProgress, onResults } = options;
-  address.searchParams.set("extended", "true");
-  for (;;) {
-    const { status, progress, results } = await ask(address, options);
-    onProgress(progress);
-    onResults(results.filter((/** @type {Result} */ { transcript }) => transcript !== ""));
-    if (status === "done") return;
-    await sleep(ASK_MS, signal);
+async function persistently(question, signal) {
+  const begunAt = performance.now();
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await question();
+    } catch (error) {
+      signal.throwIfAborted();
+      const isPassing = error instanceof LiveError && (error.kind === "unreachable" || BUSY.has(error.code));
+      if (!isPassing || performance.now() - begunAt > PATIENCE_MS) throw error;
+      await sleep(delayMs(attempt, error), signal);
+    }
   }
 }
 
@@ -61,33 +95,52 @@ async function follow(address, options) {
  * @param {Blob} sound
  * @param {FileOptions} options
  */
-function send(sound, options) {
+async function send(sound, options) {
   const form = new FormData();
   form.append("config", JSON.stringify(options.config));
   form.append("audio", sound);
-  return ask(RECORDINGS, options, { method: "POST", body: form });
+  return bodyOf(await ask(RECORDINGS, options, { method: "POST", body: form }));
+}
+
+/**
+ * @param {string} transcriptionId
+ * @param {Record<string, string>} query
+ */
+function addressOf(transcriptionId, query) {
+  return new URL(`transcriptions/${transcriptionId}?${new URLSearchParams(query)}`, RECORDINGS);
 }
 
 /**
  * @param {URL} address
- * @param {Pick<FileOptions, "signal" | "getToken">} options
+ * @param {Asking} asking
  * @param {RequestInit} [request]
- * @returns {Promise<any>} the body of the answer
  */
 async function ask(address, { signal, getToken }, request = {}) {
   const token = await getToken();
   const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
-  let response, body;
-  try {
-    response = await fetch(address, { ...request, headers, signal });
-    body = response.status === 204 ? {} : await response.json();
-  } catch {
+  const response = await fetch(address, { ...request, headers, signal }).catch(() => {
     signal.throwIfAborted();
-    throw new LiveError("unreachable", "The server cannot be reached. Is it running?");
-  }
-  if (response.ok) return body;
-  const { detail, type } = body;
-  throw new LiveError("refused", `The server refused the file: ${detail}.`, { type, detail, code: response.status });
+    throw unreachable();
+  });
+  if (response.ok) return response;
+  const { detail, type } = await bodyOf(response);
+  const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
+  const facts = { type, detail, code: response.status, retryAfterMs };
+  throw new LiveError("refused", `The server refused the file: ${detail}.`, facts);
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<any>}
+ */
+function bodyOf(response) {
+  return response.json().catch(() => {
+    throw unreachable();
+  });
+}
+
+function unreachable() {
+  return new LiveError("unreachable", "The server cannot be reached. Is it running?");
 }
 
 /**

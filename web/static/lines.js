@@ -51,6 +51,26 @@ export class Lines {
   }
 
   /**
+   * Change lines that are done, where a recording settles out of order.
+   * @param {import("./recording.js").Edit[]} edits
+   * @param {number} first where among the lines on the page the recording begins; negative if that is not on it
+   */
+  edit(edits, first) {
+    for (const { at, line } of edits) {
+      const index = first + at;
+      if (index < 0) {
+        first += line ? -1 : 1;
+      } else if (line) {
+        const shown = newLine();
+        write(shown, line);
+        this.#settled.insertBefore(shown.element, this.#settled.children[index] ?? null);
+      } else {
+        this.#settled.children[index].remove();
+      }
+    }
+  }
+
+  /**
    * Put lines from before the first one back.
    * @param {Line[]} lines
    */

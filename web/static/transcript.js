@@ -1,5 +1,6 @@
 // Owns the transcript: all that was said since the page was opened, whatever of it the page still shows.
 
+import { Recording } from "./recording.js";
 import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /**
@@ -13,20 +14,19 @@ import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /** How each format is downloaded: its media type, and its text. */
 const FORMATS = {
-  txt: { type: "text/plain", write: (/** @type {Transcript} */ { text }) => (text === "" ? "" : `${text}\n`) },
-  srt: { type: "application/x-subrip", write: (/** @type {Transcript} */ { lines }) => srt(lines) },
-  vtt: { type: "text/vtt", write: (/** @type {Transcript} */ { lines }) => vtt(lines) },
+  txt: { type: "text/plain", write: (/** @type {Transcript} */ { spoken }) => textOf(spoken) },
+  srt: { type: "application/x-subrip", write: (/** @type {Transcript} */ { spoken }) => srt(spoken) },
+  vtt: { type: "text/vtt", write: (/** @type {Transcript} */ { spoken }) => vtt(spoken) },
   json: { type: "application/json", write: written },
 };
 
-/** One transcript of one or more sessions of listening. */
+/** What was said in sessions of listening and in recordings, in the order in which they began. */
 export class Transcript {
-  /** In the order of speech, those without text as well: they know that their final has come. @type {Line[]} */
-  #lines = [];
-  /** Where the lines of this session begin. */
-  #first = 0;
-  /** Seconds from the begin of the first session to that of this one. */
-  #offset = 0;
+  /**
+   * Lines in the order of speech, those without text as well: they know that their final has come.
+   * @type {({ offset: number, lines: Line[] } | Recording)[]}
+   */
+  #parts = [{ offset: 0, lines: [] }];
 
   /**
    * Begin another session: its numbers and its times start anew.
@@ -34,39 +34,74 @@ export class Transcript {
    */
   begin({ at = 0 } = {}) {
     this.giveUp();
-    this.#first = this.#lines.length;
-    this.#offset = toMs(Math.max(at, this.duration));
+    this.#parts.push({ offset: toMs(Math.max(at, this.duration)), lines: [] });
   }
 
   /**
-   * Take the newest state of an utterance; a final without text means that there was none.
+   * Take the newest state of an utterance of the session; a final without text means that there was none.
    * @param {Utterance} utterance
    */
   show({ number, isFinal, transcript, confidence, words }) {
-    let index = this.#lines.length;
-    while (index > this.#first && this.#lines[index - 1].number >= number) index -= 1;
-    const before = this.#lines[index]?.number === number ? this.#lines[index] : undefined;
+    const part = this.#parts[this.#parts.length - 1];
+    if (part instanceof Recording) throw new TypeError("no session has begun since the recording");
+    const { lines, offset } = part;
+    let index = lines.length;
+    while (index > 0 && lines[index - 1].number >= number) index -= 1;
+    const before = lines[index]?.number === number ? lines[index] : undefined;
     // Heard again, say after a lost connection, it is still settled or given up.
     if (before && !before.isOpen && !isFinal) return;
-    const shifted = words.map((word) => later(word, this.#offset));
-    const line = { number, isFinal, isOpen: !isFinal, transcript, confidence, words: shifted };
-    this.#lines.splice(index, before ? 1 : 0, line);
+    const shifted = words.map((word) => later(word, offset));
+    lines.splice(index, before ? 1 : 0, { number, isFinal, isOpen: !isFinal, transcript, confidence, words: shifted });
+  }
+
+  /**
+   * Add a recording, whose text comes later; its times stay its own.
+   * @param {Recording} recording
+   */
+  add(recording) {
+    this.giveUp();
+    this.#parts.push(recording);
+  }
+
+  /**
+   * How many lines of `done` come before a recording.
+   * @param {Recording} recording
+   */
+  countBefore(recording) {
+    const before = withText(this.#parts.slice(0, this.#parts.indexOf(recording)));
+    return before.filter(({ isOpen }) => !isOpen).length;
   }
 
   /** Keep the open lines as they are, when nobody is left to settle them. */
   giveUp() {
-    this.#lines = this.#lines.map((line) => (line.isOpen ? { ...line, isOpen: false } : line));
+    for (const part of this.#sessions) {
+      part.lines = part.lines.map((line) => (line.isOpen ? { ...line, isOpen: false } : line));
+    }
   }
 
   /** Forget everything; a session that runs goes on with its numbers and times. */
   clear() {
-    this.#lines = [];
-    this.#first = 0;
+    const last = this.#parts[this.#parts.length - 1];
+    this.#parts = [last instanceof Recording ? { offset: 0, lines: [] } : { ...last, lines: [] }];
   }
 
   /** All lines with text, in the order of speech. */
   get lines() {
-    return this.#lines.filter(({ transcript }) => transcript !== "");
+    return withText(this.#parts);
+  }
+
+  /** The lines with text of the sessions of listening, without the recordings. */
+  get spoken() {
+    return withText(this.#sessions);
+  }
+
+  /** The recordings, in the order in which they were added. */
+  get recordings() {
+    return this.#parts.filter((part) => part instanceof Recording);
+  }
+
+  get #sessions() {
+    return this.#parts.filter((part) => "offset" in part);
   }
 
   /** The lines with text that nobody is left to change: settled, or given up. */
@@ -88,11 +123,11 @@ export class Transcript {
     return this.lines.length === 0;
   }
 
-  /** Seconds from the begin of the first session to the end of the last word. */
+  /** Seconds from the begin of the first session to the end of the last word in any. */
   get duration() {
     let seconds = 0;
     let untimed = 0;
-    for (const { endTime } of this.lines.flatMap(({ words }) => words)) {
+    for (const { endTime } of this.spoken.flatMap(({ words }) => words)) {
       seconds = Math.max(seconds, endTime);
       untimed = endTime > 0 ? 0 : untimed + 1;
     }
@@ -101,7 +136,7 @@ export class Transcript {
   }
 
   /**
-   * The transcript as a file.
+   * What was said in sessions of listening as a file; the recordings are the server's to write.
    * @param {Format} format
    * @param {Date} now names the file, in local time
    * @returns {{ name: string, type: string, text: string }} `type` is a media type
@@ -115,12 +150,22 @@ export class Transcript {
   }
 }
 
+/** @param {{ lines: Line[] }[]} parts */
+function withText(parts) {
+  return parts.flatMap(({ lines }) => lines.filter(({ transcript }) => transcript !== ""));
+}
+
+/** @param {Line[]} lines */
+function textOf(lines) {
+  return lines.map(({ transcript }) => `${transcript}\n`).join("");
+}
+
 /**
  * As the server answers a transcription, as far as the page knows it.
  * @param {Transcript} transcript
  */
-function written({ duration, lines }) {
-  const results = lines.map(({ transcript, confidence, words }) => ({ transcript, confidence, words }));
+function written({ duration, spoken }) {
+  const results = spoken.map(({ transcript, confidence, words }) => ({ transcript, confidence, words }));
   return `${JSON.stringify({ duration, status: "done", results }, null, 2)}\n`;
 }
 

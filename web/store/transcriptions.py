@@ -129,8 +129,10 @@ class Transcriptions:
                 return None
             columns = utterances.c
             chosen = select(columns.number, columns.channel, columns.start, columns.end, columns.alternatives)
+            # Not by number: an utterance of one channel may begin before one of another that was numbered first.
+            by_time = columns.start, columns.channel, columns.number
             rows = await connection.execute(
-                chosen.where(columns.transcription_id == transcription_id).order_by(columns.number)
+                chosen.where(columns.transcription_id == transcription_id).order_by(*by_time)
             )
             told = list(rows)
         settled = tuple(_utterance(row) for row in told if row.alternatives is not None)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,18 @@ async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(
     ]  # fmt: skip
     assert kept.summary.status is Status.DONE
     assert (kept.summary.received_samples, kept.summary.inference_seconds) == (5 * 16_000, 0.5)
+
+
+async def test_utterances_come_by_their_begin_whatever_their_numbers(database: Database, clock: MovableClock) -> None:
+    transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
+    one = await begun(transcriptions)
+    first, second, third, fourth = said("a", "b", "c", "d")
+    # The sound before the onset makes the begin of the second one earlier than that of the first.
+    told = [replace(third, start=5), replace(first, start=20), replace(second, start=10, channel=1)]
+    await transcriptions.finish(one, [*told, replace(fourth, start=10)], 30, 0.1)
+    kept = await transcriptions.get(one, "ann")
+    assert kept is not None
+    assert [utterance.alternatives[0].transcript for utterance in kept.utterances] == ["c", "d", "b", "a"]
 
 
 async def test_nobody_else_sees_or_deletes_it(database: Database, clock: MovableClock) -> None:

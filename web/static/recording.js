@@ -1,0 +1,115 @@
+// The text of a recording while it settles: utterances in the order of time, whatever order they arrive in.
+
+/**
+ * @typedef {import("./live.js").Result} Result
+ * @typedef {import("./transcript.js").Line} Line
+ * @typedef {{ channel: number, startTime: number, endTime: number }} Place seconds from the begin of the recording
+ * @typedef {{ at: number, line?: Line }} Edit
+ *   One change of `lines`: a line that is put in at an index, or without `line` the one there is taken out.
+ */
+
+/** The lines of one recording. */
+export class Recording {
+  /** @type {(Line & Place)[]} */
+  #lines = [];
+  /** What is downloaded is called like the recording. */
+  name;
+  /** Under which the server keeps it; empty until the server has it. */
+  transcriptionId = "";
+
+  /** @param {string} name of the file */
+  constructor(name) {
+    this.name = name;
+  }
+
+  /** The utterances with text, by their begin, then their channel. @returns {Line[]} */
+  get lines() {
+    return this.#lines;
+  }
+
+  /**
+   * Take utterances in any order and as often as they come. One that covers most of another on its channel is the
+   * same one, revised; without text it takes the other's place and leaves nothing there.
+   * @param {(Result & Place)[]} results
+   * @param {boolean} [isWhole] nothing comes after them: what is none of them goes
+   * @returns {Edit[]} the changes, one after the other
+   */
+  merge(results, isWhole = false) {
+    /** @type {Edit[]} */
+    const edits = [];
+    for (const result of results) this.#place(result, edits);
+    if (isWhole) {
+      const kept = new Set(results.map(keyOf));
+      this.#remove((line) => !kept.has(keyOf(line)), edits);
+    }
+    return edits;
+  }
+
+  /**
+   * @param {Result & Place} result
+   * @param {Edit[]} edits
+   */
+  #place(result, edits) {
+    const { transcript, confidence, words, channel, startTime, endTime } = result;
+    const end = this.#endOf(result);
+    const old = this.#lines[end - 1];
+    if (old && keyOf(old) === keyOf(result) && old.transcript === transcript && old.confidence === confidence) return;
+    this.#remove((line) => isSame(line, result), edits);
+    if (transcript === "") return;
+    const at = this.#endOf(result);
+    const line = { number: 0, isFinal: true, isOpen: false, transcript, confidence, words, channel, startTime, endTime };
+    this.#lines.splice(at, 0, line);
+    edits.push({ at, line });
+  }
+
+  /**
+   * @param {(line: Line & Place) => boolean} isGone
+   * @param {Edit[]} edits
+   */
+  #remove(isGone, edits) {
+    for (let at = this.#lines.length - 1; at >= 0; at -= 1) {
+      if (!isGone(this.#lines[at])) continue;
+      this.#lines.splice(at, 1);
+      edits.push({ at });
+    }
+  }
+
+  /**
+   * How many lines come before the place, or are there.
+   * @param {Place} place
+   */
+  #endOf(place) {
+    let [low, high] = [0, this.#lines.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compared(this.#lines[middle], place) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * @param {Place} one
+ * @param {Place} other
+ */
+function compared(one, other) {
+  return one.startTime - other.startTime || one.channel - other.channel || one.endTime - other.endTime;
+}
+
+/** @param {Place} place */
+function keyOf({ channel, startTime, endTime }) {
+  return `${channel} ${startTime} ${endTime}`;
+}
+
+/**
+ * Whether two are the same utterance: most of the shorter one lies within the other.
+ * @param {Place} one
+ * @param {Place} other
+ */
+function isSame(one, other) {
+  if (one.channel !== other.channel) return false;
+  const shared = Math.min(one.endTime, other.endTime) - Math.max(one.startTime, other.startTime);
+  const shorter = Math.min(one.endTime - one.startTime, other.endTime - other.startTime);
+  return keyOf(one) === keyOf(other) || shared > shorter / 2;
+}
