@@ -74,10 +74,10 @@ async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
         os.kill(first, signal.SIGKILL)
         heard: list[str] = []
         async with asyncio.timeout(STUCK_SECONDS):
-            while heard != ["yes"]:
+            while heard != words_of(clip_texts()["quick.wav"]):
                 # Until the engine is back, sessions are refused or settle empty.
                 with contextlib.suppress(InvalidStatus):
-                    heard = words_of((await converse(url, clip_pcm("yes.wav"), "close")).transcript)
+                    heard = words_of((await converse(url, clip_pcm("quick.wav"), "close")).transcript)
                 await asyncio.sleep(0.1)
         # It ends when its parent is gone.
         engine = os.pidfd_open(child_of(process.pid))
@@ -96,8 +96,8 @@ async def test_a_server_whose_riva_is_down_starts_and_refuses_sessions() -> None
 
 async def test_the_gateway_speaks_to_an_engine_that_runs_alone(riva: str) -> None:
     async with running(Settings(port=0, riva_uri=riva)) as server:
-        conversation = await converse(server.url, clip_pcm("yes.wav"), "close")
-    assert words_of(conversation.transcript) == ["yes"]
+        conversation = await converse(server.url, clip_pcm("quick.wav"), "close")
+    assert words_of(conversation.transcript) == words_of(clip_texts()["quick.wav"])
 
 
 def test_an_engine_that_cannot_serve_tls_says_why_and_ends(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_transcribe_uses_a_running_server(server: str) -> None:
 
 
 def test_remote_leaves_a_file_to_the_server(server: str) -> None:
-    result = shenava("transcribe", "--remote", "--server", server, "--format", "srt", str(CLIPS / "weather.wav"))
+    result = typed("transcribe", "--remote", "--server", server, "--format", "srt", str(CLIPS / "weather.wav"))
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("1\n00:00:00,")
 

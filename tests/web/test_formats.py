@@ -23,7 +23,7 @@ from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 SILENCE = bytes(32000)
 # Where the recognizer is the real one, it decodes all of them again in each of the ways.
-NAMES = tiered(("harbour.wav", "quick.wav", "yes.wav"), tuple(sorted(clip_texts())))
+NAMES = tiered(("harbour.wav", "quick.wav", "weather.wav"), tuple(sorted(clip_texts())))
 NOISE = np.random.default_rng(7).bytes(30_000)
 FFMPEG = {
     "FLAC": ("flac", "flac", 16_000),
@@ -168,7 +168,7 @@ async def test_noise_that_is_called_a_file_is_told_and_the_server_goes_on(encodi
         error = conversation.messages[-1]
         assert (conversation.close_code, error["type"], error["code"]) == (1007, "invalid_audio", 400)
         assert encoding in error["detail"]
-        assert (await converse(base, clip_pcm("yes.wav"), "close")).transcript.startswith("w0")
+        assert (await converse(base, clip_pcm("quick.wav"), "close")).transcript.startswith("w0")
 
 
 @pytest.mark.virtual_time

@@ -51,7 +51,7 @@ def test_unrelated_phrases_change_nothing(whisper: Whisper, biased: BiasedWhispe
 
 
 def test_aligned_words_are_as_sure_as_without_phrases(whisper: Whisper, biased: BiasedWhisper) -> None:
-    samples = samples_of(clip_pcm("yes.wav"))
+    samples = samples_of(clip_pcm("quick.wav"))
     assert biased.decode(samples, align=True) == whisper.decode(samples, align=True)
 
 

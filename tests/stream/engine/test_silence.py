@@ -7,6 +7,7 @@ from stream.engine.silence import is_speech, voiced_seconds
 from stream.engine.whisper import Whisper
 from tests.nonspeech import nonspeech, signal_tone
 from tests.sounds import clip_pcm
+from tests.tiers import tiered
 from vad import SAMPLE_RATE
 
 _NOISE = nonspeech("white noise", 2.0)
@@ -64,7 +65,11 @@ def test_vowels_and_tones_are_voiced_and_noise_is_not() -> None:
 
 # 24 s fill the encoder's window, and there the model is the most talkative.
 @pytest.mark.parametrize(
-    ("seconds", "names"), [(1.3, ("silence", "tone", "typing", "drums", "hum")), (24.0, ("low tone", "applause"))]
+    ("seconds", "names"),
+    [
+        (1.3, tiered(("silence", "typing", "hum"), ("silence", "tone", "typing", "drums", "hum"))),
+        (24.0, tiered(("applause",), ("low tone", "applause"))),
+    ],
 )
 def test_no_sound_without_speech_has_words(whisper: Whisper, seconds: float, names: tuple[str, ...]) -> None:
     sounds = {name: nonspeech(name, seconds) for name in names}
