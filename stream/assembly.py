@@ -1,9 +1,10 @@
-"""Owns what one stream has said so far, over all attempts to recognize it; pure."""
+"""Assemble what one stream has said so far, over all attempts to recognize it; pure."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.repeats import Repeats
 from stream.replay import Placement
 from vad import SAMPLE_RATE
 
@@ -30,6 +31,7 @@ class Assembly:
         self._last_word_end = 0
         self._finalized: int | None = None
         self._unsettled = Hypothesis()
+        self._repeats = Repeats()
 
     def take(self, hypothesis: Hypothesis, placement: Placement) -> Hypothesis | None:
         """Return the stream's hypothesis after this one; None if it repeats or is older than what was known."""
@@ -77,9 +79,10 @@ class Assembly:
         processed = placement.stream_position(hypothesis.processed) if hypothesis.processed else placement.sent
         alternatives = tuple(_placed(alternative, placement) for alternative in hypothesis.alternatives)
         words = alternatives[0].words if alternatives else ()
-        if self._is_known(words, processed if hypothesis.processed else None):
+        if self._is_known(words, processed, placement, has_position=bool(hypothesis.processed)):
             return None
         self._last_words = words
+        self._repeats.settled(words, processed, placement)
         if words and words[-1].end:
             self._last_word_end = words[-1].end
             self.settled = max(words[-1].end, min(processed, words[-1].end + _AFTER_LAST_WORD))
@@ -93,20 +96,25 @@ class Assembly:
         self._finals.append(alternatives)
         return self._so_far()
 
-    def _is_known(self, words: tuple[Word, ...], processed: int | None) -> bool:
-        """Whether a final only says again what is settled; without a position that cannot be told."""
+    def _is_known(self, words: tuple[Word, ...], processed: int, placement: Placement, *, has_position: bool) -> bool:
+        """Whether a final only says again what is settled."""
         if words and words[-1].end:
             return words[-1].end <= self._last_word_end
-        is_new = processed is None or self._finalized is None or processed > self._finalized
+        if not has_position:
+            return self._repeats.is_said_again(words, processed, placement)
+        is_new = self._finalized is None or processed > self._finalized
         return not is_new and words in {(), self._last_words}
 
     def _interim(self, hypothesis: Hypothesis, placement: Placement) -> Hypothesis | None:
+        processed = placement.stream_position(hypothesis.processed) if hypothesis.processed else placement.sent
         if hypothesis.processed:
-            processed = placement.stream_position(hypothesis.processed)
             if processed < self.processed:
                 return None
             self.processed = processed
-        self._unsettled = hypothesis
+        new_part = self._repeats.new_part(hypothesis, processed, placement)
+        if new_part is None:
+            return None
+        self._unsettled = new_part
         return self._so_far()
 
     def _so_far(self) -> Hypothesis:

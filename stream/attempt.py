@@ -119,7 +119,7 @@ class Attempt:
     async def _listen(self, stream: RecognitionStream) -> Outcome:
         async for answer in stream.hypotheses():
             self.is_taken = True
-            self._patience.heard(_now())
+            self._patience.heard(_now(), is_final=isinstance(answer, Hypothesis) and answer.is_final)
             self._watch()
             self._answered.set()
             if not isinstance(answer, Hypothesis):

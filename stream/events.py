@@ -19,6 +19,11 @@ class Word:
     end: int = 0
     confidence: float = 0.0
 
+    @property
+    def key(self) -> str:
+        """The word without case and punctuation, for comparing; never empty for a word that is not."""
+        return "".join(letter for letter in self.text.casefold() if letter.isalnum()) or self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
@@ -37,7 +42,8 @@ class Hypothesis:
     """The recognizer's current text for an utterance, best alternative first.
 
     `stable_words` leading words of the best alternative will not change any more, `stability` is the
-    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard.
+    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard, `first_word`
+    where the first word of unsettled text begins; 0 where that is not told.
     A final hypothesis that `is_stretch` settles what was said so far; the stream goes on.
     """
 
@@ -47,6 +53,7 @@ class Hypothesis:
     stability: float = 0.0
     stable_words: int = 0
     processed: int = 0
+    first_word: int = 0
 
     @property
     def best(self) -> Alternative:
@@ -173,10 +180,14 @@ class HypothesisReceived:
 
 @dataclass(frozen=True, slots=True)
 class RecognitionFailed:
-    """The recognition of a stream was given up; what comes before sample `settled` of it is not lost."""
+    """The recognition of a stream was given up; what comes before sample `settled` of it is not lost.
+
+    `is_heard` when there is unsettled text of all of it, and only the final did not come.
+    """
 
     stream_id: int
     settled: int = 0
+    is_heard: bool = False
 
 
 SessionInput = (

@@ -1,4 +1,4 @@
-"""Owns the recognition of one stream, however many attempts it takes: audio goes up, hypotheses come back."""
+"""Recognize one stream, however many attempts it takes: audio goes up, hypotheses come back."""
 
 import asyncio
 import random
@@ -60,7 +60,7 @@ class Recognition:
         self._replay = Replay()
         self._assembly = Assembly(order.options)
         self._attempt: Attempt | None = None
-        self._has_stalled = False
+        self._stalls = 0
         self._silent_ends = 0
         self._furthest = 0
         self._due: float | None = None
@@ -91,7 +91,9 @@ class Recognition:
             await self._recognize_in_time(recognizer)
         except (RecognizerError, TimeoutError) as error:
             _log.warning("recognition_failed", stream_id=self._stream_id, error=str(error) or "no final in time")
-            self._report(RecognitionFailed(self._stream_id, self._assembly.settled))
+            if isinstance(error, TimeoutError) and self._is_heard:
+                self._habits.waited_in_vain()
+            self._report(RecognitionFailed(self._stream_id, self._assembly.settled, self._is_heard))
 
     async def _recognize_in_time(self, recognizer: Recognizer) -> None:
         try:
@@ -112,7 +114,8 @@ class Recognition:
                 if outcome is Outcome.ENDED:
                     self._check_end()
             except RecognizerError as error:
-                if not self._is_known_to_the_end(error):
+                # One that broke at its very end may have said everything before.
+                if not self._is_settled_to_the_end:
                     await self._pause(retry, error)
                     continue
                 outcome = Outcome.ENDED
@@ -124,7 +127,7 @@ class Recognition:
         is_continuous = self._options.finds_endpoints_ms is not None
         self._attempt = attempt = Attempt(
             self._replay,
-            Patience(self._habits, self._limits.stall_seconds, is_doubled=self._has_stalled),
+            Patience(self._habits, self._limits.stall_seconds, self._limits.final_seconds, stalls=self._stalls),
             self._hear,
             self._sent,
             rotation=self._limits.rotation if is_continuous else None,
@@ -170,21 +173,24 @@ class Recognition:
         if self._assembly.processed > self._furthest:
             self._furthest = self._assembly.processed
             retry.progressed(now)
-        self._has_stalled = isinstance(error, StalledError)
+        self._stalls = self._stalls + 1 if isinstance(error, StalledError) else 0
         was_taken = self._attempt is not None and self._attempt.is_taken
         delay = retry.delay(now, was_taken=was_taken, hint_seconds=error.retry_after_seconds)
-        if not error.retryable or delay is None:
+        # From one that answers to the end and never settles no final will come.
+        is_hopeless = self._stalls > 0 and self._is_heard and self._habits.never_settles
+        if not error.retryable or delay is None or is_hopeless:
             raise error
         _log.info("recognition_retried", stream_id=self._stream_id, error=str(error), delay_seconds=round(delay, 3))
         await asyncio.sleep(delay)
 
-    def _is_known_to_the_end(self, error: RecognizerError) -> bool:
-        """Whether a stream that broke at its very end had said everything before."""
-        end = self._replay.end
-        if not self._replay.is_complete or not isinstance(error, StalledError) or not self._assembly.speaks_of(end):
-            return self._replay.is_complete and self._assembly.is_settled_to(end)
-        self._habits.ended_without_final()
-        return self._habits.never_settles
+    @property
+    def _is_settled_to_the_end(self) -> bool:
+        return self._replay.is_complete and self._assembly.is_settled_to(self._replay.end)
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether there is unsettled text of all of the audio, so that only the final is owed."""
+        return self._replay.is_complete and self._assembly.speaks_of(self._replay.end)
 
     def _hear(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
         """Pass on what is new; return whether it settled a stretch of the stream."""
@@ -194,8 +200,7 @@ class Recognition:
         self._replay.settle(self._assembly.settled)
         if heard is None:
             return False
-        is_last = self._replay.is_complete and self._assembly.is_settled_to(self._replay.end)
-        if heard.is_stretch or not is_last:  # else the final follows at once
+        if heard.is_stretch or not self._is_settled_to_the_end:  # else the final follows at once
             self._tell(heard, attempt)
         return heard.is_stretch
 

@@ -41,8 +41,7 @@ class Placement:
     """
 
     def __init__(self, base: int) -> None:
-        self.sent = base
-        self._base = base
+        self.base = self.sent = base
         self._silences: list[tuple[int, int]] = []
 
     def send(self, samples: int) -> None:
@@ -55,7 +54,7 @@ class Placement:
 
     def stream_position(self, attempt_position: int) -> int:
         """Turn a position on the recognizer's clock into one of the stream, never past what was sent."""
-        position = self._base + attempt_position
+        position = self.base + attempt_position
         for at, samples in self._silences:
             if position <= at:
                 break

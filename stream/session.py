@@ -128,8 +128,8 @@ class Session:
                 self._end_audio(event)
             case HypothesisReceived():
                 self._receive_hypothesis(event)
-            case RecognitionFailed(stream_id, settled):
-                self._fail(stream_id, settled)
+            case RecognitionFailed():
+                self._fail(event)
 
     def take_orders(self) -> list[Order]:
         orders, self._orders = self._orders, []
@@ -230,14 +230,15 @@ class Session:
         last = utterance.end if utterance.is_complete else channel.position
         return max(utterance.start, min(utterance.origin + processed, last)) if processed else last
 
-    def _fail(self, stream_id: int, settled: int) -> None:
-        channel, utterance = self._find(stream_id)
+    def _fail(self, failed: RecognitionFailed) -> None:
+        channel, utterance = self._find(failed.stream_id)
         if channel is None or utterance is None:
             return
         if utterance is channel.speaking:
             self._follow(channel, channel.cut(), Reason.GAP)
-        self._lose(utterance, utterance.origin + settled)
-        self._failures_in_a_row += 1
+        self._lose(utterance, utterance.origin + failed.settled)
+        # A recognizer that only never settles what it hears has not failed.
+        self._failures_in_a_row += not failed.is_heard
         self._tell()
         if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
             self._give_up()

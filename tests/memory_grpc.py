@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from stream.riva import RivaOptions
 from stream.riva.channels import open_channel
@@ -291,10 +292,17 @@ class _Call:
             self.cancel()
             raise
         if message is not None:
-            return self._deserialize(message)
+            return self._decoded(message)
         if self._status.result().code is not grpc.StatusCode.OK:
             self._raise()
         return grpc.aio.EOF
+
+    def _decoded(self, message: bytes) -> Any:
+        """Like grpc.aio, return None for what is no message of the kind."""
+        try:
+            return self._deserialize(message)
+        except DecodeError:
+            return None
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
         await self._is_accepted.wait()

@@ -1,4 +1,4 @@
-"""Owns what a server says of itself: its health, its models and their languages."""
+"""Ask a server what it says of itself: its health, its models and their languages."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.recognizer import RecognizerError
 from stream.riva.channels import PooledChannel
-from stream.riva.errors import riva_error
+from stream.riva.errors import UNDECODABLE, RivaError, riva_error
 from stream.riva.mapping import online_languages, says
 
 DISCOVERY_SECONDS = 3.0
@@ -65,6 +65,8 @@ async def discover(channel: PooledChannel, metadata: Metadata) -> Served:
         raise riva_error(error.code(), error.details(), error.trailing_metadata()) from None
     finally:
         models.cancel()
+    if response is None:  # so grpc.aio hands over what is no message of this kind
+        raise RivaError(grpc.StatusCode.INTERNAL, UNDECODABLE)
     return _served(response, tells_health=tells_health)
 
 
@@ -75,9 +77,9 @@ async def _check_health(channel: PooledChannel, metadata: Metadata) -> bool:
         answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=DISCOVERY_SECONDS, metadata=metadata)
     except grpc.aio.AioRpcError:
         return False
-    if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+    if answer is not None and answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
         raise NotServingError
-    return True
+    return answer is not None
 
 
 def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: bool) -> Served:

@@ -1,4 +1,4 @@
-"""Owns what a failed call means: which codes are worth another try, and when."""
+"""Decide what a failed call means: which codes are worth another try, and when."""
 
 import grpc
 
@@ -12,6 +12,7 @@ _RETRYABLE = frozenset(
         grpc.StatusCode.ABORTED,
         grpc.StatusCode.CANCELLED,  # ours are never asked for their status
         grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.DATA_LOSS,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.OK,  # before all audio was sent
     }
@@ -21,6 +22,8 @@ _LOST_ITS_START = "START flag"
 # gRPC's own hint for how long to wait, in milliseconds.
 _PUSHBACK = "grpc-retry-pushback-ms"
 _MOST_PUSHBACK_SECONDS = 30.0
+# Why a call is ended although the server has not ended it.
+UNDECODABLE = "the server sent a response that cannot be decoded"
 # grpc.aio says this where the server's status met a write of ours: the true code is lost.
 _UNCLEAR = "Internal error from Core"
 

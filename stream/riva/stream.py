@@ -1,4 +1,4 @@
-"""Owns one StreamingRecognize call: writes, reads, and what its end means."""
+"""One StreamingRecognize call: writes, reads, and what its end means."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.events import Hypothesis
 from stream.recognizer import Acknowledged
-from stream.riva.errors import RivaError, riva_error
+from stream.riva.errors import UNDECODABLE, RivaError, riva_error
 from stream.riva.mapping import ResponseReader
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class RivaStream:
     async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
         try:
             while (response := await self._call.read()) is not grpc.aio.EOF:
+                if response is None:  # so grpc.aio hands over what is no message of this kind
+                    raise self._failed(RivaError(grpc.StatusCode.INTERNAL, UNDECODABLE))
                 self._lease.heard()
                 hypotheses = self._reader.read(response)
                 for hypothesis in hypotheses:
@@ -100,6 +102,12 @@ class RivaStream:
     async def _failure(self) -> RivaError:
         if self._error is None:
             call = self._call
-            self._error = riva_error(await call.code(), await call.details(), await call.trailing_metadata())
-            self._lease.failed(self._error)
+            return self._failed(riva_error(await call.code(), await call.details(), await call.trailing_metadata()))
+        return self._error
+
+    def _failed(self, error: RivaError) -> RivaError:
+        """Remember the failure, and tell the server's lease of it once."""
+        if self._error is None:
+            self._error = error
+            self._lease.failed(error)
         return self._error

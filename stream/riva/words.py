@@ -61,11 +61,6 @@ def timed_words(alternative: pb.SpeechRecognitionAlternative, confidence: Scale)
     return tuple(word for group in _groups(tokens, infos) for word in _placed(group, confidence))
 
 
-def key(word: str) -> str:
-    """Return a word without case and punctuation, for comparing; never empty for a word that is not."""
-    return "".join(letter for letter in word.casefold() if letter.isalnum()) or word
-
-
 def _is_spoken(token: str) -> bool:
     return any(
         letter.isalnum() or letter in _SPOKEN_MARKS or unicodedata.category(letter) in _SPOKEN_CATEGORIES
@@ -93,7 +88,9 @@ def _groups(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
 
 def _matched(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
     """Pair what is equal but for case and punctuation; what differs in between is a group of several."""
-    matcher = SequenceMatcher(None, [key(token) for token in tokens], [key(info.word) for info in infos], False)
+    matcher = SequenceMatcher(
+        None, [Word(token).key for token in tokens], [Word(info.word).key for info in infos], False
+    )
     groups: list[_Group] = []
     for tag, first, last, first_info, last_info in matcher.get_opcodes():
         if tag == "equal":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 from riva.client.proto import riva_asr_pb2 as pb
 
-from tests.hostile.faults import Abort, At, EndEarly, Freeze, Late, NeverFinal, OwnEndpoints
+from tests.hostile.faults import Abort, At, EndEarly, Freeze, Late, LateFinals, NeverFinal, OwnEndpoints, Undecodable
 from tests.hostile.mouth import Mouth
 from tests.hostile.recognition import Recognition, Told
 from tests.hostile.record import CallEnd, CallRecord
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 _DEFAULT_STOP_MS = 800
+# A field without its value.
+NO_MESSAGE = b"\x0a\xff"
 _COUNTED = frozenset({At.MESSAGE, At.RESPONSE})
 
 
@@ -47,7 +49,8 @@ class HostileCall:
         self._record = record
         self._recognition = Recognition(ear=record.ear)
         self._wording = Wording(record.faults, stability=temper.stability)
-        self._mouth = Mouth(context, record, sum(f.seconds for f in record.faults if isinstance(f, Late)))
+        late, late_final = (sum(f.seconds for f in record.faults if isinstance(f, kind)) for kind in (Late, LateFinals))
+        self._mouth = Mouth(context, record, late, late_final)
         self._never_final = next((fault for fault in record.faults if isinstance(fault, NeverFinal)), None)
         self._wants_interims = True
         self._last_audio = asyncio.get_running_loop().time()
@@ -125,7 +128,14 @@ class HostileCall:
                 continue
             for response in self._wording.responses(said):
                 await self._reach(At.RESPONSE, self._mouth.said + 1, said)
-                await self._mouth.say(response, said)
+                await self._mouth.say(self._garbled(response), said)
+
+    def _garbled(self, response: pb.StreamingRecognizeResponse) -> pb.StreamingRecognizeResponse | bytes:
+        garbles = Undecodable(self._mouth.said + 1)
+        if garbles not in self._record.faults:
+            return response
+        self._record.fired.append(garbles)
+        return NO_MESSAGE
 
     async def _reach(self, at: At, count: int = 1, pending: Told | None = None) -> None:
         """Do what the script has for this point; each fault happens once."""

@@ -18,6 +18,8 @@ RETRYABLE = (
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.DATA_LOSS,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
 _MOST_MESSAGES = 40
@@ -72,6 +74,27 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class LateFinals:
+    """Finals alone come so much later; interims come at once."""
+
+    seconds: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class LatePartial:
+    """After every final its text comes once more as an interim, as if so much more was heard."""
+
+    after_ms: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """In the place of the response of that number, from 1, come bytes that are no message."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Duplicate:
     """Every response is sent twice, finals too."""
 
@@ -121,8 +144,8 @@ class OwnEndpoints:
 
 
 Fault = (
-    Abort | Freeze | EndEarly | Late | Duplicate | Reorder | NeverFinal | EmptyResponses | FirstPass | Split
-    | NegativeConfidence | Spaces | OwnEndpoints
+    Abort | Freeze | EndEarly | Late | LateFinals | LatePartial | Undecodable | Duplicate | Reorder | NeverFinal
+    | EmptyResponses | FirstPass | Split | NegativeConfidence | Spaces | OwnEndpoints
 )  # fmt: skip
 # What one call does; None behaves.
 Entry = Fault | tuple[Fault, ...] | None
@@ -192,15 +215,15 @@ def _random_fault(
         code = dice.choice(sorted(codes, key=lambda code: code.name))
         has_hint = code is grpc.StatusCode.RESOURCE_EXHAUSTED
         return Abort(code, at, count, pushback_ms=dice.randint(50, 500) if has_hint else None)
-    if kind is Freeze:
-        return Freeze(at, count, freeze_seconds)
     if kind is EndEarly:
         return EndEarly(at, count, with_final=dice.random() < 0.5)
-    if kind is Late:
-        return Late(dice.uniform(0, _MOST_LATE_SECONDS))
     if kind is NeverFinal:
         return NeverFinal(ends=dice.random() < 0.5 or freeze_seconds < math.inf)
-    return kind()
+    if kind in (Late, LateFinals):
+        return kind(dice.uniform(0, _MOST_LATE_SECONDS))
+    if kind is Undecodable:
+        return Undecodable(dice.randint(1, _MOST_RESPONSES))
+    return Freeze(at, count, freeze_seconds) if kind is Freeze else kind()
 
 
 def _plain(fault: Fault) -> dict[str, Any]:

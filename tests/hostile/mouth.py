@@ -18,27 +18,33 @@ _MOST_WAITING = 1_000
 
 
 class Mouth:
-    """Sends each response `late_seconds` after it was said; `said` counts them, the record what was sent."""
+    """Sends each response `late_seconds` after it was said, a final `final_seconds` later still.
 
-    def __init__(self, context: "StreamContext", record: CallRecord, late_seconds: float) -> None:
+    `said` counts them, the record what was sent.
+    """
+
+    def __init__(
+        self, context: "StreamContext", record: CallRecord, late_seconds: float, final_seconds: float = 0.0
+    ) -> None:
         self.said = 0
         self._context = context
         self._record = record
         self._late_seconds = late_seconds
+        self._final_seconds = final_seconds
         self._thaw = asyncio.Lock()
-        self._waiting: asyncio.Queue[tuple[float, pb.StreamingRecognizeResponse, Told] | None] = asyncio.Queue(
+        self._waiting: asyncio.Queue[tuple[float, pb.StreamingRecognizeResponse | bytes, Told] | None] = asyncio.Queue(
             _MOST_WAITING
         )
         self._sending: asyncio.Task[None] | None = None
 
-    async def say(self, response: pb.StreamingRecognizeResponse, told: Told) -> None:
+    async def say(self, response: pb.StreamingRecognizeResponse | bytes, told: Told) -> None:
         self.said += 1
-        if not self._late_seconds:
+        if not self._late_seconds and not self._final_seconds:
             await self._send(response, told)
             return
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_waiting())
-        due = asyncio.get_running_loop().time() + self._late_seconds
+        due = asyncio.get_running_loop().time() + self._late_seconds + self._final_seconds * told.is_final
         await self._waiting.put((due, response, told))
 
     async def freeze(self, seconds: float) -> None:
@@ -66,7 +72,7 @@ class Mouth:
             async with self._thaw:
                 await self._send(response, told)
 
-    async def _send(self, response: pb.StreamingRecognizeResponse, told: Told) -> None:
+    async def _send(self, response: pb.StreamingRecognizeResponse | bytes, told: Told) -> None:
         await self._context.write(response)
         self._record.responses += 1
         if told.is_final and (not self._record.finals or self._record.finals[-1] is not told):

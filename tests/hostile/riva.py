@@ -21,8 +21,9 @@ audio    numbered_speech(groups, first=0, *, pause_ms=800) -> bytes: word n is 2
          spoken_numbers("w3 w4") -> [3, 4]; silence(ms) -> bytes; NumberedClassifier(kind, aggressiveness).
          WebRTC's detector takes the words for speech too: a gateway in its own process hears them as they are.
 faults   Abort(code, at, count, pushback_ms), Freeze(at, count, seconds), EndEarly(at, count, with_final),
-         Late(seconds), Duplicate(), Reorder(), NeverFinal(ends), EmptyResponses(), FirstPass(), Split(),
-         NegativeConfidence(), Spaces(), OwnEndpoints(pause_ms); At is OPEN, MESSAGE, RESPONSE, DRAIN or DONE.
+         Late(seconds), LateFinals(seconds), LatePartial(after_ms), Undecodable(count), Duplicate(), Reorder(),
+         NeverFinal(ends), EmptyResponses(), FirstPass(), Split(), NegativeConfidence(), Spaces(),
+         OwnEndpoints(pause_ms); At is OPEN, MESSAGE, RESPONSE, DRAIN or DONE.
          An entry of a script is a fault, a tuple of faults or None. faults(seed, count, ...) makes scripts,
          breaking_script(seed, count) some that mostly break.
 riva     HostileRiva(script, otherwise=None, temper=Temper(languages, interim_ms, ...), abilities=..., rows=...);

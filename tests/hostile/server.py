@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
+from riva.client.proto import riva_asr_pb2
 
 from tests.hostile.call import Temper
 from tests.hostile.faults import faults, loads
@@ -30,6 +31,27 @@ _OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+
+
+def _handler(riva: HostileRiva) -> grpc.GenericRpcHandler:
+    """What the generated code registers, for a servicer that may also write bytes as they are."""
+    return grpc.method_handlers_generic_handler(
+        _SERVICE,
+        {
+            "StreamingRecognize": grpc.stream_stream_rpc_method_handler(
+                riva.StreamingRecognize, riva_asr_pb2.StreamingRecognizeRequest.FromString, _serialized
+            ),
+            "GetRivaSpeechRecognitionConfig": grpc.unary_unary_rpc_method_handler(
+                riva.GetRivaSpeechRecognitionConfig,
+                riva_asr_pb2.RivaSpeechRecognitionConfigRequest.FromString,
+                _serialized,
+            ),
+        },
+    )
+
+
+def _serialized(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
 
 
 class ReservedPort:
@@ -63,7 +85,7 @@ class RunningRiva:
         server = MemoryServer(self.address) if is_in_memory() else grpc.aio.server(options=self._options)
         self._server = server
         self._health = health.aio.HealthServicer()
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(self.riva, server)
+        server.add_generic_rpc_handlers((_handler(self.riva),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         await self.set_serving(True)
         if not isinstance(server, MemoryServer):

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from riva.client.proto import riva_asr_pb2 as pb
@@ -11,6 +12,7 @@ from tests.hostile.faults import (
     EmptyResponses,
     Fault,
     FirstPass,
+    LatePartial,
     NegativeConfidence,
     Reorder,
     Spaces,
@@ -31,6 +33,7 @@ class Wording:
 
     def __init__(self, faults: Sequence[Fault] = (), *, stability: float = 0.1) -> None:
         self._kinds = {type(fault) for fault in faults}
+        self._after = next((fault for fault in faults if isinstance(fault, LatePartial)), None)
         self._stability = stability
         self._confidence = _LOG_CONFIDENCE if NegativeConfidence in self._kinds else _CONFIDENCE
         self._previous: pb.StreamingRecognizeResponse | None = None
@@ -39,6 +42,9 @@ class Wording:
         if told.is_final:
             said = pb.StreamingRecognizeResponse(results=[self._final(told)])
             responses, self._previous = [said], None
+            if self._after is not None and told.words:
+                later = replace(told, position=told.position + self._after.after_ms * _SAMPLES_PER_MS)
+                responses.append(pb.StreamingRecognizeResponse(results=self._interims(later)))
         else:
             said = pb.StreamingRecognizeResponse(results=self._interims(told))
             responses = [said]

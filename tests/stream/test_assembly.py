@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,13 +167,104 @@ def test_it_knows_how_far_it_is_settled_and_how_far_it_speaks() -> None:
     assert (assembly.is_settled_to(2 * SECOND), assembly.speaks_of(2 * SECOND)) == (True, False)
 
 
-@examples(25)
-@given(st.lists(st.tuples(st.text("ab ", max_size=6), st.booleans())))
-def test_without_positions_every_word_of_every_final_is_kept(said: list[tuple[str, bool]]) -> None:
+FOX, DOG = "The quick brown fox", "jumps over the lazy dog."
+TENTH = SECOND // 10
+
+
+def after_a_final(*partials: Hypothesis, options: RecognitionOptions = ONE_UTTERANCE, timed: bool = True) -> Assembly:
+    """Say the dog, settled to its second 3, then the partials."""
+    assembly = Assembly(options)
+    assembly.take(interim("jumps over lazy", 2 * SECOND), placed())
+    assembly.take(final(DOG, processed=3 * SECOND, timed=timed), placed())
+    for partial in partials:
+        assembly.take(partial, placed())
+    return assembly
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize(
+    "late",
+    [
+        interim(DOG, 3 * SECOND),
+        interim("jumps over the lazy dog", 3 * SECOND + 3 * TENTH),
+        interim("JUMPS, over the lazy dog", 3 * SECOND + 7 * TENTH),
+        interim("jumps over", 3 * SECOND + TENTH),
+        interim("jumps over lazy", 3 * SECOND + 3 * TENTH),
+        Hypothesis(interim(DOG).alternatives, processed=9 * SECOND, first_word=TENTH),
+    ],
+)
+def test_a_late_partial_with_the_text_of_a_final_adds_nothing(late: Hypothesis, timed: bool) -> None:
+    assembly = after_a_final(timed=timed)
+    assert assembly.take(late, placed()) is None
+    assert (text(assembly.settle_rest(5 * SECOND)), assembly.has_unsettled_words) == (DOG, False)
+
+
+def test_a_late_partial_opens_nothing_where_the_recognizer_finds_the_endpoints() -> None:
+    assembly = after_a_final(options=CONTINUOUS)
+    assert assembly.take(interim(DOG, 3 * SECOND + 3 * TENTH), placed()) is None
+    assert text(assembly.settle_rest(5 * SECOND)) == ""
+
+
+def test_what_follows_the_text_of_a_final_in_a_partial_is_new() -> None:
+    assembly = after_a_final()
+    assert text(assembly.take(interim(f"{DOG} and sleeps", 4 * SECOND, 6), placed())) == f"{DOG} and sleeps"
+    settled = assembly.take(final("and sleeps", 4 * SECOND, 5 * SECOND), placed())
+    assert text(settled) == f"{DOG} and sleeps"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        interim(DOG, 6 * SECOND),
+        interim("jumps", 3 * SECOND + 4 * TENTH),
+        interim(f"{FOX} {DOG}", 4 * SECOND),
+        Hypothesis(interim(DOG).alternatives, processed=4 * SECOND, first_word=3 * SECOND),
+    ],
+)
+def test_what_can_have_been_said_again_is_heard(again: Hypothesis) -> None:
+    assert text(after_a_final().take(again, placed())) == f"{DOG} {again.best.transcript}"
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_second_final_with_the_same_text_counts_though_its_partials_were_taken_for_late(timed: bool) -> None:
     assembly = Assembly(ONE_UTTERANCE)
-    for words, is_final in said:
+    assembly.take(final("yes", processed=SECOND, timed=timed), placed())
+    assert assembly.take(interim("yes", SECOND + 5 * TENTH), placed()) is None
+    assembly.take(final("yes", SECOND + TENTH, 2 * SECOND, timed=timed), placed())
+    assert text(assembly.settle_rest(2 * SECOND)) == "yes yes"
+
+
+def test_in_another_attempt_no_partial_is_late() -> None:
+    assembly = after_a_final()
+    assert text(assembly.take(interim(DOG, 5 * TENTH), placed(3 * SECOND))) == f"{DOG} {DOG}"
+
+
+def test_a_final_that_tells_neither_times_nor_position_counts_once() -> None:
+    assembly = Assembly(ONE_UTTERANCE)
+    said = final("yes", timed=False)
+    for sent in (SECOND, SECOND + 2 * TENTH):
+        assembly.take(said, placed(sent=sent))
+    assert text(assembly.settle_rest(2 * SECOND)) == "yes"
+
+
+def test_such_a_final_counts_again_where_somebody_spoke_in_between() -> None:
+    with_time, with_partial = Assembly(ONE_UTTERANCE), Assembly(ONE_UTTERANCE)
+    said = final("yes", timed=False)
+    for sent in (SECOND, 3 * SECOND):
+        with_time.take(said, placed(sent=sent))
+    for partial in (said, interim("no"), said):
+        with_partial.take(partial, placed(sent=SECOND))
+    assert text(with_time.settle_rest(4 * SECOND)) == text(with_partial.settle_rest(4 * SECOND)) == "yes yes"
+
+
+@examples(25)
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans())))
+def test_without_positions_every_word_of_every_final_is_kept(said: list[tuple[int, bool]]) -> None:
+    assembly = Assembly(ONE_UTTERANCE)
+    texts = [" ".join(f"w{number}x{n}" for n in range(words)) for number, (words, _) in enumerate(said)]
+    for words, (_, is_final) in zip(texts, said, strict=True):
         assembly.take(final(words, timed=False) if is_final else interim(words), placed())
     last = next((n for n in reversed(range(len(said))) if said[n][1]), -1)
-    pending = said[-1][0] if said and last < len(said) - 1 else ""
-    expected = [word for words, is_final in said if is_final for word in words.split()] + pending.split()
-    assert text(assembly.settle_rest(SECOND)).split() == expected
+    pending = texts[-1] if said and last < len(said) - 1 else ""
+    finals = [word for words, (_, is_final) in zip(texts, said, strict=True) if is_final for word in words.split()]
+    assert text(assembly.settle_rest(SECOND)).split() == finals + pending.split()

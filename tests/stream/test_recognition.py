@@ -281,20 +281,85 @@ async def test_one_that_stalls_after_the_last_audio_is_left_too() -> None:
     assert harness.lives[:2] == pytest.approx([0.5 + 5, 10])
 
 
-async def test_one_that_never_says_final_is_taken_at_its_last_word() -> None:
+async def test_one_that_never_says_final_nor_ends_is_given_up_with_its_text_at_the_limit() -> None:
     harness = Harness([InterimStream])
     await harness.speak(SPEECH)
-    assert harness.numbers == list(range(8))
-    assert len(harness.streams) == 3
+    assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+    assert spoken_numbers(harness.hypotheses[-1].best.transcript) == list(range(8))
+    assert harness.ended - harness.began == 3.5 + 20
+    assert harness.lives == pytest.approx([3.5 + 5, 10, 20 - 5 - 0.05 - 10 - 0.1])
 
 
-async def test_what_was_learned_of_a_recognizer_holds_for_the_next_utterance() -> None:
-    harness = Harness([InterimStream])
+async def test_after_three_utterances_without_a_final_no_more_than_the_stall_limit_is_waited() -> None:
+    habits = Habits()
+    waits = []
+    for _ in range(4):
+        harness = Harness([InterimStream], habits=habits)
+        await harness.speak(SPEECH)
+        assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+        waits.append(harness.ended - harness.began - 3.5)
+    assert waits == [20, 20, 20, 5]
+
+
+async def test_one_that_ended_three_streams_without_a_final_is_taken_at_its_word() -> None:
+    class EndingStream(HearingStream):
+        """Says what it heard and ends as if all was well, without a final."""
+
+        async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+            async for answer in super().hypotheses():
+                if isinstance(answer, Hypothesis) and not answer.is_final:
+                    yield answer
+
+    harness = Harness([EndingStream])
     await harness.speak(SPEECH)
-    again = Harness([InterimStream], habits=harness.habits)
+    assert (harness.numbers, len(harness.streams)) == (list(range(8)), 3)
+    again = Harness([EndingStream], habits=harness.habits)
+    await again.speak(SPEECH)
+    assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
+
+
+def settling_after(seconds: float) -> Callable[[RecognitionOptions], HearingStream]:
+    """Make streams that say at once what they hear, without the last word, and the final so long after the end."""
+
+    class LateFinalStream(HearingStream):
+        async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+            async for answer in super().hypotheses():
+                if isinstance(answer, Hypothesis) and not answer.is_final:
+                    yield replace(answer, alternatives=(Alternative(answer.best.words[:-1]),))
+                else:
+                    await asyncio.sleep(seconds)
+                    yield answer
+
+    return LateFinalStream
+
+
+@pytest.mark.parametrize(("seconds", "streams", "waited"), [(4.5, 1, 4.5), (7, 2, 5.05 + 7), (9.5, 2, 5.05 + 9.5)])
+async def test_one_whose_finals_are_slow_is_waited_for(seconds: float, streams: int, waited: float) -> None:
+    harness = Harness([settling_after(seconds)])
+    await harness.speak(SPEECH)
+    assert (harness.numbers, len(harness.streams)) == (list(range(8)), streams)
+    assert harness.ended - harness.began == pytest.approx(3.5 + waited)
+    again = Harness([settling_after(seconds)], habits=harness.habits)
+    await again.speak(SPEECH)
+    assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
+
+
+async def test_a_final_that_comes_after_the_limit_is_given_up_and_the_next_is_waited_for_all_along() -> None:
+    harness = Harness([settling_after(16)])
+    await harness.speak(SPEECH)
+    assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+    again = Harness([settling_after(16)], habits=harness.habits)
     await again.speak(SPEECH)
     assert again.numbers == list(range(8))
-    assert len(again.streams) == 1
+
+
+async def test_one_whose_finals_are_known_to_be_quick_is_left_after_two_seconds() -> None:
+    habits = Habits()
+    await Harness([HearingStream], habits=habits).speak(SPEECH)
+    harness = Harness([settling_after(100), HearingStream], habits=habits)
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+    assert harness.lives[0] == 3.5 + 2
 
 
 class EarlyStream(HearingStream):

@@ -294,6 +294,16 @@ def test_three_failures_in_a_row_end_the_session_and_abandon_what_is_open() -> N
     assert timeline.session.state is State.CLOSED
 
 
+def test_what_was_heard_and_never_settled_is_a_gap_and_no_failure() -> None:
+    timeline = Timeline(EXTENDED).hear(SPOKEN * 4)
+    for stream in range(1, 5):
+        timeline.receive(partial(stream, f"text{stream}"), RecognitionFailed(stream, is_heard=True))
+    assert timeline.session.state is State.STREAMING
+    settled = [event.hypothesis.best.transcript for event in timeline.told if isinstance(event, Settled)]
+    assert settled == ["text1", "text2", "text3", "text4"]
+    assert sum(isinstance(event, Warned) and event.code == "gap" for event in timeline.told) == 4
+
+
 def test_a_final_in_between_forgives_failures() -> None:
     timeline = Timeline().hear(SPOKEN * 4)
     timeline.receive(RecognitionFailed(1), RecognitionFailed(2), final(3, "c"), RecognitionFailed(4))

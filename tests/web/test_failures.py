@@ -13,15 +13,30 @@ from contextlib import asynccontextmanager, suppress
 import grpc
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import ClientConnection
 
 from stream.engine.server import EngineOptions, EngineServer
 from stream.riva import RivaOptions, RivaRecognizer
-from stream.wire import DoneMessage, PartialMessage, WarningMessage, decode
+from stream.wire import DoneMessage, FinalMessage, PartialMessage, WarningMessage, decode
 from tests.hostile.audio import numbered_speech, silence, spoken_numbers
-from tests.hostile.faults import BREAKING, Abort, At, EndEarly, Entry, Freeze, breaking_script, dumps
+from tests.hostile.faults import (
+    BREAKING,
+    Abort,
+    At,
+    EndEarly,
+    Entry,
+    Freeze,
+    LateFinals,
+    LatePartial,
+    OwnEndpoints,
+    Undecodable,
+    breaking_script,
+    dumps,
+)
 from tests.hostile.network import Close, NetworkEntry, Reset, Stall, breaking_plan
 from tests.hostile.process import running_process
 from tests.hostile.proxy import FaultProxy
+from tests.hostile.record import CallEnd
 from tests.hostile.relay import relaying
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
@@ -64,14 +79,7 @@ async def converse(
     """Speak, and return the text and how many gaps were told; every hypothesis is `told`."""
     gaps = 0
     async with talking(base, f"extended=true&{query}", compression=None, ping_interval=None) as socket:
-
-        async def speak() -> None:
-            for start in range(0, len(pcm), CHUNK_BYTES):
-                await socket.send(pcm[start : start + CHUNK_BYTES])
-                await asyncio.sleep(pace_seconds)
-            await socket.send("close")
-
-        speaking = asyncio.create_task(speak())
+        speaking = asyncio.create_task(send_speech(socket, pcm, pace_seconds))
         async for raw in received(socket):
             match decode(raw):
                 case WarningMessage(code="gap"):
@@ -83,6 +91,13 @@ async def converse(
                     return " ".join(result.transcript for result in results), gaps
         speaking.cancel()
     raise AssertionError(f"it ended without done: {socket.close_code} {socket.close_reason}")
+
+
+async def send_speech(socket: ClientConnection, pcm: bytes, pace_seconds: float = CHUNK_SECONDS) -> None:
+    for start in range(0, len(pcm), CHUNK_BYTES):
+        await socket.send(pcm[start : start + CHUNK_BYTES])
+        await asyncio.sleep(pace_seconds)
+    await socket.send("close")
 
 
 def speech(talker: int) -> bytes:
@@ -171,6 +186,57 @@ async def test_when_all_fails_the_gap_is_told_and_the_connection_goes_on() -> No
     # What was known of the second group when it failed is kept, and what is said afterwards is heard.
     numbers = spoken_numbers(text)
     assert (numbers[:5], numbers[-3:]) == ([0, 1, 2, 3, 4], [9, 10, 11])
+
+
+WAYS = ["", "vad=off&hangoverMs=500"]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("query", WAYS)
+async def test_a_late_partial_with_the_text_of_a_final_is_not_shown(query: str) -> None:
+    shown: list[list[int]] = []
+    fault = (LatePartial(300), OwnEndpoints(600))
+    async with (
+        running_riva(HostileRiva(otherwise=fault)) as riva,
+        gateway(riva.address) as base,
+        talking(base, f"extended=true&{query}", compression=None, ping_interval=None) as socket,
+    ):
+        speaking = asyncio.create_task(send_speech(socket, speech(0) + silence(1500)))
+        async for raw in received(socket):
+            match decode(raw):
+                case PartialMessage(results=[best]) | FinalMessage(results=[best]):
+                    shown.append(spoken_numbers(best.transcript))
+        await speaking
+    assert all(numbers == sorted(set(numbers)) for numbers in shown)
+    finals = [numbers for numbers in shown if numbers]
+    # Nothing is shown again once something later was.
+    assert finals == sorted(finals, key=lambda numbers: numbers[-1])
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("query", WAYS)
+async def test_slow_finals_lose_no_word(query: str) -> None:
+    async with running_riva(HostileRiva(otherwise=LateFinals(4.5))) as riva, gateway(riva.address) as base:
+        text, gaps = await converse(base, speech(0), query)
+    assert (spoken_numbers(text), gaps) == (everything(1)[0], 0)
+    # Where one stream holds all utterances, what follows a slow final waits too, which looks like a stall.
+    assert query or all(call.end is CallEnd.OK for call in riva.riva.calls)
+
+
+@pytest.mark.virtual_time
+async def test_finals_slower_than_the_limit_are_told_as_gaps() -> None:
+    async with running_riva(HostileRiva(otherwise=LateFinals(25))) as riva, gateway(riva.address) as base:
+        _, gaps = await converse(base, speech(0))
+    assert gaps == len(GROUPS)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("query", WAYS)
+async def test_responses_that_cannot_be_decoded_lose_no_word(query: str) -> None:
+    script: list[Entry] = [Undecodable(count) for count in (1, 2, 3, 5, 8)]
+    async with running_riva(HostileRiva(script)) as riva, gateway(riva.address) as base:
+        assert await numbers_of(base, 1, query) == everything(1)
+        assert all(call.fired for call in riva.riva.calls[:4])
 
 
 @pytest.mark.virtual_time

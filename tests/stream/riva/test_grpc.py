@@ -18,6 +18,10 @@ from stream.riva.channels import ChannelPool
 from stream.riva.discovery import discover
 from stream.riva.errors import RivaError
 from stream.riva.server import RivaServer
+from tests.hostile.call import NO_MESSAGE
+from tests.hostile.faults import Undecodable
+from tests.hostile.riva import HostileRiva
+from tests.hostile.server import running
 from tests.processes import STUCK_SECONDS
 from tests.stream.riva.servers import (
     OPTIONS,
@@ -74,6 +78,30 @@ async def test_how_a_stream_ended_is_told(fault: grpc.StatusCode, sentence: str,
         with pytest.raises(RecognizerError, match=sentence) as caught:
             _ = [hypothesis async for hypothesis in stream.hypotheses()]
     assert caught.value.retryable is retryable
+
+
+async def test_a_response_that_cannot_be_decoded_is_a_failure_that_may_be_tried_again() -> None:
+    async with running(HostileRiva([Undecodable(1), None])) as riva, recognizing(riva.address) as recognizer:
+        await recognizer.refresh()
+        stream = await recognizer.open(OPTIONS)
+        await stream.send(SECOND)
+        with pytest.raises(RecognizerError, match=r"^INTERNAL: .* cannot be decoded$") as caught:
+            _ = [hypothesis async for hypothesis in stream.hypotheses()]
+        await stream.abandon()
+        assert caught.value.retryable
+        assert await converse(recognizer)
+        await riva.riva.until(lambda: riva.riva.open_calls == 0)
+
+
+async def test_models_that_cannot_be_decoded_are_a_failure_of_the_server() -> None:
+    async def garbled(_request: object, _context: object) -> bytes:
+        return NO_MESSAGE
+
+    riva = HostileRiva()
+    riva.GetRivaSpeechRecognitionConfig = garbled  # type: ignore[assignment,method-assign]
+    async with running(riva) as server:
+        with pytest.raises(RivaError, match=r"^INTERNAL: .* cannot be decoded$"):
+            await discovered(server.address)
 
 
 async def test_sending_after_a_failure_raises_what_happened() -> None:
