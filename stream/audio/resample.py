@@ -1,9 +1,12 @@
-"""Owns the way from a client's samples to 16 kHz PCM16, mixed down or channel by channel."""
+"""Conversion of a client's samples to 16 kHz PCM16, mixed down or channel by channel."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
+from stream.audio.mix import Mixer
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 _Samples = npt.NDArray[np.float32]
@@ -14,22 +17,26 @@ _FULL_SCALE = 32768.0
 class Resampler:
     """Takes interleaved `int16[n_frames * channels]` bytes at `rate` hertz in any cut.
 
-    Gives each of `kept` channels on its own, or mixes all down when one is kept. soxr works in float32
-    on blocks of fixed length, so that its output is the same, bit by bit, however the input was cut.
+    Gives each of `kept` channels on its own, or mixes all down when one is kept; `places` names the channels for that
+    as `Mixer` takes them. The mixer and soxr, which works in float32, are given blocks of fixed length, so that the
+    output is the same, bit by bit, however the input was cut.
     """
 
-    def __init__(self, rate: int, channels: int = 1, kept: int = 1) -> None:
+    def __init__(self, rate: int, channels: int = 1, kept: int = 1, places: Sequence[str] = ()) -> None:
         self._channels = channels
         self._kept = kept
         self._unit_bytes = SAMPLE_BYTES * channels
         self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, kept, dtype="float32")
-        self._block_bytes = self._unit_bytes * (rate // _BLOCKS_PER_SECOND)
+        block_frames = rate // _BLOCKS_PER_SECOND
+        self._block_bytes = self._unit_bytes * block_frames
+        mixes = kept == 1 and channels > 1
+        self._mixer = Mixer(places or ("",) * channels, block_frames, rate) if mixes else None
         self._remainder = bytearray()
 
     def push(self, data: bytes) -> tuple[bytes, ...]:
         """Return the `int16[n_samples]` at 16 kHz that `data` completes, for each kept channel."""
         self._remainder += data
-        step_bytes = self._unit_bytes if self._stream is None else self._block_bytes
+        step_bytes = self._unit_bytes if self._stream is None and self._mixer is None else self._block_bytes
         whole_bytes = len(self._remainder) // step_bytes * step_bytes
         whole = bytes(self._remainder[:whole_bytes])
         del self._remainder[:whole_bytes]
@@ -42,7 +49,9 @@ class Resampler:
         """Return the rest of each kept channel; half a sample at the very end is dropped."""
         rest = bytes(self._remainder[: len(self._remainder) // self._unit_bytes * self._unit_bytes])
         self._remainder.clear()
-        return (b"",) * self._kept if self._stream is None else self._resample(rest, last=True)
+        if self._stream is not None:
+            return self._resample(rest, last=True)
+        return (b"",) if self._channels == 1 else _split(self._mixed(rest))
 
     def _resample(self, block: bytes, *, last: bool = False) -> tuple[bytes, ...]:
         assert self._stream is not None  # noqa: S101
@@ -53,7 +62,7 @@ class Resampler:
     def _mixed(self, data: bytes) -> _Samples:
         """Read interleaved bytes as `float32[n_frames, kept]`."""
         frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels).astype(np.float32)
-        return frames if self._kept == self._channels else frames.mean(axis=1, keepdims=True, dtype=np.float32)
+        return frames if self._mixer is None else self._mixer.mix(frames)
 
 
 def _split(samples: _Samples) -> tuple[bytes, ...]:

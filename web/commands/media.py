@@ -1,4 +1,4 @@
-"""Owns the decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16."""
+"""Decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -11,6 +11,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from stream.audio.resample import Resampler
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 SECOND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
@@ -62,9 +63,9 @@ class Clip:
         pending = bytearray()
         is_silent = True
         with _opened(self.path) as (container, stream):
-            for frame in _resampled(self._frames(container, stream)):
-                is_silent = False
-                pending += memoryview(frame.planes[0])[: frame.samples * 2]
+            for samples in _mixed(self._frames(container, stream)):
+                is_silent = is_silent and not samples
+                pending += samples
                 while len(pending) >= CHUNK_BYTES:
                     yield bytes(pending[:CHUNK_BYTES])
                     del pending[:CHUNK_BYTES]
@@ -94,20 +95,24 @@ async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, No
             yield chunk
 
 
-def _resampled(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
-    resampler = None
-    source = None
+def _mixed(frames: Iterator[AudioFrame]) -> Iterator[bytes]:
+    """Bring frames to `int16[n_samples]` at 16 kHz, mixed down."""
+    converter, resampler, source = av.AudioResampler(), None, None
     for frame in frames:
-        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if resampler is None or layout != source:
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or shape != source:
             # Files joined end to end, such as radio recordings, change their rate in the middle.
             if resampler is not None:
-                yield from resampler.resample(None)
-            source = layout
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        yield from resampler.resample(frame)
+                yield resampler.flush()[0]
+            source = shape
+            converter = av.AudioResampler(format="s16")
+            places = tuple(channel.name for channel in frame.layout.channels)
+            resampler = Resampler(frame.sample_rate, len(places), places=places)
+        for packed in converter.resample(frame):
+            packed_bytes = packed.samples * packed.layout.nb_channels * SAMPLE_BYTES
+            yield resampler.push(bytes(memoryview(packed.planes[0])[:packed_bytes]))[0]
     if resampler is not None:
-        yield from resampler.resample(None)
+        yield resampler.flush()[0]
 
 
 @contextmanager

@@ -81,6 +81,16 @@ async def test_the_end_of_a_resampled_clip_is_not_lost(tmp_path: Path) -> None:
     assert len(b"".join(await decoded(Clip(telephone)))) == 2 * len(samples_of(telephone))
 
 
+async def test_a_film_with_its_dialogue_in_the_centre_is_as_loud_as_the_dialogue(tmp_path: Path) -> None:
+    voice = np.frombuffer(samples_of(LIBRARY), "<i2")
+    channels = np.zeros((len(voice), 6), np.int16)
+    channels[:, 2] = voice
+    with wave.open(str(tmp_path / "film.wav"), "wb") as film:
+        film.setparams((6, 2, 16_000, 0, "NONE", ""))
+        film.writeframes(channels.tobytes())
+    assert b"".join(await decoded(Clip(tmp_path / "film.wav"))) == voice.tobytes()
+
+
 async def test_recordings_joined_end_to_end_may_change_their_rate(tmp_path: Path) -> None:
     first = encoded(LIBRARY, tmp_path / "a.mp3", "libmp3lame", 44_100)
     second = encoded(LIBRARY, tmp_path / "b.mp3", "libmp3lame", 22_050, "mono")
