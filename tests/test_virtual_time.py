@@ -105,3 +105,19 @@ def test_waiting_for_nothing_is_an_error() -> None:
     with pytest.raises(StuckError, match="no timer is set"):
         loop.run_until_complete(loop.create_future())
     loop.close()
+
+
+def test_a_clock_that_never_moves_on_is_an_error() -> None:
+    loop = VirtualTimeLoop()
+
+    async def go_round() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(StuckError, match="the clock has stood still for 100000 rounds"):
+        loop.run_until_complete(go_round())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+    loop.close()

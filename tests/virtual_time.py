@@ -17,12 +17,14 @@ Arguments = TypeVarTuple("Arguments")
 
 # No test comes near this: a thread that needs so long is stuck.
 _STUCK_SECONDS = 60.0
+# The busiest test takes a thousand rounds of its loop before the clock moves on.
+_MOST_ROUNDS = 100_000
 # So far from zero, the difference of two times is exact for every wait up to a day.
 _START_SECONDS = 100_000.0
 
 
 class StuckError(RuntimeError):
-    """Nothing will ever happen any more; the test would wait for ever."""
+    """Nothing will ever happen any more, or the same again and again; the test would never end."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -32,13 +34,17 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self._advance_clock = advance
         self._is_held = is_held
+        self._rounds = 0  # of the loop, since the clock moved on or a thread was at work
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; where nothing is, advance by `timeout` seconds. Raises StuckError."""
         ready = super().select(0)
+        is_held = self._is_held()
         if ready or (timeout is not None and timeout <= 0):
+            self._count_round(is_held)
             return ready
-        if self._is_held():
+        self._rounds = 0
+        if is_held:
             ready = super().select(_STUCK_SECONDS)
             if not ready:
                 raise StuckError(f"a thread has not ended its work within {_STUCK_SECONDS:g} s")
@@ -47,6 +53,13 @@ class _JumpingSelector(selectors.DefaultSelector):
         else:
             self._advance_clock(timeout)
         return ready
+
+    def _count_round(self, is_held: bool) -> None:
+        self._rounds = 0 if is_held else self._rounds + 1
+        if self._rounds > _MOST_ROUNDS:
+            # What is cancelled on the way out has as many rounds again.
+            self._rounds = 0
+            raise StuckError(f"the clock has stood still for {_MOST_ROUNDS} rounds of the loop")
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

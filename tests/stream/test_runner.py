@@ -178,7 +178,8 @@ async def test_an_order_ends_a_session_whose_client_never_stops_sending() -> Non
 
     harness = Harness(meter=meter)
     client = Endless(lambda: harness.runner.end(EndCause.SHUTDOWN))
-    finished = await harness.listen(client)
+    async with asyncio.timeout(60):
+        finished = await harness.listen(client)
     assert finished.cause is EndCause.SHUTDOWN
     # What came within half a second of the order is heard: it may have been there before.
     assert client.taken == 4 + 8
