@@ -95,14 +95,15 @@ async def read_form(request: Request, most_bytes: int) -> AsyncIterator[Form]:
 
 async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the body as they arrive; raises ClientError above `most_bytes`."""
+    stream = request.stream()
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
-        await _refuse_size(request, most_bytes)
+        await _refuse_size(stream, most_bytes)
     received_bytes = 0
-    async for chunk in request.stream():
+    async for chunk in stream:
         received_bytes += len(chunk)
         if received_bytes > most_bytes:
-            await _refuse_size(request, most_bytes)
+            await _refuse_size(stream, most_bytes)
         yield chunk
 
 
@@ -119,11 +120,11 @@ async def _read(request: Request, most_bytes: int) -> bytes:
     return b"".join([chunk async for chunk in chunks(request, most_bytes)])
 
 
-async def _refuse_size(request: Request, most_bytes: int) -> NoReturn:
+async def _refuse_size(rest: AsyncIterator[bytes], most_bytes: int) -> NoReturn:
     # Many clients look at no answer before they have sent everything, and lose it when the connection is closed.
     with suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_DROP_SECONDS):
-            async for _ in request.stream():
+            async for _ in rest:
                 pass
     raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 

@@ -237,3 +237,17 @@ async def test_longer_and_larger_than_allowed_is_refused() -> None:
             answer = await client.put(await uploading(client), content=wav(bytes(size_bytes)))
             assert (answer.status_code, answer.json()["type"]) == (413, "too_large")
             assert answer.json()["detail"] == detail
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_recording_of_exactly_the_largest_size_is_taken(is_declared: bool) -> None:
+    largest = wav(bytes((1 << 20) - len(wav(b""))))
+
+    async def pieces(data: bytes) -> AsyncIterator[bytes]:
+        yield data
+
+    settings = Settings(port=0, recording_limit_bytes=len(largest))
+    async with running_gateway(settings=settings) as base, http_client(base) as client:
+        for data, code in ((largest, 200), (largest + b"\0", 413)):
+            content = data if is_declared else pieces(data)
+            assert (await client.put(await uploading(client), content=content)).status_code == code
