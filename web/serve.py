@@ -54,21 +54,24 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913
     settings: Settings,
     recognizer: Recognizer | None = None,
     *,
     handles_signals: bool = False,
+    listener: socket.socket | None = None,
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
 ) -> AsyncIterator[RunningServer]:
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
-    `wire` are the limits of a connection, those of the settings unless given; `clock` tells the time of day.
+    `listener` is a bound socket, closed in the end; unless given, one is opened where the settings say. `wire` are the
+    limits of a connection, those of the settings unless given; `clock` tells the time of day.
     """
     async with AsyncExitStack() as stack:
         tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
-        listener = _listen(settings)
+        if listener is None:
+            listener = _listen(settings)
         stack.callback(listener.close)
         await _check_database(settings)
         await _check_keys(settings)
@@ -187,6 +190,9 @@ async def _is_ready_within(seconds: float, is_ready: Callable[[], bool], is_over
 
 
 def _base_url(listener: socket.socket, tls: ServerTls | None) -> str:
+    address = listener.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
     scheme = "http" if tls is None else "https"
-    host, port = listener.getsockname()[:2]
+    host, port = address[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

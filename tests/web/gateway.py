@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,10 @@ from stream.events import RecognitionOptions
 from stream.recognizer import Recognizer
 from tests.recognizers import CountingStream, ScriptedRecognizer
 from tests.virtual_time import VirtualTimeLoop
-from tests.web.wire.serving import serving
-from web.app import create_app
+from tests.web.wire.serving import listening
 from web.clock import Clock, wall_clock
 from web.connections.limits import WireLimits
-from web.serve import _TELL_SECONDS, _turn_away, running
+from web.serve import running
 from web.settings import Settings
 
 Script = Callable[[RecognitionOptions], CountingStream]
@@ -78,17 +77,13 @@ async def running_gateway(
     What lasts is timed on the clock of the loop, `clock` tells the time of day.
     """
     settings, recognizer = settings or Settings(port=0), recognizer or ScriptedRecognizer()
-    if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        async with running(settings, recognizer, wire=wire, clock=clock) as server:
-            yield server.url
-        return
-    app = create_app(settings, recognizer, clock=clock)
-    wire = wire or WireLimits(send=settings.send_limit_seconds)
-    with held_while_sqlite_works():
-        drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
-        turn_away, sessions = _turn_away(app), app.state.sessions
-        async with serving(app, settings, wire, turn_away, sessions=sessions, drain_seconds=drain_seconds) as (_, path):
-            yield f"unix:{path}"
+    async with AsyncExitStack() as stack:
+        listener = None
+        if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+            stack.enter_context(held_while_sqlite_works())
+            listener, _ = await stack.enter_async_context(listening())
+        server = running(settings, recognizer, listener=listener, wire=wire, clock=clock)
+        yield (await stack.enter_async_context(server)).url
 
 
 @contextmanager
