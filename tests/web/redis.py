@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.processes import STUCK_SECONDS
+
 PASSWORD = "canary-of-redis"  # noqa: S105  of a server that lives as long as a test
 
 
@@ -43,11 +45,14 @@ def _free_port() -> int:
 
 
 def _has_started(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until it answers; False where something else has taken its port meanwhile."""
+    """Wait until it answers; False where something else has taken its port meanwhile. Raises TimeoutError."""
+    deadline = time.monotonic() + STUCK_SECONDS
     while process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port)):
                 return True
         except OSError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Redis does not answer at port {port} after {STUCK_SECONDS:g} s") from None
             time.sleep(0.02)
     return False
