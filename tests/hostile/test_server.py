@@ -49,6 +49,7 @@ async def test_calls_follow_their_script_to_the_status_and_its_hint() -> None:
         grpc.StatusCode.INVALID_ARGUMENT,
         "Error: Unavailable model requested. Lang: ru-RU, Type: online",
     )
+    assert riva.calls[-1].end is CallEnd.REFUSED
 
 
 async def test_it_is_killed_and_comes_back_on_the_same_port() -> None:
@@ -74,6 +75,7 @@ async def test_a_client_that_cancels_ends_its_call() -> None:
         await call.read()
         call.cancel()
         await riva.until(lambda: riva.open_calls == 0)
+    assert (riva.calls[0].end, riva.calls[0].is_half_closed) == (CallEnd.CANCELLED, False)
     assert riva.calls[0].metadata["who"] == "me"
 
 

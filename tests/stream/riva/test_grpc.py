@@ -59,12 +59,15 @@ async def test_an_utterance_is_heard_to_its_final() -> None:
         hypotheses = await converse(recognizer, 3)
     assert [hypothesis.best.transcript for hypothesis in hypotheses] == ["s0", "s0 s1", "s0 s1 s2", "s0 s1 s2"]
     assert [hypothesis.is_final for hypothesis in hypotheses] == [False] * 3 + [True]
+    assert riva.opened[0].config.language_code == "en-US"
 
 
 @pytest.mark.parametrize(
     ("fault", "sentence", "retryable"),
     [
         (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE: as the script says", True),
+        (grpc.StatusCode.INTERNAL, "INTERNAL: as the script says", True),
+        (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT: as the script says", False),
         (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED: as the script says", False),
         (grpc.StatusCode.OK, "OK: the stream ended early", True),
     ],
@@ -171,16 +174,6 @@ async def test_a_stream_above_the_servers_limit_waits_and_can_be_cancelled() -> 
         await anext((await further).hypotheses())
 
 
-async def test_after_a_stall_the_next_stream_has_a_connection_of_its_own() -> None:
-    riva = ScriptedRiva()
-    async with serving(riva) as served, speaking_to(served.address) as server:
-        for is_stalled in (True, False, False):
-            stream = await server.open(OPTIONS)
-            await anext(stream.hypotheses())
-            await stream.abandon(is_stalled=is_stalled)
-    assert riva.peers[0] != riva.peers[1] == riva.peers[2]
-
-
 async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.5)
     lost = 0
@@ -218,6 +211,7 @@ async def test_a_server_that_stops_takes_no_stream_with_it_that_begins_later() -
         await dying.stop()
         for _ in range(6):
             assert await converse(recognizer)
+        assert recognizer.is_ready
     assert len(rivas[1].opened) == 6
 
 
