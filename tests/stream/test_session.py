@@ -166,11 +166,11 @@ def test_word_times_never_pass_the_end_of_the_utterance() -> None:
 
 def test_words_without_times_are_spread_over_the_utterance() -> None:
     hypothesis = Hypothesis((Alternative((Word("a"), Word("bcd"))),), is_final=True)
-    (told,) = Timeline().hear("." * 5 + SPOKEN).receive(HypothesisReceived(1, hypothesis)).told
+    (told,) = Timeline().hear("." * 20 + SPOKEN).receive(HypothesisReceived(1, hypothesis)).told
     assert isinstance(told, Settled)
     first, second = told.hypothesis.best.words
-    assert (first.start, second.end) == (0, 35 * FRAME_SAMPLES)
-    assert first.end == second.start == 35 * FRAME_SAMPLES // 4
+    assert (first.start, second.end) == (15 * FRAME_SAMPLES, 50 * FRAME_SAMPLES)
+    assert first.end == second.start == (15 * 4 + 35) * FRAME_SAMPLES // 4
 
 
 def test_finals_leave_in_the_order_of_utterances_and_later_partials_wait() -> None:
@@ -404,6 +404,13 @@ def test_revisions_count_and_stable_words_hold() -> None:
     assert settled.broke_promise
 
 
+def test_the_same_words_are_shown_again_only_when_more_are_stable() -> None:
+    steady = [HypothesisReceived(1, Hypothesis((_alternative("a b c"),), stable_words=n)) for n in (0, 0, 2, 2)]
+    timeline = Timeline(EXTENDED).hear(SPOKEN).receive(*steady)
+    shown = [event for event in timeline.told if isinstance(event, Unsettled)]
+    assert [(event.revision, event.hypothesis.stable_words) for event in shown] == [(1, 0), (2, 2)]
+
+
 def test_progress_tells_what_a_client_may_forget() -> None:
     timeline = Timeline(EXTENDED).hear(SPOKEN).receive(partial(1, "a")).hear("." * 50).receive(final(1, "a"))
     shown, settled = (event for event in timeline.told if isinstance(event, Unsettled | Settled))
@@ -513,3 +520,14 @@ def test_a_stretch_of_unknown_length_reaches_to_the_newest_sample() -> None:
     timeline = Timeline(OFF).hear("." * 100).receive(stretch("a", 0))
     settled = next(event for event in timeline.told if isinstance(event, Settled))
     assert settled.heard == 100 * FRAME_SAMPLES
+
+
+def test_words_without_times_are_spread_over_their_stretch() -> None:
+    timeless = Hypothesis((Alternative((Word("b"), Word("c"))),), is_final=True)
+    timeline = Timeline(OFF).hear("." * 40).receive(stretch("a", 40)).hear("." * 20)
+    timeline.receive(CLOSE, HypothesisReceived(1, timeless))
+    words = finished(timeline).settled[1].hypothesis.best.words
+    assert [(word.start, word.end) for word in words] == [
+        (40 * FRAME_SAMPLES, 50 * FRAME_SAMPLES),
+        (50 * FRAME_SAMPLES, 60 * FRAME_SAMPLES),
+    ]

@@ -91,6 +91,13 @@ def test_partials_are_counted_as_they_are_written() -> None:
     assert [message.get("partial") for message in messages] == [1, 2, 3, None]
 
 
+def test_messages_of_extended_mode_are_numbered_from_one() -> None:
+    writer = MessageWriter("the-id", LIMITS)
+    extended = SessionConfig(extended=True)
+    messages = [writer.write(event, extended) for event in (settled(), settled(2), finished())]
+    assert [json.loads(message or "")["sequence"] for message in messages] == [1, 2, 3]
+
+
 def test_an_utterance_that_settles_empty_is_told_only_if_something_was_shown() -> None:
     assert written(settled(1, was_shown=False)) == []
     assert written(settled(1, was_shown=True))[0]["results"] == [EMPTY]

@@ -74,6 +74,14 @@ def test_after_the_longest_the_next_opens_at_once_without_an_onset() -> None:
     assert events[2] == SegmentStarted(start=at(60), onset=at(60))
 
 
+def test_after_a_cut_at_the_end_of_the_longest_an_onset_is_needed() -> None:
+    segmenter = Segmenter(SHORT)
+    events = [event for mark in "x" * 60 for event in segmenter.push(*_frame(mark))]
+    assert events[-1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
+    assert segmenter.cut() == []
+    assert [event for mark in "." * 20 for event in segmenter.push(*_frame(mark))] == []
+
+
 def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
     events = run("...xx", SegmenterOptions(onset=0, preroll=0))
     assert events == [SegmentStarted(start=0, onset=0)]

@@ -102,6 +102,7 @@ async def test_the_list_goes_back_in_time_page_by_page(client: httpx.AsyncClient
         listed += [one["transcriptionId"] for one in page["transcriptions"]]
         where, pages = page["next"], pages + 1
     assert (listed, pages) == (ids[::-1], 3)
+    assert (await client.get(f"{ALL}?limit=5")).json()["next"] is None
     first = (await client.get(ALL)).json()
     assert first["next"] is None
     assert {key: first["transcriptions"][0][key] for key in ("kind", "status", "error")} == {

@@ -101,13 +101,15 @@ async def test_a_model_that_is_not_trained_yet_cannot_be_named(models: LanguageM
 
 
 async def test_what_is_not_trained_is_found_the_oldest_first(models: LanguageModels, clock: MovableClock) -> None:
-    await trained(models, "ann", "Rao")
-    first, second = new_id(), new_id()
-    await models.open(first, "ann", "first", ["a phrase"])
-    clock.now += 1
-    await models.open(second, "bob", "second", ["a phrase"])
-    await models.training(first)
-    assert await models.untrained() == [Untrained(first, "ann"), Untrained(second, "bob")]
+    # Made and begun in another order than that of their ids.
+    ids = sorted((new_id() for _ in range(4)), reverse=True)
+    for model_id, owner in zip(ids, ("ann", "bob", "ann", "bob"), strict=True):
+        await models.open(model_id, owner, "Rare", ["a phrase"])
+        clock.now += 1
+    for model_id in (ids[2], ids[1]):
+        await models.training(model_id)
+    await models.trained(ids[1], ("Rao",))
+    assert await models.untrained() == [Untrained(ids[0], "ann"), Untrained(ids[2], "ann"), Untrained(ids[3], "bob")]
 
 
 async def test_a_trained_model_is_not_trained_again(models: LanguageModels) -> None:
