@@ -120,3 +120,17 @@ async def test_beside_live_sound_everybody_else_is_served_for_longer() -> None:
     # A second after the last live sound all is as before.
     assert await take(20) == pytest.approx(20 * 0.005)
     assert await take(1000) == pytest.approx(1 - 20 * 0.005, abs=0.006)
+
+
+@pytest.mark.virtual_time
+async def test_beside_live_sound_nobody_has_the_turn_in_the_pause_after_another() -> None:
+    loop, turns, times = asyncio.get_running_loop(), Turns(), list[float]()
+
+    async def take() -> None:
+        async with turns.turn():
+            times.append(loop.time() - began)
+
+    began = loop.time()
+    turns.see_live(began)
+    await asyncio.gather(take(), take(), take())
+    assert times == pytest.approx([0, 0.005, 0.01])
