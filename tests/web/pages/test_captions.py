@@ -415,14 +415,14 @@ async def test_theme_size_and_place_are_told_by_the_address(speaking_browser: Br
     box = "document.querySelector('#captions').getBoundingClientRect().toJSON()"
     sizes = {}
     for query in ("", "?size=200&theme=light", "?size=9999", "?size=x&clear=y&theme=z&position=w", "?size=50"):
-        async with captions(speaking_browser, server, query, color_scheme="dark") as (page, _):
+        async with opened(speaking_browser, f"{server.url}/captions{query}", color_scheme="dark") as page:
             sizes[query] = await evaluated(page, size)
             await expect(page.locator("html")).to_have_attribute("data-theme", "light" if "light" in query else "dark")
             await expect(page.locator("html")).to_have_attribute("data-position", "center")
     usual, *others = sizes.values()
     assert [other / usual for other in others] == pytest.approx([2, 2, 1, 0.5])
     for position in ("top", "bottom"):
-        async with captions(speaking_browser, server, f"?position={position}") as (page, _):
+        async with opened(speaking_browser, f"{server.url}/captions?position={position}") as page:
             at = await evaluated(page, box)
             assert at["top"] < 40 if position == "top" else at["bottom"] > 680
             header = await evaluated(page, box.replace("#captions", "header"))
