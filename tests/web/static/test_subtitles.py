@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.subtitles import srt, vtt
 from stream.wire import WireResult, WireWord
+from tests.tiers import examples
 
 RUNNER = Path(__file__).with_name("subtitles.js")
 WAIT_SECONDS = 30.0
@@ -132,6 +133,6 @@ def test_nothing_said_is_the_same_nothing(page: Page) -> None:
 @given(any_results)
 @example([timed(["Yes."], 0.0005, 1.0)])
 @example([timed(["harbour"] * 7, 0.0, 0.5)])
-@settings(max_examples=600)
+@examples(150, 6_000)
 def test_the_page_writes_what_the_server_writes(page: Page, results: list[WireResult]) -> None:
     assert page.subtitles(results) == {"srt": srt(results), "vtt": vtt(results)}
