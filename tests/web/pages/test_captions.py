@@ -272,7 +272,7 @@ async def test_words_settle_without_being_made_anew(speaking_browser: Browser, s
 async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
     speaking_browser: Browser, server: RunningServer
 ) -> None:
-    async with captions(speaking_browser, server, "?clear=0.3") as (page, speaker):
+    async with captions(speaking_browser, server, "?clear=0.3", sets_clock=True) as (page, speaker):
         await speaker.say("the boats left", is_final=True)
         await speaker.say("nobody", 2)
         await expect(page.locator("#captions")).to_have_css("opacity", "0")
@@ -466,7 +466,7 @@ async def test_the_screen_is_filled_by_button_and_by_key(speaking_browser: Brows
 
 
 async def test_the_controls_leave_at_rest_and_come_back(speaking_browser: Browser, server: RunningServer) -> None:
-    async with captions(speaking_browser, server) as (page, _):
+    async with captions(speaking_browser, server, sets_clock=True) as (page, _):
         header = page.locator("header")
         await page.clock.install()
         await page.reload()

@@ -69,7 +69,7 @@ async def test_spoken_words_appear_settle_and_can_be_downloaded(
 
 
 async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, engine_server: RunningServer) -> None:
-    async with opened(speaking_browser, engine_server.url) as page:
+    async with opened(speaking_browser, engine_server.url, sets_clock=True) as page:
         await page.clock.install()
         await page.clock.fast_forward(60_000)
         await page.locator("#file").set_input_files(CLIPS / "weather.wav")

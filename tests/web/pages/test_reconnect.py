@@ -142,7 +142,9 @@ async def test_a_server_that_does_not_come_back_leaves_the_text_and_a_sentence(
 ) -> None:
     async with AsyncExitStack() as page_stays:
         async with running(Settings(port=port), ScriptedRecognizer()) as server:
-            page = await page_stays.enter_async_context(opened(talking_browser, server.url, may_log=True))
+            page = await page_stays.enter_async_context(
+                opened(talking_browser, server.url, may_log=True, sets_clock=True)
+            )
             await page.clock.install()
             await start(page)
             await expect(page.locator("#open")).to_contain_text("w0")
