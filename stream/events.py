@@ -12,12 +12,13 @@ from stream.errors import ClientError
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word; `start` and `end` are 0 and `confidence` is 0.0 where they are not known."""
+    """One word; `start` and `end` are 0, `confidence` is 0.0 and `speaker` 0 where they are not known."""
 
     text: str
     start: int = 0
     end: int = 0
     confidence: float = 0.0
+    speaker: int = 0
 
     @property
     def key(self) -> str:

@@ -20,18 +20,32 @@ def seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE, 3)
 
 
-def result(alternative: Alternative) -> WireResult:
-    """One hypothesis."""
+def result(alternative: Alternative, *, with_speakers: bool = False) -> WireResult:
+    """One hypothesis; plain mode has no speakers."""
     words = [
-        WireWord(seconds(word.start), seconds(word.end), word.text, _confidence(word.confidence))
+        WireWord(
+            seconds(word.start),
+            seconds(word.end),
+            word.text,
+            _confidence(word.confidence),
+            word.speaker if with_speakers and word.speaker else msgspec.UNSET,
+        )
         for word in alternative.words
     ]
     return WireResult(alternative.transcript, _confidence(alternative.confidence), words)
 
 
-def results(alternatives: tuple[Alternative, ...]) -> list[WireResult]:
+def results(alternatives: tuple[Alternative, ...], *, with_speakers: bool = False) -> list[WireResult]:
     """All hypotheses; at least one result, because clients read the first one unseen."""
-    return [result(alternative) for alternative in alternatives or (Alternative(),)]
+    return [result(alternative, with_speakers=with_speakers) for alternative in alternatives or (Alternative(),)]
+
+
+def without_speakers(hypotheses: Sequence[WireResult]) -> list[WireResult]:
+    """Hypotheses as plain mode has them."""
+    return [
+        msgspec.structs.replace(one, words=[msgspec.structs.replace(word, speaker=msgspec.UNSET) for word in one.words])
+        for one in hypotheses
+    ]
 
 
 def plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
@@ -47,7 +61,7 @@ def plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
 
 def full_result(hypotheses: tuple[Alternative, ...]) -> FullResult:
     """A settled utterance: its best hypothesis, with all of them as alternatives."""
-    alternatives = results(hypotheses)
+    alternatives = results(hypotheses, with_speakers=True)
     best = alternatives[0]
     return FullResult(best.transcript, best.confidence, best.words, alternatives)
 

@@ -6,12 +6,16 @@ from stream.errors import Problem
 
 
 class WireWord(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Times are seconds from the first sample of the connection; 0.0 means that they are not set yet."""
+    """Times are seconds from the first sample of the connection; 0.0 means that they are not set yet.
+
+    `speaker` counts from 1; extended mode has it on settled words where the recognizer tells speakers apart.
+    """
 
     start_time: float
     end_time: float
     word: str
     confidence: float
+    speaker: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class WireResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -50,6 +50,8 @@ class RivaSettings(BaseSettings):
     """The custom_configuration of every stream, as a JSON object."""
     riva_stop_history_ms: Annotated[int, Field(ge=0, le=60_000)] = 30_000
     """The pause after which the server settles by itself where the gateway finds the utterances; 0 for its own."""
+    riva_most_speakers: Annotated[int, Field(ge=0, le=64)] = 0
+    """How many speakers the Riva server is asked to tell apart, where its model can; 0 asks for none."""
     riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
     """How many phrases the Riva server takes for a stream."""
 
@@ -115,6 +117,7 @@ class RivaSettings(BaseSettings):
             models=self.riva_models,
             custom_configuration=self.riva_custom_configuration,
             stop_history_ms=self.riva_stop_history_ms,
+            most_speakers=self.riva_most_speakers,
         )
 
     def _call_metadata(self) -> dict[str, str]:

@@ -9,10 +9,9 @@ from riva.client.proto import riva_asr_pb2 as pb
 from stream.recognizer import RecognizerError
 from stream.riva.channels import PooledChannel
 from stream.riva.errors import UNDECODABLE, RivaError, riva_error
-from stream.riva.mapping import online_languages, says
+from stream.riva.rows import ONLINE, has_ability, languages, mode, online_languages
 
 DISCOVERY_SECONDS = 3.0
-_ONLINE = "online"
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -49,7 +48,7 @@ class Served:
     @property
     def offline_languages(self) -> tuple[str, ...]:
         """The languages that only files can be recognized in."""
-        others = dict.fromkeys(tag for model in self.models if model.mode != _ONLINE for tag in model.languages)
+        others = dict.fromkeys(tag for model in self.models if model.mode != ONLINE for tag in model.languages)
         return tuple(tag for tag in others if tag not in self.languages)
 
 
@@ -85,13 +84,12 @@ async def _check_health(channel: PooledChannel, metadata: Metadata) -> bool:
 def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: bool) -> Served:
     return Served(
         models=tuple(_model(row) for row in response.model_config),
-        languages=online_languages(response),
+        languages=online_languages(response.model_config),
         tells_health=tells_health,
-        knows_closed_vocabularies=says(response, "closed_vocabulary"),
-        promises_stable_words=says(response, "stable_words"),
+        knows_closed_vocabularies=has_ability(response.model_config, "closed_vocabulary"),
+        promises_stable_words=has_ability(response.model_config, "stable_words"),
     )
 
 
 def _model(row: pb.RivaSpeechRecognitionConfigResponse.Config) -> Model:
-    tags = (tag.strip() for tag in row.parameters.get("language_code", "").split(","))
-    return Model(row.model_name, row.parameters.get("type", _ONLINE), tuple(tag for tag in tags if tag))
+    return Model(row.model_name, mode(row.parameters), languages(row.parameters))

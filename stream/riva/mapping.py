@@ -22,18 +22,20 @@ _WHOLE_UTTERANCE_STABILITY = 1.0
 _STABLE_STABILITY = 0.89
 
 
-def opening_request(
+def opening_request(  # noqa: PLR0913 - what a stream is opened with
     options: RecognitionOptions,
     *,
     model: str = "",
     knows_closed_vocabularies: bool = False,
     custom_configuration: Mapping[str, str] = MappingProxyType({}),
     stop_history_ms: int = STOP_HISTORY_MS,
+    most_speakers: int = 0,
 ) -> pb.StreamingRecognizeRequest:
     """Build the first message of a stream.
 
     `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is;
-    `stop_history_ms` holds where each stream is one utterance, 0 for the server's own.
+    `stop_history_ms` holds where each stream is one utterance, 0 for the server's own. `most_speakers` are told apart,
+    0 asks for no speakers.
     """
     endpoint_ms = options.finds_endpoints_ms or stop_history_ms
     config = pb.RecognitionConfig(
@@ -49,6 +51,9 @@ def opening_request(
         endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms) if endpoint_ms else None,
         custom_configuration=custom_configuration,
     )
+    if most_speakers:
+        config.diarization_config.enable_speaker_diarization = True
+        config.diarization_config.max_speaker_count = most_speakers
     if options.phrases:
         config.speech_contexts.append(pb.SpeechContext(phrases=options.phrases, boost=options.boost))
     if options.closed_vocabulary and knows_closed_vocabularies:
@@ -56,21 +61,6 @@ def opening_request(
     return pb.StreamingRecognizeRequest(
         streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=options.interim_results)
     )
-
-
-def says(response: pb.RivaSpeechRecognitionConfigResponse, parameter: str) -> bool:
-    """Whether a model of the server claims an ability such as `closed_vocabulary` or `stable_words`."""
-    return any(row.parameters.get(parameter, "") == "true" for row in response.model_config)
-
-
-def online_languages(response: pb.RivaSpeechRecognitionConfigResponse) -> tuple[str, ...]:
-    """List the language tags that streaming models serve, each once, in the server's order."""
-    languages: dict[str, None] = {}
-    for row in response.model_config:
-        if row.parameters.get("type", "online") == "online":
-            tags = row.parameters.get("language_code", "").split(",")
-            languages |= dict.fromkeys(tag.strip() for tag in tags if tag.strip())
-    return tuple(languages)
 
 
 class ResponseReader:

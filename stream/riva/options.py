@@ -28,7 +28,8 @@ class RivaOptions:
     `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often. `models` names
     the server's own model for an `asrModel`, without one the server chooses; `custom_configuration` goes to it as is.
     `stop_history_ms` is the pause after which a server settles where our segmenter finds the utterances: longer than
-    any, so that only one of the two does it; 0 leaves it to the server, which some insist on.
+    any, so that only one of the two does it; 0 leaves it to the server, which some insist on. `most_speakers` are told
+    apart, 0 asks for none.
     """
 
     uris: tuple[str, ...]
@@ -39,3 +40,4 @@ class RivaOptions:
     models: Mapping[str, str] = field(default_factory=dict)
     custom_configuration: Mapping[str, str] = field(default_factory=dict)
     stop_history_ms: int = STOP_HISTORY_MS
+    most_speakers: int = 0

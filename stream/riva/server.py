@@ -179,6 +179,7 @@ class RivaServer:
             knows_closed_vocabularies=self.served is not None and self.served.knows_closed_vocabularies,
             custom_configuration=self._options.custom_configuration,
             stop_history_ms=self._options.stop_history_ms,
+            most_speakers=self._options.most_speakers,
         )
 
     def _blame(self, lease: "StreamLease", reason: str) -> None:

@@ -48,7 +48,7 @@ def words_in(transcript: str) -> list[str]:
 
 
 def timed_words(alternative: pb.SpeechRecognitionAlternative, confidence: Scale) -> tuple[Word, ...]:
-    """Return the words of the transcript, in its spelling, with the times and confidences of Riva's words.
+    """Return the words of the transcript, in its spelling, with times, confidences and speakers of Riva's words.
 
     Where both do not have the same number of words, equal ones are matched; those between them share the time that is
     between them. Without any time the words have none.
@@ -104,7 +104,8 @@ def _matched(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
 def _placed(group: _Group, confidence: Scale) -> tuple[Word, ...]:
     start, end = (max(0, ms) * _SAMPLES_PER_MS for ms in (group.infos[0].start_time, group.infos[-1].end_time))
     mean = _mean([confidence(info.confidence) for info in group.infos])
-    words = tuple(Word(token, confidence=mean) for token in group.tokens)
+    speaker = next((info.speaker_tag for info in group.infos if info.speaker_tag > 0), 0)
+    words = tuple(Word(token, confidence=mean, speaker=speaker) for token in group.tokens)
     return spread(words, start, max(0, end - start)) if end else words
 
 

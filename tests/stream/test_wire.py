@@ -20,7 +20,7 @@ from stream.events import (
     Word,
 )
 from stream.results import MOST_DONE_BYTES
-from stream.wire import Done, Failure, Partial, SessionLimits, decode, failure
+from stream.wire import Done, Failure, Partial, SessionLimits, decode, encode, failure
 from stream.writer import MessageWriter
 
 LIMITS = SessionLimits(1048576, 3000, 30000, 14400000)
@@ -67,6 +67,25 @@ def test_a_partial_has_exactly_the_fields_of_the_reference() -> None:
             "results": [RESULT],
         }
     ]
+
+
+SPEAKERS = Alternative((Word("one", 8000, 16000, 0.5, 2), Word("two.", 16000, 24008, 0.98765)), 0.74321)
+
+
+def test_plain_mode_has_no_speakers() -> None:
+    told = written(settled(1, SPEAKERS), finished(settled(1, SPEAKERS)))
+    assert [message["results"] for message in told] == [[RESULT], [RESULT]]
+
+
+def test_extended_mode_tells_speakers_and_leaves_out_none() -> None:
+    writer = MessageWriter("the-id", LIMITS)
+    for event in (settled(1, SPEAKERS), finished(settled(1, SPEAKERS))):
+        message = writer.write(event, SessionConfig(extended=True))
+        assert message is not None
+        (result,) = json.loads(message)["results"]
+        assert [word.get("speaker") for word in result["words"]] == [2, None]
+        assert result["alternatives"][0]["words"] == result["words"]
+        assert encode(decode(message)) == message
 
 
 def test_done_has_every_utterance_once_and_no_partial() -> None:

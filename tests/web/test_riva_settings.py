@@ -68,10 +68,12 @@ def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SHENAVA_RIVA_CUSTOM_CONFIGURATION", '{"run_vad": "false"}')
     monkeypatch.setenv("SHENAVA_RIVA_MODELS", '{"video": "parakeet"}')
     monkeypatch.setenv("SHENAVA_RIVA_MOST_PHRASES", "7")
+    monkeypatch.setenv("SHENAVA_RIVA_MOST_SPEAKERS", "3")
     assert options(riva_uri=FAR) == RivaOptions(
         (FAR,),
         metadata=(("x-team", "speech"),),
         most_phrases=7,
+        most_speakers=3,
         models={"video": "parakeet"},
         custom_configuration={"run_vad": "false"},
     )

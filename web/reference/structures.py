@@ -40,6 +40,7 @@ _MEANINGS = {
     "sequence": "counts the messages of the connection from 1, without gaps",
     "settledMs": "every sample before this is in a delivered final or was skipped",
     "skippedMs": "audio without speech",
+    "speaker": "who said the word, from 1; in extended mode, where the recognizer tells speakers apart",
     "stability": "the recognizer's own estimate, 0 to 1",
     "stableWords": "so many leading words of the first result will not change any more",
     "startTime": "seconds from the first sample of the connection; 0.0 is not set",
@@ -54,7 +55,7 @@ _MEANINGS = {
     "word": "one word",
     "words": "empty in old results of a `done` that would be too long",
 }
-_COUNTED_FROM_1 = ("partial", "revision", "sequence", "utteranceId")
+_COUNTED_FROM_1 = ("partial", "revision", "sequence", "speaker", "utteranceId")
 
 
 def structures(types: Collection[type[msgspec.Struct]], meanings: Mapping[str, str] | None = None) -> dict[str, Schema]:

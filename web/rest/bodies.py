@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem, quoted
-from stream.results import plain_results, seconds, shortened
+from stream.results import plain_results, seconds, shortened, without_speakers
 from stream.subtitles import srt, vtt
 from stream.wire import AudioProgress, Done, WireResult, WireWord
 from vad import SAMPLE_RATE
@@ -89,7 +89,7 @@ def plain_body(transcription: Transcription) -> Done:
             duration(summary),
             inference_time(summary),
             summary.status.value,
-            plain_results([one.alternatives for one in transcription.utterances if not one.is_empty]),
+            plain_results([without_speakers(one.alternatives) for one in transcription.utterances if not one.is_empty]),
         )
     )
 

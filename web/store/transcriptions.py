@@ -67,7 +67,7 @@ class Transcription:
 
 def stored(settled: Settled) -> StoredUtterance:
     """What is kept of a settled utterance; the words of a `Settled` have their times already."""
-    alternatives = results(settled.hypothesis.alternatives)
+    alternatives = results(settled.hypothesis.alternatives, with_speakers=True)
     return StoredUtterance(settled.utterance_id, settled.channel, settled.start, settled.heard, alternatives)
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.events import Hypothesis, RecognitionOptions, Word
-from stream.riva.mapping import ResponseReader, online_languages, opening_request, says
+from stream.riva.mapping import ResponseReader, opening_request
 
 SAID = ("the", "the quick", "the quick brown")
 
@@ -90,6 +90,13 @@ def test_what_the_server_wants_configured_goes_to_it_as_it_is() -> None:
     assert dict(request.streaming_config.config.custom_configuration) == {"apply_partial_itn": "true"}
 
 
+def test_speakers_are_asked_for_only_where_they_are_set() -> None:
+    config = opening_request(RecognitionOptions("en-US"), most_speakers=3).streaming_config.config
+    assert config.diarization_config.enable_speaker_diarization
+    assert config.diarization_config.max_speaker_count == 3
+    assert not opening_request(RecognitionOptions("en-US")).streaming_config.config.HasField("diarization_config")
+
+
 def test_finals_come_before_the_unsettled_text_of_the_same_response() -> None:
     hypotheses = read([result("three", processed=2.0), spoken("one two")])
     assert [(text(h), h.is_final) for h in hypotheses] == [("one two", True), ("three", False)]
@@ -104,14 +111,6 @@ def test_words_that_stood_before_a_final_tell_nothing_of_those_after_it() -> Non
     interims = [[result(said, processed=seconds)] for seconds, said in enumerate(SAID, start=1)]
     hypotheses = read(*interims[:2], [spoken("the quick")], interims[2], promises=False)
     assert hypotheses[-1].stable_words == 0
-
-
-def test_abilities_are_what_a_model_says_of_itself() -> None:
-    rows = [row("en-US"), row("de-DE")]
-    rows[1].parameters["closed_vocabulary"] = "true"
-    response = pb.RivaSpeechRecognitionConfigResponse(model_config=rows)
-    assert says(response, "closed_vocabulary")
-    assert not says(response, "stable_words")
 
 
 def test_interims_of_one_response_are_concatenated() -> None:
@@ -183,15 +182,3 @@ def test_whatever_a_server_says_every_final_comes_out_and_words_are_joined_by_on
     hypotheses = read(*([result(t, is_final=f, stability=s) for t, f, s in results] for results in responses))
     said = [t.split() for results in responses for t, is_final, _ in results if is_final]
     assert [text(hypothesis) for hypothesis in hypotheses if hypothesis.is_final] == [" ".join(w) for w in said]
-
-
-def row(language: str, kind: str | None = "online") -> pb.RivaSpeechRecognitionConfigResponse.Config:
-    parameters = {"language_code": language} | ({"type": kind} if kind else {})
-    return pb.RivaSpeechRecognitionConfigResponse.Config(model_name="m", parameters=parameters)
-
-
-def test_languages_are_those_of_streaming_models() -> None:
-    response = pb.RivaSpeechRecognitionConfigResponse(
-        model_config=[row("en-US"), row("ru-RU", "offline"), row("de-DE, fr-FR"), row("en-US"), row("es-ES", None)]
-    )
-    assert online_languages(response) == ("en-US", "de-DE", "fr-FR", "es-ES")

@@ -109,6 +109,13 @@ def test_words_that_share_a_time_share_the_mean_confidence() -> None:
     assert [word.confidence for word in words] == [0.375, 0.0]
 
 
+def test_speakers_go_with_the_words() -> None:
+    alternative = said("$5 now and then", "five", "dollars", "now", "and", "then")
+    for info, tag in zip(alternative.words, (2, 2, 0, 1, -1), strict=True):
+        info.speaker_tag = tag
+    assert [word.speaker for word in timed_words(alternative, scale([0.5]))] == [2, 0, 1, 0]
+
+
 TEXT = st.text(st.sampled_from("ab\u0633\u0967,.\u061f&- "), max_size=12)
 
 
