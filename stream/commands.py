@@ -35,7 +35,11 @@ _PLAIN: dict[str, Command] = {"close": Close(), "finalize": Finalize(), "keepAli
 
 
 def parse_command(text: str) -> Command:
-    """Read a text message; raises ClientError (`invalid_message`) quoting what cannot be understood."""
+    """Read a text message; raises ClientError (`invalid_message`) quoting what cannot be understood.
+
+    NULs behind it are no part of it: some clients send the whole of a buffer that it does not fill.
+    """
+    text = text.rstrip("\0")
     if text.strip().lower() == "close":
         return Close()
     match _object(text):

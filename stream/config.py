@@ -66,6 +66,7 @@ KEYS: tuple[Key, ...] = (
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
     IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
     BooleanKey("store", "store", "keep the transcription", True),
+    IntegerKey("asrStatus", "asr_status", "the status with which `POST /v1/speech/asr` answers", True, 200, 201),
 )
 _KEYS = {key.name: key for key in KEYS}
 # What a voice activity detector needs and a recognizer that finds the endpoints itself does not.
@@ -103,6 +104,7 @@ class SessionConfig:
     punctuation: bool = True
     channels: int = 1
     store: bool = True
+    asr_status: int = 201
     explicit: frozenset[str] = field(default=frozenset())
     trained_phrases: tuple[str, ...] = ()
     is_file: bool = False

@@ -175,6 +175,10 @@ def token(  # noqa: PLR0913, PLR0917
     streams: Annotated[int | None, typer.Option(help="Live connections at once.", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes of audio a day.", min=0)] = None,
     config: Annotated[str | None, typer.Option(help="Keys of the configuration, as a JSON object.")] = None,
+    for_published_samples: Annotated[
+        bool,
+        typer.Option("--for-published-samples", help="For programs published elsewhere: whole seconds, 200 of asr."),
+    ] = False,
     new_secret: Annotated[bool, typer.Option("--new-secret", help="Print a new secret, and nothing else.")] = False,
 ) -> None:
     """Make a token for the servers with this SHENAVA_TOKEN_SECRET, or a new secret."""
@@ -188,7 +192,7 @@ def token(  # noqa: PLR0913, PLR0917
     from web.settings import SettingsError  # noqa: PLC0415
 
     seconds = days * 86_400 if minutes_valid is None else minutes_valid * 60
-    wish = TokenWish(sub, scope or (), seconds, streams, minutes, config)
+    wish = TokenWish(sub, scope or (), seconds, streams, minutes, config, for_published_samples)
     try:
         # Where the server listens does not matter here.
         typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish, wall_clock()))

@@ -102,7 +102,7 @@ class Live:
         await services.limits.check_minutes(caller)
         parameters = connection.query_params.multi_items()
         keys = (item for item in parameters if item[0] not in _CREDENTIALS)
-        config = _configured(services.settings.session_config, caller).with_query(keys)
+        config = caller.configured(services.settings.session_config).with_query(keys)
         if not services.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
 
@@ -216,14 +216,6 @@ class Connection:
         with contextlib.suppress(WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(self._send_limit_seconds):
                 await self._websocket.close(code, reason)
-
-
-def _configured(config: SessionConfig, caller: Caller) -> SessionConfig:
-    """The configuration with what the caller's token sets."""
-    try:
-        return config.with_message(caller.config, audio_began=False)
-    except ClientError as error:
-        raise ClientError(error.problem, f"the token's config is wrong: {error.detail}") from None
 
 
 @contextlib.contextmanager

@@ -6,7 +6,10 @@ from stream.commands import Close, Configure, Finalize, KeepAlive, parse_command
 from stream.errors import ClientError, Problem
 
 
-@pytest.mark.parametrize("text", ["close", " CLOSE \n", "Close", '{"type":"close"}', ' {"type": "close"} '])
+@pytest.mark.parametrize(
+    "text",
+    ["close", " CLOSE \n", "Close", '{"type":"close"}', ' {"type": "close"} ', "close\0\0", '{"type":"close"} \0'],
+)
 def test_close_is_understood_in_every_spelling(text: str) -> None:
     assert parse_command(text) == Close()
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 
 # Who everybody is where nobody is asked for a token.
@@ -42,6 +43,13 @@ class Caller:
     config: Mapping[str, object] = field(default_factory=dict)
     expires_at: float | None = None
     use_id: str | None = None
+
+    def configured(self, config: SessionConfig) -> SessionConfig:
+        """Return the server's configuration with what the token sets; raises ClientError for a wrong token."""
+        try:
+            return config.with_message(self.config, audio_began=False)
+        except ClientError as error:
+            raise ClientError(error.problem, f"the token's config is wrong: {error.detail}") from None
 
     def check(self, scope: Scope) -> None:
         """Raise ClientError unless the token is for this."""

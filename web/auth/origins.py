@@ -82,6 +82,16 @@ def check_origin(connection: HTTPConnection, rules: OriginRules) -> None:
         raise foreign_origin(", ".join(origins))
 
 
+def is_cross_origin(connection: HTTPConnection) -> bool:
+    """Whether a browser makes the request for a page of another origin, however welcome that page is."""
+    origins = connection.headers.getlist("origin")
+    if not origins:
+        # Browsers send an Origin with every request that has a body; this is for one that a proxy took it from.
+        return connection.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    host = connection.headers.get("host", "")
+    return len(origins) > 1 or not _is_own(origins[0], host, connection)
+
+
 def foreign_origin(text: str) -> ClientError:
     """The refusal of a page that is not allowed."""
     return ClientError(Problem.FORBIDDEN, f"Origin is {quoted(text)}; pages of other hosts may not connect")

@@ -12,6 +12,8 @@ from web.auth.claims import caller_of
 from web.auth.mint import mint_of
 
 _DAY_SECONDS = 86_400
+# What published programs want: Go's reads integers for seconds, Python's and Node's take only 200 for success.
+PUBLISHED_SAMPLES: dict[str, object] = {"wholeSeconds": True, "asrStatus": 200}
 
 
 class TokenError(Exception):
@@ -28,6 +30,7 @@ class TokenWish:
     streams: int | None = None
     minutes: float | None = None
     config: str | None = None
+    for_published_samples: bool = False
 
 
 def make_token(settings: AccessSettings, wish: TokenWish, now: float) -> str:
@@ -45,7 +48,7 @@ def make_token(settings: AccessSettings, wish: TokenWish, now: float) -> str:
     if not wish.subject:
         raise TokenError("--sub is missing; say who the token is for, as in --sub ann: they see their own things only")
     claims: dict[str, object] = {"sub": wish.subject, "iat": int(now), "exp": int(now + wish.seconds)}
-    optional = {"streams": wish.streams, "minutes": wish.minutes, "config": _config(wish.config)}
+    optional = {"streams": wish.streams, "minutes": wish.minutes, "config": _config(wish)}
     claims |= {name: value for name, value in optional.items() if value is not None}
     if wish.scopes:
         claims["scope"] = _scope(wish.scopes)
@@ -65,11 +68,13 @@ def _scope(given: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(names))
 
 
-def _config(text: str | None) -> dict[str, object] | None:
-    if text is None:
-        return None
+def _config(wish: TokenWish) -> dict[str, object] | None:
+    """What the token sets; keys that were given go over those for published samples."""
+    usual = PUBLISHED_SAMPLES if wish.for_published_samples else {}
+    if wish.config is None:
+        return dict(usual) or None
     try:
-        config = json.loads(text)
+        config = json.loads(wish.config)
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
@@ -78,4 +83,4 @@ def _config(text: str | None) -> dict[str, object] | None:
         SessionConfig().with_message(config, audio_began=False)
     except ClientError as error:
         raise TokenError(f"--config is wrong: {error.detail}") from None
-    return config
+    return usual | config

@@ -96,13 +96,18 @@ _OVH = Operation(
     body={_FORM: _SHORT_FORM},
 )  # fmt: skip
 
+_RECOGNIZED = Answer("the transcription, `done`", _json(_TRANSCRIPTION, QUICK), {"Location": True}, _SHOW)
+
 OPERATIONS: dict[str, dict[str, Operation]] = {
     "/v1/speech/asr": {
         "post": Operation(
             "recognize",
             "recordings",
             "Recognize a recording of up to a minute",
-            {201: Answer("the transcription, `done`", _json(_TRANSCRIPTION, QUICK), {"Location": True}, _SHOW)},
+            {
+                200: replace(_RECOGNIZED, description="the same, where `asrStatus` is 200"),
+                201: _RECOGNIZED,
+            },
             "`config` may be empty: what a file is, its first bytes tell. The transcription is kept unless `store` is "
             "false.",
             _RECOGNIZED_NOW,

@@ -73,11 +73,11 @@ _REQUESTS: dict[str, Schema] = {
         "What a language model is made of.",
         {
             "name": {
-                "type": "string",
+                "type": ["string", "null"],
                 "minLength": 1,
                 "maxLength": 255,
                 "pattern": r"[^\s\u0000-\u001f\u007f-\u009f]",
-                "description": "for people",
+                "description": "for people; without one the model is called by its id",
             },
             "corpora": {
                 "type": "array",
@@ -87,7 +87,7 @@ _REQUESTS: dict[str, Schema] = {
                 "description": "phrases, sentences, or ids of transcriptions, whose text is taken",
             },
         },
-        ["name", "corpora"],
+        ["corpora"],
     ),
     "TokenRequest": _object(
         "What a token is to be traded for; all of it may be left out.",

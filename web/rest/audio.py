@@ -14,13 +14,13 @@ from stream.errors import ClientError, Problem, quoted
 from web.rest.requests import (
     JSON_TYPE,
     MULTIPART_TYPE,
+    Body,
     Form,
     check_keys,
     check_media_type,
-    media_type,
     parse_object,
+    parsed_body,
     read_form,
-    read_object,
 )
 
 MOST_JSON_BYTES = 16 << 20
@@ -48,13 +48,14 @@ class AudioRequest:
 @asynccontextmanager
 async def read_audio_request(request: Request, most_form_bytes: int) -> AsyncIterator[AudioRequest]:
     """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError."""
-    check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
-    if media_type(request) == JSON_TYPE:
-        body = await read_object(request, min(MOST_JSON_BYTES, most_form_bytes))
+    body = Body(request)
+    if await body.is_json(most_form_bytes):
+        values = await parsed_body(body, min(MOST_JSON_BYTES, most_form_bytes))
         # Decoding megabytes of base64 would hold up whoever talks.
-        yield await asyncio.to_thread(_from_object, body)
+        yield await asyncio.to_thread(_from_object, values)
     else:
-        async with read_form(request, most_form_bytes) as form:
+        check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
+        async with read_form(body, most_form_bytes) as form:
             yield AudioRequest(_config_of(form), file_audio(form))
 
 

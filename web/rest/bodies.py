@@ -65,8 +65,8 @@ class TranscriptionSummary(msgspec.Struct, frozen=True, rename="camel", forbid_u
     """A transcription in the list, without its text; of one that failed `error` has the kind of error."""
 
     transcription_id: str
-    duration: float
-    inference_time: float
+    duration: int | float
+    inference_time: int | float
     status: str
     kind: str
     created_at: str
@@ -114,9 +114,15 @@ def extended_body(transcription: Transcription) -> ExtendedTranscription:
 def summary_body(summary: Summary) -> TranscriptionSummary:
     """The transcription's line in the list."""
     error = None if summary.error is None else summary.error.problem.value.type
-    spent, kind = round(summary.inference_seconds, 3), summary.kind.value
-    created_at, length = timestamp(summary.created_at), seconds(summary.received_samples)
-    return TranscriptionSummary(summary.id, length, spent, summary.status.value, kind, created_at, error)
+    return TranscriptionSummary(
+        summary.id,
+        duration(summary),
+        inference_time(summary),
+        summary.status.value,
+        summary.kind.value,
+        timestamp(summary.created_at),
+        error,
+    )
 
 
 def progress(transcription: Transcription) -> float:

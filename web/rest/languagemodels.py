@@ -46,14 +46,15 @@ async def create(request: Request) -> Response:
     extended = is_extended(request)
     body = await read_object(request, _MOST_BYTES)
     check_keys(body, "name", "corpora")
-    name, corpora = _name(body), _corpora(body)
+    model_id = new_id()
+    name, corpora = _name(body, model_id), _corpora(body)
     unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
     if unknown:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
     if await services.models.count(owner) >= services.settings.models_per_owner:
         most = services.settings.models_per_owner
         raise ClientError(Problem.RATE_LIMITED, f"you have {most} language models, and no more are kept; delete one")
-    model = await services.models.open(new_id(), owner, name, corpora)
+    model = await services.models.open(model_id, owner, name, corpora)
     services.trainer.wake()
     response = _response(_result(model, extended=extended), 201)
     response.headers["Location"] = f"/v1/speech/languagemodels/{model.id}"
@@ -100,11 +101,14 @@ async def index(request: Request) -> Response:
     return _response([*_BUILT_IN.values(), *own])
 
 
-def _name(body: dict[str, object]) -> str:
+def _name(body: dict[str, object], model_id: str) -> str:
+    """The name that was given; without one a model is called by its id, as the built-in ones are."""
     given = body.get("name")
+    if given is None:
+        return model_id
     name = clean(given) if isinstance(given, str) else ""
     if not 1 <= len(name) <= _MOST_NAME_CHARACTERS:
-        raise _refusal("name", body.get("name", _MISSING), f"1 to {_MOST_NAME_CHARACTERS} characters")
+        raise _refusal("name", given, f"1 to {_MOST_NAME_CHARACTERS} characters")
     return name
 
 

@@ -9,7 +9,7 @@ from stream.cutting import check_cuttable
 from stream.errors import ClientError, Problem
 from stream.keys import is_id
 from stream.request import recognition_options
-from web.auth.caller import Scope
+from web.auth.caller import Caller, Scope
 from web.fetch.download import check_uri
 from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
@@ -26,15 +26,14 @@ async def accept(request: Request) -> Response:
     """Answer 201 with the id of a recording that will be recognized; 429 above the caller's number of them."""
     services: Services = request.app.state.services
     caller = await services.auth.caller(request, Scope.RECORDINGS)
-    owner = caller.owner
     extended = is_extended(request)
     check_ready(services)
     await services.limits.check_minutes(caller)
-    await _check_number(services, owner)
+    await _check_number(services, caller.owner)
     async with read_audio_request(request, services.settings.recording_limit_bytes) as asked:
         audio = asked.audio
         uri = None if isinstance(audio, Audio) else _uri(audio, services)
-        recording = await _recording(services, owner, asked.values, uri)
+        recording = await _recording(services, caller, asked.values, uri)
         await services.recordings.open(recording)
         if isinstance(audio, Audio):
             await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
@@ -92,12 +91,12 @@ def _uri(audio: dict[str, object], services: Services) -> str | None:
             )
 
 
-async def _recording(services: Services, owner: str, values: dict[str, object], uri: str | None) -> Recording:
-    config = services.settings.session_config.with_message(values, audio_began=False)
+async def _recording(services: Services, caller: Caller, values: dict[str, object], uri: str | None) -> Recording:
+    config = caller.configured(services.settings.session_config).with_message(values, audio_began=False)
     check_cuttable(config)
-    config = await services.models.look_up(config, owner)
+    config = await services.models.look_up(config, caller.owner)
     options = recognition_options(config, services.recognizer)
-    return Recording(new_id(), owner, uri, config.set_values, options, config.whole_seconds)
+    return Recording(new_id(), caller.owner, uri, config.set_values, options, config.whole_seconds)
 
 
 async def _take(

@@ -11,7 +11,7 @@ from stream.wire import WireResult
 from web.auth.caller import Scope
 from web.rest.audio import file_audio
 from web.rest.recognize import check_ready, configured, transcribe
-from web.rest.requests import JSON_TYPE, parse_object, read_form
+from web.rest.requests import JSON_TYPE, Body, parse_object, read_form
 from web.services import Services
 
 _MOST_SECONDS = 601.0
@@ -32,7 +32,7 @@ async def recognize(request: Request) -> Response:
     owner = caller.owner
     check_ready(services)
     await services.limits.check_minutes(caller)
-    async with read_form(request, _MOST_BYTES) as form:
+    async with read_form(Body(request), _MOST_BYTES) as form:
         values = parse_object(form.texts.get("config", "{}"), "config")
         if "language" in request.path_params:
             in_path = {"languageCode": request.path_params["language"]}
@@ -40,7 +40,7 @@ async def recognize(request: Request) -> Response:
             services.settings.session_config.with_message(in_path, audio_began=False)
             values = in_path | values
         audio = file_audio(form)
-        config = replace(await configured(services, values, owner, audio), is_file=True)
+        config = replace(await configured(services, caller, values, audio), is_file=True)
         finished = await transcribe(services, owner, config, audio, _MOST_SECONDS)
     told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
     return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

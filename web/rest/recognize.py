@@ -12,7 +12,7 @@ from stream.errors import ClientError, Problem
 from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
 from vad import SAMPLE_RATE
-from web.auth.caller import Scope
+from web.auth.caller import Caller, Scope
 from web.formats import OutputFormat
 from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
 from web.rest.bodies import address_of, is_extended, transcription_response
@@ -25,7 +25,7 @@ _MOST_SECONDS = 61.0
 
 
 async def recognize(request: Request) -> Response:
-    """Answer 201 with the transcription of a recording of up to a minute."""
+    """Answer 201, or the configured status, with the transcription of a recording of up to a minute."""
     services: Services = request.app.state.services
     caller = await services.auth.caller(request, Scope.RECORDINGS)
     owner = caller.owner
@@ -35,13 +35,13 @@ async def recognize(request: Request) -> Response:
     async with read_audio_request(request, MOST_JSON_BYTES) as asked:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
-        config = await configured(services, asked.values, owner, asked.audio)
+        config = await configured(services, caller, asked.values, asked.audio)
         finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
     transcription = _transcription(finished, config, services.clock())
     if config.store:
         await services.storing.finish(partial(_store, services, owner, transcription.summary, finished))
     response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
-    response.status_code = 201
+    response.status_code = config.asr_status
     response.headers["Location"] = address_of(transcription.summary.id)
     return response
 
@@ -53,10 +53,10 @@ def check_ready(services: Services) -> None:
         raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
 
 
-async def configured(services: Services, values: dict[str, object], owner: str, audio: Audio) -> SessionConfig:
+async def configured(services: Services, caller: Caller, values: dict[str, object], audio: Audio) -> SessionConfig:
     """The configuration of a recording, with the phrases of its language model; raises ClientError."""
-    config = services.settings.session_config.with_message(values, audio_began=False)
-    return await services.models.look_up(agreed(config, audio.head), owner)
+    config = caller.configured(services.settings.session_config).with_message(values, audio_began=False)
+    return await services.models.look_up(agreed(config, audio.head), caller.owner)
 
 
 async def transcribe(

@@ -1,6 +1,7 @@
 """Owns the reading of request bodies: JSON, multipart, bytes; each bounded, each refused with a sentence."""
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from stream.commands import strict_json
 from stream.errors import ClientError, Problem, quoted
+from web.auth.origins import is_cross_origin
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
@@ -21,6 +23,8 @@ _MOST_PART_BYTES = 1 << 20
 _MOST_PARTS = 8
 # What a client that sends too much may go on sending before it is cut off.
 _DROP_SECONDS = 3.0
+_JSON_SPACE = b" \t\r\n"
+_MOST_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,75 @@ def check_media_type(request: Request, *allowed: str) -> None:
         raise ClientError(Problem.UNSUPPORTED_MEDIA, f"Content-Type is {shown}; it must be {' or '.join(allowed)}")
 
 
+class Body:
+    """The body of a request, which can be looked at before it is known what to make of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._arriving = request.stream()
+        self._head = b""
+
+    async def is_json(self, most_bytes: int) -> bool:
+        """Whether it is a JSON object: by its media type, or where that is another one, by how it begins.
+
+        Programs that name no type send what their library does, a form's or a text's. From the page of another origin
+        the type holds: its browser has asked whether such a page may send JSON, and for these types it would not ask.
+        Raises ClientError for a body that says to be larger than `most_bytes`.
+        """
+        if media_type(self.request) == JSON_TYPE:
+            return True
+        if is_cross_origin(self.request):
+            return False
+        await self._check_declared(most_bytes)
+        async for piece in self._arriving:
+            self._head += piece
+            # Nobody puts so much white space first.
+            if self._begun() or len(self._head) > _MOST_HEAD_BYTES:
+                break
+        return self._begun()[:1] == b"{"
+
+    async def pieces(self, most_bytes: int) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes as they arrive; raises ClientError above `most_bytes`."""
+        await self._check_declared(most_bytes)
+        received_bytes = len(self._head)
+        if self._head:
+            yield self._head
+        async for piece in self._arriving:
+            received_bytes += len(piece)
+            if received_bytes > most_bytes:
+                await self._refuse_size(most_bytes)
+            yield piece
+
+    def _begun(self) -> bytes:
+        """The head without the byte order mark that .NET writes, and without white space."""
+        return self._head.removeprefix(codecs.BOM_UTF8).lstrip(_JSON_SPACE)
+
+    async def _check_declared(self, most_bytes: int) -> None:
+        declared = self.request.headers.get("content-length", "")
+        if len(self._head) > most_bytes or (declared.isdigit() and int(declared) > most_bytes):
+            await self._refuse_size(most_bytes)
+
+    async def _refuse_size(self, most_bytes: int) -> NoReturn:
+        # Many clients look at no answer before they have sent everything, and lose it when the connection is closed.
+        with suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout(_DROP_SECONDS):
+                async for _ in self._arriving:
+                    pass
+        raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
+
+
 async def read_object(request: Request, most_bytes: int) -> dict[str, object]:
-    """Read a JSON object; raises ClientError for any other body, and for a larger one."""
-    check_media_type(request, JSON_TYPE)
-    return parse_object(await _read(request, most_bytes))
+    """Read a JSON object, whatever the media type says of it; raises ClientError for any other body."""
+    body = Body(request)
+    if not await body.is_json(most_bytes):
+        check_media_type(request, JSON_TYPE)
+    return await parsed_body(body, most_bytes)
+
+
+async def parsed_body(body: Body, most_bytes: int) -> dict[str, object]:
+    """Read a body that is a JSON object; raises ClientError for any other, and for a larger one."""
+    # Some clients send the whole of a buffer that the text does not fill.
+    return parse_object(b"".join([piece async for piece in body.pieces(most_bytes)]).rstrip(b"\0"))
 
 
 def parse_object(text: bytes | str, what: str = "the body") -> dict[str, object]:
@@ -72,12 +141,12 @@ def check_keys(values: dict[str, object], *allowed: str) -> None:
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_bytes: int) -> AsyncIterator[Form]:
+async def read_form(body: Body, most_bytes: int) -> AsyncIterator[Form]:
     """Read a multipart form; files above 1 MB lie on disk while the context lasts."""
-    check_media_type(request, MULTIPART_TYPE)
+    check_media_type(body.request, MULTIPART_TYPE)
     parser = MultiPartParser(
-        request.headers,
-        chunks(request, most_bytes),
+        body.request.headers,
+        body.pieces(most_bytes),
         max_files=_MOST_PARTS,
         max_fields=_MOST_PARTS,
         max_part_size=_MOST_PART_BYTES,
@@ -95,16 +164,8 @@ async def read_form(request: Request, most_bytes: int) -> AsyncIterator[Form]:
 
 async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the body as they arrive; raises ClientError above `most_bytes`."""
-    stream = request.stream()
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most_bytes:
-        await _refuse_size(stream, most_bytes)
-    received_bytes = 0
-    async for chunk in stream:
-        received_bytes += len(chunk)
-        if received_bytes > most_bytes:
-            await _refuse_size(stream, most_bytes)
-        yield chunk
+    async for piece in Body(request).pieces(most_bytes):
+        yield piece
 
 
 def _form(data: FormData) -> Form:
@@ -114,19 +175,6 @@ def _form(data: FormData) -> Form:
             raise ClientError(Problem.INVALID_MESSAGE, f"the form has {quoted(name)} twice")
     texts = {name: value for name, value in data.multi_items() if isinstance(value, str)}
     return Form(texts, {name: value for name, value in data.multi_items() if isinstance(value, UploadFile)})
-
-
-async def _read(request: Request, most_bytes: int) -> bytes:
-    return b"".join([chunk async for chunk in chunks(request, most_bytes)])
-
-
-async def _refuse_size(rest: AsyncIterator[bytes], most_bytes: int) -> NoReturn:
-    # Many clients look at no answer before they have sent everything, and lose it when the connection is closed.
-    with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(_DROP_SECONDS):
-            async for _ in rest:
-                pass
-    raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 
 
 def _check_text(text: bytes | str, value: object) -> None:

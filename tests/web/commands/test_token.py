@@ -52,6 +52,13 @@ def test_a_token_has_what_was_asked_for() -> None:
     }  # fmt: skip
 
 
+def test_a_token_for_published_samples_sets_what_they_need() -> None:
+    usual = {"wholeSeconds": True, "asrStatus": 200}
+    assert minted("--sub", "ann", "--for-published-samples")["config"] == usual
+    own = minted("--sub", "ann", "--for-published-samples", "--config", '{"asrStatus":201,"languageCode":"en"}')
+    assert own["config"] == usual | {"asrStatus": 201, "languageCode": "en"}
+
+
 def test_what_is_left_out_is_left_to_the_server() -> None:
     claims = minted("--sub", "ann", "--minutes-valid", "5")
     assert claims["exp"] == pytest.approx(time.time() + 300, abs=60)

@@ -107,6 +107,7 @@ CASES = {
         is_extended=True,
     ),
     "store": Case(False, lambda seen: seen.in_force["store"], True, False, SILENCE, is_extended=True),
+    "asrStatus": Case(200, lambda seen: seen.in_force["asrStatus"], 201, 200, SILENCE, is_extended=True),
 }
 
 

@@ -222,7 +222,7 @@ async def test_the_next_part_of_the_list_has_an_address_as_the_document_says(cli
 @pytest.mark.parametrize(
     ("method", "path", "sent", "kind"),
     [
-        ("POST", ASR, {"content": b"{"}, "unsupported_media"),
+        ("POST", ASR, {"content": b"audio=x"}, "unsupported_media"),
         ("POST", ASR, {"content": b"{", "headers": {"Content-Type": "application/json"}}, "invalid_message"),
         ("POST", ASR, {"json": {"config": {}, "audio": {"data": "%"}}}, "invalid_audio"),
         ("POST", ASR, {"files": {"audio": bytes(17 << 20)}}, "too_large"),

@@ -29,8 +29,9 @@ BUILT_IN = [
 PHRASES = "1 to 10000 phrases, sentences or ids of transcriptions"
 
 REFUSALS: list[tuple[object, str]] = [
-    ({}, "name is missing; it must be 1 to 255 characters"),
-    ({"name": None, "corpora": ["a"]}, 'name is "null"; it must be 1 to 255 characters'),
+    ({}, f"corpora is missing; it must be a list of {PHRASES}"),
+    ({"name": "", "corpora": ["a"]}, 'name is ""; it must be 1 to 255 characters'),
+    ({"name": 7, "corpora": ["a"]}, 'name is "7"; it must be 1 to 255 characters'),
     ({"name": " \0", "corpora": ["a"]}, "name is ' \\x00'; it must be 1 to 255 characters"),
     ({"name": "n" * 256, "corpora": ["a"]}, f'name is "{"n" * 80}..."; it must be 1 to 255 characters'),
     ({"name": "n"}, f"corpora is missing; it must be a list of {PHRASES}"),
@@ -160,8 +161,7 @@ async def test_a_body_that_is_too_large_is_refused_before_any_of_it_is_sent(gate
 
 
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:
-    body = json.dumps({"name": "n", "corpora": ["a"]})
-    answer = await client.post(MODELS, content=body, headers={"Content-Type": "text/plain"})
+    answer = await client.post(MODELS, content=b"name=n", headers={"Content-Type": "text/plain"})
     assert told(answer) == (415, "unsupported_media", 'Content-Type is "text/plain"; it must be application/json')
 
 
