@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ def request(pieces: Iterable[bytes], media_type: str) -> Request:
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """Cut a body at these places, which may be the same."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def outcome(pieces: Iterable[bytes], media_type: str) -> object:
