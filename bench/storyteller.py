@@ -25,6 +25,9 @@ class Storyteller:
         """Return the only language there is."""
         return self.languages[0]
 
+    def forces_endpoints(self, _asr_model: str) -> bool:
+        return False
+
     async def open(self, options: RecognitionOptions) -> "Story":
         """Begin a story."""
         return Story(WORD_SECONDS / self.pace)
@@ -41,6 +44,9 @@ class Story:
     async def send(self, pcm: bytes) -> None:
         """Count the sound."""
         self._heard += len(pcm) // SAMPLE_BYTES
+
+    async def force_endpoint(self) -> None:
+        """It finds no endpoints."""
 
     async def finish(self) -> None:
         """End after the line."""

@@ -15,6 +15,8 @@ from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_s
 # Sending less at a time costs more in messages than it gains in delay; more helps nobody.
 _LEAST_SEND_BYTES = SAMPLE_RATE // 20 * SAMPLE_BYTES
 _MOST_SEND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
+# A forced final was measured to come within 0.15 s; a model that does not know of it says nothing at all.
+_FORCED_SECONDS = 1.0
 # Riva ends a stream that gets no audio for 60 s.
 _KEEP_ALIVE_SECONDS = 30.0
 _KEEP_ALIVE_SAMPLES = SAMPLE_RATE // 10
@@ -74,7 +76,8 @@ class Attempt:
         self._processed = replay.start
         self._began = self._unsent_since = _now()
         self._sent_at: float | None = None
-        self._is_ending = False
+        self._is_ending = self._is_forced = False
+        self._forced: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
         self._watchdog = asyncio.timeout(None)
@@ -96,6 +99,11 @@ class Attempt:
         if self._replay.is_complete or self.unsent_bytes >= _LEAST_SEND_BYTES:
             self._wake.set()
 
+    def force_endpoint(self) -> None:
+        """Let the recognizer settle once it was sent what there is; if it does not, the attempt ends for that."""
+        self._is_forced = True
+        self._wake.set()
+
     async def run(self, stream: RecognitionStream) -> Outcome:
         """Converse until the stream has ended or may be left; raises RecognizerError."""
         try:
@@ -112,6 +120,8 @@ class Attempt:
                 sender.cancel()
         except* RecognizerError as group:
             failures = group.exceptions
+        finally:
+            self._forget_forced()
         for failure in failures:
             raise failure
         return outcome
@@ -124,6 +134,8 @@ class Attempt:
             self._answered.set()
             if not isinstance(answer, Hypothesis):
                 continue
+            if answer.is_final:
+                self._forget_forced()
             has_settled_stretch = self._hear(answer, self)
             self._processed = max(self._processed, self.placement.stream_position(answer.processed))
             if has_settled_stretch and self._is_old:
@@ -136,6 +148,7 @@ class Attempt:
             while self._has_more:
                 await self._wait_for_audio(stream)
                 await self._send_audio(stream)
+                await self._force(stream)
             self._sent_at = _now()
             self._patience.finished(self._sent_at)
             self._watch()
@@ -154,7 +167,7 @@ class Attempt:
                 return
 
     async def _send_audio(self, stream: RecognitionStream) -> None:
-        while self.unsent_bytes and await self._has_room():
+        while self.unsent_bytes and not self._is_ending and await self._has_room():
             pcm = self._replay.read(self.placement.sent, _MOST_SEND_BYTES)
             self._sent_at = _now()
             self.queue_seconds = self._sent_at - self._unsent_since
@@ -164,6 +177,23 @@ class Attempt:
             self._patience.sent(self._sent_at, self._speech_samples(pcm))
             self._watch()
             self._sent()
+
+    async def _force(self, stream: RecognitionStream) -> None:
+        if self._is_forced and not self.unsent_bytes:
+            self._is_forced = False
+            await stream.force_endpoint()
+            self._forget_forced()
+            self._forced = asyncio.get_running_loop().call_later(_FORCED_SECONDS, self._end_here)
+
+    def _forget_forced(self) -> None:
+        if self._forced is not None:
+            self._forced.cancel()
+            self._forced = None
+
+    def _end_here(self) -> None:
+        """Settle by the end of the stream what was not settled when it was asked for."""
+        self._is_ending = True
+        self._wake.set()
 
     async def _has_room(self) -> bool:
         """Wait until the recognizer has caught up; False once so much is unsettled that the attempt has to end."""

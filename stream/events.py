@@ -95,7 +95,8 @@ class RecognitionOptions:
     `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
     settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
     streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
-    `is_file`: nobody waits for each word, so live speech goes first.
+    `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be told to
+    settle now and go on, where it finds the endpoints.
     """
 
     language_code: str
@@ -110,6 +111,7 @@ class RecognitionOptions:
     finds_endpoints_ms: int | None = None
     session_id: str = ""
     is_file: bool = False
+    forces_endpoints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,13 @@ class SendAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class ForceEndpoint:
+    """Let the recognizer settle what was said so far; the stream goes on."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class FinishStream:
     """Drain the stream: no more audio follows."""
 
@@ -237,7 +246,7 @@ class AbandonStream:
     stream_id: int
 
 
-Order = OpenStream | SendAudio | FinishStream | AbandonStream
+Order = OpenStream | SendAudio | ForceEndpoint | FinishStream | AbandonStream
 
 
 # --- what the session tells the client ---

@@ -61,6 +61,7 @@ class Recognition:
         self._assembly = Assembly(order.options)
         self._attempt: Attempt | None = None
         self._stalls = 0
+        self._is_forced = False
         self._silent_ends = 0
         self._furthest = 0
         self._due: float | None = None
@@ -76,6 +77,12 @@ class Recognition:
         """Queue the stream's next samples, `int16[n_samples]`."""
         self._replay.append(pcm)
         self._notify(len(pcm))
+
+    def force_endpoint(self) -> None:
+        """Let the recognizer settle what was said so far, without the end of the stream."""
+        self._is_forced = True
+        if self._attempt is not None:
+            self._attempt.force_endpoint()
 
     def finish(self) -> None:
         """No more audio follows; from now on the final hypothesis is due within the limit."""
@@ -132,6 +139,8 @@ class Recognition:
             self._sent,
             rotation=self._limits.rotation if is_continuous else None,
         )
+        if self._is_forced:
+            attempt.force_endpoint()
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 stream = await recognizer.open(self._options)
@@ -215,6 +224,7 @@ class Recognition:
         return is_over
 
     def _tell(self, hypothesis: Hypothesis, attempt: Attempt) -> None:
+        self._is_forced &= not hypothesis.is_final
         latency = Latency(attempt.queue_seconds, attempt.recognizer_seconds)
         self._report(HypothesisReceived(self._stream_id, hypothesis, latency))
 

@@ -41,6 +41,10 @@ class RecognitionStream(Protocol):
         """Send `int16[n_samples]` at 16 kHz; raises RecognizerError once the stream has failed."""
         ...
 
+    async def force_endpoint(self) -> None:
+        """Ask the recognizer to settle what it was sent; raises RecognizerError once the stream has failed."""
+        ...
+
     async def finish(self) -> None:
         """Drain: no more audio; the hypotheses go on to the final one."""
         ...
@@ -76,6 +80,10 @@ class Recognizer(Protocol):
 
     def match_language(self, language_code: str) -> str:
         """Return the served tag for a requested one; raises LanguageNotServedError."""
+        ...
+
+    def forces_endpoints(self, asr_model: str) -> bool:
+        """Whether streams of this `asrModel` can be told to settle and go on."""
         ...
 
     async def open(self, options: RecognitionOptions) -> RecognitionStream:

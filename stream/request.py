@@ -48,6 +48,7 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         closed_vocabulary=bool(words),
         finds_endpoints_ms=config.hangover_ms if config.vad == "off" else None,
         is_file=config.is_file,
+        forces_endpoints=config.vad == "off" and recognizer.forces_endpoints(config.asr_model),
     )
 
 

@@ -21,6 +21,7 @@ from stream.events import (
     EndCause,
     FellBehind,
     FinishStream,
+    ForceEndpoint,
     FrameReceived,
     LimitNears,
     OpenStream,
@@ -291,6 +292,8 @@ class SessionRunner:
                 self._recognitions[stream_id] = recognition, task
             case SendAudio(stream_id, pcm) if stream_id in self._recognitions:
                 self._recognitions[stream_id][0].add(pcm)
+            case ForceEndpoint(stream_id) if stream_id in self._recognitions:
+                self._recognitions[stream_id][0].force_endpoint()
             case FinishStream(stream_id) if stream_id in self._recognitions:
                 self._recognitions[stream_id][0].finish()
             case AbandonStream(stream_id) if stream_id in self._recognitions:

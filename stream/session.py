@@ -18,6 +18,7 @@ from stream.events import (
     FellBehind,
     Finished,
     FinishStream,
+    ForceEndpoint,
     FrameReceived,
     HypothesisReceived,
     LimitNears,
@@ -120,8 +121,10 @@ class Session:
                 self._receive_frame(pcm)
             case Configured():
                 self._configure(event)
-            case UtteranceFinalized() | SenderPaused():
-                self._cut(Reason.IDLE if isinstance(event, SenderPaused) else Reason.FINALIZE)
+            case UtteranceFinalized():
+                self._finalize()
+            case SenderPaused():
+                self._cut(Reason.IDLE)
             case FellBehind() | LimitNears():
                 self._warn(event)
             case AudioEnded():
@@ -149,6 +152,15 @@ class Session:
         for channel, frame in zip(self._channels, pcm, strict=True):
             self._tally.received += len(frame) // SAMPLE_BYTES
             self._follow(channel, channel.push(frame), Reason.ENDPOINT)
+
+    def _finalize(self) -> None:
+        if self._config.vad != "off" or not self._options.forces_endpoints:
+            self._cut(Reason.FINALIZE)
+            return
+        for utterance in (channel.speaking for channel in self._channels):
+            if utterance is not None:
+                utterance.is_forced = True
+                self._orders.append(ForceEndpoint(utterance.stream_id))
 
     def _cut(self, reason: Reason) -> None:
         for channel in self._channels:
@@ -218,7 +230,7 @@ class Session:
         if hypothesis.is_stretch:
             self._utterance_count += 1
             channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
-            utterance.reason = Reason.RECOGNIZER
+            utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER
         utterance.hear(hypothesis, event.latency)
         if hypothesis.is_final:
             self._inference_seconds += event.latency.recognizer_seconds

@@ -11,7 +11,8 @@ class Utterance:
     """A segment and its recognition; positions are samples on the connection's clock.
 
     `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
-    the recognizer settled earlier utterances of that stream. `lost` is how many samples at its end were given up.
+    the recognizer settled earlier utterances of that stream. `is_forced` once it was told to settle this one, `lost` is
+    how many samples at its end were given up.
     """
 
     utterance_id: int
@@ -27,6 +28,7 @@ class Utterance:
     shown: tuple[tuple[Word, ...], int] = ((), 0)
     revision: int = 0
     is_settled: bool = False
+    is_forced: bool = False
     lost: int = 0
     promise: Promise = field(default_factory=Promise)
 

@@ -36,6 +36,9 @@ class CountingStream:
         self.pcm += pcm
         self._changed.set()
 
+    async def force_endpoint(self) -> None:
+        """It finds no endpoints."""
+
     async def finish(self) -> None:
         self._is_finished = True
         self._changed.set()
@@ -88,6 +91,9 @@ class ScriptedRecognizer:
         if match is None:
             raise LanguageNotServedError(language_code, self.languages)
         return match
+
+    def forces_endpoints(self, _asr_model: str) -> bool:
+        return False
 
     async def open(self, options: RecognitionOptions) -> CountingStream:
         kind = self.script[min(len(self.streams), len(self.script) - 1)]

@@ -37,6 +37,9 @@ class CountedRecognizer:
     def match_language(self, language_code: str) -> str:
         return self._recognizer.match_language(language_code)
 
+    def forces_endpoints(self, asr_model: str) -> bool:
+        return self._recognizer.forces_endpoints(asr_model)
+
     async def open(self, options: RecognitionOptions) -> RecognitionStream:
         self._tracing.begin_recognition()
         try:
@@ -59,6 +62,9 @@ class _CountedStream:
     async def send(self, pcm: bytes) -> None:
         # Where this fails, the hypotheses say so, too.
         await self._stream.send(pcm)
+
+    async def force_endpoint(self) -> None:
+        await self._stream.force_endpoint()
 
     async def finish(self) -> None:
         await self._stream.finish()

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from stream.config import PRESETS
 from stream.riva import RivaOptions, TlsOptions
 from stream.riva.addresses import Address, parse_addresses
 
@@ -50,6 +51,8 @@ class RivaSettings(BaseSettings):
     """The custom_configuration of every stream, as a JSON object."""
     riva_stop_history_ms: Annotated[int, Field(ge=0, le=60_000)] = 30_000
     """The pause after which the server settles by itself where the gateway finds the utterances; 0 for its own."""
+    riva_force_eou: tuple[str, ...] = ()
+    """Each asrModel whose model knows `force_eou`, as a JSON list; with vad=off `finalize` then keeps its stream."""
     riva_most_speakers: Annotated[int, Field(ge=0, le=64)] = 0
     """How many speakers the Riva server is asked to tell apart, where its model can; 0 asks for none."""
     riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
@@ -61,6 +64,14 @@ class RivaSettings(BaseSettings):
         if text is not None:
             parse_addresses(text)
         return text
+
+    @field_validator("riva_force_eou")
+    @classmethod
+    def _models_are_known(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        for model in models:
+            if model not in PRESETS:
+                raise ValueError(f"{model!r} is no asrModel; it must be one of {', '.join(PRESETS)}")
+        return models
 
     @field_validator("riva_api_key", "riva_function_id")
     @classmethod
@@ -118,6 +129,7 @@ class RivaSettings(BaseSettings):
             custom_configuration=self.riva_custom_configuration,
             stop_history_ms=self.riva_stop_history_ms,
             most_speakers=self.riva_most_speakers,
+            force_eou=self.riva_force_eou,
         )
 
     def _call_metadata(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ class RivaOptions:
     the server's own model for an `asrModel`, without one the server chooses; `custom_configuration` goes to it as is.
     `stop_history_ms` is the pause after which a server settles where our segmenter finds the utterances: longer than
     any, so that only one of the two does it; 0 leaves it to the server, which some insist on. `most_speakers` are told
-    apart, 0 asks for none.
+    apart, 0 asks for none. `force_eou` names each `asrModel` whose model settles when it is told `force_eou`.
     """
 
     uris: tuple[str, ...]
@@ -41,3 +41,4 @@ class RivaOptions:
     custom_configuration: Mapping[str, str] = field(default_factory=dict)
     stop_history_ms: int = STOP_HISTORY_MS
     most_speakers: int = 0
+    force_eou: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ class RivaRecognizer:
     def __init__(self, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self._servers = [RivaServer(uri, options, open_channel) for uri in options.uris]
         self.most_phrases = options.most_phrases
+        self._force_eou = options.force_eou
 
     @property
     def servers(self) -> tuple[RivaServer, ...]:
@@ -58,6 +59,10 @@ class RivaRecognizer:
             if match is not None:
                 return match
         raise LanguageNotServedError(language_code, self.languages)
+
+    def forces_endpoints(self, asr_model: str) -> bool:
+        """Whether the model of this `asrModel` was said to know `force_eou`; others ignore it without a word."""
+        return asr_model in self._force_eou
 
     async def open(self, options: RecognitionOptions) -> RivaStream:
         """Open a stream on the best server, on the next best if that fails; wait a while where none may take one."""

@@ -69,6 +69,9 @@ class RivaStream:
         if self._call.done():
             raise await self._failure()
 
+    async def force_endpoint(self) -> None:
+        await self.write(pb.StreamingRecognizeRequest(runtime_config={"force_eou": "true"}))
+
     async def finish(self) -> None:
         self._is_finished = True
         try:

@@ -34,6 +34,7 @@ class Temper:
     interim_ms: int = 250
     stability: float = 0.1
     idle_seconds: float = 60.0
+    ignores_force: bool = False
 
 
 class _EndedEarlyError(Exception):
@@ -118,7 +119,10 @@ class HostileCall:
             self._record.messages += 1
             await self._reach(At.MESSAGE, self._record.messages)
             await self._tell(self._recognition.hear(request.audio_content))
-        if request.runtime_config.get("force_eou", "") == "true" and not self._never_final:
+        if request.runtime_config.get("force_eou", "") == "true":
+            self._record.forced += 1
+            if self._never_final or self._temper.ignores_force:
+                return
             await self._tell(self._recognition.settle())
 
     async def _tell(self, told: Iterable[Told]) -> None:

@@ -29,6 +29,7 @@ class CallRecord:
     metadata: dict[str, str | bytes] = field(default_factory=dict)
     config: pb.StreamingRecognitionConfig | None = None
     messages: int = 0
+    forced: int = 0
     responses: int = 0
     is_half_closed: bool = False
     fired: list[Fault] = field(default_factory=list)

@@ -38,7 +38,7 @@ from tests.hostile.process import running_process
 from tests.hostile.proxy import FaultProxy
 from tests.hostile.record import CallEnd
 from tests.hostile.relay import relaying
-from tests.hostile.riva import HostileRiva
+from tests.hostile.riva import HostileRiva, Temper
 from tests.hostile.server import running as running_riva
 from tests.memory_grpc import open_connections, open_here
 from tests.processes import STUCK_SECONDS
@@ -58,9 +58,9 @@ Told = Callable[[], None]
 
 
 @asynccontextmanager
-async def gateway(*addresses: str, **settings: object) -> AsyncIterator[str]:
+async def gateway(*addresses: str, force_eou: tuple[str, ...] = (), **settings: object) -> AsyncIterator[str]:
     """A gateway in front of these; on the virtual clock they are in memory."""
-    recognizer = RivaRecognizer(RivaOptions(addresses), open_here)
+    recognizer = RivaRecognizer(RivaOptions(addresses, force_eou=force_eou), open_here)
     watching = asyncio.create_task(recognizer.watch())
     try:
         async with running_gateway(recognizer, read_settings({"port": 0} | settings)) as base:
@@ -228,6 +228,32 @@ async def test_finals_slower_than_the_limit_are_told_as_gaps() -> None:
     async with running_riva(HostileRiva(otherwise=LateFinals(25))) as riva, gateway(riva.address) as base:
         _, gaps = await converse(base, speech(0))
     assert gaps == len(GROUPS)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("is_ignored", "calls", "seconds"), [(False, 1, 0.0), (True, 2, 1.0)])
+async def test_finalize_forces_a_final_or_ends_the_stream(is_ignored: bool, calls: int, seconds: float) -> None:
+    finals: list[tuple[list[int], str]] = []
+    loop = asyncio.get_running_loop()
+    async with (
+        running_riva(HostileRiva(temper=Temper(ignores_force=is_ignored))) as riva,
+        gateway(riva.address, force_eou=("default",)) as base,
+        talking(base, "extended=true&vad=off&hangoverMs=5000", compression=None, ping_interval=None) as socket,
+    ):
+        for start in range(0, len(first := numbered_speech([4])), CHUNK_BYTES):
+            await socket.send(first[start : start + CHUNK_BYTES])
+            await asyncio.sleep(CHUNK_SECONDS)
+        await socket.send('{"type":"finalize"}')
+        asked = loop.time()
+        async for raw in received(socket):
+            match decode(raw):
+                case FinalMessage(results=[best], reason=reason) if best.words:
+                    if not finals:
+                        assert loop.time() - asked == pytest.approx(seconds, abs=0.2)
+                        await send_speech(socket, numbered_speech([3], 4), 0.0)
+                    finals.append((spoken_numbers(best.transcript), reason))
+    assert finals == [([0, 1, 2, 3], "finalize"), ([4, 5, 6], "recognizer")]
+    assert [call.forced for call in riva.riva.calls] == [1] + [0] * (calls - 1)
 
 
 @pytest.mark.virtual_time

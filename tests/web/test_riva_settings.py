@@ -69,11 +69,13 @@ def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SHENAVA_RIVA_MODELS", '{"video": "parakeet"}')
     monkeypatch.setenv("SHENAVA_RIVA_MOST_PHRASES", "7")
     monkeypatch.setenv("SHENAVA_RIVA_MOST_SPEAKERS", "3")
+    monkeypatch.setenv("SHENAVA_RIVA_FORCE_EOU", '["default", "video"]')
     assert options(riva_uri=FAR) == RivaOptions(
         (FAR,),
         metadata=(("x-team", "speech"),),
         most_phrases=7,
         most_speakers=3,
+        force_eou=("default", "video"),
         models={"video": "parakeet"},
         custom_configuration={"run_vad": "false"},
     )
