@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.recognizer import Capacity
 from vad import SAMPLE_BYTES
 
 # Read English: 150 words a minute, in lines of 12, each shown in as many states as it has words.
@@ -27,6 +29,15 @@ class Storyteller:
 
     def forces_endpoints(self, _asr_model: str) -> bool:
         return False
+
+    def admitted(self, _options: RecognitionOptions, owner: str = "") -> AbstractAsyncContextManager[None]:
+        """Let everybody in, whoever the `owner` is."""
+        del owner
+        return nullcontext()
+
+    async def capacity(self) -> Capacity:
+        """Return no limit."""
+        return Capacity()
 
     async def open(self, options: RecognitionOptions) -> "Story":
         """Begin a story."""

@@ -51,18 +51,21 @@ class Attempt:
 
     `is_taken` once the recognizer answered.
     `hear` is told each hypothesis with the attempt's placement and says whether it settled a stretch; `sent` is
-    called after each part that was sent. With a `rotation` the stream has no end of its own.
+    called after each part that was sent, `working` whenever the recognizer says that it is at it. With a `rotation` the
+    stream has no end of its own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         replay: Replay,
         patience: Patience,
         hear: Callable[[Hypothesis, "Attempt"], bool],
         sent: Callable[[], None],
         *,
+        working: Callable[[], None],
         rotation: Rotation | None = None,
     ) -> None:
+        self._working = working
         self.placement = Placement(replay.start)
         self.is_taken = False
         self.queue_seconds = 0.0
@@ -133,6 +136,8 @@ class Attempt:
             self._watch()
             self._answered.set()
             if not isinstance(answer, Hypothesis):
+                if answer.is_working:
+                    self._working()
                 continue
             if answer.is_final:
                 self._forget_forced()

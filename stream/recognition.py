@@ -9,7 +9,7 @@ import structlog
 
 from stream.assembly import Assembly
 from stream.attempt import Attempt, Outcome, Rotation, StalledError
-from stream.events import Hypothesis, HypothesisReceived, Latency, OpenStream, RecognitionFailed
+from stream.events import FellBehind, Hypothesis, HypothesisReceived, Latency, OpenStream, RecognitionFailed
 from stream.patience import Habits, Patience
 from stream.recognizer import Recognizer, RecognizerError
 from stream.replay import Replay
@@ -22,6 +22,8 @@ MOST_UNSENT_BYTES = 32 * SAMPLE_RATE * SAMPLE_BYTES
 # The shortest words are longer.
 _LEAST_SPEECH = SAMPLE_RATE // 10
 _MOST_SILENT_ENDS = 2
+# How long an utterance waits for a recognizer that is full: far longer than any client stays that is told nothing.
+_MOST_HELD_SECONDS = 600.0
 _log = structlog.get_logger()
 
 
@@ -38,6 +40,7 @@ class Recognition:
     """Carries out the session's orders for one stream and reports what comes of it.
 
     A stream that fails is begun again from the last settled sample, so that no word is lost and none is said twice.
+    A recognizer that is full is no failure: the stream is held until there is room, and `FellBehind` is reported once.
     `add` never waits: what is not settled is bounded by the longest utterance, and with `vad=off` by the rotation
     and by the runner, which reads no more while `unsent_bytes` is past its bound. `sent` is called after each part
     that was sent.
@@ -46,7 +49,7 @@ class Recognition:
     def __init__(
         self,
         order: OpenStream,
-        report: Callable[[HypothesisReceived | RecognitionFailed], None],
+        report: Callable[[HypothesisReceived | RecognitionFailed | FellBehind], None],
         sent: Callable[[], None],
         limits: RecognitionLimits,
         habits: Habits,
@@ -64,7 +67,9 @@ class Recognition:
         self._is_forced = False
         self._silent_ends = 0
         self._furthest = 0
+        self._held_since: float | None = None
         self._due: float | None = None
+        self._latest_due = 0.0
         self._deadline: asyncio.Timeout | None = None
 
     @property
@@ -88,8 +93,8 @@ class Recognition:
         """No more audio follows; from now on the final hypothesis is due within the limit."""
         self._replay.is_complete = True
         self._due = _now() + self._limits.final_seconds
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(self._due)
+        self._latest_due = self._due + _MOST_HELD_SECONDS
+        self._reschedule()
         self._notify(0)
 
     async def run(self, recognizer: Recognizer) -> None:
@@ -108,6 +113,16 @@ class Recognition:
                 await self._recognize(recognizer)
         finally:
             self._deadline = None
+
+    def _reschedule(self) -> None:
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(self._due)
+
+    def _put_off(self, seconds: float = 0.0) -> None:
+        """The recognizer is well and has much to do: the final is due as late as if the audio had just ended."""
+        if self._due is not None:
+            self._due = max(self._due, min(_now() + seconds + self._limits.final_seconds, self._latest_due))
+            self._reschedule()
 
     def _notify(self, added_bytes: int) -> None:
         if self._attempt is not None:
@@ -137,6 +152,7 @@ class Recognition:
             Patience(self._habits, self._limits.stall_seconds, self._limits.final_seconds, stalls=self._stalls),
             self._hear,
             self._sent,
+            working=self._is_worked_on,
             rotation=self._limits.rotation if is_continuous else None,
         )
         if self._is_forced:
@@ -178,6 +194,9 @@ class Recognition:
 
     async def _pause(self, retry: Retry, error: RecognizerError) -> None:
         """Wait before the next attempt; raises the error when there is to be none."""
+        if error.is_full:
+            await self._hold(retry, error)
+            return
         now = _now()
         if self._assembly.processed > self._furthest:
             self._furthest = self._assembly.processed
@@ -201,8 +220,26 @@ class Recognition:
         """Whether there is unsettled text of all of the audio, so that only the final is owed."""
         return self._replay.is_complete and self._assembly.speaks_of(self._replay.end)
 
+    async def _hold(self, retry: Retry, error: RecognizerError) -> None:
+        """Wait for a recognizer that is full; raises the error when that has taken too long."""
+        now = _now()
+        if self._held_since is None:
+            self._held_since = now
+            _log.info("recognition_held", stream_id=self._stream_id, error=str(error))
+            self._report(FellBehind("the recognizer"))
+        if now - self._held_since >= _MOST_HELD_SECONDS:
+            raise error
+        delay = retry.held(error.retry_after_seconds)
+        self._put_off(delay)
+        await asyncio.sleep(delay)
+
+    def _is_worked_on(self) -> None:
+        self._held_since = None
+        self._put_off()
+
     def _hear(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
         """Pass on what is new; return whether it settled a stretch of the stream."""
+        self._held_since = None
         if hypothesis.is_final:
             self._habits.settled()
         heard = self._assembly.take(hypothesis, attempt.placement)

@@ -8,6 +8,8 @@ _LONGEST_DELAY_SECONDS = 2.0
 _MOST_TRIES = 6
 # A server that cannot be reached may be starting: with a model to load that takes a while.
 _GIVE_UP_SECONDS = 30.0
+# One that is full, and does not say when to come again.
+_FULL_SECONDS = 1.0
 
 
 class Retry:
@@ -22,6 +24,14 @@ class Retry:
         self._progressed = now
         self._failures = 0
         self._tries = 0
+
+    def held(self, hint_seconds: float | None) -> float:
+        """After how many seconds to ask a recognizer again that is full: no failure, and the time does not count."""
+        hint = _FULL_SECONDS if hint_seconds is None else hint_seconds
+        # Those that were refused together do not all come again together.
+        delay = max(hint, _FIRST_DELAY_SECONDS) * (1 + self._jitter() / 4)
+        self._progressed += delay
+        return delay
 
     def delay(self, now: float, *, was_taken: bool, hint_seconds: float | None = None) -> float | None:
         """After how many seconds to try again, None to give up.

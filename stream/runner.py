@@ -60,7 +60,7 @@ class MessageSource(Protocol):
 
 
 class SessionRunner:
-    """Runs the session of one connection."""
+    """Runs the session of one connection; `options` are those with which it begins."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -83,8 +83,10 @@ class SessionRunner:
         self._turns = turns or Turns()
         self._received_samples = 0
         self._session_id = uuid.uuid4().hex
-        self._session = Session(self._configured(config), classifier_factory)
+        configured = self._configured(config)
+        self._session = Session(configured, classifier_factory)
         self.config = config
+        self.options = configured.options
         self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
         self._recognition_limits = RecognitionLimits(limits.final, limits.stall)

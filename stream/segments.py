@@ -6,6 +6,7 @@ from dataclasses import replace
 from stream.assembly import joined
 from stream.cutting import Segment
 from stream.events import (
+    FellBehind,
     Hypothesis,
     HypothesisReceived,
     OpenStream,
@@ -37,7 +38,7 @@ async def recognize_segment(
     Its words are those that a live session would have settled for the same samples and options. `habits` may be
     shared by the segments of one recording.
     """
-    heard: list[HypothesisReceived | RecognitionFailed] = []
+    heard: list[HypothesisReceived | RecognitionFailed | FellBehind] = []
     recognition = Recognition(OpenStream(segment.number, options), heard.append, _nobody, limits, habits or Habits())
     recognition.add(segment.pcm)
     recognition.finish()
@@ -45,7 +46,7 @@ async def recognize_segment(
     return settled_of(segment, heard)
 
 
-def settled_of(segment: Segment, heard: Sequence[HypothesisReceived | RecognitionFailed]) -> Settled:
+def settled_of(segment: Segment, heard: Sequence[HypothesisReceived | RecognitionFailed | FellBehind]) -> Settled:
     """Join the stretches that the recognizer settled, mostly it is one; raises SegmentFailedError."""
     stretches: list[Settled] = []
     start = segment.start

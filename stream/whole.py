@@ -38,7 +38,7 @@ async def recognize_whole(
     audio is in the result.
     """
     outbox = Outbox()
-    settings = replace(config, interim_results=False, audio_transfer="raw")
+    settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
     runner = SessionRunner(recognizer, settings, outbox, limits, turns=turns)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))

@@ -391,8 +391,11 @@ class _Call:
     async def receive(self) -> bytes | None:
         return await self._up.get()
 
-    async def send(self, message: bytes) -> None:
+    def accept(self) -> None:
         self._is_accepted.set()
+
+    async def send(self, message: bytes) -> None:
+        self.accept()
         await self._down.put(message)
 
     @property
@@ -422,6 +425,9 @@ class _Context:
 
     def peer(self) -> str:
         return self._call.channel.peer
+
+    async def send_initial_metadata(self, _metadata: Metadata) -> None:
+        self._call.accept()
 
     async def read(self) -> Any:
         message = await self._call.receive()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
 from stream.languages import matching_language
-from stream.recognizer import LanguageNotServedError, RecognizerError
+from stream.recognizer import Capacity, LanguageNotServedError, RecognizerError, RecognizerFullError
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 # One word for each of these spans, named by its number.
@@ -85,6 +86,23 @@ class ScriptedRecognizer:
     is_ready: bool = True
     most_phrases: int = 500
     streams: list[CountingStream] = field(default_factory=list)
+    # With it no session is let in; those that are in, by their owners.
+    full: RecognizerFullError | None = None
+    admitted_owners: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def admitted(self, _options: RecognitionOptions, owner: str = "") -> AsyncIterator[None]:
+        if self.full is not None:
+            raise self.full
+        self.admitted_owners.append(owner)
+        try:
+            yield
+        finally:
+            self.admitted_owners.remove(owner)
+
+    async def capacity(self) -> Capacity:
+        taken = len(self.admitted_owners)
+        return Capacity(None, taken) if self.full is None else Capacity(taken, taken, 0)
 
     def match_language(self, language_code: str) -> str:
         match = matching_language(language_code, self.languages)

@@ -1,10 +1,18 @@
 """Owns the counting and tracing of what the recognizer is asked for, around whichever recognizer there is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from stream.events import Hypothesis, RecognitionOptions
-from stream.recognizer import Acknowledged, RecognitionStream, Recognizer, RecognizerError
+from stream.recognizer import (
+    Acknowledged,
+    Capacity,
+    RecognitionStream,
+    Recognizer,
+    RecognizerError,
+    RecognizerFullError,
+)
 from web.metrics import Metrics
 from web.tracing import Tracing
 
@@ -40,21 +48,49 @@ class CountedRecognizer:
     def forces_endpoints(self, asr_model: str) -> bool:
         return self._recognizer.forces_endpoints(asr_model)
 
+    @asynccontextmanager
+    async def admitted(self, options: RecognitionOptions, owner: str = "") -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._recognizer.admitted(options, owner))
+            except RecognizerFullError as error:
+                self._metrics.places_refused.labels(error.reason.value).inc()
+                raise
+            yield
+
+    async def capacity(self) -> Capacity:
+        return await self._recognizer.capacity()
+
     async def open(self, options: RecognitionOptions) -> RecognitionStream:
         self._tracing.begin_recognition()
         try:
             stream = await self._recognizer.open(options)
-        except RecognizerError:
-            self._metrics.recognizer_failures.labels("open").inc()
+        except RecognizerError as error:
+            self._failed("open", error)
             raise
         self._metrics.recognizer_streams.inc()
         # What nobody waits for says nothing about how fast words appear.
         is_timed = options.interim_results and not options.is_file
-        return _CountedStream(stream, self._metrics, is_timed=is_timed)
+        return _CountedStream(stream, self._metrics, self._failed, is_timed=is_timed)
+
+    def _failed(self, stage: str, error: RecognizerError) -> None:
+        """Count what failed: a recognizer that is full has not."""
+        if error.is_full:
+            self._metrics.recognizer_held.inc()
+        else:
+            self._metrics.recognizer_failures.labels(stage).inc()
 
 
 class _CountedStream:
-    def __init__(self, stream: RecognitionStream, metrics: Metrics, *, is_timed: bool) -> None:
+    def __init__(
+        self,
+        stream: RecognitionStream,
+        metrics: Metrics,
+        failed: Callable[[str, RecognizerError], None],
+        *,
+        is_timed: bool,
+    ) -> None:
+        self._failed = failed
         self._stream = stream
         self._metrics = metrics
         self._began = asyncio.get_running_loop().time() if is_timed else None
@@ -76,8 +112,8 @@ class _CountedStream:
                     self._metrics.first_partial.observe(asyncio.get_running_loop().time() - self._began)
                     self._began = None
                 yield hypothesis
-        except RecognizerError:
-            self._metrics.recognizer_failures.labels("stream").inc()
+        except RecognizerError as error:
+            self._failed("stream", error)
             raise
 
     async def abandon(self, *, is_stalled: bool = False) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 
 import structlog
@@ -15,9 +17,11 @@ from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.events import EndCause, Finished, Settled
 from stream.outbox import Outbox
+from stream.recognizer import RecognizerError
 from stream.runner import SessionRunner
 from stream.wire import SessionLimits
 from stream.writer import MessageWriter
+from web.admission import refusal
 from web.auth.caller import Caller, Scope
 from web.record import LiveRecord
 from web.responses import problem_response
@@ -31,6 +35,7 @@ _CREDENTIALS = frozenset({"jwt"})
 _SUBPROTOCOL = "farsava"
 # So much more audio than time may pass in a connection.
 _SPED_UP = 2
+_OWNER_DIGITS = 16
 # The longest stream that can be set is shorter.
 _FURTHEST_END_SECONDS = 2 * 86_400.0
 _log = structlog.get_logger()
@@ -46,10 +51,11 @@ class Live:
         """Serve one connection from handshake to close."""
         services = self.services
         outbox = Outbox()
-        async with contextlib.AsyncExitStack() as held:
+        async with AsyncExitStack() as held:
             try:
                 runner, caller = await self._admit(websocket, outbox, held)
                 await held.enter_async_context(services.limits.stream(caller))
+                await held.enter_async_context(self._place(runner, caller))
                 services.auth.use(caller)
             except ClientError as error:
                 await websocket.send_denial_response(problem_response(error))
@@ -74,12 +80,31 @@ class Live:
     async def explain(self, request: Request) -> Response:
         """Answer what the handshake would have been answered; browsers hide that from a page."""
         try:
-            async with contextlib.AsyncExitStack() as held:
-                _, caller = await self._admit(request, Outbox(), held)
+            async with AsyncExitStack() as held:
+                runner, caller = await self._admit(request, Outbox(), held)
                 await self.services.limits.check_stream(caller)
+                await held.enter_async_context(self._place(runner, caller))
         except ClientError as error:
             return problem_response(error)
         return problem_response(ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only"))
+
+    @asynccontextmanager
+    async def _place(self, runner: SessionRunner, caller: Caller) -> AsyncIterator[None]:
+        """Hold the session's place at the recognizer while the context lasts; raises ClientError."""
+        async with AsyncExitStack() as stack:
+            try:
+                admitted = self.services.recognizer.admitted(runner.options, self._owner_name(caller))
+                await stack.enter_async_context(admitted)
+            except RecognizerError as error:
+                _log.info("session_refused", error=str(error))
+                raise refusal(error) from None
+            yield
+
+    def _owner_name(self, caller: Caller) -> str:
+        """What the recognizer is told of an owner: the same at all gateways, and nothing that names anybody."""
+        if not self.services.settings.is_keyed:
+            return ""
+        return hashlib.sha256(caller.owner.encode()).hexdigest()[:_OWNER_DIGITS]
 
     def turn_away(self, host: str) -> Response | None:
         """Return the answer to a handshake from an address whose last one was refused for coming too fast."""
@@ -92,7 +117,7 @@ class Live:
         return response
 
     async def _admit(
-        self, connection: HTTPConnection, outbox: Outbox, held: contextlib.AsyncExitStack
+        self, connection: HTTPConnection, outbox: Outbox, held: AsyncExitStack
     ) -> tuple[SessionRunner, Caller]:
         """Make all checks that need no slot; what the session leaves to do is done at the end of `held`."""
         services = self.services

@@ -82,6 +82,16 @@ class Metrics:
             "recognizer_failures",
             "Streams that failed: could not be opened, broke, or were given up because nothing came.", "stage",
         )  # fmt: skip
+        self.recognizer_held = counter(
+            "recognizer_held", "Times that a stream was refused by a recognizer that is full, and held until it is not."
+        )
+        self.places = gauge("places", "Places for live streams; NaN while unlimited or unknown.")
+        self.places_taken = gauge("places_taken", "Places that are taken; a quiet stream takes half of one.")
+        self.places_free = gauge("places_free", "Streams that would be admitted now; NaN while unlimited or unknown.")
+        self.decodes_waiting = gauge("decodes_waiting", "What waits for a worker of the embedded engine.")
+        self.places_refused = counter(
+            "places_refused", "Live streams for which there was no place: full, owner (has its share), late.", "reason"
+        )
         self.server_up = gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
         self.server_usable = gauge("riva_server_usable", "0 also while its breaker is open.", "server")
         self.server_streams = gauge("riva_server_streams", "Streams that are open there.", "server")

@@ -57,6 +57,8 @@ class RivaSettings(BaseSettings):
     """How many speakers the Riva server is asked to tell apart, where its model can; 0 asks for none."""
     riva_most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
     """How many phrases the Riva server takes for a stream."""
+    riva_sessions: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Live streams that this process gives each Riva server at once; without one as many as it does not refuse."""
 
     @field_validator("riva_uri")
     @classmethod
@@ -130,6 +132,7 @@ class RivaSettings(BaseSettings):
             stop_history_ms=self.riva_stop_history_ms,
             most_speakers=self.riva_most_speakers,
             force_eou=self.riva_force_eou,
+            sessions=self.riva_sessions,
         )
 
     def _call_metadata(self) -> dict[str, str]:

@@ -40,7 +40,8 @@ class Settings(AccessSettings):
     engine_workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """Decodings that the embedded engine runs at once; without one as many as there are cores."""
     engine_sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Sessions that may talk to the embedded engine at once; without one ten for each decoding."""
+    """Sessions that may talk to the embedded engine at once, fewer where their work costs more; without one ten for
+    each decoding."""
     stream_defaults: dict[str, object] = Field(default_factory=dict)
     """Keys of the configuration (protocol names) that hold where a client sets none, as a JSON object."""
     max_message_bytes: Annotated[int, Field(ge=100_000, le=64 * 1024 * 1024)] = 1024 * 1024

@@ -1,4 +1,4 @@
-"""Owns the line of what waits to be decoded: finals, early finals, partials, and files where there is nothing else."""
+"""The line of what waits to be decoded: finals, early finals, partials, and files where there is nothing else."""
 
 import asyncio
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stream.engine.load import Flow
 from stream.engine.work import Work
 
 # So often a file goes first, whoever talks: with a larger model, or more sessions than the workers are good for,
@@ -16,26 +17,41 @@ _FILE_SECONDS = 5.0
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """Something to decode; `begin` is asked when a slot is free and answers None when it is no longer wanted."""
+    """Something to decode; `begin` is asked when a slot is free and answers None when it is no longer wanted.
+
+    `flow` is the session's whose time it takes, None for nobody's.
+    """
 
     begin: Callable[[], Callable[[], Any] | None]
     kind: Work
+    flow: Flow | None = None
+    turn: int = 0
     came: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     outcome: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Line:
-    """Jobs in the order of their kinds, each kind in order of arrival; but a file never waits for ever."""
+    """Jobs in the order of their kinds, each kind in order of arrival; but a file never waits for ever.
+
+    Sessions take turns with their finals, by start-time fair queueing (Goyal, Vin and Cheng, 1996): a session's second
+    goes behind the first of every other. One that lately took far more than is expected of it (`Flow.is_greedy`) goes
+    behind what all others want.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[Work, deque[Job]] = {kind: deque() for kind in sorted(Work)}
         self._file_left = 0.0
+        self._turn = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
     def join(self, job: Job) -> None:
         """Wait in the line."""
+        job.turn = self._turn
+        if job.flow is not None:
+            job.turn = max(self._turn, job.flow.next_turn)
+            job.flow.next_turn = job.turn + 1
         self._queues[job.kind].append(job)
 
     def leave(self, job: Job) -> None:
@@ -45,10 +61,18 @@ class Line:
 
     def next(self, now: float, *, takes_files: bool) -> Job | None:
         """Take the job out whose turn it is; None when there is none, or only files where none is taken."""
-        if takes_files and self._file_is_due(now):
-            return self._take(Work.FILE, now)
-        kinds = (kind for kind in self._queues if takes_files or kind is not Work.FILE)
-        return next((job for kind in kinds if (job := self._take(kind, now))), None)
+        job = self._first(now, takes_files=takes_files)
+        if job is not None:
+            self._queues[job.kind].remove(job)
+            self._turn = max(self._turn, job.turn)
+            if job.kind is Work.FILE:
+                self._file_left = now
+        return job
+
+    def longest_wait(self, now: float) -> float:
+        """How long the final whose turn comes next has waited, 0.0 where none waits that is not greedy."""
+        job = self._fair(Work.FINAL, now)
+        return 0.0 if job is None else now - job.came
 
     def cancel(self) -> None:
         """Send everybody away."""
@@ -57,16 +81,25 @@ class Line:
                 job.outcome.cancel()
             queue.clear()
 
-    def _file_is_due(self, now: float) -> bool:
-        files = self._queues[Work.FILE]
-        return bool(files) and now - max(files[0].came, self._file_left) >= _FILE_SECONDS
+    def _first(self, now: float, *, takes_files: bool) -> Job | None:
+        files = self._waiting(Work.FILE) if takes_files else []
+        if files and now - max(files[0].came, self._file_left) >= _FILE_SECONDS:
+            return files[0]
+        finals = (Work.FINAL, Work.EARLY_FINAL)
+        if job := next((job for kind in finals if (job := self._fair(kind, now))), None):
+            return job
+        rest = [*self._waiting(Work.PARTIAL), *self._by_share(now), *files]
+        return rest[0] if rest else None
 
-    def _take(self, kind: Work, now: float) -> Job | None:
-        queue = self._queues[kind]
-        while queue:
-            job = queue.popleft()
-            if not job.outcome.cancelled():
-                if kind is Work.FILE:
-                    self._file_left = now
-                return job
-        return None
+    def _waiting(self, kind: Work) -> list[Job]:
+        return [job for job in self._queues[kind] if not job.outcome.cancelled()]
+
+    def _fair(self, kind: Work, now: float) -> Job | None:
+        """The job of a session that is not greedy whose turn comes first, of several the one that came first."""
+        fair = (job for job in self._waiting(kind) if not (job.flow and job.flow.is_greedy(now)))
+        return min(fair, key=lambda job: job.turn, default=None)
+
+    def _by_share(self, now: float) -> list[Job]:
+        """What is left of finals and early finals: those of greedy sessions, least share first."""
+        jobs = [*self._waiting(Work.FINAL), *self._waiting(Work.EARLY_FINAL)]
+        return sorted(jobs, key=lambda job: job.flow.share(now) if job.flow else 0.0)

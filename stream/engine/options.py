@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
 from stream.engine.endpointing import segmenter_options
+from stream.places import WorkClass
 from vad import SegmenterOptions
 
 MOST_ALTERNATIVES = 5
@@ -40,6 +41,13 @@ class CallOptions:
     closed_vocabulary: bool = False
     profanity_filter: bool = False
     punctuation: bool = False
+
+    @property
+    def work_class(self) -> WorkClass:
+        """What decides how much the call costs."""
+        if not self.phrases:
+            return WorkClass.PLAIN
+        return WorkClass.CLOSED if self.closed_vocabulary else WorkClass.PHRASES
 
 
 def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:

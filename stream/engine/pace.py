@@ -1,4 +1,4 @@
-"""Owns the pace of the engine: how often a growing utterance may be decoded, by what decodes cost and who talks."""
+"""The pace of the engine: how often a growing utterance may be decoded, by what decodes cost and who talks."""
 
 from dataclasses import dataclass
 
@@ -26,19 +26,19 @@ class Pace:
 
 
 class Pacer:
-    """Sets the pace from the time that partials take and the number of utterances that grow."""
+    """Sets the pace from the `mean_seconds` that partials take lately and the number of utterances that grow."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._mean_seconds = _FIRST_GUESS_SECONDS
+        self.mean_seconds = _FIRST_GUESS_SECONDS
 
     def note(self, seconds: float) -> None:
         """A decode of a growing utterance took so long."""
-        self._mean_seconds += _NEWEST_SHARE * (seconds - self._mean_seconds)
+        self.mean_seconds += _NEWEST_SHARE * (seconds - self.mean_seconds)
 
     def pace(self, growing: int) -> Pace:
         """The pace for so many growing utterances."""
-        needed_seconds = growing * self._mean_seconds / (_PARTIALS_SHARE * self._workers)
+        needed_seconds = growing * self.mean_seconds / (_PARTIALS_SHARE * self._workers)
         step_seconds = min(max(needed_seconds, _SHORTEST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         is_busy = step_seconds > _SHORTEST_STEP_SECONDS
         pause_seconds = _LONGEST_PAUSE_SECONDS if is_busy else _SHORTEST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""Owns the recognition of one call: its sound is cut into utterances, and each is decoded when its turn comes."""
+"""The recognition of one call: its sound is cut into utterances, and each is decoded when its turn comes."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from stream.engine.load import Flow
 from stream.engine.options import CallOptions
 from stream.engine.readings import Decoding, Reading
 from stream.engine.scheduler import Scheduler
@@ -80,10 +81,10 @@ class Recognition:
     """One call: feed it sound, and `listener` is told the finals; `follow` runs beside that in a task.
 
     The utterances of a file are decoded once each, when they are complete: it comes as fast as it is taken, so that
-    what is decoded in between is out of date at once.
+    what is decoded in between is out of date at once. `flow` is that of the session, which pays for its finals.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         decoder: Decoder,
         scheduler: Scheduler,
@@ -91,7 +92,9 @@ class Recognition:
         listener: Listener,
         *,
         is_file: bool = False,
+        flow: Flow | None = None,
     ) -> None:
+        self._flow = None if is_file else flow
         self._decoder = decoder
         self._scheduler = scheduler
         self._alternatives = options.alternatives
@@ -159,7 +162,7 @@ class Recognition:
             return partial(self._decoder.decode, hearing)
 
         try:
-            decoding = await self._scheduler.early(work, begin)
+            decoding = await self._scheduler.early(work, begin, self._flow if work is Work.EARLY_FINAL else None)
             if decoding:
                 early.decoding.set_result(decoding)
         finally:
@@ -191,6 +194,8 @@ class Recognition:
         utterance.complete()
         self._has_grown.set()
         decoding = await self._patiently(self._decode_final(utterance))
+        if self._flow is not None:
+            self._flow.settle(utterance.n_samples / SAMPLE_RATE)
         await self._listener.tell_final(Final(utterance.settle(decoding), utterance.start, end))
 
     async def _decode_final(self, utterance: Utterance) -> Decoding:
@@ -201,7 +206,7 @@ class Recognition:
                 return decoding
         work = Work.FILE if self._is_file else Work.FINAL
         hearing = utterance.begin(work, self._alternatives)
-        return await self._scheduler.final(partial(self._decoder.decode, hearing), work)
+        return await self._scheduler.final(partial(self._decoder.decode, hearing), work, self._flow)
 
     async def _patiently(self, final: Coroutine[None, None, Decoding]) -> Decoding:
         """Await a final's decoding, with a word to the caller while it takes long: a large model may."""

@@ -1,4 +1,4 @@
-"""Owns what is decoded when: the line over all streams, the threads, and the pace of those who talk."""
+"""What is decoded when: the line over all streams, the threads, and the pace of those who talk."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from stream.engine.line import Job, Line
+from stream.engine.load import Flow, Lateness
 from stream.engine.pace import Pace, Pacer
 from stream.engine.work import Work
 
@@ -15,6 +16,9 @@ T = TypeVar("T")
 
 # Who fell silent is still talking for so long: the final comes right then, and often the next utterance.
 _QUIET_SECONDS = 1.0
+# Finals that wait this long are late, and for longer than decodes take: one may always be in the way.
+_LATE_SECONDS = 0.5
+_LATE_DECODES = 3.0
 
 
 class Scheduler:
@@ -34,6 +38,7 @@ class Scheduler:
         self._line = Line()
         self._running: set[Job] = set()
         self._pacer = Pacer(workers)
+        self._lateness = Lateness()
         self._growing = 0
         self._talking = 0
 
@@ -54,6 +59,13 @@ class Scheduler:
             asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._fell_silent)
 
     @property
+    def is_late(self) -> bool:
+        """Whether finals wait too long for a worker."""
+        now = asyncio.get_running_loop().time()
+        wait_seconds = max(self._lateness.seconds(now), self._line.longest_wait(now))
+        return wait_seconds > max(_LATE_SECONDS, _LATE_DECODES * self._pacer.mean_seconds)
+
+    @property
     def waiting(self) -> int:
         """Jobs that wait for a slot."""
         return len(self._line)
@@ -63,17 +75,19 @@ class Scheduler:
         """Slots in use; the thread of a job whose caller was cancelled counts until it is done."""
         return len(self._running)
 
-    async def final(self, work: Callable[[], T], kind: Work = Work.FINAL) -> T:
+    async def final(self, work: Callable[[], T], kind: Work = Work.FINAL, flow: Flow | None = None) -> T:
         """Run `work` in a thread as soon as the finals before it began; raises what it raises."""
-        result: T = await self._wait(Job(lambda: work, kind))
+        result: T = await self._wait(Job(lambda: work, kind, flow))
         return result
 
-    async def early(self, kind: Work, begin: Callable[[], Callable[[], T] | None]) -> T | None:
+    async def early(
+        self, kind: Work, begin: Callable[[], Callable[[], T] | None], flow: Flow | None = None
+    ) -> T | None:
         """Ask `begin` for the work when the turn of its kind comes, and run that in a thread; None when there is none.
 
         `begin` runs in the event loop: it reads the sound there is at that moment.
         """
-        result: T | None = await self._wait(Job(begin, kind))
+        result: T | None = await self._wait(Job(begin, kind, flow))
         return result
 
     async def close(self) -> None:
@@ -98,6 +112,8 @@ class Scheduler:
             if work is None:
                 job.outcome.set_result(None)
                 continue
+            if job.kind is Work.FINAL and not (job.flow and job.flow.is_greedy(loop.time())):
+                self._lateness.note(loop.time() - job.came, loop.time())
             self._running.add(job)
             settle = partial(self._settle, job, loop.time())
             self._pool.submit(work).add_done_callback(partial(loop.call_soon_threadsafe, settle))
@@ -113,8 +129,11 @@ class Scheduler:
 
     def _settle(self, job: Job, began: float, done: Future[Any]) -> None:
         self._running.discard(job)
+        now = asyncio.get_running_loop().time()
         if job.kind is Work.PARTIAL:
-            self._pacer.note(asyncio.get_running_loop().time() - began)
+            self._pacer.note(now - began)
+        elif job.flow is not None:
+            job.flow.spend(now - began, now)
         if not job.outcome.cancelled():
             if error := done.exception():
                 job.outcome.set_exception(error)

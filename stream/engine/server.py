@@ -14,7 +14,7 @@ from stream.engine.admission import Admission, default_places
 from stream.engine.memory import share_one_arena
 from stream.engine.models import load_models
 from stream.engine.scheduler import Scheduler
-from stream.engine.servicer import RecognitionServicer
+from stream.engine.servicer import RecognitionServicer, add_places_to_server
 from stream.engine.tls import TlsOptions, server_credentials
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
@@ -39,8 +39,8 @@ _STDIN = 0
 class EngineOptions:
     """`listen` is `host:port` (port 0 for any) or `unix:/path`; `models` as in `load_models`, none for the bundled.
 
-    `workers` is how many decodes run at once, None for one on each core; `sessions` is how many may talk at once,
-    None for ten for each worker; without `tls` it speaks in the clear.
+    `workers` is how many decodes run at once, None for one on each core; `sessions` is how many may talk at once, fewer
+    where their work costs more, None for ten for each worker; without `tls` it speaks in the clear.
     """
 
     listen: str = "127.0.0.1:0"
@@ -76,8 +76,9 @@ class EngineServer:
             port = self._server.add_secure_port(listen, credentials)
         models = await asyncio.to_thread(load_models, self._options.models, self._workers)
         self._scheduler = Scheduler(self._workers)
-        servicer = RecognitionServicer(models, self._scheduler, Admission(self._sessions))
+        servicer = RecognitionServicer(models, self._scheduler, Admission(self._sessions, self._workers))
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, self._server)
+        add_places_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in ("", _SERVICE):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)

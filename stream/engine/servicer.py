@@ -1,17 +1,20 @@
-"""Owns the calls: Riva's speech recognition service, each call one `Recognition`."""
+"""Riva's speech recognition service, each call one `Recognition`, and the service for places beside it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import Struct
 from grpc.aio import EOF, ServicerContext
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
-from stream.engine.admission import Admission, FullError
+from stream import places
+from stream.engine.admission import Admission, Arrival, FullError, Place
 from stream.engine.caller import Caller, StreamContext
 from stream.engine.decoder import Decoder
 from stream.engine.models import Models
@@ -21,6 +24,7 @@ from stream.engine.responses import Speaker
 from stream.engine.scheduler import Scheduler
 from stream.engine.sound import SoundError
 from stream.engine.utterance import Partial, Utterance
+from stream.places import WorkClass
 from vad import SAMPLE_RATE
 
 _ONLINE, _OFFLINE = "online", "offline"
@@ -31,9 +35,6 @@ _CANCELLATION_SECONDS = 0.005
 # in a burst.
 _REFUSAL_SECONDS = 0.02
 _END_UTTERANCE = "force_eou"
-_SESSION = "session-id"
-_KIND, _FILE = "session-kind", "file"
-_PUSHBACK = "grpc-retry-pushback-ms"
 
 
 class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
@@ -47,10 +48,10 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
     async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
         """Partials and finals for a stream of sound; INVALID_ARGUMENT for what is not served."""
         refusal = ""
-        is_file = _metadata(context).get(_KIND) == _FILE
-        async with self._admitted(context, is_file=is_file):
+        is_file = _metadata(context).get(places.KIND) == places.FILE
+        async with self._admitted(context, is_file=is_file) as place:
             try:
-                await self._stream(context, is_file=is_file)
+                await self._stream(context, place)
             except* (RequestError, SoundError) as group:
                 refusal = _sentence(group)
         if refusal:
@@ -60,11 +61,11 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
     ) -> asr.RecognizeResponse:
         """Finals for sound that is complete; INVALID_ARGUMENT for what is not served."""
-        async with self._admitted(context, is_file=True):
+        async with self._admitted(context, is_file=True) as place:
             try:
                 options = read_config(request.config)
                 collector = _Collector()
-                recognition = self._recognition(options, _OFFLINE, collector, is_file=True)
+                recognition = self._recognition(options, _OFFLINE, collector, place)
                 await recognition.feed(request.audio)
                 await recognition.drain()
             except (RequestError, SoundError) as error:
@@ -84,6 +85,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
                     "sample_rate": str(SAMPLE_RATE),
                     "stable_words": "true",
                     "closed_vocabulary": "true",
+                    places.ADMITS_SESSIONS: places.YES,
                 },
             )
             for whisper in self._models
@@ -93,40 +95,80 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         ]
         return asr.RivaSpeechRecognitionConfigResponse(model_config=rows)
 
+    async def hold(self, _requests: object, context: ServicerContext[Any, Any]) -> None:
+        """Hold the place of a live session while the call is open; the first answer says that it has one."""
+        now = asyncio.get_running_loop().time
+        try:
+            place = self._admission.hold(self._arrival(context), now())
+        except FullError as error:
+            await _refuse(context, error)
+        try:
+            await context.write(Empty())
+            while await context.read() is not EOF:
+                pass
+        finally:
+            self._admission.release(place, now())
+
+    async def capacity(self, _request: Empty, _context: object) -> Struct:
+        """Tell how many places there are, and how many decodes wait for a worker."""
+        now = asyncio.get_running_loop().time()
+        capacity = self._admission.capacity(now, is_late=self._scheduler.is_late)
+        told = Struct()
+        told.update(
+            {
+                "places": capacity.places,
+                "taken": capacity.taken,
+                "free": capacity.free,
+                "waiting": self._scheduler.waiting,
+            }
+        )
+        return told
+
     @asynccontextmanager
-    async def _admitted(self, context: ServicerContext[Any, Any], *, is_file: bool) -> AsyncIterator[None]:
+    async def _admitted(self, context: ServicerContext[Any, Any], *, is_file: bool) -> AsyncIterator[Place]:
         """Hold the place of a call; without one the call is aborted, with gRPC's hint when to come again."""
         now = asyncio.get_running_loop().time
         try:
-            place = self._admission.enter(_metadata(context).get(_SESSION, ""), now(), is_file=is_file)
+            place = self._admission.enter(self._arrival(context), now(), is_file=is_file)
         except FullError as error:
-            pushback = (_PUSHBACK, str(round(error.retry_seconds * 1000)))
             await asyncio.sleep(_REFUSAL_SECONDS)
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), (pushback,))
+            await _refuse(context, error)
         try:
-            yield
+            yield place
         finally:
             self._admission.leave(place, now())
 
-    def _recognition(self, options: CallOptions, mode: str, listener: Listener, *, is_file: bool) -> Recognition:
+    def _arrival(self, context: ServicerContext[Any, Any]) -> Arrival:
+        metadata = _metadata(context)
+        work = metadata.get(places.WORK, "")
+        return Arrival(
+            session=metadata.get(places.SESSION, ""),
+            owner=metadata.get(places.OWNER, ""),
+            work=WorkClass(work) if work in list(WorkClass) else WorkClass.PLAIN,
+            was_admitted=metadata.get(places.ADMITTED) == places.YES,
+            is_late=self._scheduler.is_late,
+        )
+
+    def _recognition(self, options: CallOptions, mode: str, listener: Listener, place: Place) -> Recognition:
         chosen = self._models.choose(options.language_code, options.model)
         if chosen is None:
             # Riva's own words: clients look for them.
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
         whisper, language = chosen
         decoder = Decoder(whisper, options, language)
-        return Recognition(decoder, self._scheduler, options, listener, is_file=is_file)
+        place.flow.work = options.work_class
+        return Recognition(decoder, self._scheduler, options, listener, is_file=place.is_file, flow=place.flow)
 
-    async def _stream(self, context: StreamContext, *, is_file: bool) -> None:
+    async def _stream(self, context: StreamContext, place: Place) -> None:
         first = await context.read()
         if first is EOF:
             return
         if not isinstance(first, asr.StreamingRecognizeRequest) or not first.HasField("streaming_config"):
             raise RequestError("the first message of a stream must be streaming_config")
         options = read_config(first.streaming_config.config)
-        wants_partials = first.streaming_config.interim_results and not is_file
+        wants_partials = first.streaming_config.interim_results and not place.is_file
         caller = Caller(context, _speaker(options), _id_of(first), wants_partials=wants_partials)
-        recognition = self._recognition(options, _ONLINE, caller, is_file=is_file)
+        recognition = self._recognition(options, _ONLINE, caller, place)
         # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
         # client's is turned into INTERNAL by its own library.
         await context.send_initial_metadata(())
@@ -170,6 +212,23 @@ async def _listen(context: StreamContext, recognition: Recognition, caller: Call
 
 def _metadata(context: ServicerContext[Any, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in context.invocation_metadata() or ()}
+
+
+async def _refuse(context: ServicerContext[Any, Any], error: FullError) -> NoReturn:
+    """Abort a call with gRPC's hint when to come again, and why."""
+    trailing = ((places.PUSHBACK, str(round(error.retry_seconds * 1000))), (places.REASON, error.reason.value))
+    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), trailing)
+
+
+def add_places_to_server(servicer: RecognitionServicer, server: grpc.aio.Server) -> None:
+    """Serve the service for places."""
+    handlers = {
+        places.HOLD: grpc.stream_stream_rpc_method_handler(servicer.hold, Empty.FromString, Empty.SerializeToString),
+        places.CAPACITY: grpc.unary_unary_rpc_method_handler(
+            servicer.capacity, Empty.FromString, Struct.SerializeToString
+        ),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(places.SERVICE, handlers),))
 
 
 def _speaker(options: CallOptions) -> Speaker:

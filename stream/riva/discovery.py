@@ -6,6 +6,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2 as pb
 
+from stream import places
 from stream.recognizer import RecognizerError
 from stream.riva.channels import PooledChannel
 from stream.riva.errors import UNDECODABLE, RivaError, riva_error
@@ -36,7 +37,8 @@ class Model:
 class Served:
     """What a server serves; `languages` are those of its live models, in its order.
 
-    `tells_health` is whether it answers questions for its health.
+    `tells_health` is whether it answers questions for its health; `admits_sessions` whether it holds places for live
+    sessions and tells calls each second that it is at them.
     """
 
     models: tuple[Model, ...]
@@ -44,6 +46,7 @@ class Served:
     tells_health: bool
     knows_closed_vocabularies: bool
     promises_stable_words: bool
+    admits_sessions: bool = False
 
     @property
     def offline_languages(self) -> tuple[str, ...]:
@@ -88,6 +91,7 @@ def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: b
         tells_health=tells_health,
         knows_closed_vocabularies=has_ability(response.model_config, "closed_vocabulary"),
         promises_stable_words=has_ability(response.model_config, "stable_words"),
+        admits_sessions=has_ability(response.model_config, places.ADMITS_SESSIONS),
     )
 
 

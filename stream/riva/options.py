@@ -30,6 +30,8 @@ class RivaOptions:
     `stop_history_ms` is the pause after which a server settles where our segmenter finds the utterances: longer than
     any, so that only one of the two does it; 0 leaves it to the server, which some insist on. `most_speakers` are told
     apart, 0 asks for none. `force_eou` names each `asrModel` whose model settles when it is told `force_eou`.
+    `sessions` is how many live sessions a server that does not admit them itself is given at once, None for as many as
+    it does not refuse.
     """
 
     uris: tuple[str, ...]
@@ -42,3 +44,4 @@ class RivaOptions:
     stop_history_ms: int = STOP_HISTORY_MS
     most_speakers: int = 0
     force_eou: tuple[str, ...] = ()
+    sessions: int | None = None

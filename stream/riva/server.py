@@ -7,14 +7,17 @@ import grpc
 import structlog
 from riva.client.proto import riva_asr_pb2 as pb
 
+from stream import places
 from stream.events import RecognitionOptions
-from stream.recognizer import RecognizerError
+from stream.places import WorkClass
+from stream.recognizer import Capacity, RecognizerError
 from stream.riva.breaker import Breaker, State
 from stream.riva.channels import ChannelPool, OpenChannel, PooledChannel, open_channel
 from stream.riva.discovery import Served, discover
 from stream.riva.errors import RivaError
 from stream.riva.mapping import ResponseReader, opening_request
 from stream.riva.options import RivaOptions
+from stream.riva.places import CountedHold, CountedPlaces, Hold, capacity_of_engine, hold_at_engine
 from stream.riva.stream import RivaStream
 from stream.trace import TRACEPARENT
 
@@ -58,11 +61,23 @@ class RivaServer:
         self._breaker = Breaker()
         self._in_doubt = asyncio.Event()
         self._hides_refusals = False
+        self._counted = CountedPlaces(options.sessions)
+        self._holds = 0
 
     @property
     def streams(self) -> int:
         """How many streams are open."""
-        return self._pool.streams
+        return self._pool.streams - self._holds
+
+    @property
+    def sessions(self) -> int:
+        """How many live sessions of this process have their place there."""
+        return self._holds + self._counted.taken
+
+    @property
+    def admits_sessions(self) -> bool:
+        """Whether the server itself says which live sessions it takes."""
+        return self.served is not None and self.served.admits_sessions
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -116,19 +131,59 @@ class RivaServer:
                     async with asyncio.timeout(_REFRESH_SECONDS):
                         await self._in_doubt.wait()
 
-    async def open(self, options: RecognitionOptions) -> RivaStream:
-        """Open a stream; raises RecognizerError."""
-        lease = StreamLease(self, self._pool.lease())
+    async def hold(self, options: RecognitionOptions, owner: str, *, was_admitted: bool) -> Hold:
+        """Take a place for a live session, which `was_admitted` before or is new.
+
+        Raises RecognizerError, RecognizerFullError where no place is free.
+        """
+        if self.admits_sessions:
+            try:
+                return await self._hold_at_engine(options, owner, was_admitted=was_admitted)
+            except RivaError as error:
+                # A proxy that passes on Riva's service only.
+                if error.code is not grpc.StatusCode.UNIMPLEMENTED:
+                    raise
+        self._counted.take(_now(), was_admitted=was_admitted)
+        return CountedHold(self._counted)
+
+    async def capacity(self) -> Capacity:
+        """How many live sessions there is room for; raises RecognizerError."""
+        if self.admits_sessions:
+            try:
+                return await capacity_of_engine(self._pool.first, self._options.metadata)
+            except RivaError as error:
+                if error.code is not grpc.StatusCode.UNIMPLEMENTED:
+                    raise
+        return self._counted.capacity(_now())
+
+    async def _hold_at_engine(self, options: RecognitionOptions, owner: str, *, was_admitted: bool) -> Hold:
+        channel = self._pool.lease()
+        self._holds += 1
+
+        def release() -> None:
+            self._holds -= 1
+            channel.release()
+            self.released(channel)
+
+        metadata = _metadata(options, was_admitted=was_admitted)
+        named = {places.OWNER: owner, places.WORK: _work_class(options).value}
+        metadata += tuple((name, value) for name, value in named.items() if value)
+        return await hold_at_engine(channel, (*self._options.metadata, *metadata), release)
+
+    async def open(self, options: RecognitionOptions, *, was_admitted: bool = False) -> RivaStream:
+        """Open a stream, for a session that `was_admitted` or for nobody in particular; raises RecognizerError."""
+        lease = StreamLease(self, self._pool.lease(), is_awaited=self._hides_refusals)
         self._breaker.began(lease.began)
-        call = lease.channel.asr.StreamingRecognize(metadata=(*self._options.metadata, *_session(options)))
+        metadata = (*self._options.metadata, *_metadata(options, was_admitted=was_admitted))
+        call = lease.channel.asr.StreamingRecognize(metadata=metadata)
         reader = ResponseReader(
             options, promises_stable_words=self.served is not None and self.served.promises_stable_words
         )
-        stream = RivaStream(call, reader, lease)
+        stream = RivaStream(call, reader, lease, tells_delays=self.admits_sessions)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 await stream.write(self._opening_request(options))
-                if self._hides_refusals:
+                if lease.is_awaited:
                     await stream.accepted(_ACCEPT_SECONDS)
         except TimeoutError:
             await stream.abandon(is_stalled=True)
@@ -149,8 +204,14 @@ class RivaServer:
 
     def failed(self, lease: "StreamLease", error: RivaError) -> None:
         """A stream failed, answered before or not."""
-        self._hides_refusals |= error.is_unclear and not lease.is_heard
-        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if error.is_unclear and not lease.is_heard:
+            self._hides_refusals = True
+            if not lease.is_awaited:
+                # It may be a refusal for being full, which is no fault; the next stream is waited for and tells.
+                self._in_doubt.set()
+                return
+        if error.is_full:
+            self._counted.refused(_now(), error.retry_after_seconds)
             # A hint is for the caller that was refused, and its session waits: others may be welcome.
             if error.retry_after_seconds is None:
                 self._breaker.is_busy(_BUSY_SECONDS, _now())
@@ -210,9 +271,13 @@ class RivaServer:
 
 
 class StreamLease:
-    """The place of one stream, and what its server learns from it."""
+    """The place of one stream, and what its server learns from it.
 
-    def __init__(self, server: RivaServer, channel: PooledChannel) -> None:
+    `is_awaited` when nothing is sent before the server has accepted it: only then a refusal is told as it is.
+    """
+
+    def __init__(self, server: RivaServer, channel: PooledChannel, *, is_awaited: bool = False) -> None:
+        self.is_awaited = is_awaited
         self.channel = channel
         self.began = _now()
         self.is_heard = False
@@ -238,14 +303,21 @@ class StreamLease:
             self._server.released(self.channel)
 
 
-def _session(options: RecognitionOptions) -> tuple[tuple[str, str], ...]:
+def _metadata(options: RecognitionOptions, *, was_admitted: bool) -> tuple[tuple[str, str], ...]:
     """What the embedded engine wants to know of the session, and the trace; what others do not know, they ignore."""
     named = {
-        "session-id": options.session_id,
-        "session-kind": "file" if options.is_file else "",
+        places.SESSION: options.session_id,
+        places.KIND: places.FILE if options.is_file else "",
+        places.ADMITTED: places.YES if was_admitted else "",
         "traceparent": TRACEPARENT.get(),
     }
     return tuple((name, value) for name, value in named.items() if value)
+
+
+def _work_class(options: RecognitionOptions) -> WorkClass:
+    if not options.phrases:
+        return WorkClass.PLAIN
+    return WorkClass.CLOSED if options.closed_vocabulary else WorkClass.PHRASES
 
 
 def _now() -> float:

@@ -38,9 +38,13 @@ class Lease(Protocol):
 
 
 class RivaStream:
-    """One call; after a failure the call's own status tells what happened."""
+    """One call; after a failure the call's own status tells what happened.
 
-    def __init__(self, call: "Call", reader: ResponseReader, lease: Lease) -> None:
+    A server that `tells_delays` answers with nothing while it is at work, which others do for other reasons.
+    """
+
+    def __init__(self, call: "Call", reader: ResponseReader, lease: Lease, *, tells_delays: bool = False) -> None:
+        self._acknowledged = Acknowledged(is_working=tells_delays)
         self._call = call
         self._reader = reader
         self._lease = lease
@@ -89,7 +93,7 @@ class RivaStream:
                 for hypothesis in hypotheses:
                     yield hypothesis
                 if not hypotheses:
-                    yield Acknowledged()
+                    yield self._acknowledged
             code = await self._call.code()
         except grpc.aio.AioRpcError:
             raise await self._failure() from None

@@ -5,7 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from stream.events import Alternative, Hypothesis, HypothesisReceived, OpenStream, RecognitionFailed, RecognitionOptions
+from stream.events import (
+    Alternative,
+    FellBehind,
+    Hypothesis,
+    HypothesisReceived,
+    OpenStream,
+    RecognitionFailed,
+    RecognitionOptions,
+)
 from stream.events import Word as HeardWord
 from stream.patience import Habits
 from stream.recognition import Recognition, RecognitionLimits
@@ -143,7 +151,7 @@ class Harness:
     script: list[Callable[[RecognitionOptions], HearingStream]]
     order: OpenStream = UTTERANCE
     habits: Habits = field(default_factory=Habits)
-    reports: list[HypothesisReceived | RecognitionFailed] = field(default_factory=list)
+    reports: list[HypothesisReceived | RecognitionFailed | FellBehind] = field(default_factory=list)
     began = ended = 0.0
 
     def __post_init__(self) -> None:
@@ -538,3 +546,64 @@ async def test_while_nothing_is_said_the_stream_is_kept_alive_with_silence() -> 
     assert harness.numbers == [0, 1, 2, 3]
     words = [word for hypothesis in harness.hypotheses if hypothesis.is_final for word in hypothesis.best.words]
     assert [word.start // (SAMPLE_RATE // 4) for word in words] == [0, 1, 2, 3]
+
+
+# --- a recognizer that is full ---
+
+FULL = RecognizerError("RESOURCE_EXHAUSTED: full", retryable=True, retry_after_seconds=2.0, is_full=True)
+
+
+async def test_a_stream_that_is_refused_for_being_full_is_held_for_minutes_and_nothing_is_lost() -> None:
+    harness = Harness([failing_at(1, FULL)] * 200 + [HearingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+    # The hint, and a quarter more at most.
+    pauses = [second.opened_at - first.left_at for first, second in pairwise(harness.streams)]
+    assert pauses == pytest.approx([2.5] * 200)
+    assert harness.reports.count(FellBehind("the recognizer")) == 1
+    assert not any(isinstance(report, RecognitionFailed) for report in harness.reports)
+
+
+async def test_one_that_is_full_for_ten_minutes_without_a_break_is_given_up() -> None:
+    harness = Harness([failing_at(1, FULL)])
+    await harness.speak(SPEECH)
+    assert isinstance(harness.reports[-1], RecognitionFailed)
+    assert 600 <= harness.ended - harness.began < 620
+
+
+async def test_each_time_that_it_is_full_again_is_told() -> None:
+    harness = Harness([failing_at(1, FULL), failing_at(3, FULL), HearingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+    assert harness.reports.count(FellBehind("the recognizer")) == 2
+
+
+class WorkingStream(HearingStream):
+    """Tells each second that it is at it, for so many seconds after the end of the audio."""
+
+    seconds = 100
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
+        async for answer in super().hypotheses():
+            if isinstance(answer, Hypothesis) and answer.is_final:
+                for _ in range(self.seconds):
+                    await asyncio.sleep(1)
+                    yield Acknowledged(is_working=True)
+            yield answer
+
+
+async def test_one_that_says_that_it_is_at_work_is_waited_for_beyond_the_limit() -> None:
+    harness = Harness([WorkingStream])
+    await harness.speak(SPEECH)
+    assert harness.numbers == list(range(8))
+    assert len(harness.streams) == 1
+
+
+async def test_one_that_says_so_without_end_is_given_up() -> None:
+    class EndlessStream(WorkingStream):
+        seconds = 100_000
+
+    harness = Harness([EndlessStream])
+    await harness.speak(SPEECH)
+    assert isinstance(harness.reports[-1], RecognitionFailed)
+    assert 600 <= harness.ended - harness.began < 640

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from stream.config import SessionConfig
@@ -19,13 +17,11 @@ async def test_every_utterance_of_a_recording_is_in_the_result() -> None:
     assert is_complete(finished)
 
 
-async def test_nobody_asks_for_hypotheses_that_nobody_sees() -> None:
+async def test_a_recording_is_a_file_whose_hypotheses_nobody_sees() -> None:
     recognizer = ScriptedRecognizer()
     await recognize_whole(recognizer, SessionConfig(), [wav(SPEECH)], RunnerLimits())
     assert not any(stream.options.interim_results for stream in recognizer.streams)
-    assert not any(stream.options.is_file for stream in recognizer.streams)
-    await recognize_whole(recognizer, replace(SessionConfig(), is_file=True), [wav(SPEECH)], RunnerLimits())
-    assert recognizer.streams[-1].options.is_file
+    assert all(stream.options.is_file for stream in recognizer.streams)
 
 
 async def test_a_recording_that_is_too_long_is_an_error() -> None:

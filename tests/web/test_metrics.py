@@ -18,7 +18,8 @@ from websockets.asyncio.client import connect
 
 from stream.errors import Problem
 from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
-from stream.recognizer import RecognizerError
+from stream.places import Refusal
+from stream.recognizer import RecognizerError, RecognizerFullError
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
@@ -152,6 +153,31 @@ async def test_refusals_and_errors_are_counted_by_their_kind() -> None:
     assert [told("http_requests_total", **live, status=status) for status in ("101", "400", "503")] == [1, 1, 2]
     assert told("http_requests_total", route="unknown", method="GET", status="404") == 1
     assert told("http_request_seconds_count", route="/v1/speech/asrlive") == 4
+
+
+async def test_places_are_told_and_streams_without_one_are_counted_by_why() -> None:
+    async with scripted() as (url, recognizer):
+        recognizer.full = RecognizerFullError("full", Refusal.OWNER)
+        assert (await refusal(url))[0] == 503
+        told = await numbers(url)
+    assert told("places_refused_total", reason="owner") == 1
+    assert (told("places"), told("places_taken"), told("places_free"), told("ready")) == (0, 0, 0, 0)
+
+
+async def test_a_stream_that_is_held_is_no_failure_of_the_recognizer() -> None:
+    refusals = iter(range(3))
+
+    class Full(CountingStream):
+        def __init__(self, options: RecognitionOptions) -> None:
+            if next(refusals, None) is not None:
+                raise RecognizerError("RESOURCE_EXHAUSTED", retryable=True, is_full=True)
+            super().__init__(options)
+
+    async with scripted(Full) as (url, _):
+        await converse(url, SPEECH, "close")
+        told = await numbers(url)
+    assert told("recognizer_held_total") == 3
+    assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 0, 0]
 
 
 async def test_failures_of_the_recognizer_are_counted_by_where_they_happen() -> None:

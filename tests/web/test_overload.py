@@ -1,19 +1,19 @@
-"""The gateway before an engine whose places are all taken."""
+"""The gateway before a recognizer whose places are all taken."""
 
-import asyncio
+import json
 from dataclasses import dataclass
 
 import grpc.aio
 import pytest
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
+from websockets.exceptions import InvalidStatus
 
-from stream.engine.admission import Admission, FullError, Place
 from stream.engine.server import EngineOptions, EngineServer
 from stream.events import RecognitionOptions
-from stream.recognizer import RecognizerError
-from tests.processes import STUCK_SECONDS
+from stream.places import Refusal
+from stream.recognizer import RecognizerError, RecognizerFullError
 from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm, clip_texts, cut, words_of
+from tests.sounds import clip_pcm, cut, words_of
 from tests.stream.engine.calls import Call, silence
 from tests.web.gateway import running_gateway
 from tests.web.sockets import Conversation, converse
@@ -32,7 +32,7 @@ class FullRecognizer(ScriptedRecognizer):
     async def open(self, options: RecognitionOptions) -> CountingStream:
         if self.refusals:
             self.refusals -= 1
-            raise RecognizerError("RESOURCE_EXHAUSTED: full", retryable=True, retry_after_seconds=1.0)
+            raise RecognizerError("RESOURCE_EXHAUSTED: full", retryable=True, retry_after_seconds=1.0, is_full=True)
         return await super().open(options)
 
 
@@ -51,47 +51,61 @@ async def test_a_refused_utterance_gets_its_words_when_a_place_is_free() -> None
     recognizer = FullRecognizer(refusals=5)
     async with running_gateway(recognizer) as base:
         conversation = await spoken(base, QUICK)
-    assert of(conversation, "warning") == []
+    (warning,) = [message for message in conversation.messages if message["type"] == "warning"]
+    assert (warning["code"], warning["detail"]) == ("slow", "audio waits: the recognizer is behind")
     assert conversation.transcript.split()[:10] == [f"w{number}" for number in range(10)]
     assert recognizer.refusals == 0
 
 
 @pytest.mark.virtual_time
-async def test_where_no_place_ever_gets_free_the_gaps_are_told_and_then_the_end() -> None:
-    async with running_gateway(FullRecognizer()) as base, asyncio.timeout(3600):
-        conversation = await spoken(base, 4 * QUICK)
-    gaps = [message for message in conversation.messages if message.get("code") == "gap"]
-    assert len(gaps) >= 3
-    assert gaps[0]["startTime"] < 0.5 < gaps[0]["endTime"]
-    end = conversation.messages[-1]
-    assert (end["type"], end["detail"]) == ("error", "the recognizer failed 3 times in a row; try again later")
-    finals = [message for message in conversation.messages if message["type"] == "final"]
-    assert {result["transcript"] for final in finals for result in final["results"]} == {""}
+async def test_utterances_that_are_held_lose_nothing_and_are_no_failures() -> None:
+    recognizer = FullRecognizer(refusals=140)
+    async with running_gateway(recognizer) as base:
+        conversation = await spoken(base, 6 * QUICK)
+    assert of(conversation, "error") == []
+    assert not [message for message in conversation.messages if message.get("code") == "gap"]
+    done = conversation.messages[-1]
+    assert (done["type"], done["lostMs"]) == ("done", 0)
+    assert len(of(conversation, "final")) == 6
 
 
-async def test_the_engines_refusal_is_taken_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused, enter = asyncio.Event(), Admission.enter
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("reason", list(Refusal))
+async def test_a_stream_for_which_there_is_no_place_is_refused_before_the_upgrade(reason: Refusal) -> None:
+    recognizer = ScriptedRecognizer(full=RecognizerFullError("full", reason, 7.2))
+    async with running_gateway(recognizer) as base:
+        with pytest.raises(InvalidStatus) as caught:
+            await converse(base, "close")
+        response = caught.value.response
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "8")
+        body = json.loads(response.body)
+        assert body["type"] == "overloaded"
+        assert "server" in body["detail"]
+        recognizer.full = None
+        assert (await converse(base, "close")).close_code == 1000
 
-    def note(admission: Admission, session: str, now: float, *, is_file: bool = False) -> Place:
-        try:
-            return enter(admission, session, now, is_file=is_file)
-        except FullError:
-            refused.set()
-            raise
 
-    monkeypatch.setattr(Admission, "enter", note)
+@pytest.mark.virtual_time
+async def test_a_place_is_given_back_with_the_connection() -> None:
+    recognizer = ScriptedRecognizer()
+    async with running_gateway(recognizer) as base:
+        for _ in range(2):
+            await converse(base, QUICK, "close")
+            assert recognizer.admitted_owners == []
+
+
+async def test_the_engine_decides_who_is_let_in() -> None:
     engine = EngineServer(EngineOptions("127.0.0.1:0", workers=2, sessions=1))
     address = await engine.start()
     async with grpc.aio.insecure_channel(address) as channel:
         talker = await Call(asr_grpc.RivaSpeechRecognitionStub(channel)).open()
         async with running(read_settings({"riva_uri": address, "port": 0})) as gateway:
-            talking = asyncio.create_task(
-                converse(gateway.url, clip_pcm("quick.wav") + silence(1), "close", query="extended=true")
-            )
-            async with asyncio.timeout(STUCK_SECONDS):
-                await refused.wait()
+            with pytest.raises(InvalidStatus) as caught:
+                await converse(gateway.url, "close")
+            assert caught.value.response.status_code == 503
             talker.rpc.cancel()
-            conversation = await talking
+            assert await talker.rpc.code() is grpc.StatusCode.CANCELLED
+            conversation = await converse(gateway.url, clip_pcm("yes.wav") + silence(1), "close", query="extended=true")
     await engine.stop(0)
     assert of(conversation, "warning") == []
-    assert words_of(conversation.transcript) == words_of(clip_texts()["quick.wav"])
+    assert words_of(conversation.transcript) == ["yes"]

@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem
+from stream.recognizer import Capacity, RecognizerError
+from web.admission import full
 from web.auth.caller import Caller
 from web.services import Services
 from web.store.database import UnusableDatabaseError
@@ -15,6 +17,7 @@ from web.store.database import UnusableDatabaseError
 _API_VERSION = "1.0.7"
 # An orchestrator asks every few seconds and waits one or two.
 _DATABASE_SECONDS = 1.0
+_CAPACITY_SECONDS = 1.0
 # Nobody's name: has no stream open, and may have one.
 _ANYBODY = Caller("", streams=1)
 
@@ -62,6 +65,18 @@ async def check_admission(services: Services) -> None:
     if not services.recognizer.is_ready:
         raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
     await services.limits.check_stream(_ANYBODY)
+    capacity = await capacity_in_time(services)
+    if capacity is not None and capacity.free == 0:
+        raise full()
+
+
+async def capacity_in_time(services: Services) -> Capacity | None:
+    """Return the places of the recognizer, None where it does not say in time: it may be busy."""
+    try:
+        async with asyncio.timeout(_CAPACITY_SECONDS):
+            return await services.recognizer.capacity()
+    except (RecognizerError, TimeoutError):
+        return None
 
 
 async def is_database_up(services: Services) -> bool:

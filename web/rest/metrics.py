@@ -1,14 +1,16 @@
 """Owns `GET /metrics`: the numbers of this process, for Prometheus."""
 
 import asyncio
+import math
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError
+from stream.recognizer import Capacity
 from stream.riva import RivaRecognizer
 from web.auth.caller import Scope
-from web.rest.health import check_admission, is_database_up
+from web.rest.health import capacity_in_time, check_admission, is_database_up
 from web.services import Services
 from web.store.database import UnusableDatabaseError
 
@@ -45,6 +47,17 @@ async def _look(services: Services) -> None:
         except (UnusableDatabaseError, TimeoutError):
             numbers.database_up.set(0)
     _look_at_servers(services)
+    await _look_at_places(services)
+
+
+async def _look_at_places(services: Services) -> None:
+    numbers, capacity = services.metrics, await capacity_in_time(services)
+    if capacity is None:
+        capacity = Capacity()
+    numbers.places.set(math.nan if capacity.places is None else capacity.places)
+    numbers.places_free.set(math.nan if capacity.free is None else capacity.free)
+    numbers.places_taken.set(capacity.taken)
+    numbers.decodes_waiting.set(capacity.waiting)
 
 
 async def _is_admitting(services: Services) -> bool:

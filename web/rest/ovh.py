@@ -1,7 +1,5 @@
 """Owns the recognition call of OVH's AI Endpoints: a file in a form, a list of results out."""
 
-from dataclasses import replace
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +38,7 @@ async def recognize(request: Request) -> Response:
             services.settings.session_config.with_message(in_path, audio_began=False)
             values = in_path | values
         audio = file_audio(form)
-        config = replace(await configured(services, caller, values, audio), is_file=True)
+        config = await configured(services, caller, values, audio)
         finished = await transcribe(services, owner, config, audio, _MOST_SECONDS)
     told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
     return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

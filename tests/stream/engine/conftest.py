@@ -15,7 +15,7 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from stream.engine.admission import Admission
 from stream.engine.models import Models
 from stream.engine.scheduler import Scheduler
-from stream.engine.servicer import RecognitionServicer
+from stream.engine.servicer import RecognitionServicer, add_places_to_server
 from stream.engine.whisper import Whisper
 from tests.stream.engine.certificates import Certificates, issue
 from tests.stream.engine.remembering import RememberingWhisper
@@ -53,10 +53,11 @@ def serving(whisper: Whisper, scheduler: Scheduler) -> Serving:
         credentials: grpc.ServerCredentials | None = None, interceptors: tuple[Any, ...] = (), sessions: int = 100
     ) -> AsyncIterator[str]:
         server = grpc.aio.server(interceptors=interceptors)
-        servicer = RecognitionServicer(Models([whisper]), scheduler, Admission(sessions))
+        servicer = RecognitionServicer(Models([whisper]), scheduler, Admission(sessions, sessions))
         asr_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, server)
         address = "127.0.0.1:0"
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        add_places_to_server(servicer, server)
         await server.start()
         yield f"127.0.0.1:{port}"
         await server.stop(0)

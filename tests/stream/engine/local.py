@@ -26,7 +26,7 @@ class LocalEngine:
     def __init__(self, *models: Whisper, sessions: int = 100, workers: int = 2) -> None:
         self.pool = TimedPool()
         self.scheduler = Scheduler(workers, self.pool)
-        self.servicer = RecognitionServicer(Models(models), self.scheduler, Admission(sessions))
+        self.servicer = RecognitionServicer(Models(models), self.scheduler, Admission(sessions, sessions))
 
     def StreamingRecognize(self, metadata: Pairs = ()) -> "LocalStream":  # noqa: N802
         return LocalStream(self.servicer, metadata)

@@ -62,8 +62,8 @@ async def test_a_refusal_reaches_the_caller_with_its_hint(serving: Serving) -> N
         talking = await Call(stub, session="first").open()
         other = stub.StreamingRecognize(metadata=(("session-id", "second"),))
         assert await other.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert await other.details() == "1 sessions are talking, and this engine takes no new one above 1"
-        assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "1000"
+        assert await other.details() == "1 sessions are talking, which is as many as this engine has room for"
+        assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "5000"
         await talking.end()
 
 

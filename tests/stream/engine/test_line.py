@@ -1,6 +1,7 @@
 import pytest
 
 from stream.engine.line import Job, Line
+from stream.engine.load import Costs, Flow
 from stream.engine.work import Work
 
 # What talkers want decoded; there is always more of it in these tests.
@@ -8,7 +9,7 @@ LIVE = (Work.FINAL, Work.EARLY_FINAL, Work.PARTIAL)
 
 
 def job(kind: Work, came: float = 0.0) -> Job:
-    return Job(lambda: None, kind, came)
+    return Job(lambda: None, kind, came=came)
 
 
 def line_of(*jobs: Job) -> Line:
@@ -55,3 +56,72 @@ async def test_who_was_cancelled_has_no_turn(kind: Work) -> None:
     assert line.next(0.0, takes_files=True) is following
     line.leave(cancelled)
     assert len(line) == 0
+
+
+# --- turns of sessions ---
+
+
+def greedy(costs: Costs) -> Flow:
+    flow = Flow(costs)
+    flow.spend(100.0, 0.0)
+    return flow
+
+
+def taken(line: Line, now: float = 0.0) -> list[Job | None]:
+    return [line.next(now, takes_files=True) for _ in range(len(line))]
+
+
+async def test_sessions_take_turns_with_their_finals() -> None:
+    eager, first, second = (Flow(Costs(0.1)) for _ in range(3))
+    eagers = [Job(lambda: None, Work.FINAL, eager) for _ in range(4)]
+    others = [Job(lambda: None, Work.FINAL, flow) for flow in (first, second)]
+    assert taken(line_of(*eagers, *others)) == [eagers[0], *others, *eagers[1:]]
+
+
+async def test_a_session_that_just_had_turns_comes_after_one_that_had_none() -> None:
+    eager, quiet = Flow(Costs(0.1)), Flow(Costs(0.1))
+    line = line_of(*(Job(lambda: None, Work.FINAL, eager) for _ in range(3)))
+    taken(line)
+    later, final = Job(lambda: None, Work.FINAL, eager), Job(lambda: None, Work.FINAL, quiet)
+    line.join(later)
+    line.join(final)
+    assert taken(line) == [final, later]
+
+
+async def test_one_who_was_quiet_for_long_has_no_claim_to_all_turns() -> None:
+    busy, quiet = Flow(Costs(0.1)), Flow(Costs(0.1))
+    line = Line()
+    for _ in range(100):
+        line.join(Job(lambda: None, Work.FINAL, busy))
+        taken(line)
+    finals = [Job(lambda: None, Work.FINAL, flow) for flow in (quiet, quiet, busy, quiet)]
+    for final in finals:
+        line.join(final)
+    assert taken(line).index(finals[2]) <= 2
+
+
+async def test_a_greedy_session_waits_behind_all_that_others_want() -> None:
+    costs = Costs(0.1)
+    jobs = [
+        Job(lambda: None, Work.FINAL, greedy(costs)),
+        job(Work.FILE),
+        Job(lambda: None, Work.EARLY_FINAL, greedy(costs)),
+        *(Job(lambda: None, kind, Flow(costs)) for kind in reversed(LIVE)),
+    ]
+    assert taken(line_of(*jobs)) == [jobs[5], jobs[4], jobs[3], jobs[0], jobs[2], jobs[1]]
+
+
+async def test_of_greedy_sessions_the_one_that_took_least_goes_first() -> None:
+    costs = Costs(0.1)
+    more, less = greedy(costs), greedy(costs)
+    more.spend(1.0, 0.0)
+    jobs = [Job(lambda: None, Work.FINAL, flow) for flow in (more, less)]
+    assert taken(line_of(*jobs)) == [jobs[1], jobs[0]]
+
+
+async def test_the_wait_of_greedy_sessions_is_nobodys_lateness() -> None:
+    costs = Costs(0.1)
+    line = line_of(Job(lambda: None, Work.FINAL, greedy(costs), came=0.0))
+    assert line.longest_wait(5.0) == 0.0
+    line.join(Job(lambda: None, Work.FINAL, Flow(costs), came=2.0))
+    assert line.longest_wait(5.0) == 3.0

@@ -64,7 +64,7 @@ def base(base_directory: Path) -> Whisper:
 async def both(whisper: Whisper, base: Whisper, scheduler: Scheduler) -> AsyncIterator[Any]:
     """A stub of a server with the bundled model first and the multilingual one second."""
     server = grpc.aio.server()
-    servicer = RecognitionServicer(Models([whisper, base]), scheduler, Admission(100))
+    servicer = RecognitionServicer(Models([whisper, base]), scheduler, Admission(100, 100))
     asr_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

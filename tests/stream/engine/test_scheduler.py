@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stream.engine.load import Costs, Flow
 from stream.engine.pace import Pacer
 from stream.engine.scheduler import Scheduler
 from stream.engine.work import Work
@@ -205,6 +206,34 @@ async def test_finals_and_files_have_no_part_in_the_pace(one: Bench) -> None:
         await one.let_go(ask.__name__)
     with one.scheduler.growing():
         assert one.scheduler.pace == Pacer(1).pace(1)
+
+
+async def test_finals_are_late_once_they_wait_for_half_a_second_and_longer_than_decodes_take(one: Bench) -> None:
+    one.partial("p")
+    one.final("f")
+    await asyncio.sleep(0.5)
+    assert not one.scheduler.is_late
+    await asyncio.sleep(0.1)
+    assert one.scheduler.is_late
+    await one.let_go("p", "f")
+    for number in range(20):
+        one.partial(f"slow{number}")
+        await asyncio.sleep(1)
+        await one.let_go(f"slow{number}")
+    one.partial("p2")
+    one.final("f2")
+    await asyncio.sleep(2)
+    assert not one.scheduler.is_late
+    await asyncio.sleep(2)
+    assert one.scheduler.is_late
+
+
+async def test_a_session_pays_for_its_finals(one: Bench) -> None:
+    flow = Flow(Costs(0.1))
+    asyncio.create_task(one.scheduler.final(one._work("f"), Work.FINAL, flow))  # noqa: RUF006
+    await asyncio.sleep(3)
+    await one.let_go("f")
+    assert flow.share(asyncio.get_running_loop().time()) == pytest.approx(0.3)
 
 
 async def test_finals_may_take_every_slot(two: Bench) -> None:

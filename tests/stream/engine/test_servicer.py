@@ -394,11 +394,11 @@ async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(w
     stub = LocalEngine(whisper, sessions=1)
     talking = Call(stub, session="first")
     await talking.open()
-    sentence = "1 sessions are talking, and this engine takes no new one above 1"
+    sentence = "1 sessions are talking, which is as many as this engine has room for"
     for metadata in ((("session-id", "second"),), ()):
         began, other = now(), stub.StreamingRecognize(metadata)
         assert await refusal(other) == (grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
-        assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "1000"
+        assert (await other.trailing_metadata()).get("grpc-retry-pushback-ms") == "5000"
         assert now() - began == pytest.approx(0.02)
     file = await Call(stub, kind="file").open()
     with pytest.raises(grpc.aio.AioRpcError) as caught:

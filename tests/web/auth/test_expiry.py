@@ -1,7 +1,9 @@
 """Row 12: a connection whose token expires delivers what was said, and ends."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.clock import MovableClock
 from tests.recognizers import MuteStream
 from tests.sounds import clip_pcm
 from tests.web.gateway import Gateway, ScriptBook, running_gateway
-from tests.web.sockets import converse
+from tests.web.sockets import converse, talking
 from tests.web.tokens import SECRET, token
 from vad import SAMPLE_RATE
 from web.settings import Settings
@@ -95,3 +97,13 @@ async def test_a_recognizer_that_owes_its_text_is_not_waited_for_without_limit(g
     assert conversation.close_code == 4401
     assert error["detail"] == DETAIL
     assert seconds == pytest.approx(2 + Settings().final_limit_seconds, abs=0.01)
+
+
+async def test_the_recognizer_is_told_of_owners_without_their_names(gateway: Gateway) -> None:
+    async with AsyncExitStack() as stack:
+        for subject in ("ann", "bob", "ann"):
+            text = token(iat=NOW, exp=NOW + 600, sub=subject)
+            await stack.enter_async_context(talking(gateway.base, f"jwt={text}"))
+        ann, bob, again = gateway.book.admitted_owners
+        assert ann == again != bob
+        assert all(re.fullmatch("[0-9a-f]{16}", owner) for owner in (ann, bob))

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, closing
 import httpx
 import pytest
 
+from stream.places import Refusal
+from stream.recognizer import Capacity, RecognizerFullError
 from tests.recognizers import MuteStream, ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.web.gateway import Gateway, running_gateway
@@ -34,6 +36,30 @@ async def test_without_its_recognizer_it_lives_and_is_not_ready(
         assert answer.json()["detail"] == "the recognizer is not ready"
         assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_where_all_places_are_taken_it_is_not_ready(
+    gateway: Gateway, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.book, "full", RecognizerFullError("full", Refusal.FULL))
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["type"]) == (503, "overloaded")
+        assert answer.json()["detail"].startswith("the server is full: ")
+        assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_recognizer_that_does_not_say_how_full_it_is_is_taken_for_ready(
+    gateway: Gateway, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing() -> Capacity:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.book, "capacity", nothing)
+        assert (await client.get("/readyz")).status_code == 200
 
 
 async def test_without_its_database_it_is_not_ready(client: httpx.AsyncClient, module_database: str) -> None:
