@@ -325,7 +325,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that does not end the connection: `gap`, `slow` or `limit`; a gap has its span of samples."""
+    """Something that does not end the connection: `gap`, `slow`, `quiet` or `limit`; a gap has its span of samples."""
 
     code: str
     detail: str

@@ -37,6 +37,7 @@ from stream.events import (
     UtteranceFinalized,
     Warned,
 )
+from stream.quiet import QuietWatch
 from stream.settled import SettledUtterances
 from stream.utterance import Utterance
 from vad import (
@@ -97,6 +98,7 @@ class Session:
         self._tally = Tally()
         self._inference_seconds = 0.0
         self._settled = SettledUtterances()
+        self._quiet = QuietWatch()
         self._ending: AudioEnded | None = None
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
@@ -152,6 +154,20 @@ class Session:
         for channel, frame in zip(self._channels, pcm, strict=True):
             self._tally.received += len(frame) // SAMPLE_BYTES
             self._follow(channel, channel.push(frame), Reason.ENDPOINT)
+        if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
+            self._announce(Warned("quiet", detail))
+
+    @property
+    def _watches_for_words(self) -> bool:
+        """Without a detector and without unsettled text, words are known too late to miss them."""
+        return self._config.extended and (self._config.vad != "off" or self._config.interim_results)
+
+    @property
+    def _decided(self) -> int:
+        """The sample before which it is known where words are: an utterance may hold some until it is settled."""
+        if self._config.vad == "off":
+            return self._channels[0].position
+        return min(channel.unsettled[0].start if channel.unsettled else channel.position for channel in self._channels)
 
     def _finalize(self) -> None:
         if self._config.vad != "off" or not self._options.forces_endpoints:
@@ -232,6 +248,8 @@ class Session:
             channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
             utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER
         utterance.hear(hypothesis, event.latency)
+        if hypothesis.best.words:
+            self._quiet.find(self._channels[0].position)
         if hypothesis.is_final:
             self._inference_seconds += event.latency.recognizer_seconds
             self._failures_in_a_row = 0

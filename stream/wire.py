@@ -167,7 +167,7 @@ class FinalMessage(Extended, frozen=True, kw_only=True):
 
 
 class WarningMessage(Extended, frozen=True, kw_only=True):
-    """`gap` with its span in seconds, `slow` or `limit`; the connection goes on."""
+    """`gap` with its span in seconds, `slow`, `quiet` or `limit`; the connection goes on."""
 
     code: str
     detail: str

@@ -1,10 +1,11 @@
-"""Owns the decision about one frame: speech or not."""
+"""The decision about one frame: speech or not."""
 
 from typing import Protocol
 
 import webrtcvad
 
 from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
+from vad.level import LevelAdjuster
 
 STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
 
@@ -18,9 +19,10 @@ class FrameClassifier(Protocol):
 
 
 class WebRtcClassifier:
-    """The Gaussian-mixture detector of the WebRTC project.
+    """The Gaussian-mixture detector of the WebRTC project, which hears a level-adjusted copy of the frames.
 
-    `aggressiveness` is its operating mode: 0 lets the most through, 3 rejects the most.
+    Without that, its strictest mode takes speech below -44 dB of full scale for silence. `aggressiveness` is its
+    operating mode: 0 lets the most through, 3 rejects the most.
     Raises ValueError for any other mode.
     """
 
@@ -28,9 +30,12 @@ class WebRtcClassifier:
         if aggressiveness not in range(4):
             raise ValueError(f"aggressiveness is {aggressiveness}; it must be between 0 and 3")
         self._detector = webrtcvad.Vad(aggressiveness)
+        self._level = LevelAdjuster()
 
     def is_speech(self, frame: bytes) -> bool:
-        return bool(self._detector.is_speech(frame, SAMPLE_RATE))
+        adjusted = self._level.adjust(frame)
+        # A gate's silence teaches the detector that there is no noise, and what the gate lets through would be speech.
+        return not self._level.is_paused and bool(self._detector.is_speech(adjusted, SAMPLE_RATE))
 
 
 def speech_samples(classifier: FrameClassifier, pcm: bytes) -> int:

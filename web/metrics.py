@@ -62,7 +62,7 @@ class Metrics:
             "streams_closed", "Live connections that ended, by cause or kind of error.", "cause"
         )
         self.utterances = counter("utterances", "Utterances of live connections that were settled.", "reason")
-        self.warnings = counter("warnings", "Warnings told in extended mode: gap, slow, limit.", "code")
+        self.warnings = counter("warnings", "Warnings told in extended mode: gap, slow, quiet, limit.", "code")
         self.contradicted = counter(
             "stable_words_contradicted", "Settled texts that changed words which were told to be stable."
         )

@@ -26,7 +26,8 @@ _VOICED = 0.7  # correlation of a stretch of sound with itself one period later
 _DECIMATION = 4  # pitch and the first formant lie below 2 kHz, and most noise does not
 _FRAME, _HOP = 160, 40  # 40 ms every 10 ms, at 4 kHz
 _PERIODS = np.arange(10, 58)  # 400 to 70 Hz, at 4 kHz
-_FAINTEST = 1e-9  # energy of a frame below which it counts as silence
+# Product of two energies below which nothing is likeness: that of the steps of PCM16, so that speech of -68 dB counts.
+_FAINTEST = 1e-14
 
 
 def is_speech(samples: Samples, decoding: Decoding) -> bool:

@@ -459,6 +459,74 @@ def test_falling_behind_and_a_near_limit_are_told() -> None:
     ]
 
 
+# --- sound without words ---
+
+QUIET = 1000  # frames of 10 ms
+NOTHING_FOUND = Warned(
+    "quiet",
+    "no speech was found in 10 seconds of sound: the microphone may be too quiet or too far, or nobody speaks",
+)
+MUTED = Warned("quiet", "10 seconds of sound were silence to the last sample: the microphone may be muted")
+NOISE_FRAME = b"\x02\x00" * FRAME_SAMPLES
+
+
+def noise(frames: int, channels: int = 1) -> list[FrameReceived]:
+    return [FrameReceived((NOISE_FRAME,) * channels)] * frames
+
+
+def quiet(timeline: Timeline) -> list[ClientEvent]:
+    return [event for event in timeline.told if isinstance(event, Warned) and event.code == "quiet"]
+
+
+def test_ten_seconds_without_speech_are_told_once() -> None:
+    timeline = Timeline(EXTENDED).receive(*noise(QUIET - 1))
+    assert quiet(timeline) == []
+    assert quiet(timeline.receive(*noise(3 * QUIET))) == [NOTHING_FOUND]
+
+
+def test_silence_to_the_last_sample_is_told_as_such() -> None:
+    assert quiet(Timeline(EXTENDED).hear("." * 2 * QUIET)) == [MUTED]
+
+
+def test_plain_mode_is_not_told_of_silence() -> None:
+    assert Timeline().receive(*noise(2 * QUIET)).told == []
+
+
+def test_a_stretch_begins_anew_where_words_were_found() -> None:
+    timeline = Timeline(EXTENDED).receive(*noise(QUIET)).hear(SPOKEN).receive(final(1, "one"))
+    assert quiet(timeline.receive(*noise(QUIET - 1))) == [NOTHING_FOUND]
+    assert quiet(timeline.receive(*noise(QUIET))) == [NOTHING_FOUND] * 2
+
+
+def test_a_long_utterance_is_not_told_as_silence_before_its_text_is_there() -> None:
+    timeline = Timeline(EXTENDED).hear("x" * (QUIET + 100))
+    assert quiet(timeline) == []
+    assert quiet(timeline.hear("." * 10).receive(final(1, "one")).hear("." * (QUIET - 1))) == []
+
+
+def test_utterances_that_hold_no_words_end_no_stretch() -> None:
+    timeline = Timeline(EXTENDED).hear("x" * 600 + "." * 10).receive(final(1, "")).hear("x" * 400)
+    assert quiet(timeline) == []
+    assert len(quiet(timeline.hear("." * 10).receive(final(2, "")).receive(*noise(1)))) == 1
+
+
+def test_words_on_either_channel_end_the_stretch() -> None:
+    timeline = Timeline(replace(EXTENDED, channels=2)).receive(*noise(QUIET // 2, channels=2))
+    timeline.receive(*[FrameReceived((NOISE_FRAME, SPEECH_FRAME))] * 20, *noise(10, channels=2), final(1, "one"))
+    assert quiet(timeline.receive(*noise(QUIET - 1, channels=2))) == []
+    assert quiet(timeline.receive(*noise(1, channels=2))) == [NOTHING_FOUND]
+
+
+def test_where_the_recognizer_finds_the_ends_its_text_ends_the_stretch() -> None:
+    timeline = Timeline(replace(EXTENDED, vad="off")).receive(*noise(QUIET // 2), partial(1, "one"))
+    assert quiet(timeline.receive(*noise(QUIET - 1))) == []
+    assert quiet(timeline.receive(*noise(1))) == [NOTHING_FOUND]
+
+
+def test_without_unsettled_text_an_endless_utterance_is_not_judged() -> None:
+    assert quiet(Timeline(replace(EXTENDED, vad="off", interim_results=False)).receive(*noise(2 * QUIET))) == []
+
+
 # --- two channels ---
 
 

@@ -130,6 +130,15 @@ async def test_a_recognizer_that_is_behind_is_a_warning() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_ten_seconds_of_nothing_are_a_warning() -> None:
+    async with running_gateway() as url:
+        conversation = await converse(url, bytes(2 * 16_000 * 21), "close", query="extended=true")
+    (warning,) = of(conversation, "warning")
+    assert set(warning) == {"type", "sequence", "transcriptionId", "code", "detail"}
+    assert warning["code"] == "quiet"
+
+
+@pytest.mark.virtual_time
 async def test_an_error_is_typed_and_carries_its_kind() -> None:
     async with running_gateway() as url:
         conversation = await converse(url, "nonsense", query="extended=true")

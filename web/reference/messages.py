@@ -34,7 +34,10 @@ _FINAL = {
     "isFinal": {"const": True},
     "reason": one_of([reason.value for reason in Reason]),
 }
-_WARNINGS = one_of(("gap", "slow", "limit"), "audio lost, somebody behind, or the longest connection near its end")
+_WARNINGS = one_of(
+    ("gap", "slow", "quiet", "limit"),
+    "audio lost, somebody behind, 10 s of sound without speech, or the longest connection near its end",
+)
 _EXTENDED: dict[str, tuple[str, Schema]] = {
     "ready": ("the answer to the handshake and to each accepted config", {"config": _CONFIG_IN_FORCE}),
     "speechStart": ("the onset of an utterance", {}),

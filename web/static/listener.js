@@ -39,6 +39,7 @@ export class Listener {
   #options;
   /** @type {ListenerState} */
   #state = "idle";
+  #isMuted = false;
   /** @type {Listening | undefined} */
   #listening;
   /** What stops the session that runs. @type {AbortController | undefined} */
@@ -107,6 +108,7 @@ export class Listener {
   async #run(stopping) {
     const { config, choice, onBegin, onEnd, onAudio, onMicrophone } = this.#options;
     this.#stopping = stopping;
+    this.#isMuted = false;
     this.tell("");
     const awake = stayAwake();
     try {
@@ -124,7 +126,10 @@ export class Listener {
           onAudio?.(samples);
         },
         onEvent: (event) => this.#take(event),
-        onMute: (isMuted) => this.tell(isMuted ? text("notice.muted") : ""),
+        onMute: (isMuted) => {
+          this.#isMuted = isMuted;
+          this.tell(isMuted ? text("notice.muted") : "");
+        },
       });
       await this.#listening.run();
     } catch (error) {
@@ -145,6 +150,8 @@ export class Listener {
     if (event.kind === "speech") showSpeech(event.isSpeaking);
     if (event.kind === "warning" && event.code === "gap") this.tell(text("notice.gap"));
     if (event.kind === "warning" && event.code === "slow") this.tell(text("notice.slow"), { isPassing: true });
+    const isQuiet = event.kind === "warning" && event.code === "quiet";
+    if (isQuiet && !this.#isMuted) this.tell(text("notice.quiet"), { isPassing: true });
     this.#options.onEvent(event);
   }
 

@@ -42,6 +42,7 @@ export const ENGLISH = {
   "notice.found": "The connection is back; nothing was lost.",
   "notice.gap": "Some words are missing: the connection was away for too long.",
   "notice.slow": "The server is behind; the text comes later.",
+  "notice.quiet": "No speech is heard. Speak louder or nearer, or look whether the microphone is muted.",
   "notice.muted": "The microphone is muted. Switch it on at the device or in the system’s settings.",
 
   // the dictation view
@@ -158,6 +159,7 @@ export const PERSIAN = {
   "notice.found": "اتصال برگشت؛ چیزی از دست نرفت.",
   "notice.gap": "بخشی از حرف‌ها نیست: اتصال زمان زیادی قطع بود.",
   "notice.slow": "سرور عقب است؛ متن دیرتر می‌آید.",
+  "notice.quiet": "حرفی شنیده نمی‌شود. بلندتر یا نزدیک‌تر حرف بزنید، یا ببینید میکروفون بسته نباشد.",
   "notice.muted": "صدای میکروفون بسته است. آن را روی دستگاه یا در تنظیمات سیستم باز کنید.",
 
   text: "متن",

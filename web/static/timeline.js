@@ -26,7 +26,8 @@
  *
  * @typedef {object} Warning the session goes on, but
  * @property {"warning"} kind
- * @property {string} code `gap`: words may be missing between `startTime` and `endTime`; `slow`: sound waits
+ * @property {string} code `gap`: words may be missing between `startTime` and `endTime`; `slow`: sound waits;
+ *   `quiet`: nothing was said in 10 s of sound
  * @property {string} detail
  * @property {number} [startTime]
  * @property {number} [endTime]

@@ -1,0 +1,40 @@
+"""Detection of stretches of sound in which nothing is recognized: a muted or distant microphone, or nobody speaking."""
+
+from collections.abc import Sequence
+
+from vad import SAMPLE_RATE
+
+QUIET_SECONDS = 10
+_QUIET_SAMPLES = QUIET_SECONDS * SAMPLE_RATE
+
+
+class QuietWatch:
+    """Decides when a client is told that nothing is found in its sound, once for each stretch without words."""
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._has_sound = False
+        self._is_told = False
+
+    def find(self, position: int) -> None:
+        """Words were recognized, when `position` samples were received: a new stretch begins."""
+        self._since = position
+        self._has_sound = self._is_told = False
+
+    def receive(self, frames: Sequence[bytes], decided: int) -> str | None:
+        """Take the next frame of each channel; return what to tell, if this is when.
+
+        `decided` is the sample before which it is known where words are.
+        """
+        if self._is_told:
+            return None
+        self._has_sound = self._has_sound or any(frame.count(0) < len(frame) for frame in frames)
+        if decided - self._since < _QUIET_SAMPLES:
+            return None
+        self._is_told = True
+        if self._has_sound:
+            return (
+                f"no speech was found in {QUIET_SECONDS} seconds of sound: the microphone may be too quiet or too far, "
+                "or nobody speaks"
+            )
+        return f"{QUIET_SECONDS} seconds of sound were silence to the last sample: the microphone may be muted"
