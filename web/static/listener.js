@@ -6,7 +6,7 @@ import { name, speakLanguage, text } from "./language.js";
 import { Listening } from "./listening.js";
 import { LiveError } from "./live.js";
 import { checkMicrophone, levelOf } from "./microphone.js";
-import { sentence } from "./sentences.js";
+import { sentence, waitingSentence } from "./sentences.js";
 import { ensureToken, getToken, refuseToken } from "./token.js";
 
 /**
@@ -120,7 +120,7 @@ export class Listener {
         choice: choice?.(),
         getToken,
         onMicrophone,
-        onState: (state) => this.#changeTo(state),
+        onState: (state, error) => this.#changeTo(state, error),
         onAudio: (samples) => {
           showLevel(levelOf(samples));
           onAudio?.(samples);
@@ -134,7 +134,7 @@ export class Listener {
       await this.#listening.run();
     } catch (error) {
       if (error instanceof LiveError && error.type === "unauthenticated") refuseToken();
-      if (error !== stopping.signal.reason) this.tell(sentence(error));
+      this.tell(error === stopping.signal.reason ? "" : sentence(error));
     } finally {
       awake();
     }
@@ -155,8 +155,13 @@ export class Listener {
     this.#options.onEvent(event);
   }
 
-  /** @param {ListenerState} state */
-  #changeTo(state) {
+  /**
+   * @param {ListenerState} state
+   * @param {Error} [error] the reason
+   */
+  #changeTo(state, error) {
+    if (state === "waiting") this.tell(waitingSentence(error));
+    if (this.#state === "waiting" && state === "listening") this.tell(text("notice.turn"), { isPassing: true });
     if (state === "reconnecting") {
       this.tell(text("notice.reconnecting"));
       showSpeech(false);
@@ -172,7 +177,7 @@ export class Listener {
     document.body.dataset.state = state;
     page.state.textContent = text(`state.${state}`);
     page.hint.textContent = text(`hint.${state}`);
-    const isOpening = state === "starting" || state === "connecting";
+    const isOpening = state === "starting" || state === "connecting" || state === "waiting";
     name(page.button, state === "idle" ? "start" : isOpening ? "cancel" : state === "finishing" ? "state.finishing" : "stop");
     // Not `disabled`, which would take the keyboard's focus away.
     page.button.setAttribute("aria-disabled", String(state === "finishing"));

@@ -5,7 +5,7 @@ import { Microphone, MicrophoneError } from "./microphone.js";
 import { sleep } from "./waiting.js";
 
 /**
- * @typedef {"starting" | "connecting" | "listening" | "reconnecting" | "finishing"} ListeningState
+ * @typedef {"starting" | "connecting" | "waiting" | "listening" | "reconnecting" | "finishing"} ListeningState
  * @typedef {Pick<import("./microphone.js").MicrophoneOptions, "deviceId" | "processing">} Choice of a microphone
  *
  * @typedef {object} ListeningOptions
@@ -13,7 +13,8 @@ import { sleep } from "./waiting.js";
  * @property {Choice} [choice]
  * @property {import("./live.js").Config} [config]
  * @property {() => Promise<string>} [getToken]
- * @property {(state: ListeningState, error?: Error) => void} onState with the reason where a connection was lost
+ * @property {(state: ListeningState, error?: Error) => void} onState with the reason where a connection was lost, or where
+ *   the server has no place yet: `waiting`, in which nothing is heard
  * @property {(samples: Int16Array) => void} onAudio
  * @property {(event: import("./live.js").LiveEvent) => void} onEvent
  * @property {(isMuted: boolean) => void} [onMute]
@@ -35,6 +36,7 @@ export class Listening {
   #microphone;
   /** What is said while the connection opens, which takes 10 s at most. @type {Int16Array[]} */
   #early = [];
+  #isWaiting = false;
   #changed = () => {};
 
   /**
@@ -63,6 +65,11 @@ export class Listening {
         config,
         getToken,
         onEvent,
+        onWait: (error) => {
+          this.#isWaiting = true;
+          this.#early = [];
+          onState("waiting", error);
+        },
         onState: (state, error) => onState(state === "open" ? "listening" : LIVE_STATES[state], error),
       });
       for (const samples of this.#early.splice(0)) this.#live.sendAudio(samples);
@@ -104,7 +111,7 @@ export class Listening {
       onAudio: (samples) => {
         onAudio(samples);
         if (this.#live) this.#live.sendAudio(samples);
-        else this.#early.push(samples);
+        else if (!this.#isWaiting) this.#early.push(samples);
       },
     });
     onMicrophone?.(this.#microphone.deviceId);

@@ -21,6 +21,8 @@ export { LiveError };
  * @property {() => Promise<string>} [getToken] asked before each connection
  * @property {(event: LiveEvent) => void} [onEvent]
  * @property {(state: LiveState, error?: LiveError) => void} [onState] with the reason where a connection was lost
+ * @property {(error: LiveError) => void} [onWait] where the server has no place, opening waits for one and tells each
+ *   time that it was refused; without this a full server is an error
  * @property {AbortSignal} [signal] gives up opening; of no effect once open
  * @property {number} [openMs] how long the server may take to accept
  * @property {number} [closeMs] how long it may take from `close` to the end while no text comes
@@ -86,7 +88,7 @@ export class LiveClient {
     const giveUp = () => client.#abandonment.abort(signal?.reason);
     signal?.addEventListener("abort", giveUp);
     try {
-      client.#adopt(await client.#connect());
+      client.#adopt(await client.#connectInTurn());
     } finally {
       signal?.removeEventListener("abort", giveUp);
     }
@@ -241,6 +243,21 @@ export class LiveClient {
     this.#finish();
     await link.connection.ended;
     throw error;
+  }
+
+  /** Connect for the first time, and wait for a place where there is somebody to tell. */
+  async #connectInTurn() {
+    const { onWait } = this.#options;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#connect();
+      } catch (error) {
+        if (!onWait || !(error instanceof LiveError) || error.type !== "overloaded") throw error;
+        onWait(error);
+        await sleep(delayMs(attempt, error), this.#abandonment.signal);
+        this.#abandonment.signal.throwIfAborted();
+      }
+    }
   }
 
   async #connect() {

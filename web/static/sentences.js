@@ -14,6 +14,22 @@ const TYPES = {
 };
 
 /**
+ * What the page says while it waits for a place.
+ * @param {unknown} error why there is none
+ */
+export function waitingSentence(error) {
+  return text(isStarting(error) ? "notice.starting" : "notice.waiting");
+}
+
+/**
+ * A server that is full says so by its `detail`; one whose recognizer is starting has the same type.
+ * @param {unknown} error
+ */
+function isStarting(error) {
+  return error instanceof LiveError && error.detail.includes("not ready");
+}
+
+/**
  * A sentence for people, in the language of the page.
  * @param {unknown} error
  */
@@ -23,8 +39,7 @@ export function sentence(error) {
   if (!(error instanceof LiveError)) return text("error.other", { message });
   const values = { message, detail: error.detail };
   if (error.type in TYPES) return text(TYPES[error.type], values);
-  // A server that is full says so by its `detail`; one whose recognizer is starting has the same type.
-  if (error.type === "overloaded") return text(error.detail.includes("not ready") ? "error.notReady" : "error.full");
+  if (error.type === "overloaded") return text(isStarting(error) ? "error.notReady" : "error.full");
   if (error.kind === "unreachable" && error.code === 0) return text("error.unreachable");
   return text(error.kind === "lost" ? "error.lost" : "error.other", values);
 }

@@ -179,7 +179,7 @@ def test_one_talker_whose_decodes_are_slow_keeps_nobody_out() -> None:
 # --- what sessions cost ---
 
 
-@pytest.mark.parametrize(("work", "sessions"), [(WorkClass.PLAIN, 20), (WorkClass.PHRASES, 16), (WorkClass.CLOSED, 8)])
+@pytest.mark.parametrize(("work", "sessions"), [(WorkClass.PLAIN, 20), (WorkClass.PHRASES, 16), (WorkClass.CLOSED, 5)])
 def test_dearer_work_has_fewer_places(work: WorkClass, sessions: int) -> None:
     assert len(held(Admission(20, workers=2), 0.0, work=work)) == sessions
 

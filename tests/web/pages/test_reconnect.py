@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from stream.places import Refusal
+from stream.recognizer import RecognizerFullError
 from tests.processes import started_async
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm, clip_texts, words_of
@@ -154,4 +156,38 @@ async def test_a_server_that_does_not_come_back_leaves_the_text_and_a_sentence(
         await expect_state(page, "Ready")
         await expect_notice(page, "The server cannot be reached. Is it running?")
         await expect(page.get_by_role("log")).to_contain_text("w0")
+        assert await track_states(page) == ["ended"]
+
+
+# --- a server that is full ---
+
+WAITING = "The server is full. This page waits its turn and begins by itself; until then nothing is heard."
+
+
+async def test_where_the_server_is_full_the_page_waits_its_turn_and_begins_by_itself(talking_browser: Browser) -> None:
+    recognizer = ScriptedRecognizer(full=RecognizerFullError("full", Refusal.FULL, 1.0))
+    async with (
+        running(Settings(port=0), recognizer) as server,
+        opened(talking_browser, server.url, may_log=True) as page,
+    ):
+        await start(page)
+        await expect_state(page, "Waiting for a place")
+        await expect_notice(page, WAITING)
+        recognizer.full = None
+        await expect_notice(page, "It is your turn. Speak now.")
+        await expect_state(page, "Listening")
+        await expect(page.locator("#open")).to_contain_text("w0")
+
+
+async def test_waiting_for_a_place_can_be_cancelled(talking_browser: Browser) -> None:
+    recognizer = ScriptedRecognizer(full=RecognizerFullError("full", Refusal.FULL, 60.0))
+    async with (
+        running(Settings(port=0), recognizer) as server,
+        opened(talking_browser, server.url, may_log=True) as page,
+    ):
+        await start(page)
+        await expect_state(page, "Waiting for a place")
+        await page.get_by_role("button", name="Cancel").click()
+        await expect_state(page, "Ready")
+        await expect_notice(page, "")
         assert await track_states(page) == ["ended"]

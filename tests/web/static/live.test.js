@@ -479,6 +479,31 @@ describe("a handshake", LIMITS, () => {
     }
   });
 
+  test("that is refused for want of a place is tried again until there is one, and its waiting is told", async (t) => {
+    const refuse = { status: 503, type: "overloaded", retryAfter: 1 };
+    const gateway = await started(t, { refuse }, { refuse }, {});
+    /** @type {number[]} */
+    const waits = [];
+    const { live } = await opened(gateway, { onWait: (error) => waits.push(error.retryAfterMs) });
+    assert.deepEqual([waits, gateway.attempts], [[1_000, 1_000], 3]);
+    live.abandon();
+  });
+
+  test("that waits for a place is given up when its signal says so", async (t) => {
+    const refuse = { status: 503, type: "overloaded", retryAfter: 100 };
+    const gateway = await started(t, { refuse });
+    const stopping = new AbortController();
+    const opening = opened(gateway, { signal: stopping.signal, onWait: () => stopping.abort(new Error("stopped")) });
+    await assert.rejects(opening, /stopped/);
+    assert.equal(gateway.attempts, 1);
+  });
+
+  test("that is refused for another reason does not wait for a place", async (t) => {
+    const gateway = await started(t, { refuse: { status: 429, type: "rate_limited", retryAfter: 1 } });
+    const error = await failure(opened(gateway, { onWait: () => assert.fail("it waited") }));
+    assert.equal(error.code, 429);
+  });
+
   for (const [status, type] of /** @type {const} */ ([[429, "rate_limited"], [503, "overloaded"]])) {
     test(`that is refused with ${status} later is tried again when the server says`, async (t) => {
       const session = await openedWith(t, { at: 9_000, then: drop }, { refuse: { status, type, retryAfter: 1 } });
