@@ -10,6 +10,10 @@ import { LiveError } from "../../../web/static/retry.js";
 import { stopTheClock } from "./clock.js";
 import { Gateway, sound } from "./gateway.js";
 
+// Nothing that passes comes near the first; nobody waits for the second.
+const STUCK_MS = 60_000;
+const LONG_MS = 10 * STUCK_MS;
+
 const WebSocket = /** @type {typeof globalThis.WebSocket} */ (/** @type {unknown} */ (ws.WebSocket));
 
 /**
@@ -46,7 +50,7 @@ async function failure(promise) {
 
 /** @param {() => boolean} condition */
 async function until(condition) {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + STUCK_MS;
   while (!condition()) {
     assert.ok(performance.now() < deadline, `never: ${condition}`);
     await turn();
@@ -57,7 +61,7 @@ function turn() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("an open connection", { timeout: 10_000 }, () => {
+describe("an open connection", { timeout: STUCK_MS }, () => {
   test("passes on what the server tells, up to its end", async (t) => {
     const gateway = await started(t);
     const { connection, messages } = await opened(gateway);
@@ -136,7 +140,7 @@ describe("an open connection", { timeout: 10_000 }, () => {
   });
 });
 
-describe("a connection that does not open", { timeout: 10_000 }, () => {
+describe("a connection that does not open", { timeout: STUCK_MS }, () => {
   test("tells why the server refused it", async (t) => {
     const gateway = await started(t, { refuse: { status: 429, type: "rate_limited", retryAfter: 7 } });
     const { kind, type, code, detail, retryAfterMs, message } = await failure(opened(gateway));
@@ -173,29 +177,25 @@ describe("a connection that does not open", { timeout: 10_000 }, () => {
   });
 
   for (const reason of [new Error("changed my mind"), new LiveError("lost", "changed my mind")]) {
-    test(`is given up at once when the signal says so with ${reason.name}`, async (t) => {
+    test(`is given up at once when the signal says so with ${reason.name}`, { timeout: STUCK_MS }, async (t) => {
       const gateway = await started(t, { hang: true, mute: true });
       const giveUp = new AbortController();
-      const opening = assert.rejects(opened(gateway, { signal: giveUp.signal }), (error) => error === reason);
+      const opening = assert.rejects(opened(gateway, { signal: giveUp.signal, openMs: LONG_MS }), (error) => error === reason);
       await until(() => gateway.attempts === 1);
-      const before = performance.now();
       giveUp.abort(reason);
       await opening;
-      assert.ok(performance.now() - before < 1_000);
       assert.equal(gateway.questions, 0);
     });
   }
 
-  test("is given up at once while it is being explained", async (t) => {
+  test("is given up at once while it is being explained", { timeout: STUCK_MS }, async (t) => {
     const gateway = await started(t, { refuse: { status: 401 }, mute: true });
     const giveUp = new AbortController();
     const reason = new Error("changed my mind");
-    const opening = assert.rejects(opened(gateway, { signal: giveUp.signal }), (error) => error === reason);
+    const opening = assert.rejects(opened(gateway, { signal: giveUp.signal, openMs: LONG_MS }), (error) => error === reason);
     await until(() => gateway.questions === 1);
-    const before = performance.now();
     giveUp.abort(reason);
     await opening;
-    assert.ok(performance.now() - before < 1_000);
   });
 
   test("is not even tried when the signal has already said so", async (t) => {
@@ -214,7 +214,7 @@ describe("a connection that does not open", { timeout: 10_000 }, () => {
   });
 });
 
-describe("in silence", { timeout: 10_000 }, () => {
+describe("in silence", { timeout: STUCK_MS }, () => {
   const ASK = '{"config":{}}';
 
   /** @param {Gateway} gateway */

@@ -39,7 +39,7 @@ function talk() {
   return replay;
 }
 
-describe("what a connection is asked for", { timeout: 10_000 }, () => {
+describe("what a connection is asked for", { timeout: 60_000 }, () => {
   test("is extended mode and raw samples, without a word", async (t) => {
     const { query } = await opened(t);
     assert.deepEqual([...query], [["audioTransfer", "raw"], ["extended", "true"]]);
@@ -56,7 +56,7 @@ describe("what a connection is asked for", { timeout: 10_000 }, () => {
   });
 });
 
-describe("what a connection is sent", { timeout: 10_000 }, () => {
+describe("what a connection is sent", { timeout: 60_000 }, () => {
   test("is the sound from its place on, and once that no more comes", async (t) => {
     const place = { base: 3 * 4_000, first: 2 };
     const { link, session, messages } = await opened(t, {}, { place });
@@ -89,7 +89,7 @@ describe("what a connection is sent", { timeout: 10_000 }, () => {
   });
 });
 
-test("the first message is not missed, however early it comes", { timeout: 10_000 }, async (t) => {
+test("the first message is not missed, however early it comes", { timeout: 60_000 }, async (t) => {
   const { link, messages } = await opened(t, {}, { plan: { at: 0, then: (session) => session.warn("limit") } });
   for (let times = 0; times < 1_000 && messages.length < 2; times++) {
     await new Promise((resolve) => setTimeout(resolve, 2));

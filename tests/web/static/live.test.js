@@ -10,11 +10,15 @@ import { LiveClient, LiveError } from "../../../web/static/live.js";
 import { stopTheClock } from "./clock.js";
 import { Gateway, sound, spoken } from "./gateway.js";
 
+// Nothing that passes comes near the first; nobody waits for the second.
+const STUCK_MS = 60_000;
+const LONG_MS = 10 * STUCK_MS;
+
 const WebSocket = /** @type {typeof globalThis.WebSocket} */ (/** @type {unknown} */ (ws.WebSocket));
 const QUARTER = 4_000; // samples
 const TALK = "..###.##....##."; // three utterances; the second begins where the first one ends
 const SECONDS = TALK.length / 4;
-const LIMITS = { timeout: 15_000, concurrency: true };
+const LIMITS = { timeout: STUCK_MS, concurrency: true };
 
 /**
  * @typedef {import("../../../web/static/live.js").LiveOptions} LiveOptions
@@ -57,7 +61,7 @@ async function opened(gateway, options) {
   const losses = [];
   const live = await LiveClient.open(gateway.address, {
     WebSocket,
-    closeMs: 10_000,
+    closeMs: STUCK_MS,
     onEvent: (event) => events.push(event),
     onState: (state, error) => {
       states.push(state);
@@ -162,7 +166,7 @@ async function failure(promise) {
 
 /** @param {() => unknown} condition */
 async function until(condition) {
-  const deadline = performance.now() + 8_000;
+  const deadline = performance.now() + STUCK_MS;
   while (!condition()) {
     assert.ok(performance.now() < deadline, `never: ${condition}`);
     await pause(2);
@@ -257,7 +261,7 @@ describe("a session without trouble", LIMITS, () => {
       await live.close();
       console.log("over");`;
     const [error, output] = await new Promise((resolve) => {
-      const options = { timeout: 8_000 };
+      const options = { timeout: STUCK_MS };
       execFile(process.execPath, ["--input-type=module", "--eval", program], options, (...ends) => resolve(ends));
     });
     assert.deepEqual([error, output], [null, "over\n"]);
@@ -560,8 +564,8 @@ describe("a handshake", LIMITS, () => {
 
   test("that fails again and again ends the session when its patience does", async (t) => {
     const refuse = { status: 503, type: "overloaded" };
-    const plans = [{ at: 9_000, then: drop }, ...Array(20).fill({ refuse })];
-    const session = await opened(await started(t, ...plans), { patienceMs: 500 });
+    const plans = [{ at: 9_000, then: drop }, ...Array(50).fill({ refuse })];
+    const session = await opened(await started(t, ...plans), { patienceMs: 3_000 });
     const { kind, type } = await failure(told(session));
     assert.deepEqual([kind, type], ["refused", "overloaded"]);
     assert.ok(session.gateway.attempts > 2);
@@ -628,16 +632,15 @@ describe("a token", LIMITS, () => {
     assert.equal(await failure(told(session)), expired);
   });
 
-  test("is not waited for when the session is given up", async (t) => {
+  test("is not waited for when the session is given up", { timeout: STUCK_MS }, async (t) => {
     const giveUp = new AbortController();
     const gateway = await started(t);
     const getToken = () => new Promise(() => {});
-    const before = performance.now();
-    const opening = assert.rejects(opened(gateway, { getToken, signal: giveUp.signal }), { name: "AbortError" });
+    const options = { getToken, signal: giveUp.signal, openMs: LONG_MS };
+    const opening = assert.rejects(opened(gateway, options), { name: "AbortError" });
     await pause(20);
     giveUp.abort();
     await opening;
-    assert.ok(performance.now() - before < 2_000);
   });
 });
 
@@ -769,23 +772,22 @@ describe("the end", LIMITS, () => {
 
   test("is an error if the server does not come to it", async (t) => {
     const session = await opened(await started(t, { onClose: () => {} }), { closeMs: 300 });
-    const before = performance.now();
-    const { kind } = await failure(told(session));
-    const took = performance.now() - before;
+    session.live.sendAudio(sound("..###.##."));
+    await until(() => finals(session.events).length === 1);
+    const { kind } = await failure(session.live.close());
     assert.equal(kind, "lost");
-    assert.ok(took > 250 && took < 3_000, `after ${took} ms`);
-    assertUndisturbed(session, "..###.##."); // by then; the last one waits for its end
+    assertWords(finals(session.events)[0].words, spoken("..###.##.")[0].words);
   });
 
   test("is waited for as long as text comes", async (t) => {
     const onClose = async (/** @type {Session} */ session) => {
-      for (let times = 0; times < 5; times++) {
-        await pause(200);
+      for (let times = 0; times < 4; times++) {
+        await pause(1_000);
         session.warn("slow");
       }
       session.end();
     };
-    const session = await opened(await started(t, { onClose }), { closeMs: 500 });
+    const session = await opened(await started(t, { onClose }), { closeMs: 3_000 });
     await told(session);
     assertUndisturbed(session);
   });
@@ -818,14 +820,12 @@ describe("the end", LIMITS, () => {
     ];
     await Promise.all(
       places.map(async ([name, plans, options, reach]) => {
-        const session = await opened(await started(t, ...plans), options);
+        const session = await opened(await started(t, ...plans), { ...options, patienceMs: LONG_MS, openMs: LONG_MS });
         session.live.sendAudio(sound(TALK));
         await reach(session);
         const { length } = session.events;
-        const before = performance.now();
         session.live.abandon();
         assert.equal((await failure(session.live.ended)).kind, "lost");
-        assert.ok(performance.now() - before < 1_000, `late while ${name}`);
         await pause(300);
         assert.equal(session.events.length, length, `it goes on while ${name}`);
         await failure(session.live.close());
@@ -868,10 +868,9 @@ describe("sound that cannot be kept", LIMITS, () => {
   test("is told as a gap, and what follows has its right times", async (t) => {
     const session = await opened(await started(t, { at: 9_000, then: drop }), { keepSeconds: 1 });
     const samples = sound(TALK);
-    for (let at = 0; at < samples.length; at += 1_000) {
-      session.live.sendAudio(samples.subarray(at, at + 1_000));
-      await pause(1);
-    }
+    session.live.sendAudio(samples.subarray(0, 9_000));
+    await until(() => session.states.includes("reconnecting"));
+    for (let at = 9_000; at < samples.length; at += 1_000) session.live.sendAudio(samples.subarray(at, at + 1_000));
     await session.live.close();
     const [gap, ...others] = session.events.filter((event) => event.kind === "warning");
     assert.deepEqual([gap.code, others], ["gap", []]);
@@ -913,7 +912,7 @@ describe("sound that cannot be kept", LIMITS, () => {
 });
 
 // The clock is everybody's: one after the other.
-describe("silence", { timeout: 15_000 }, () => {
+describe("silence", { timeout: STUCK_MS }, () => {
   test("is not kept, so that however long it is nothing is lost", async (t) => {
     const pass = stopTheClock(t);
     const session = await opened(await started(t), { keepSeconds: 8 });
