@@ -164,6 +164,9 @@ class _Unhurried(Habits):
     def took(self, seconds: float) -> None:
         pass
 
+    def final_took(self, seconds: float) -> None:
+        pass
+
 
 def _cut(cutter: Cutter, data: bytes | None) -> list[Segment]:
     """Push a chunk, or flush the end."""
