@@ -193,7 +193,9 @@ async def _listen(live: Live, heard: Heard) -> None:
 
 
 def _token(owner: str) -> str:
-    return jwt.encode({"sub": owner, "exp": int(wall_clock()) + 600}, _SECRET, "HS256")
+    return jwt.encode(
+        {"sub": owner, "exp": int(wall_clock()) + 600, "iss": "shenava", "aud": "shenava"}, _SECRET, "HS256"
+    )
 
 
 async def share(url: str, streams: int) -> Table:
