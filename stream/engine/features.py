@@ -13,6 +13,9 @@ Features = NDArray[np.float32]
 HOP_SAMPLES = 160  # one feature frame every 10 ms
 WINDOW_SAMPLES = 400  # 25 ms
 _LARGEST_FLOAT = 32_768.0  # what int16 is divided by to lie in [-1, 1)
+# Whisper's features keep the level of the sound. At one level, quiet speech is read as loud speech is: at -30 dB, in
+# white noise 10 dB below, 4.4 % of 226 words are wrong, and 8.0 % as it comes (5.8 % at 0 dB; `bench/levels.py`).
+_FULL_PEAK = 10 ** (-3 / 20)
 _FLOOR = 1e-10  # Whisper clamps the power before the logarithm
 _RANGE = 8.0  # and what lies more than eight decades below the loudest value
 
@@ -20,6 +23,12 @@ _RANGE = 8.0  # and what lies more than eight decades below the loudest value
 def samples_of(pcm: bytes | bytearray | memoryview) -> Samples:
     """Turn `int16[n_samples]` little-endian into `float32[n_samples]` in [-1, 1)."""
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(_LARGEST_FLOAT)
+
+
+def at_full_level(samples: Samples) -> Samples:
+    """Bring `float32[n_samples]` to a peak of -3 dB of full scale; silence stays as it is."""
+    peak = float(np.abs(samples).max()) if len(samples) else 0.0
+    return samples * np.float32(_FULL_PEAK / peak) if peak > 0 else samples
 
 
 def log_mel(samples: Samples, length_samples: int, n_mels: int = 80) -> Features:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.engine.alignment import word_spans
 from stream.engine.confidence import word_confidences
-from stream.engine.features import HOP_SAMPLES, Samples, log_mel
+from stream.engine.features import HOP_SAMPLES, Samples, at_full_level, log_mel
 from stream.engine.loops import is_loop, most_tokens
 from stream.engine.readings import PLAIN_SEARCH, Decoding, Reading, Search, Tokens
 from stream.engine.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
@@ -116,7 +116,7 @@ class Whisper:
         """
         if len(samples) > LONGEST_SAMPLES:
             raise ValueError(f"the sound has {len(samples)} samples; at most {LONGEST_SAMPLES} can be decoded")
-        mel = log_mel(samples, length_samples or len(samples) + _PADDING_SAMPLES, self._n_mels)
+        mel = log_mel(at_full_level(samples), length_samples or len(samples) + _PADDING_SAMPLES, self._n_mels)
         features = self._model.encode(ctranslate2.StorageView.from_array(mel[None]))
         return Encoded(features, language or self._detect_language(features), samples)
 

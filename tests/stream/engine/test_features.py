@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stream.engine.features import Features, Samples, log_mel, samples_of
+from stream.engine.features import Features, Samples, at_full_level, log_mel, samples_of
 from tests.sounds import clip_pcm
 
 
@@ -58,3 +58,16 @@ def test_samples_lie_between_minus_one_and_one() -> None:
 def test_sound_longer_than_the_spectrogram_is_refused() -> None:
     with pytest.raises(ValueError, match="the sound has 1600 samples; at most 160 fit"):
         log_mel(np.zeros(1600, dtype=np.float32), 160)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.1, 0.03])
+def test_sound_of_any_level_is_brought_to_one(gain: float) -> None:
+    sound = np.random.default_rng(2).uniform(-0.5, 0.5, 400).astype(np.float32)
+    full = at_full_level(sound * np.float32(gain))
+    assert np.abs(full).max() == pytest.approx(0.708, abs=0.001)
+    assert np.allclose(full, at_full_level(sound), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 400])
+def test_silence_has_no_level(count: int) -> None:
+    assert not at_full_level(np.zeros(count, np.float32)).any()
