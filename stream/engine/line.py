@@ -34,8 +34,8 @@ class Line:
     """Jobs in the order of their kinds, each kind in order of arrival; but a file never waits for ever.
 
     Sessions take turns with their finals, by start-time fair queueing (Goyal, Vin and Cheng, 1996): a session's second
-    goes behind the first of every other. One that lately took far more than is expected of it (`Flow.is_greedy`) goes
-    behind what all others want.
+    goes behind the first of every other. One that lately wanted more of them than anybody speaks (`Flow.is_greedy`)
+    goes behind what all others want.
     """
 
     def __init__(self) -> None:

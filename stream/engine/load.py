@@ -21,8 +21,9 @@ _REMEMBERED_SECONDS = 200.0
 _LEAST_SPEECH_SECONDS = 2.0
 # Of a plain talker's share, what is left for partials: they are decoded as often as there is time, and wait when not.
 _PARTIALS_SHARE = 0.5
-# A session that takes this many times what is expected of it waits behind the others.
-_MOST_TIMES_EXPECTED = 2.0
+# A session that lately wanted more finals and early finals a second than anybody speaks waits behind the others. Their
+# number tells, not their time: on a busy machine everybody's decodes take long.
+_MOST_DECODES_PER_SECOND = 2.0
 # Lateness is a running mean, of which each wait is this part; without finals it fades within seconds.
 _NEWEST_WAIT = 0.2
 _FADING_SECONDS = 5.0
@@ -60,7 +61,7 @@ class Flow:
         self.work = work
         self.next_turn = 0
         self._costs = costs
-        self._spent = 0.0
+        self._spent = self._decodes = 0.0
         self._spent_at = 0.0
         self._unsettled = 0.0
 
@@ -71,7 +72,9 @@ class Flow:
 
     def spend(self, seconds: float, now: float) -> None:
         """A final or an early final took so long."""
-        self._spent = self._faded(now) + seconds
+        fading = self._fading(now)
+        self._spent = fading * self._spent + seconds
+        self._decodes = fading * self._decodes + 1
         self._spent_at = now
         self._unsettled += seconds
 
@@ -82,14 +85,14 @@ class Flow:
 
     def share(self, now: float) -> float:
         """The share of a worker that it took lately."""
-        return self._faded(now) / _USAGE_SECONDS
+        return self._fading(now) * self._spent / _USAGE_SECONDS
 
     def is_greedy(self, now: float) -> bool:
-        """Whether it took far more lately than is expected of it."""
-        return self.share(now) > _MOST_TIMES_EXPECTED * self.expected
+        """Whether it wanted far more decodes lately than anybody who speaks."""
+        return self._fading(now) * self._decodes > _MOST_DECODES_PER_SECOND * _USAGE_SECONDS
 
-    def _faded(self, now: float) -> float:
-        return self._spent * math.exp((self._spent_at - now) / _USAGE_SECONDS)
+    def _fading(self, now: float) -> float:
+        return math.exp((self._spent_at - now) / _USAGE_SECONDS)
 
 
 class Lateness:

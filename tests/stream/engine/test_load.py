@@ -57,17 +57,22 @@ def test_a_flow_tells_the_share_that_it_took_lately() -> None:
     assert flow.share(now + 10) == pytest.approx(0.5 / 2.718, rel=0.05)
 
 
-@pytest.mark.parametrize(("share", "is_greedy"), [(0.1, False), (0.18, False), (0.25, True), (0.9, True)])
-def test_who_takes_more_than_twice_what_is_expected_is_greedy(share: float, is_greedy: bool) -> None:
+@pytest.mark.parametrize("seconds", [0.01, 5.0])
+@pytest.mark.parametrize(("per_second", "is_greedy"), [(0.5, False), (1.5, False), (2.5, True), (10.0, True)])
+def test_who_wants_more_finals_than_anybody_speaks_is_greedy_however_long_they_take(
+    per_second: float, is_greedy: bool, seconds: float
+) -> None:
     flow = Flow(Costs(0.1))
-    assert flow.is_greedy(spend(flow, share, 60)) is is_greedy
+    for number in range(int(60 * per_second)):
+        flow.spend(seconds, number / per_second)
+    assert flow.is_greedy(60.0) is is_greedy
 
 
 def test_who_stops_is_not_greedy_for_long() -> None:
     flow = Flow(Costs(0.1))
     now = spend(flow, 0.6, 60)
     assert flow.is_greedy(now + 10)
-    assert not flow.is_greedy(now + 12)
+    assert not flow.is_greedy(now + 20)
 
 
 def test_what_an_utterance_took_is_noted_once() -> None:
