@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from stream.audio import AudioDecoder, AudioTransfer, Samples
-from stream.audio.sniff import SNIFF_BYTES
 from stream.channel import Channel, ClassifierFactory
 from stream.config import SessionConfig
-from stream.encoding import agreed
 from stream.errors import ClientError, Problem
 from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, SegmentEnded, SegmentEvent, SegmentStarted
 from vad import make_classifier as any_classifier
@@ -54,8 +52,8 @@ class Cutter:
         """Raises ClientError for what leaves nothing to cut."""
         check_cuttable(config)
         self._config = config
-        self._head: bytes | None = b""
-        self._decoder: AudioDecoder | None = None
+        # What comes from a file or a body is never base64 text.
+        self._decoder = AudioDecoder(replace(config.audio_format, transfer=AudioTransfer.RAW, is_recording=True))
         self._framers = [Framer() for _ in range(config.channels)]
         self._channels = [Channel(index, config, make_classifier) for index in range(config.channels)]
         self._open: dict[int, _Open] = {}
@@ -69,17 +67,12 @@ class Cutter:
 
     def push(self, data: bytes) -> Iterator[Segment]:
         """Yield the segments that `data` completes; raises ClientError for what is no audio, or too long."""
-        if self._head is not None:
-            data = self._head = self._head + data
-            if len(data) < SNIFF_BYTES:
-                return
-        yield from self._decoded(data)
+        for samples in self._decoder.push(data):
+            yield from self._framed(samples)
 
     def flush(self) -> Iterator[Segment]:
         """Yield what the end of the recording completes; raises ClientError as `push` does."""
-        if self._head:
-            yield from self._decoded(self._head)
-        for samples in () if self._decoder is None else self._decoder.flush():
+        for samples in self._decoder.flush():
             yield from self._framed(samples)
         for channel, framer in zip(self._channels, self._framers, strict=True):
             if rest := framer.flush():
@@ -88,17 +81,7 @@ class Cutter:
 
     def close(self) -> None:
         """Release what decoding holds."""
-        if self._decoder is not None:
-            self._decoder.close()
-
-    def _decoded(self, data: bytes) -> Iterator[Segment]:
-        if self._decoder is None:
-            audio_format = agreed(self._config, data).audio_format
-            # What comes from a file or a body is never base64 text.
-            self._decoder = AudioDecoder(replace(audio_format, transfer=AudioTransfer.RAW))
-            self._head = None
-        for samples in self._decoder.push(data):
-            yield from self._framed(samples)
+        self._decoder.close()
 
     def _framed(self, samples: Samples) -> Iterator[Segment]:
         if self.position + len(samples[0]) // SAMPLE_BYTES > self._most_samples:

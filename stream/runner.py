@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -73,6 +73,7 @@ class SessionRunner:
         look_up: ModelLookup = no_models,
         meter: Meter = unmetered,
         turns: Turns | None = None,
+        is_recording: bool = False,
     ) -> None:
         """Take a `config` that was looked up; raises ClientError when its language or vocabulary is not served."""
         self._recognizer = recognizer
@@ -87,6 +88,7 @@ class SessionRunner:
         self._session = Session(configured, classifier_factory)
         self.config = config
         self.options = configured.options
+        self._is_recording = is_recording
         self._framers: list[Framer] = []
         self._decoder: AudioDecoder | None = None
         self._recognition_limits = RecognitionLimits(limits.final, limits.stall)
@@ -184,7 +186,7 @@ class SessionRunner:
         if not message:
             return
         if self._decoder is None:
-            self._decoder = AudioDecoder(self.config.audio_format)
+            self._decoder = AudioDecoder(replace(self.config.audio_format, is_recording=self._is_recording))
             self._framers = [Framer() for _ in range(self.config.channels)]
             self._lead = Lead(asyncio.get_running_loop().time())
         for samples in self._decoder.push(message):
@@ -210,12 +212,24 @@ class SessionRunner:
 
     async def _end_audio(self, cause: EndCause, error: ClientError | None = None) -> None:
         try:
-            for samples in self._decoder.flush() if self._decoder is not None else ():
+            async for samples in self._flushed():
                 await self._samples(samples)
         except ClientError as fault:
             cause, error = EndCause.ERROR, fault
         await self._flush_frames()
         self._feed(AudioEnded(cause, error))
+
+    async def _flushed(self) -> AsyncIterator[Samples]:
+        """Yield what the decoder held back; a whole film is looked through beside the event loop."""
+        if self._decoder is None:
+            return
+        rest = self._decoder.flush()
+        if self._decoder.needs_file:
+            while (samples := await asyncio.to_thread(next, rest, None)) is not None:
+                yield samples
+        else:
+            for samples in rest:
+                yield samples
 
     async def _samples(self, samples: Samples) -> None:
         """Feed the frames that the samples of each channel complete."""

@@ -39,7 +39,7 @@ async def recognize_whole(
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
-    runner = SessionRunner(recognizer, settings, outbox, limits, turns=turns)
+    runner = SessionRunner(recognizer, settings, outbox, limits, turns=turns, is_recording=True)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))
         while not isinstance(event := await outbox.get(), Finished):

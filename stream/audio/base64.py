@@ -1,4 +1,4 @@
-"""Owns base64 as a stream: text cut anywhere, line breaks and padding inside."""
+"""Base64 as a stream: text cut anywhere, line breaks and padding inside."""
 
 import binascii
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 PADDING = b"="
 LINE_BREAKS = b"\r\n"
 TEXT = ALPHABET + PADDING + LINE_BREAKS
+# A client that sends a whole buffer pads its last text with these.
+FILLER = b"\0 \t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _GROUP_CHARACTERS = 4
 
@@ -17,16 +19,18 @@ class Base64Decoder:
     """Decodes the standard and the URL-safe alphabet.
 
     Some clients encode a whole file and cut the text, others encode each buffer on its own, so that
-    a padded group may be followed by another.
+    a padded group may be followed by another. Zero bytes and white space may
+    end the text.
     """
 
     def __init__(self) -> None:
         self._group = b""
         self._padding_may_follow = 0
+        self._has_begun = self._has_ended = False
 
     def push(self, text: bytes) -> Iterator[bytes]:
         """Yield the bytes that `text` completes; raises ClientError after those before the fault."""
-        for position, run in _runs(text.translate(_URL_SAFE, LINE_BREAKS)):
+        for position, run in _runs(self._unfilled(text).translate(_URL_SAFE, LINE_BREAKS)):
             if run.startswith(PADDING):
                 yield from self._pad(len(run))
                 continue
@@ -44,6 +48,17 @@ class Base64Decoder:
         """Return what an unpadded last group still holds; a lone character holds no byte."""
         group, self._group = self._group, b""
         return _unpadded(group) if len(group) > 1 else b""
+
+    def _unfilled(self, text: bytes) -> bytes:
+        """Remove what fills up the end, behind which no text may follow."""
+        unfilled = text.rstrip(FILLER + LINE_BREAKS)
+        if unfilled and self._has_ended:
+            raise _fault("more text after the zero bytes or the white space that ended it")
+        self._has_begun = self._has_begun or bool(unfilled)
+        if not self._has_begun or not text[len(unfilled) :].strip(LINE_BREAKS):
+            return text
+        self._has_ended = True
+        return unfilled
 
     def _pad(self, count: int) -> Iterator[bytes]:
         if not self._group:

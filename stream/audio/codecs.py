@@ -1,25 +1,40 @@
-"""Owns compressed audio as a stream: FLAC, MP3, Opus in Ogg or in WebM, cut anywhere, to PCM16."""
+"""Compressed audio to PCM16: as it arrives, cut anywhere, or from a whole file."""
 
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
-from stream.audio.format import Encoding
-from stream.audio.lane import Lane, Pause
-from stream.audio.unpacker import Unpacker
+from stream.audio.lane import BARREN_LIMIT_BYTES, Lane, Pause
+from stream.audio.layout import Shape
+from stream.audio.sniff import FileKind, Handling
+from stream.audio.unpacker import Source, Unpacker
+
+# Above this a recording that FFmpeg has to jump in lies on disk.
+_SPOOLED_BYTES = 1 << 20
+# Of a film, sound is a small part; how long it is was checked by whoever received it.
+_FILM_BARREN_LIMIT_BYTES = 1 << 40
 
 
 class CodecDecoder:
-    """Decodes FLAC, MP3, OGG_OPUS or WEBM_OPUS; the output depends on the bytes alone, never on their cuts.
+    """Decodes one compressed recording; the output depends on the bytes alone, never on their cuts.
 
     FFmpeg pulls its input and blocks for it, so it runs in a thread; the thread and the caller take turns, never
     both at once. A turn of the thread ends when it needs more bytes or has decoded a second: a small file that
     unpacks to hours is held a second at a time. One thread may use a decoder at a time, but any may `close` it.
+
+    A kind that FFmpeg has to jump in is kept in a temporary file, unless the caller has it as `file`, and decoded by
+    `flush`. `is_recording`: a whole file, of which the sound is taken, whatever it is.
     """
 
-    def __init__(self, encoding: Encoding) -> None:
-        self._lane = Lane()
-        self._unpacker = Unpacker(encoding, self._lane)
+    def __init__(self, kind: FileKind, *, is_recording: bool = False, file: BinaryIO | None = None) -> None:
+        is_film = is_recording and kind.demuxer in ("matroska", "ogg")
+        self._lane = Lane(_FILM_BARREN_LIMIT_BYTES if is_film else BARREN_LIMIT_BYTES)
+        self._is_seekable = kind.handling is Handling.SEEKABLE
+        self._is_spooled = self._is_seekable and file is None
+        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)) if self._is_spooled else file  # noqa: SIM115
+        self._unpacker = Unpacker(Source(kind, is_recording, self._file if self._is_seekable else None), self._lane)
         self._thread: threading.Thread | None = None
         self._is_finished = False
         # The thread holds the unpacker but not this object, which is thus collected when the caller drops it.
@@ -27,14 +42,15 @@ class CodecDecoder:
         self._cancel = weakref.finalize(self, self._lane.cancel)
 
     @property
-    def sample_rate_hertz(self) -> int:
-        """Frames in a second, 8000 to 192000; 0 before the first samples."""
-        return self._unpacker.rate
+    def shape(self) -> Shape:
+        """The rate and the channels of what was yielded."""
+        assert self._unpacker.shape is not None  # noqa: S101
+        return self._unpacker.shape
 
     @property
-    def channels(self) -> int:
-        """1 or 2; 0 before the first samples."""
-        return self._unpacker.channels
+    def damaged_packets(self) -> int:
+        """How many packets could not be decoded; where the container has times, they are silence."""
+        return self._unpacker.damaged_packets
 
     def push(self, data: bytes) -> Iterator[bytes]:
         """Yield interleaved `int16[n_frames * channels]`, little-endian, at most a second at a time.
@@ -42,14 +58,20 @@ class CodecDecoder:
         Raises ClientError (`invalid_audio`) after the samples that came before the fault. After that, and after
         `close`, nothing comes any more.
         """
-        if data:
+        if data and self._is_seekable:
+            if self._is_spooled and self._file is not None and not self._lane.is_cancelled:
+                self._file.write(data)
+        elif data:
             self._lane.append(data)
             yield from self._drain()
 
     def flush(self) -> Iterator[bytes]:
         """Yield what is left at the end of the input; raises ClientError if there was input, but no sound in it."""
         self._lane.end()
-        if self._thread is not None:
+        if self._is_seekable and self._file is not None and not self._file.closed:
+            self._file.seek(0)
+            yield from self._drain()
+        elif self._thread is not None:
             yield from self._drain()
 
     def close(self) -> None:
@@ -57,6 +79,8 @@ class CodecDecoder:
         self._cancel()
         if self._thread is not None:
             self._thread.join()
+        if self._is_spooled and self._file is not None:
+            self._file.close()
 
     def _drain(self) -> Iterator[bytes]:
         while not self._is_finished and not self._lane.is_cancelled:

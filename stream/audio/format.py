@@ -28,7 +28,8 @@ class AudioTransfer(Enum):
 class AudioFormat:
     """What the configuration says of the audio; what the client did not name yields to a header.
 
-    `channels` is how many are recognized: 1 mixes whatever comes, 2 keeps two interleaved ones apart.
+    `channels` is how many are recognized: 1 mixes whatever comes, 2 keeps two interleaved ones apart. `is_recording`:
+    a whole file, whose own first bytes tell what it is.
     """
 
     encoding: Encoding = Encoding.LINEAR16
@@ -37,3 +38,4 @@ class AudioFormat:
     channels: int = 1
     encoding_is_explicit: bool = False
     rate_is_explicit: bool = False
+    is_recording: bool = False

@@ -10,7 +10,7 @@ _GRAIN_BYTES = 128
 # How much may come in a row without sound. Metadata may: a cover picture fills up to a FLAC block, 16 MiB, and
 # FFmpeg keeps it, so this bounds its memory too. What begins like none of these soon has to be sound; FFmpeg itself
 # looks that far for the first MP3 frame or Ogg page, but for ever for the first FLAC frame.
-_BARREN_LIMIT_BYTES = 16 << 20
+BARREN_LIMIT_BYTES = 16 << 20
 _UNMARKED_BARREN_LIMIT_BYTES = 64 << 10
 _MARKS = (b"fLaC", b"ID3", b"OggS", b"\x1aE\xdf\xa3")
 _EXIT_POLL_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Lane:
     has `read` alone, and so does not seek.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, barren_limit_bytes: int = BARREN_LIMIT_BYTES) -> None:
         self.is_cancelled = False
         self.is_barren = False
         self.taken_bytes = 0
@@ -43,7 +43,7 @@ class Lane:
         self._has_ended = False
         self._samples = bytearray()
         self.barren_bytes = 0
-        self._barren_limit_bytes = _BARREN_LIMIT_BYTES
+        self._marked_limit_bytes = self._barren_limit_bytes = barren_limit_bytes
         self._to_thread: SimpleQueue[None] = SimpleQueue()
         self._to_caller: SimpleQueue[Outcome] = SimpleQueue()
 
@@ -100,7 +100,7 @@ class Lane:
         """Thread: add to the output; every second of it is given at once."""
         self._samples += samples
         self.barren_bytes = 0
-        self._barren_limit_bytes = _BARREN_LIMIT_BYTES
+        self._barren_limit_bytes = self._marked_limit_bytes
         while len(self._samples) >= second_bytes and not self.is_cancelled:
             self._give_first(second_bytes)
 

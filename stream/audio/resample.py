@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from stream.audio.layout import sides, usual_layout
 from stream.audio.mix import Mixer
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -17,7 +18,7 @@ _FULL_SCALE = 32768.0
 class Resampler:
     """Takes interleaved `int16[n_frames * channels]` bytes at `rate` hertz in any cut.
 
-    Gives each of `kept` channels on its own, or mixes all down when one is kept; `places` names the channels for that
+    Gives each of `kept` channels, 1 or 2, on its own, or mixes more down to them; `places` names the channels for that
     as `Mixer` takes them. The mixer and soxr, which works in float32, are given blocks of fixed length, so that the
     output is the same, bit by bit, however the input was cut.
     """
@@ -29,14 +30,17 @@ class Resampler:
         self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, kept, dtype="float32")
         block_frames = rate // _BLOCKS_PER_SECOND
         self._block_bytes = self._unit_bytes * block_frames
-        mixes = kept == 1 and channels > 1
-        self._mixer = Mixer(places or ("",) * channels, block_frames, rate) if mixes else None
+        places = places or usual_layout(channels)
+        self._mixers = [
+            (columns, Mixer([places[column] for column in columns], block_frames, rate))
+            for columns in (sides(places, kept) if channels > kept else [])
+        ]
         self._remainder = bytearray()
 
     def push(self, data: bytes) -> tuple[bytes, ...]:
         """Return the `int16[n_samples]` at 16 kHz that `data` completes, for each kept channel."""
         self._remainder += data
-        step_bytes = self._unit_bytes if self._stream is None and self._mixer is None else self._block_bytes
+        step_bytes = self._unit_bytes if self._stream is None and not self._mixers else self._block_bytes
         whole_bytes = len(self._remainder) // step_bytes * step_bytes
         whole = bytes(self._remainder[:whole_bytes])
         del self._remainder[:whole_bytes]
@@ -62,7 +66,9 @@ class Resampler:
     def _mixed(self, data: bytes) -> _Samples:
         """Read interleaved bytes as `float32[n_frames, kept]`."""
         frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels).astype(np.float32)
-        return frames if self._mixer is None else self._mixer.mix(frames)
+        if not self._mixers:
+            return frames
+        return np.concatenate([mixer.mix(frames[:, columns]) for columns, mixer in self._mixers], axis=1)
 
 
 def _split(samples: _Samples) -> tuple[bytes, ...]:

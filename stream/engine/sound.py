@@ -1,6 +1,5 @@
 """Owns the sound of one call: `audio_content`, with or without a WAV header, becomes PCM16 at 16 kHz."""
 
-from stream.audio.format import Encoding
 from stream.audio.resample import Resampler
 from stream.audio.wav import WavReader
 from stream.errors import ClientError
@@ -32,7 +31,7 @@ class SoundReader:
 
     def flush(self) -> bytes:
         """Return the last samples; half a sample is dropped."""
-        rest = self._resampled(self._wav.flush())
+        rest = self._resampled(b"".join(self._wav.flush()))
         return rest if self._resampler is None else rest + self._resampler.flush()[0]
 
     def _resampled(self, sound: bytes) -> bytes:
@@ -44,9 +43,8 @@ class SoundReader:
 
     def _make_resampler(self) -> Resampler:
         if self._wav.format is not None:
-            if self._wav.format.encoding is not Encoding.LINEAR16:
-                raise SoundError(f"the WAV audio is {self._wav.format.encoding.value}; LINEAR16 is served")
-            return Resampler(self._wav.format.sample_rate_hertz, self._wav.format.channels)
+            shape = self._wav.format.shape
+            return Resampler(shape.sample_rate_hertz, shape.channels, places=shape.layout)
         if self._rate_hertz != SAMPLE_RATE:
             raise SoundError(
                 f"sample_rate_hertz is {self._rate_hertz}; audio without a WAV header must have {SAMPLE_RATE}"

@@ -123,9 +123,11 @@ def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
 
 
 def test_the_encoding_of_a_recording_is_found_where_nobody_says() -> None:
-    with pytest.raises(ClientError, match="the audio is MP4 or M4A; send WAV, FLAC, MP3"):
+    with pytest.raises(ClientError, match="the audio cannot be decoded as MP4, M4A, MOV or 3GP: it does not begin"):
         segments_of(b"\x00\x00\x00\x20ftypM4A " + bytes(5000))
-    with pytest.raises(ClientError, match="the audio is a text; if it is bare samples"):
+    with pytest.raises(ClientError, match="the audio is ZIP; send a recording with sound"):
+        segments_of(b"PK\x03\x04" + bytes(5000))
+    with pytest.raises(ClientError, match=r"the audio is a text: <!doctype html>.*; if it is bare samples"):
         segments_of(b"<!doctype html><title>Not found</title>" * 9)
     with pytest.raises(ClientError, match="the audio is WAV, but audioEncoding is FLAC"):
         segments_of(wav(spoken()), configured(audioEncoding="FLAC"))

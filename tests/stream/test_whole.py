@@ -33,7 +33,8 @@ async def test_a_recording_that_is_too_long_is_an_error() -> None:
 
 
 async def test_samples_that_look_like_base64_are_samples() -> None:
-    finished = await recognize_whole(ScriptedRecognizer(), SessionConfig(), [b"AAAA" * 4000], RunnerLimits())
+    explicit = SessionConfig().with_message({"audioEncoding": "LINEAR16"}, audio_began=False)
+    finished = await recognize_whole(ScriptedRecognizer(), explicit, [b"AAAA" * 4000], RunnerLimits())
     assert finished.received == 8000
 
 

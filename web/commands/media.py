@@ -1,21 +1,25 @@
-"""Decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16."""
+"""Decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16: by the code that serves recordings."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from pathlib import Path
+from typing import BinaryIO
 
 import av
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 
-from stream.audio.resample import Resampler
+from stream.audio import AudioDecoder, AudioFormat, AudioTransfer
+from stream.audio.opening import kind_of_recording
+from stream.audio.sniff import FileKind, Handling
+from stream.errors import ClientError
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 SECOND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 CHUNK_BYTES = SECOND_BYTES // 10
+_READ_BYTES = 1 << 16
+_FORMAT = AudioFormat(transfer=AudioTransfer.RAW, is_recording=True)
+_WAYS = "give a sound file such as WAV, FLAC or MP3"
 
 
 class MediaError(Exception):
@@ -23,7 +27,7 @@ class MediaError(Exception):
 
 
 class Clip:
-    """The sound in a file: the first audio stream of anything that PyAV opens, films too.
+    """The sound in a file: the first audio stream of anything that is decoded, films too.
 
     `seconds` is its length as the file has it, None if it does not say. After decoding,
     `damaged_packets` is how many packets could not be decoded; their sound is missing.
@@ -37,16 +41,21 @@ class Clip:
             raise MediaError(f"{path} does not exist; check the name")
         if not path.is_file():
             raise MediaError(f"{path} is not a file; a directory or a pipe cannot be transcribed")
-        with _opened(path) as (container, stream):
-            if stream.duration is not None and stream.time_base is not None:
-                self.seconds: float | None = float(stream.duration * stream.time_base)
-            else:
-                self.seconds = None if container.duration is None else container.duration / av.time_base
+        try:
+            with path.open("rb") as file:
+                kind = kind_of_recording(file)
+        except OSError as failed:
+            raise self._undecodable(failed.strerror or str(failed)) from failed
+        if kind is None:
+            raise self._undecodable("its format is not known")
+        if kind.handling is Handling.NONE:
+            raise self._undecodable(f"it is {kind.name}")
+        self.seconds = _length_seconds(path, kind)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Decode to `int16[1600]` little-endian, 100 ms each, the last one shorter; raises MediaError.
 
-        One chunk at a time is in memory. Decoding has a thread of its own, so that a slow disk holds up
+        About a second is in memory. Decoding has a thread of its own, so that a slow disk holds up
         nothing else; leave early only inside `contextlib.aclosing`.
         """
         decoder = self._decoded()
@@ -62,25 +71,38 @@ class Clip:
     def _decoded(self) -> Generator[bytes, None, None]:
         pending = bytearray()
         is_silent = True
-        with _opened(self.path) as (container, stream):
-            for samples in _mixed(self._frames(container, stream)):
-                is_silent = is_silent and not samples
-                pending += samples
-                while len(pending) >= CHUNK_BYTES:
-                    yield bytes(pending[:CHUNK_BYTES])
-                    del pending[:CHUNK_BYTES]
+        for samples in self._samples():
+            is_silent = is_silent and not samples
+            pending += samples
+            whole = len(pending) // CHUNK_BYTES * CHUNK_BYTES
+            for start in range(0, whole, CHUNK_BYTES):
+                yield bytes(pending[start : start + CHUNK_BYTES])
+            del pending[:whole]
         if is_silent:
-            raise _undecodable(self.path, "its sound is empty")
+            raise self._undecodable("its sound is empty")
         if pending:
             yield bytes(pending)
 
-    def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-        for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                # Recordings that were cut or joined have such packets; players leave them out too.
-                self.damaged_packets += 1
+    def _samples(self) -> Generator[bytes, None, None]:
+        try:
+            with self.path.open("rb") as file:
+                decoder = AudioDecoder(_FORMAT, file)
+                try:
+                    for data in _pieces(file, decoder):
+                        for (samples,) in decoder.push(data):
+                            yield samples
+                    for (samples,) in decoder.flush():
+                        yield samples
+                finally:
+                    self.damaged_packets = decoder.damaged_packets
+                    decoder.close()
+        except ClientError as fault:
+            raise self._undecodable(fault.detail) from fault
+        except OSError as failed:
+            raise self._undecodable(failed.strerror or str(failed)) from failed
+
+    def _undecodable(self, reason: str) -> MediaError:
+        return MediaError(f"{self.path} cannot be decoded ({reason}); {_WAYS}")
 
 
 async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -95,39 +117,17 @@ async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, No
             yield chunk
 
 
-def _mixed(frames: Iterator[AudioFrame]) -> Iterator[bytes]:
-    """Bring frames to `int16[n_samples]` at 16 kHz, mixed down."""
-    converter, resampler, source = av.AudioResampler(), None, None
-    for frame in frames:
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if resampler is None or shape != source:
-            # Files joined end to end, such as radio recordings, change their rate in the middle.
-            if resampler is not None:
-                yield resampler.flush()[0]
-            source = shape
-            converter = av.AudioResampler(format="s16")
-            places = tuple(channel.name for channel in frame.layout.channels)
-            resampler = Resampler(frame.sample_rate, len(places), places=places)
-        for packed in converter.resample(frame):
-            packed_bytes = packed.samples * packed.layout.nb_channels * SAMPLE_BYTES
-            yield resampler.push(bytes(memoryview(packed.planes[0])[:packed_bytes]))[0]
-    if resampler is not None:
-        yield resampler.flush()[0]
+def _pieces(file: BinaryIO, decoder: AudioDecoder) -> Generator[bytes, None, None]:
+    """Read the file as far as the decoder wants it pushed."""
+    while not decoder.needs_file and (data := file.read(_READ_BYTES)):
+        yield data
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
+def _length_seconds(path: Path, kind: FileKind) -> float | None:
+    """The length that a header names, None if it names none."""
     try:
         # An absolute path is never taken for one of FFmpeg's protocols, as `concat:a` would be.
-        with av.open(str(path.absolute())) as container:
-            if not container.streams.audio:
-                raise _undecodable(path, "there is no sound in it")
-            yield container, container.streams.audio[0]
-    except (av.error.InvalidDataError, av.error.EOFError) as unknown:
-        raise _undecodable(path, "its format is not known") from unknown
-    except (av.FFmpegError, OSError) as failed:
-        raise _undecodable(path, failed.strerror or str(failed)) from failed
-
-
-def _undecodable(path: Path, reason: str) -> MediaError:
-    return MediaError(f"{path} cannot be decoded ({reason}); give a sound file such as WAV, FLAC or MP3")
+        with av.open(str(path.absolute()), format=kind.demuxer or None) as container:
+            return None if container.duration is None else container.duration / av.time_base
+    except (av.FFmpegError, OSError, ValueError):
+        return None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stream.audio.sniff import SNIFF_BYTES, encoding_of, foreign_format
+from stream.audio.opening import kind_of_recording
+from stream.audio.sniff import Handling
 from stream.client import LiveError, RecognitionError, RefusedError
 from stream.errors import Problem
 from stream.long_running import recognize_file, recognize_uri
@@ -77,13 +78,13 @@ def _source(name: str) -> Source:
         if not stat.S_ISREG(status.st_mode):
             raise MediaError(f"{name} is not a file; a directory or a pipe cannot be transcribed")
         with Path(name).open("rb") as file:
-            head = file.read(SNIFF_BYTES)
+            kind = kind_of_recording(file)
     except FileNotFoundError:
         raise MediaError(f"{name} does not exist; check the name") from None
     except OSError as failed:
         raise MediaError(f"{name} cannot be read ({failed.strerror}); check the name and its permissions") from failed
-    if encoding_of(head) is None and foreign_format(head) is None:
-        raise MediaError(f"{name} is of no known format; give a WAV, FLAC, MP3, Ogg or WebM Opus file")
+    if kind is None or kind.handling is Handling.NONE:
+        raise MediaError(f"{name} is of no known format; give a file with sound, such as WAV, FLAC, MP3 or MP4")
     return Source(name, status.st_size)
 
 
@@ -110,7 +111,7 @@ class _Remote:
         try:
             transcription = await self._recognized(rest)
         except LiveError as failed:
-            say(self._console, f"{self._source.name} was not transcribed: {self._advised(failed)}")
+            say(self._console, f"{self._source.name} was not transcribed: {advised(failed, self._options)}")
             self._tell_where(rest, failed)
             return ExitCode.FILE if self._is_about_the_file(failed) else ExitCode.SERVER
         except OSError as unreadable:
@@ -162,15 +163,6 @@ class _Remote:
             address = rest.address(self._last.transcription_id, _FORMS[self._options.format])
             how = "goes on with" if failed is None else "may still finish"
             say(self._console, f"the server {how} {self._source.name}; its text will be at {address}")
-
-    def _advised(self, failed: LiveError) -> str:
-        match failed:
-            case RecognitionError(failure=Failure(code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)) if (
-                not self._source.is_fetched
-            ):
-                return f"{failed}; or leave out --remote, to have the file decoded here"
-            case _:
-                return advised(failed, self._options)
 
     def _is_about_the_file(self, failed: LiveError) -> bool:
         match failed:

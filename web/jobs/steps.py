@@ -1,11 +1,13 @@
 """Owns the steps of recognizing a long recording; each may be cut off anywhere and done again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import structlog
 
+from stream.audio.agreement import TextError
 from stream.config import SessionConfig
 from stream.cutting import Cutter, Segment
 from stream.errors import ClientError, Problem
@@ -23,6 +25,8 @@ _MOST_FAILURES = 5
 _READY_SECONDS = 600.0
 _READY_POLL_SECONDS = 0.2
 _FETCH_PAUSES_SECONDS = (1.0, 5.0, 25.0)
+# 30 s of sound each at most are held.
+_SEGMENTS_AT_ONCE = 4
 # How often the progress of what arrives is written down.
 _NOTED_BYTES = 1 << 20
 _log = structlog.get_logger()
@@ -93,6 +97,10 @@ class Steps:
                     return
                 _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
                 await asyncio.sleep(pause)
+            except TextError as text:
+                detail = f"the URL answered text: {text.excerpt}"
+                await self._give_up(recording_id, ClientError(text.problem, detail))
+                return
             except ClientError as error:
                 await self._give_up(recording_id, error)
                 return
@@ -114,7 +122,10 @@ class Steps:
                 await intake.add(segments, len(chunk), cutter.position)
             if not intake.received_bytes:
                 raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
-            await intake.add(await asyncio.to_thread(_cut, cutter, None), 0, cutter.position)
+            rest = cutter.flush()
+            # A recording that is decoded as a whole has all of its segments here.
+            while segments := await asyncio.to_thread(_some, rest):
+                await intake.add(segments, 0, cutter.position)
             await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
             await self._heard(recording.owner, cutter.position / SAMPLE_RATE)
         finally:
@@ -168,9 +179,12 @@ class _Unhurried(Habits):
         pass
 
 
-def _cut(cutter: Cutter, data: bytes | None) -> list[Segment]:
-    """Push a chunk, or flush the end."""
-    return list(cutter.flush() if data is None else cutter.push(data))
+def _cut(cutter: Cutter, data: bytes) -> list[Segment]:
+    return list(cutter.push(data))
+
+
+def _some(segments: Iterator[Segment]) -> list[Segment]:
+    return list(islice(segments, _SEGMENTS_AT_ONCE))
 
 
 class _Intake:

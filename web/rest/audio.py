@@ -9,7 +9,6 @@ from typing import BinaryIO
 from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
-from stream.audio.sniff import SNIFF_BYTES
 from stream.errors import ClientError, Problem, quoted
 from web.rest.requests import (
     JSON_TYPE,
@@ -30,9 +29,8 @@ _CHUNK_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The bytes of a recording: `head` for a look at them, `chunks` for all of them, once."""
+    """The bytes of a recording, once."""
 
-    head: bytes
     chunks: Iterable[bytes]
     size_bytes: int
 
@@ -67,7 +65,7 @@ def file_audio(form: Form) -> Audio:
     upload = form.files.get("audio")
     if upload is None:
         raise ClientError(Problem.INVALID_CONFIG, "the form has no file named audio")
-    return _checked(_read_head(upload.file), _pieces(upload.file), upload.size or 0)
+    return _checked(_pieces(upload.file), upload.size or 0)
 
 
 def data_audio(data: object) -> Audio:
@@ -76,7 +74,9 @@ def data_audio(data: object) -> Audio:
         raise ClientError(Problem.INVALID_CONFIG, "audio.data must be a base64 text")
     decoder = Base64Decoder()
     decoded = b"".join([*decoder.push(data.encode()), decoder.flush()])
-    return _checked(decoded[:SNIFF_BYTES], [decoded], len(decoded))
+    # Decoding goes on between pieces, so that other connections have their turn.
+    pieces = (decoded[start : start + _CHUNK_BYTES] for start in range(0, len(decoded), _CHUNK_BYTES))
+    return _checked(pieces, len(decoded))
 
 
 def _from_object(body: dict[str, object]) -> AudioRequest:
@@ -98,16 +98,10 @@ def _config_of(form: Form) -> dict[str, object]:
     return parse_object(form.texts.get("config", "{}"), "config")
 
 
-def _checked(head: bytes, chunks: Iterable[bytes], size_bytes: int) -> Audio:
-    if not head:
+def _checked(chunks: Iterable[bytes], size_bytes: int) -> Audio:
+    if not size_bytes:
         raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
-    return Audio(head, chunks, size_bytes)
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    head = file.read(SNIFF_BYTES)
-    file.seek(0)
-    return head
+    return Audio(chunks, size_bytes)
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

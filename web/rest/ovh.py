@@ -38,7 +38,7 @@ async def recognize(request: Request) -> Response:
             services.settings.session_config.with_message(in_path, audio_began=False)
             values = in_path | values
         audio = file_audio(form)
-        config = await configured(services, caller, values, audio)
+        config = await configured(services, caller, values)
         finished = await transcribe(services, owner, config, audio, _MOST_SECONDS)
     told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
     return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

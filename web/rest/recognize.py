@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.config import SessionConfig
-from stream.encoding import agreed
 from stream.errors import ClientError, Problem
 from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
@@ -35,7 +34,7 @@ async def recognize(request: Request) -> Response:
     async with read_audio_request(request, MOST_JSON_BYTES) as asked:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
-        config = await configured(services, caller, asked.values, asked.audio)
+        config = await configured(services, caller, asked.values)
         finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
     transcription = _transcription(finished, config, services.clock())
     if config.store:
@@ -53,10 +52,10 @@ def check_ready(services: Services) -> None:
         raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
 
 
-async def configured(services: Services, caller: Caller, values: dict[str, object], audio: Audio) -> SessionConfig:
+async def configured(services: Services, caller: Caller, values: dict[str, object]) -> SessionConfig:
     """The configuration of a recording, with the phrases of its language model; raises ClientError."""
     config = caller.configured(services.settings.session_config).with_message(values, audio_began=False)
-    return await services.models.look_up(agreed(config, audio.head), caller.owner)
+    return await services.models.look_up(config, caller.owner)
 
 
 async def transcribe(

@@ -39,7 +39,8 @@ def test_a_lone_last_character_holds_nothing() -> None:
     [
         (b"aGVs!", "byte 0x21 at character 4 of a message"),
         (b"aG Vs", "byte 0x20 at character 2 of a message"),
-        (b"aGVs\x00", "byte 0x00 at character 4 of a message"),
+        (b"aGVs\x00aGVs", "byte 0x00 at character 4 of a message"),
+        (b"\x00aGVs", "byte 0x00 at character 0 of a message"),
         (b"=aGVs", "padding without a group before it"),
         (b"aGVs=", "padding without a group before it"),
         (b"a=", "1 characters with 1 of padding"),
@@ -54,6 +55,17 @@ def test_anything_else_is_refused_by_name(text: bytes, what: str) -> None:
     assert caught.value.detail == (
         f"the audio is not valid base64: {what}; allowed are A-Z a-z 0-9 + / - _ = and line breaks"
     )
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\0" * 5000, b" \t", b"\r\n\0\r\n", b"= "])
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+def test_zero_bytes_and_white_space_may_end_the_text(filler: bytes, size: int) -> None:
+    text = b"aGVsbG8" + filler
+    decoder = Base64Decoder()
+    parts = [part for start in range(0, len(text), size) for part in decoder.push(text[start : start + size])]
+    assert b"".join(parts) + decoder.flush() == b"hello"
+    with pytest.raises(ClientError, match="more text after the zero bytes or the white space that ended it"):
+        list(decoder.push(b"aGVs"))
 
 
 def test_what_came_before_a_fault_is_decoded_first() -> None:

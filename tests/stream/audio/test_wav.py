@@ -1,10 +1,13 @@
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio.format import Encoding
+from stream.audio.g711 import decode_alaw, decode_mulaw
+from stream.audio.layout import Shape
 from stream.audio.wav import WavFormat, WavReader
 from stream.errors import ClientError, Problem
 
@@ -31,7 +34,7 @@ def wav(
 def read(*pieces: bytes) -> tuple[bytes, WavFormat | None]:
     reader = WavReader()
     sound = b"".join(part for piece in pieces for part in reader.push(piece))
-    return sound + reader.flush(), reader.format
+    return sound + b"".join(reader.flush()), reader.format
 
 
 def in_pieces(data: bytes, size: int) -> list[bytes]:
@@ -41,7 +44,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize("size", [1, 3, 44, 1000])
 def test_the_header_is_read_and_only_sound_comes_out(size: int) -> None:
     clip = wav(rate=22050, channels=2, before=b"LIST\x03\x00\x00\x00abc\x00", after=b"LIST\x04\x00\x00\x00abcd")
-    assert read(*in_pieces(clip, size)) == (SOUND, WavFormat(Encoding.LINEAR16, 22050, 2))
+    assert read(*in_pieces(clip, size)) == (SOUND, WavFormat(Encoding.LINEAR16, Shape(22050, 2, ("FL", "FR"))))
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
@@ -60,7 +63,7 @@ def test_sound_goes_on_after_a_length_that_counted_the_first_buffer_only() -> No
 
 
 def test_an_extensible_format_of_16_bits_is_read() -> None:
-    assert read(wav(tag=0xFFFE))[1] == WavFormat(Encoding.LINEAR16, 16000, 1)
+    assert read(wav(tag=0xFFFE))[1] == WavFormat(Encoding.LINEAR16, Shape(16000, 1, ("FC",)))
 
 
 @pytest.mark.parametrize("size", range(4, 44))
@@ -73,15 +76,12 @@ def test_a_truncated_header_yields_no_sound(size: int) -> None:
     ("clip", "what"),
     [
         (
-            wav(tag=3, bits=32),
-            "its format is 3 with 32 bits a sample; it must be PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
+            wav(tag=0x11, bits=4),
+            "its format is 17 with 4 bits a sample; integers of 8, 16, 24, 32 or 64 bits, floats of 32 or 64, "
+            "A-law and mu-law are served",
         ),
-        (
-            wav(bits=8),
-            "its format is 1 with 8 bits a sample; it must be PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
-        ),
-        (wav(channels=8), "it has 8 channels; it must have 1 or 2"),
-        (wav(rate=192000), "its sample rate is 192000; it must be between 8000 and 48000"),
+        (wav(channels=65), "it has 65 channels; it must have 1 to 64"),
+        (wav(rate=999), "its sample rate is 999; it must be between 1000 and 768000"),
         (b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0", "its format chunk has 2 bytes; it must have at least 16"),
         (b"RIFF\0\0\0\0AVI LIST", "the file is RIFF, but not WAVE"),
         (b"RIFF\0\0\0\0WAVEdata\x02\0\0\0", "its data come before its format"),
@@ -100,3 +100,106 @@ def test_no_bytes_after_the_magic_do_worse_than_a_clear_error(data: bytes, size:
         read(*in_pieces(b"RIFF\0\0\0\0WAVE" + data, size))
     except ClientError as error:
         assert error.problem is Problem.INVALID_AUDIO
+
+
+SAMPLES = np.array([0, 256, -256, 32512, -32768], "<i2")
+
+
+def extensible(sound: bytes, tag: int, bits: int) -> bytes:
+    guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+    fmt = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16000, 16000 * bits // 8, bits // 8, bits, 22, bits, 4) + guid
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(sound)) + sound
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def padded(bytes_before: int) -> bytes:
+    """Sixteen bits as the highest of an integer."""
+    low = np.zeros((len(SAMPLES), bytes_before), np.uint8)
+    return np.hstack([low, SAMPLES.view(np.uint8).reshape(-1, 2)]).tobytes()
+
+
+WIDTHS = [
+    ((SAMPLES >> 8).astype(np.int16) + 128).astype(np.uint8).tobytes(),
+    padded(0),
+    padded(1),
+    padded(2),
+    (SAMPLES / 32768).astype("<f4").tobytes(),
+    (SAMPLES / 32768).astype("<f8").tobytes(),
+]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+@pytest.mark.parametrize(
+    ("sound", "tag", "bits"), list(zip(WIDTHS, (1, 1, 1, 1, 3, 3), (8, 16, 24, 32, 32, 64), strict=True))
+)
+def test_samples_of_any_width_become_16_bits(sound: bytes, tag: int, bits: int, size: int) -> None:
+    for clip in (wav(sound, tag=tag, bits=bits), extensible(sound, tag, bits)):
+        assert read(*in_pieces(clip, size))[0] == SAMPLES.tobytes()
+
+
+def test_floats_beyond_full_scale_are_clipped_and_no_number_is_silence() -> None:
+    sound = np.array([2.0, -2.0, np.nan, np.inf], "<f4").tobytes()
+    assert np.frombuffer(read(wav(sound, tag=3, bits=32))[0], "<i2").tolist() == [32767, -32768, 0, 32767]
+
+
+def test_telephone_samples_become_16_bits() -> None:
+    assert read(wav(b"\xff\x00", tag=7, bits=8))[0] == decode_mulaw(b"\xff\x00")
+    assert read(wav(b"\xd5\x00", tag=6, bits=8))[0] == decode_alaw(b"\xd5\x00")
+
+
+def rf64(sound: bytes, mark: bytes = b"RF64") -> bytes:
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, 0, len(sound), len(sound) // 2, 0)
+    return mark + b"\xff" * 4 + b"WAVE" + ds64 + wav(sound, length=0xFFFFFFFF)[12:]
+
+
+def w64(sound: bytes) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        guid = name + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+        return guid + struct.pack("<Q", 24 + len(body)) + body + bytes(-len(body) % 8)
+
+    body = b"wave" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    body += chunk(b"fmt ", wav()[20:36]) + chunk(b"data", sound)
+    return b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000") + struct.pack("<Q", 24 + len(body)) + body
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("clip", [rf64(SOUND), rf64(SOUND, b"BW64"), w64(SOUND), rf64(SOUND) + b"LIST\2\0\0\0ab"])
+def test_64_bit_families_are_read(clip: bytes, size: int) -> None:
+    assert read(*in_pieces(clip, size))[0] == SOUND
+
+
+@pytest.mark.parametrize("size", [1, 3, 44, 1000])
+@pytest.mark.parametrize("length", [None, 0, 0xFFFFFFFF, 1 << 30])
+def test_wav_files_in_a_row_are_read_to_the_last_ones_end(length: int | None, size: int) -> None:
+    assert read(*in_pieces(wav(length=length) * 3 + w64(SOUND) + rf64(SOUND), size))[0] == SOUND * 5
+
+
+def test_each_file_of_a_row_has_its_own_format() -> None:
+    reader = WavReader()
+    found = [(part, reader.format) for part in reader.push(wav() + wav(rate=8000, channels=2) + bytes(60))]
+    assert [(shape.shape.sample_rate_hertz, shape.shape.channels) for _, shape in found[:2] if shape] == [
+        (16000, 1),
+        (8000, 2),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("pad", [b"", b"\0"])
+def test_pad_bytes_are_taken_as_they_are(pad: bytes, size: int) -> None:
+    odd = b"LIST\x05\0\0\0INFOx" + pad
+    assert read(*in_pieces(wav(before=odd), size))[0] == SOUND
+    eight_bits = wav(b"\x80\x90\xa0", bits=8)
+    assert read(*in_pieces(eight_bits + pad + eight_bits, size))[0] == 2 * np.array([0, 4096, 8192], "<i2").tobytes()
+
+
+def test_a_chunk_whose_length_lies_hides_no_sound() -> None:
+    lying = wav()[:36] + b"LIST\x04\0\0\0INFO\1\2\3" + wav()[36:]
+    assert read(lying)[0] == SOUND
+    assert read(wav()[:36] + b"LIST\xff\xff\xff\xff" + wav()[36:])[0] == SOUND
+
+
+def test_many_small_files_are_read_in_linear_time_and_headers_alone_are_refused() -> None:
+    many = wav(b"ab") * 3000
+    assert read(many)[0] == b"ab" * 3000
+    with pytest.raises(ClientError, match="1000 headers in a row without sound"):
+        read(wav(b"", length=0) * 1001)

@@ -67,10 +67,10 @@ def test_short_raw_sound_and_half_a_sample_at_its_end() -> None:
     [
         (PCM, 8_000, "sample_rate_hertz is 8000; audio without a WAV header must have 16000"),
         (
-            wav(PCM, bits=8),
+            wav(PCM, bits=4, encoding=0x11),
             0,
-            "the WAV header cannot be served: its format is 1 with 8 bits a sample; it must be "
-            "PCM (1) with 16 bits, or A-law (6) or mu-law (7) with 8",
+            "the WAV header cannot be served: its format is 17 with 4 bits a sample; "
+            "integers of 8, 16, 24, 32 or 64 bits, floats of 32 or 64, A-law and mu-law are served",
         ),
     ],
 )

@@ -4,6 +4,7 @@ import asyncio
 import wave
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -129,22 +130,32 @@ def test_a_directory_is_named(tmp_path: Path) -> None:
         Clip(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, this is no sound at all\n" * 200, bytes(range(256)) * 20])
-def test_what_is_no_sound_is_named(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "its format is not known"),
+        (b"hello, this is no sound at all\n" * 200, "it is a text"),
+        (bytes(range(256)) * 20, "its format is not known"),
+        (b"%PDF-1.7\n" + bytes(range(256)), "it is PDF"),
+    ],
+)
+def test_what_is_no_sound_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "notes.dat"
     path.write_bytes(content)
     with pytest.raises(MediaError) as caught:
         Clip(path)
-    assert str(caught.value) == (
-        f"{path} cannot be decoded (its format is not known); give a sound file such as WAV, FLAC or MP3"
-    )
+    assert str(caught.value) == (f"{path} cannot be decoded ({reason}); give a sound file such as WAV, FLAC or MP3")
 
 
-def test_subtitles_have_no_sound_in_them(tmp_path: Path) -> None:
-    path = tmp_path / "film.srt"
-    path.write_text("1\n00:00:00,000 --> 00:00:02,000\nhello\n\n")
-    with pytest.raises(MediaError, match=r"cannot be decoded \(there is no sound in it\); give a sound file"):
-        Clip(path)
+def test_pictures_have_no_sound_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as made:
+        video: Any = made.add_stream("mjpeg", rate=25)
+        video.width, video.height, video.pix_fmt = 16, 16, "yuvj420p"
+        made.mux(video.encode(av.VideoFrame(16, 16, "yuvj420p")))
+        made.mux(video.encode(None))
+    with pytest.raises(MediaError, match=r"it has no audio stream\); give a sound file"):
+        list(Clip(path)._samples())
 
 
 async def test_a_header_without_sound_is_an_error_and_not_silence(tmp_path: Path) -> None:

@@ -197,9 +197,9 @@ async def test_what_cannot_be_sent_is_told_before_a_server_is_asked(
     assert await run(missing, notes, QUICK, tmp_path, empty, "a" * 999, options=options) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{missing} does not exist; check the name",
-        f"{notes} is of no known format; give a WAV, FLAC, MP3, Ogg or WebM Opus file",
+        f"{notes} is of no known format; give a file with sound, such as WAV, FLAC, MP3 or MP4",
         f"{tmp_path} is not a file; a directory or a pipe cannot be transcribed",
-        f"{empty} is of no known format; give a WAV, FLAC, MP3, Ogg or WebM Opus file",
+        f"{empty} is of no known format; give a file with sound, such as WAV, FLAC, MP3 or MP4",
         f"{'a' * 999} cannot be read (File name too long); check the name and its permissions",
     ]
 
@@ -215,8 +215,8 @@ async def test_a_file_that_is_no_audio_does_not_stop_the_others(
     first, second = told.err.splitlines()
     assert first.startswith(f"{bad} was not transcribed: the server stopped: the audio cannot be decoded as FLAC")
     assert second == (
-        f"{film} was not transcribed: the server stopped: the audio is MP4 or M4A; send WAV, FLAC, MP3, Ogg or WebM "
-        "Opus, or bare samples; or leave out --remote, to have the file decoded here"
+        f"{film} was not transcribed: the server stopped: "
+        "the audio cannot be decoded as MP4, M4A, MOV or 3GP: it does not begin as it must"
     )
     assert told.out.splitlines()[-1].startswith("w0")
 

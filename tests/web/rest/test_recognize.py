@@ -9,6 +9,7 @@ from stream.events import Hypothesis
 from stream.keys import is_id
 from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.sounds import wav
+from tests.stream.audio.encoders import recorded
 from tests.web.gateway import Gateway, running_gateway
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
 from tests.web.sockets import http_client
@@ -135,9 +136,22 @@ async def test_what_is_wrong_is_said(client: httpx.AsyncClient, body: bytes, ref
 
 
 async def test_a_file_of_another_format_is_named(client: httpx.AsyncClient) -> None:
-    answer = await client.post(ASR, json=asked(b"\x00\x00\x00\x20ftypM4A " + bytes(100)))
+    answer = await client.post(ASR, json=asked(b"PK\x03\x04" + bytes(100)))
     assert problem(answer)[:2] == (415, "unsupported_media")
-    assert "the audio is MP4 or M4A" in problem(answer)[2]
+    assert "the audio is ZIP" in problem(answer)[2]
+    answer = await client.post(ASR, json=asked(b"\x00\x00\x00\x20ftypM4A " + bytes(100)))
+    assert problem(answer)[:2] == (400, "invalid_audio")
+    assert "the audio cannot be decoded as MP4" in problem(answer)[2]
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("mp4", "aac"), ("mpegts", "aac"), ("adts", "aac"), ("matroska", "pcm_s24le")]
+)
+async def test_any_file_with_sound_is_heard(client: httpx.AsyncClient, container: str, codec: str) -> None:
+    answer = await client.post(ASR, files={"audio": recorded(QUICK_AND_TRAIN, container, codec)})
+    assert answer.status_code == 201
+    assert answer.json()["duration"] == pytest.approx(len(QUICK_AND_TRAIN) / 32_000, abs=0.1)
+    assert len(answer.json()["results"]) == 2
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
