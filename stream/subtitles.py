@@ -1,7 +1,7 @@
 """Owns subtitles: from words with times to readable captions, as SRT or WebVTT."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from stream.wire import WireResult
@@ -13,45 +13,90 @@ LONGEST_SECONDS = 7.0
 PAUSE_SECONDS = 1.0  # no caption spans a silence as long as this: its end would be read before it is said
 UNTIMED_WORD_SECONDS = 0.4  # 150 words a minute, ordinary speech
 
+LEAST_ALONE_MS = 700  # beside a second speaker a caption is read in less, or together with the other
+
 SENTENCE_ENDS = (".", "?", "!", "…", "؟", "۔", "。")
 CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """One caption of one or two lines, shown from `start_ms` up to `end_ms`."""
+    """One caption of one or two lines, shown from `start_ms` up to `end_ms`.
+
+    `speaker` counts from 1 where there are several.
+    """
 
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
+    speaker: int | None = None
 
 
-def srt(results: Iterable[WireResult]) -> str:
-    """Write the utterances as a SubRip file; empty if nothing was said."""
+def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
+    """Write the utterances as a SubRip file; empty if nothing was said.
+
+    `channels` has the channel of each utterance, if there are several. What their speakers say at once is shown one
+    after another, because few players show two captions: a caption ends where the next begins, or is one with it.
+    """
     blocks = []
-    for number, cue in enumerate(cues(results), start=1):
+    for number, cue in enumerate(_alone(cues(results, channels)), start=1):
         blocks.append(f"{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n")
     return "\n".join(blocks)
 
 
-def vtt(results: Iterable[WireResult]) -> str:
-    """Write the utterances as a WebVTT file; only its header if nothing was said."""
+def vtt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
+    """Write the utterances as a WebVTT file; only its header if nothing was said. Captions of speakers may overlap."""
     blocks = ["WEBVTT\n"]
-    for cue in cues(results):
+    for cue in cues(results, channels):
         text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        blocks.append(f"{_span(cue, '.')}\n{text}\n")
+        voice = "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
+        blocks.append(f"{_span(cue, '.')}\n{voice}{text}\n")
     return "\n".join(blocks)
 
 
-def cues(results: Iterable[WireResult]) -> list[Cue]:
-    """Break utterances into captions: in order, no word lost, times rising and never overlapping.
+def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cue]:
+    """Break utterances into captions: in order, no word lost; those of one channel rise and never overlap.
 
     `results` are utterances, one after another, not alternatives of one. Words without times (0.0, or
     none but in the transcript) are spread over the gap in which they were said.
     """
+    said = list(results)
+    if len(set(channels)) < 2:
+        return _cues_of_one(said)
+    each = [
+        replace(cue, speaker=channel + 1)
+        for channel in sorted(set(channels))
+        for cue in _cues_of_one(one for one, its in zip(said, channels, strict=True) if its == channel)
+    ]
+    return sorted(each, key=lambda cue: (cue.start_ms, cue.speaker))
+
+
+def _cues_of_one(results: Iterable[WireResult]) -> list[Cue]:
     words = _timed(_spoken(results))
     captions = [caption for phrase in _phrases(words) for caption in _captions(phrase)]
     return _placed(captions)
+
+
+def _alone(overlapping: Iterable[Cue]) -> list[Cue]:
+    """Let captions of several speakers follow each other, each named."""
+    alone: list[Cue] = []
+    for cue in overlapping:
+        named = cue if cue.speaker is None else replace(cue, lines=_named(cue))
+        before = alone[-1] if alone else None
+        if before is None or named.start_ms >= before.end_ms:
+            alone.append(named)
+        elif named.start_ms - before.start_ms >= LEAST_ALONE_MS:
+            alone[-1] = replace(before, end_ms=named.start_ms)
+            alone.append(named)
+        else:
+            end_ms = max(before.end_ms, named.end_ms)
+            alone[-1] = replace(before, end_ms=end_ms, lines=(*before.lines, *named.lines))
+    return alone
+
+
+def _named(cue: Cue) -> tuple[str, ...]:
+    first, *more = cue.lines
+    return (f"Speaker {cue.speaker}: {first}", *more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Subtitles: whatever the words and their times, the files are valid and nothing said is lost."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -228,3 +229,45 @@ def test_vtt_parses_back(results: list[WireResult]) -> None:
 @pytest.mark.parametrize("hours", [0, 99, 100])
 def test_hours_have_at_least_two_digits(hours: int) -> None:
     assert srt([said("Yes.", at=hours * 3600.0)]).splitlines()[1].startswith(f"{hours:02}:00:00,000")
+
+
+CALL = [
+    said("Good morning, this is the harbour office.", at=0.2, each=0.6),
+    said("Hello, I am calling about the boat.", at=3.49, each=0.3),
+    said("Which boat?", at=9.0, each=0.5),
+    said("The red one.", at=9.2, each=0.5),
+]
+CHANNELS = [0, 1, 0, 1]
+
+
+def test_speakers_have_captions_at_their_own_times_in_vtt() -> None:
+    text = vtt(CALL, CHANNELS)
+    assert "00:00:00.200 --> 00:00:04.400\n<v Speaker 1>Good morning, this is the harbour office.\n" in text
+    assert "00:00:03.490 --> 00:00:05.590\n<v Speaker 2>Hello, I am calling about the boat.\n" in text
+    assert "00:00:09.000 --> 00:00:10.000\n<v Speaker 1>Which boat?" in text
+    assert "00:00:09.200 --> 00:00:10.700\n<v Speaker 2>The red one." in text
+
+
+def test_speakers_follow_each_other_in_srt() -> None:
+    assert srt(CALL, CHANNELS) == (
+        "1\n00:00:00,200 --> 00:00:03,490\nSpeaker 1: Good morning, this is the harbour office.\n\n"
+        "2\n00:00:03,490 --> 00:00:05.590\nSpeaker 2: Hello, I am calling about the boat.\n\n"
+        "3\n00:00:09,000 --> 00:00:10,700\nSpeaker 1: Which boat?\nSpeaker 2: The red one.\n"
+    )
+
+
+def test_one_channel_has_no_names() -> None:
+    assert srt(CALL[:1], [0]) == srt(CALL[:1])
+    assert vtt(CALL[:1], [1]) == vtt(CALL[:1])
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.integers(1, 9), st.integers(0, 1)), max_size=12))
+def test_captions_of_two_speakers_have_every_word_once_and_in_srt_one_at_a_time(
+    talk: list[tuple[float, int, int]],
+) -> None:
+    talk = sorted(talk)
+    results = [said(" ".join(["word"] * count), at=at, each=0.4) for at, count, _ in talk]
+    channels = [channel for _, _, channel in talk]
+    assert srt(results, channels).count("word") == vtt(results, channels).count("word") == sum(c for _, c, _ in talk)
+    spans = [line.split(" --> ") for line in srt(results, channels).splitlines() if " --> " in line]
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))

@@ -178,16 +178,17 @@ def is_extended(request: Request) -> bool:
 
 def transcription_response(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Response:
     """The transcription in one of the formats; text and captions hold what is settled so far."""
-    said = [one.alternatives[0] for one in transcription.utterances if not one.is_empty]
+    spoken = [one for one in transcription.utterances if not one.is_empty]
+    said, channels = [one.alternatives[0] for one in spoken], [one.channel for one in spoken]
     match written:
         case OutputFormat.JSON:
             body = msgspec.json.encode(extended_body(transcription) if extended else plain_body(transcription))
         case OutputFormat.TEXT:
             body = "".join(f"{one.transcript}\n" for one in said).encode()
         case OutputFormat.SRT:
-            body = srt(said).encode()
+            body = srt(said, channels).encode()
         case OutputFormat.VTT:
-            body = vtt(said).encode()
+            body = vtt(said, channels).encode()
     return Response(body, media_type=_MEDIA_TYPES[written])
 
 
