@@ -251,7 +251,7 @@ def test_speakers_have_captions_at_their_own_times_in_vtt() -> None:
 def test_speakers_follow_each_other_in_srt() -> None:
     assert srt(CALL, CHANNELS) == (
         "1\n00:00:00,200 --> 00:00:03,490\nSpeaker 1: Good morning, this is the harbour office.\n\n"
-        "2\n00:00:03,490 --> 00:00:05.590\nSpeaker 2: Hello, I am calling about the boat.\n\n"
+        "2\n00:00:03,490 --> 00:00:05,590\nSpeaker 2: Hello, I am calling about the boat.\n\n"
         "3\n00:00:09,000 --> 00:00:10,700\nSpeaker 1: Which boat?\nSpeaker 2: The red one.\n"
     )
 
