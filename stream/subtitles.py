@@ -13,7 +13,8 @@ LONGEST_SECONDS = 7.0
 PAUSE_SECONDS = 1.0  # no caption spans a silence as long as this: its end would be read before it is said
 UNTIMED_WORD_SECONDS = 0.4  # 150 words a minute, ordinary speech
 
-LEAST_ALONE_MS = 700  # beside a second speaker a caption is read in less, or together with the other
+READ_MS = 40  # a character, of a caption that another speaker's cuts short; it stays beside that one until it is read
+TOGETHER_MS = 300  # captions that begin so close to each other begin together
 
 SENTENCE_ENDS = (".", "?", "!", "…", "؟", "۔", "。")
 CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
@@ -36,7 +37,8 @@ def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
     """Write the utterances as a SubRip file; empty if nothing was said.
 
     `channels` has the channel of each utterance, if there are several. What their speakers say at once is shown one
-    after another, because few players show two captions: a caption ends where the next begins, or is one with it.
+    after another, because few players show two captions: a caption ends where the next begins, or is repeated in it
+    until it can have been read.
     """
     blocks = []
     for number, cue in enumerate(_alone(cues(results, channels)), start=1):
@@ -78,23 +80,32 @@ def _cues_of_one(results: Iterable[WireResult]) -> list[Cue]:
 
 
 def _alone(overlapping: Iterable[Cue]) -> list[Cue]:
-    """Let captions of several speakers follow each other, each named."""
-    alone: list[Cue] = []
+    """Let captions of several speakers follow each other, each named and each shown from its own time on."""
+    blocks: list[tuple[Cue, ...]] = []
+    spans: list[tuple[int, int]] = []
     for cue in overlapping:
-        named = cue if cue.speaker is None else replace(cue, lines=_named(cue))
-        before = alone[-1] if alone else None
-        if before is None or named.start_ms >= before.end_ms:
-            alone.append(named)
-        elif named.start_ms - before.start_ms >= LEAST_ALONE_MS:
-            alone[-1] = replace(before, end_ms=named.start_ms)
-            alone.append(named)
+        start_ms, end_ms = spans[-1] if spans else (0, 0)
+        if cue.start_ms >= end_ms:
+            blocks.append((cue,))
+            spans.append((cue.start_ms, cue.end_ms))
+        elif cue.start_ms - start_ms < TOGETHER_MS:
+            blocks[-1] += (cue,)
+            spans[-1] = (start_ms, max(end_ms, cue.end_ms))
         else:
-            end_ms = max(before.end_ms, named.end_ms)
-            alone[-1] = replace(before, end_ms=end_ms, lines=(*before.lines, *named.lines))
-    return alone
+            before = blocks[-1][-1]
+            read_ms = before.start_ms + min(before.end_ms - before.start_ms, READ_MS * len(" ".join(before.lines)))
+            spans[-1] = (start_ms, cue.start_ms)
+            blocks.append((before, cue) if cue.start_ms < read_ms else (cue,))
+            spans.append((cue.start_ms, max(cue.end_ms, read_ms)))
+    return [
+        Cue(start_ms, end_ms, tuple(line for cue in block for line in _named(cue)))
+        for block, (start_ms, end_ms) in zip(blocks, spans, strict=True)
+    ]
 
 
 def _named(cue: Cue) -> tuple[str, ...]:
+    if cue.speaker is None:
+        return cue.lines
     first, *more = cue.lines
     return (f"Speaker {cue.speaker}: {first}", *more)
 

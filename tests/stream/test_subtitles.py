@@ -256,18 +256,30 @@ def test_speakers_follow_each_other_in_srt() -> None:
     )
 
 
+def test_a_caption_that_is_cut_short_stays_until_it_is_read() -> None:
+    talk = [
+        said("May justly be considered as the invention.", at=13.0, each=0.5),
+        said("What is that?", at=14, each=0.9),
+    ]
+    assert srt(talk, [0, 1]) == (
+        "1\n00:00:13,000 --> 00:00:14,000\nSpeaker 1: May justly be considered as the invention.\n\n"
+        "2\n00:00:14,000 --> 00:00:16,700\nSpeaker 1: May justly be considered as the invention.\n"
+        "Speaker 2: What is that?\n"
+    )
+
+
 def test_one_channel_has_no_names() -> None:
     assert srt(CALL[:1], [0]) == srt(CALL[:1])
     assert vtt(CALL[:1], [1]) == vtt(CALL[:1])
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.integers(1, 9), st.integers(0, 1)), max_size=12))
-def test_captions_of_two_speakers_have_every_word_once_and_in_srt_one_at_a_time(
+def test_captions_of_two_speakers_have_every_word_and_in_srt_one_at_a_time(
     talk: list[tuple[float, int, int]],
 ) -> None:
     talk = sorted(talk)
     results = [said(" ".join(["word"] * count), at=at, each=0.4) for at, count, _ in talk]
     channels = [channel for _, _, channel in talk]
-    assert srt(results, channels).count("word") == vtt(results, channels).count("word") == sum(c for _, c, _ in talk)
+    assert srt(results, channels).count("word") >= vtt(results, channels).count("word") == sum(c for _, c, _ in talk)
     spans = [line.split(" --> ") for line in srt(results, channels).splitlines() if " --> " in line]
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
