@@ -25,6 +25,7 @@ _MOST_FAILURES = 5
 _READY_SECONDS = 600.0
 _READY_POLL_SECONDS = 0.2
 _FETCH_PAUSES_SECONDS = (1.0, 5.0, 25.0)
+_EMPTY = "the audio is empty"
 # 30 s of sound each at most are held.
 _SEGMENTS_AT_ONCE = 4
 # How often the progress of what arrives is written down.
@@ -97,12 +98,8 @@ class Steps:
                     return
                 _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
                 await asyncio.sleep(pause)
-            except TextError as text:
-                detail = f"the URL answered text: {text.excerpt}"
-                await self._give_up(recording_id, ClientError(text.problem, detail))
-                return
             except ClientError as error:
-                await self._give_up(recording_id, error)
+                await self._give_up(recording_id, _of_url(error))
                 return
             except UnwantedError:
                 return
@@ -121,7 +118,7 @@ class Steps:
                 segments = await asyncio.to_thread(_cut, cutter, chunk)
                 await intake.add(segments, len(chunk), cutter.position)
             if not intake.received_bytes:
-                raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
+                raise ClientError(Problem.INVALID_AUDIO, _EMPTY)
             rest = cutter.flush()
             # A recording that is decoded as a whole has all of its segments here.
             while segments := await asyncio.to_thread(_some, rest):
@@ -167,6 +164,17 @@ class Steps:
     async def _give_up(self, recording_id: str, error: ClientError) -> None:
         _log.warning("recording_failed", transcription=recording_id, type=error.problem.value.type)
         await self._recordings.fail(recording_id, error)
+
+
+def _of_url(error: ClientError) -> ClientError:
+    """Say what the URL answered where the client may expect audio at it."""
+    match error:
+        case TextError(problem=problem, excerpt=excerpt):
+            return ClientError(problem, f"the URL answered text: {excerpt}")
+        case ClientError(problem=problem, detail=detail) if detail == _EMPTY:
+            return ClientError(problem, "the URL answered nothing; the audio is empty")
+        case _:
+            return error
 
 
 class _Unhurried(Habits):

@@ -13,6 +13,7 @@ from stream.errors import ClientError, Problem
 from stream.events import Hypothesis
 from tests.hostile.audio import numbered_speech
 from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
+from tests.stream.audio.encoders import recorded
 from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
 from web.fetch.download import FetchError, FetchOptions
 from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError
@@ -118,6 +119,19 @@ async def missing() -> AsyncIterator[bytes]:
 
 async def damaged() -> AsyncIterator[bytes]:
     yield b"fLaC" + b"\x01" * 70_000
+
+
+async def page() -> AsyncIterator[bytes]:
+    yield b'{"error": "no such\n file"}'
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    for _ in ():
+        yield b""
+
+
+async def film() -> AsyncIterator[bytes]:
+    yield recorded(SPEECH, "mov", "pcm_s16le", 16_000)
 
 
 async def changed() -> AsyncIterator[bytes]:
@@ -280,6 +294,33 @@ async def test_what_cannot_be_fetched_fails(
     told = (await office.get(recording.id)).summary
     assert told.error is not None
     assert (told.status, told.error.problem) == (Status.FAILED, Problem.INVALID_AUDIO)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem", "detail"),
+    [
+        (page, Problem.UNSUPPORTED_MEDIA, 'the URL answered text: {"error": "no such file"}'),
+        (nothing, Problem.INVALID_AUDIO, "the URL answered nothing; the audio is empty"),
+    ],
+)
+async def test_a_url_that_answers_no_audio_is_told(
+    office: Desk, hosting: Callable[..., Host], answer: Answer, problem: Problem, detail: str
+) -> None:
+    hosting(answer)
+    recording = await office.recording(URI)
+    await steps_of(office).fetch(recording.id, nobody)
+    error = (await office.get(recording.id)).summary.error
+    assert error is not None
+    assert (error.problem, error.detail) == (problem, detail)
+
+
+async def test_a_film_whose_index_comes_last_is_cut_like_its_sound(office: Desk, hosting: Callable[..., Host]) -> None:
+    hosting(film)
+    recording, announced = await office.recording(URI), Announced()
+    await steps_of(office).fetch(recording.id, announced)
+    assert len(announced.keys) == len(_GROUPS)
+    told = (await office.get(recording.id)).summary
+    assert told.received_samples == pytest.approx(len(SPEECH) // 2, abs=1600)
 
 
 async def test_a_recording_that_is_too_long_fails(office: Desk, hosting: Callable[..., Host]) -> None:
