@@ -92,7 +92,7 @@ DETAILS = {
     Problem.INVALID_MESSAGE: "the body is not valid JSON",
     Problem.INVALID_AUDIO: "the audio is empty",
     Problem.INVALID_CONFIG: "sampleRateHertz is 4000; it must be between 8000 and 48000",
-    Problem.UNSUPPORTED_MEDIA: "the audio is AIFF; send WAV, FLAC, MP3, Ogg or WebM Opus, or bare samples",
+    Problem.UNSUPPORTED_MEDIA: "the audio is ZIP; send a recording with sound, or bare samples",
     Problem.UNAUTHENTICATED: "the token has expired; get a new one",
     Problem.FORBIDDEN: 'Origin is "https://elsewhere.example"; pages of other hosts may not connect',
     Problem.NOT_FOUND: "there is no transcription with this id, or not any more",
