@@ -98,9 +98,10 @@ class Decoding:
         """The same for those who read the alternatives: the best reading, then the others by falling confidence.
 
         The decoder's search finds the best reading better than the confidences of its words do, so no other is surer
-        than that one. Loops, and readings without a word, are no alternatives.
+        than that one. Loops, readings without a word, and what was read already are no alternatives.
         """
-        others = [other for other in self.readings[1:] if other.has_words and not is_loop(other.text)]
+        others = list({other.text: other for other in reversed(self.readings) if other.has_words}.values())
+        others = [other for other in others if other.text != self.best.text and not is_loop(other.text)]
         others.sort(key=lambda other: -other.confidence)
         limited = (replace(other, confidence_limit=self.best.confidence) for other in others)
         return replace(self, readings=(self.best, *limited))

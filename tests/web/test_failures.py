@@ -322,9 +322,8 @@ async def test_a_server_that_dies_and_comes_back_costs_no_word() -> None:
         running_riva(riva) as dying,
         running(read_settings(PATIENT | {"riva_uri": dying.address})) as server,
     ):
-        is_heard = asyncio.Event()
-        speaking = asyncio.create_task(numbers_of(server.url, 2, pace_seconds=CHUNK_SECONDS / 4, told=is_heard.set))
-        await is_heard.wait()
+        speaking = asyncio.create_task(numbers_of(server.url, 2, pace_seconds=CHUNK_SECONDS / 4))
+        await riva.until(lambda: sum(bool(call.fired) for call in riva.calls) == 2)
         await dying.restart()
         assert await speaking == everything(2)
     assert len(riva.calls) > 2 * len(GROUPS)

@@ -18,5 +18,10 @@ def test_loops_and_readings_without_a_word_are_no_alternatives() -> None:
     assert ranked(reading("nine", 0.5), reading("nine nine nine nine", 0.4), reading("...", 0.3)) == [("nine", 0.5)]
 
 
+def test_each_text_comes_once() -> None:
+    readings = reading("nine", 0.5), reading("fine", 0.4), reading("nine", 0.3), reading("fine", 0.2)
+    assert ranked(*readings) == [("nine", 0.5), ("fine", 0.4)]
+
+
 def test_the_best_reading_stays_whatever_it_repeats() -> None:
     assert ranked(reading("nine nine nine", 0.5), reading("nine", 0.4)) == [("nine nine nine", 0.5), ("nine", 0.4)]
