@@ -18,6 +18,11 @@ _LEAST_RANGE_DB = 12.0  # in less, nothing tells a pause from a word
 # A stop closes the mouth for up to 80 ms, and noise hides faint consonants for longer.
 _PAUSE_FRAMES = 10
 _PAUSE_IN_NOISE_FRAMES = 20
+# Before the first word a room may be heard that is too loud for quiet: so long, up to so little before the first frame
+# that is as loud as speech. Faint consonants begin a word, but not for so long.
+_SPEECH_DB = 25.0
+_ROOM_FRAMES = 15
+_FAINT_ONSET_FRAMES = 8
 # A pause parts words when attention turned to the next one nearby, a long one whatever attention says;
 # one after punctuation rather than one without.
 _REACH_FRAMES = 25
@@ -53,6 +58,9 @@ def find_pauses(samples: Samples) -> list[Pause]:
         return []
     quiet = smooth < max(loud - _QUIET_DB, floor + _ABOVE_FLOOR_DB)
     shortest = _PAUSE_FRAMES if loud - floor >= _QUIET_DB else _PAUSE_IN_NOISE_FRAMES
+    loud_from = int(np.argmax(smooth >= loud - _SPEECH_DB))
+    if loud_from - int(np.argmin(quiet)) > _ROOM_FRAMES:
+        quiet[: loud_from - _FAINT_ONSET_FRAMES] = True
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])))).reshape(-1, 2)
     pauses = [Pause(int(start), int(end)) for start, end in edges]
     return [p for p in pauses if p.end - p.start >= shortest or p.start == 0 or p.end == len(quiet)]

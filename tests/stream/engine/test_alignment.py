@@ -37,6 +37,16 @@ def test_a_stop_in_a_word_is_no_pause() -> None:
     assert [pause.end for pause in find_pauses(samples)] == [246]
 
 
+def test_the_room_before_the_first_word_is_a_pause_after_no_sound_at_all() -> None:
+    first, *_ = find_pauses(sound((0.3, 0.0), (0.5, 0.0025), (1.5, 0.1), (0.3, 0.0)))
+    assert (first.start, first.end) == (0, pytest.approx(72, abs=3))
+
+
+def test_a_word_may_begin_faint() -> None:
+    first, *_ = find_pauses(sound((0.3, 0.0), (0.1, 0.0025), (1.5, 0.1), (0.3, 0.0)))
+    assert (first.start, first.end) == (0, pytest.approx(30, abs=3))
+
+
 @pytest.mark.parametrize("pieces", [[(2.0, 0.1)], [(0.001, 0.1)], [(2.0, 0.0)]])
 def test_steady_sound_has_no_pause(pieces: list[tuple[float, float]]) -> None:
     assert find_pauses(sound(*pieces)) == []
