@@ -17,6 +17,19 @@ from tests.virtual_time import VirtualTimeLoop
 register()
 
 
+# In these directories files take long.
+_LONG_FIRST = ("tests/web/pages/", "tests/web/", "tests/stream/engine/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, so that no worker is left with one of them at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, place in enumerate(_LONG_FIRST) if item.nodeid.startswith(place)), len(_LONG_FIRST))
+
+    items.sort(key=rank)
+
+
 def pytest_collection_finish() -> None:
     """Freeze what was imported, as the server does at its start: a full collection would stop every stream."""
     gc.collect()

@@ -44,7 +44,8 @@ def failures(report: Path) -> dict[str, str]:
 
 def run(workers: int, report: Path, arguments: list[str]) -> dict[str, str]:
     """Run the suite once; a run that ends without a report has failed as a whole."""
-    command = [sys.executable, "-m", "pytest", "-q", f"--numprocesses={workers}", "--dist=loadfile"]
+    spread = (f"--numprocesses={workers}", "--dist=loadfile", "--no-loadscope-reorder")
+    command = [sys.executable, "-m", "pytest", "-q", *spread]
     try:
         ended = subprocess.run(
             [*command, f"--junitxml={report}", *arguments],
