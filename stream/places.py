@@ -4,6 +4,7 @@ A call names its session in its metadata. The service holds the place of a live 
 is open, and tells with `CAPACITY` how many places there are; its messages are protobuf's own `Empty` and `Struct`.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 SERVICE = "shenava.engine.Places"
@@ -24,6 +25,13 @@ class WorkClass(StrEnum):
     PLAIN = "plain"
     PHRASES = "phrases"
     CLOSED = "closed"
+
+    @classmethod
+    def of(cls, phrases: Sequence[str], *, closed_vocabulary: bool) -> "WorkClass":
+        """Return the class of a call that listens for these phrases, for nothing else if they are all there is."""
+        if not phrases:
+            return cls.PLAIN
+        return cls.CLOSED if closed_vocabulary else cls.PHRASES
 
 
 class Refusal(StrEnum):

@@ -45,9 +45,7 @@ class CallOptions:
     @property
     def work_class(self) -> WorkClass:
         """What decides how much the call costs."""
-        if not self.phrases:
-            return WorkClass.PLAIN
-        return WorkClass.CLOSED if self.closed_vocabulary else WorkClass.PHRASES
+        return WorkClass.of(self.phrases, closed_vocabulary=self.closed_vocabulary)
 
 
 def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:

@@ -166,7 +166,8 @@ class RivaServer:
             self.released(channel)
 
         metadata = _metadata(options, was_admitted=was_admitted)
-        named = {places.OWNER: owner, places.WORK: _work_class(options).value}
+        work = WorkClass.of(options.phrases, closed_vocabulary=options.closed_vocabulary)
+        named = {places.OWNER: owner, places.WORK: work.value}
         metadata += tuple((name, value) for name, value in named.items() if value)
         return await hold_at_engine(channel, (*self._options.metadata, *metadata), release)
 
@@ -312,12 +313,6 @@ def _metadata(options: RecognitionOptions, *, was_admitted: bool) -> tuple[tuple
         "traceparent": TRACEPARENT.get(),
     }
     return tuple((name, value) for name, value in named.items() if value)
-
-
-def _work_class(options: RecognitionOptions) -> WorkClass:
-    if not options.phrases:
-        return WorkClass.PLAIN
-    return WorkClass.CLOSED if options.closed_vocabulary else WorkClass.PHRASES
 
 
 def _now() -> float:
