@@ -115,9 +115,9 @@ def _dts(data: bytes, at: int) -> _Header | None:
     if swapped is None or len(data) < at + 8:
         return None
     head = data[at + 4 : at + 8]
-    a, b, c, d = (head[1], head[0], head[3], head[2]) if swapped else head
-    length = ((b & 0b11) << 12 | c << 4 | d >> 4) + 1
-    return ("DTS", length, b"") if length >= 96 and a is not None else None
+    _, high, middle, low = (head[1], head[0], head[3], head[2]) if swapped else head
+    length = ((high & 0b11) << 12 | middle << 4 | low >> 4) + 1
+    return ("DTS", length, b"") if length >= 96 else None
 
 
 # Each finds where a frame may begin, also where the one before it is an accident.

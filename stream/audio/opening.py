@@ -1,14 +1,24 @@
 """The beginning of a recording: tags and zeros in front are removed, and enough is held to tell what follows."""
 
+import re
 from typing import BinaryIO
 
 from stream.audio.format import AudioFormat, Encoding
-from stream.audio.sniff import SNIFF_BYTES, FileKind, identify, kind_of_frames, kind_of_signature, tag_bytes
+from stream.audio.sniff import (
+    SNIFF_BYTES,
+    TAG_HEADER_BYTES,
+    FileKind,
+    identify,
+    kind_of_frames,
+    kind_of_signature,
+    tag_bytes,
+)
 
 # Enough for every signature but a few, and for a text; 2 ms of 16 kHz PCM16.
 LIVE_HEAD_BYTES = 64
 # Zeros are silence, and nobody waits for its words: two seconds of it may wait for what comes behind.
 _MOST_ZEROS_BYTES = 1 << 16
+_ZEROS = re.compile(rb"\0+")
 # The size of an MP4 file's first box, and the mark of a program stream, begin with zeros themselves.
 _ZEROS_OF_SIGNATURES = (4, 3, 2, 1)
 
@@ -29,8 +39,7 @@ class Opening:
     def push(self, data: bytes) -> None:
         """Take more of the input, until `is_decided`."""
         self.head += data
-        while self._skip():
-            pass
+        self._skip()
         is_full = len(self.head) >= self._head_bytes or self.zero_bytes > _MOST_ZEROS_BYTES
         if is_full and not self._tag_left_bytes:
             self._decide()
@@ -40,22 +49,24 @@ class Opening:
         if not self.is_decided:
             self._decide()
 
-    def _skip(self) -> bool:
-        """Remove a piece of a tag or zeros from the head; return whether there may be more to remove."""
-        if self._tag_left_bytes:
-            skipped = min(self._tag_left_bytes, len(self.head))
-            self.head = self.head[skipped:]
-            self._tag_left_bytes -= skipped
-            return bool(self.head)
-        self._tag_left_bytes = tag_bytes(self.head) or 0
-        if self._tag_left_bytes:
-            self.zero_bytes = 0
-            return True
-        rest = self.head.lstrip(b"\0")
-        zeros = len(self.head) - len(rest)
-        self.zero_bytes += zeros
-        self.head = rest
-        return bool(zeros and rest)
+    def _skip(self) -> None:
+        """Remove tags and zeros from the beginning of the head, however many follow each other."""
+        # A cursor: a message may hold a hundred thousand empty tags, and each would copy all that is behind it.
+        head, at = self.head, 0
+        while at < len(head):
+            self._tag_left_bytes = self._tag_left_bytes or tag_bytes(head[at : at + TAG_HEADER_BYTES]) or 0
+            if self._tag_left_bytes:
+                skipped = min(self._tag_left_bytes, len(head) - at)
+                self._tag_left_bytes -= skipped
+                at += skipped
+                self.zero_bytes = 0
+                continue
+            end = _zeros_end(head, at)
+            self.zero_bytes += end - at
+            if end == at:
+                break
+            at = end
+        self.head = head[at:]
 
     def _decide(self) -> None:
         self.is_decided = True
@@ -64,6 +75,11 @@ class Opening:
                 self.head = bytes(count) + self.head
                 self.zero_bytes -= count
                 return
+
+
+def _zeros_end(head: bytes, start: int) -> int:
+    found = _ZEROS.match(head, start)
+    return start if found is None else found.end()
 
 
 def kind_of_recording(file: BinaryIO) -> FileKind | None:

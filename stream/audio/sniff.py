@@ -156,7 +156,10 @@ _ID3 = re.compile(rb"ID3[\x02-\x04][\x00-\x0f].([\x00-\x7f]{4})", re.DOTALL)
 _ID3_HEADER_BYTES = 10
 _APE = re.compile(rb"APETAGEX(?:\xd0\x07|\xe8\x03)\x00\x00(.{4})", re.DOTALL)
 _APE_HEADER_BYTES = 32
-_TAG_BEGINNINGS = (b"ID3", b"APETAGEX")
+TAG_HEADER_BYTES = _APE_HEADER_BYTES
+"""So much of a tag is enough to tell its length."""
+# The marks, and how many bytes tell the length.
+_TAG_BEGINNINGS = ((b"ID3", _ID3_HEADER_BYTES), (b"APETAGEX", 16))
 
 
 def tag_bytes(head: bytes) -> int | None:
@@ -168,9 +171,7 @@ def tag_bytes(head: bytes) -> int | None:
     if found := _APE.match(head):
         # The size counts the items and the footer, which every tag has, but not this header.
         return _APE_HEADER_BYTES + int.from_bytes(found[1], "little")
-    is_short = len(head) < _APE_HEADER_BYTES and any(
-        mark.startswith(head[: len(mark)]) for mark in _TAG_BEGINNINGS if len(head) < (16 if mark[0] == 65 else 10)
-    )
+    is_short = any(len(head) < needed and mark.startswith(head[: len(mark)]) for mark, needed in _TAG_BEGINNINGS)
     return None if is_short else 0
 
 

@@ -203,9 +203,9 @@ class Unpacker:
             return
         timestamp = float(frame.pts * time_base)
         if self._timeline is None:
-            self._timeline = Timeline(timestamp if self._origin_seconds is None else self._origin_seconds)
-            if self._origin_seconds == 0.0 and timestamp > MOST_START_SECONDS:
-                self._timeline = Timeline(timestamp)
+            origin = self._origin_seconds
+            was_joined = origin == 0.0 and timestamp > MOST_START_SECONDS
+            self._timeline = Timeline(timestamp if origin is None or was_joined else origin)
         self._fill(timestamp, shape)
 
     def _fill(self, timestamp_seconds: float, shape: Shape) -> None:
