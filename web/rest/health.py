@@ -53,19 +53,18 @@ async def livez(_: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Answer 200 when a new stream would be admitted, else 503 and why not."""
     services: Services = request.app.state.services
-    await check_admission(services)
+    await check_admission(services, await capacity_in_time(services))
     if not await is_database_up(services):
         raise ClientError(Problem.OVERLOADED, "the database does not answer")
     return _json(Liveness("ready"))
 
 
-async def check_admission(services: Services) -> None:
+async def check_admission(services: Services, capacity: Capacity | None) -> None:
     """Raise ClientError unless a new stream would be admitted."""
     services.sessions.check_admission()
     if not services.recognizer.is_ready:
         raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
     await services.limits.check_stream(_ANYBODY)
-    capacity = await capacity_in_time(services)
     if capacity is not None and capacity.free == 0:
         raise full()
 

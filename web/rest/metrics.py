@@ -10,6 +10,7 @@ from stream.errors import ClientError
 from stream.recognizer import Capacity
 from stream.riva import RivaRecognizer
 from web.auth.caller import Scope
+from web.metrics import Metrics
 from web.rest.health import capacity_in_time, check_admission, is_database_up
 from web.services import Services
 from web.store.database import UnusableDatabaseError
@@ -38,7 +39,8 @@ async def _look(services: Services) -> None:
     numbers.recognizer_ready.set(services.recognizer.is_ready)
     numbers.segments_in_work.set(services.steps.segments_in_work)
     is_up = await is_database_up(services)
-    numbers.ready.set(is_up and await _is_admitting(services))
+    capacity = await capacity_in_time(services)
+    numbers.ready.set(is_up and await _is_admitting(services, capacity))
     numbers.database_up.set(is_up)
     if is_up:
         try:
@@ -47,22 +49,19 @@ async def _look(services: Services) -> None:
         except (UnusableDatabaseError, TimeoutError):
             numbers.database_up.set(0)
     _look_at_servers(services)
-    await _look_at_places(services)
+    _show_places(numbers, capacity or Capacity())
 
 
-async def _look_at_places(services: Services) -> None:
-    numbers, capacity = services.metrics, await capacity_in_time(services)
-    if capacity is None:
-        capacity = Capacity()
+def _show_places(numbers: Metrics, capacity: Capacity) -> None:
     numbers.places.set(math.nan if capacity.places is None else capacity.places)
     numbers.places_free.set(math.nan if capacity.free is None else capacity.free)
     numbers.places_taken.set(capacity.taken)
     numbers.decodes_waiting.set(capacity.waiting)
 
 
-async def _is_admitting(services: Services) -> bool:
+async def _is_admitting(services: Services, capacity: Capacity | None) -> bool:
     try:
-        await check_admission(services)
+        await check_admission(services, capacity)
     except ClientError:
         return False
     return True
