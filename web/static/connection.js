@@ -1,6 +1,6 @@
 // Owns one WebSocket of the live protocol in extended mode: opening it, its life, its end, and why it failed.
 
-import { LiveError } from "./retry.js";
+import { LiveError, retryAfterMsOf } from "./retry.js";
 
 /**
  * @typedef {object} ConnectionOptions
@@ -189,7 +189,7 @@ async function explained(url, unreachable, signal) {
   } catch {
     return unreachable;
   }
-  const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
+  const retryAfterMs = retryAfterMsOf(response);
   const detail = body?.detail ?? `it answered with status ${response.status}`;
   const facts = { type: body?.type, code: response.status, detail, retryAfterMs };
   if (response.status === ALL_IS_WELL) {

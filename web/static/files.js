@@ -1,6 +1,6 @@
-// Owns the way of a recording from a file to its text: sent to the server, asked after, fetched as the server writes it.
+// Recognition of a file by the server: upload, polling for its results, and the transcription as the server writes it.
 
-import { LiveError, delayMs } from "./retry.js";
+import { LiveError, delayMs, retryAfterMsOf } from "./retry.js";
 import { sleep } from "./waiting.js";
 
 /**
@@ -124,7 +124,7 @@ async function ask(address, { signal, getToken }, request = {}) {
   });
   if (response.ok) return response;
   const { detail, type } = await bodyOf(response);
-  const retryAfterMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
+  const retryAfterMs = retryAfterMsOf(response);
   const facts = { type, detail, code: response.status, retryAfterMs };
   throw new LiveError("refused", `The server refused the file: ${detail}.`, facts);
 }

@@ -53,6 +53,14 @@ export function isTransient(error) {
 }
 
 /**
+ * When the server wants to be asked again, 0 if it does not say.
+ * @param {Response} response
+ */
+export function retryAfterMsOf({ headers }) {
+  return 1000 * (Number(headers.get("retry-after")) || 0);
+}
+
+/**
  * How long to wait before an attempt: twice as long each time, spread, so that the clients of a server that was
  * started again do not all come at once.
  * @param {number} attempt 0 for the first

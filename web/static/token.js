@@ -1,7 +1,7 @@
 // Owns the token of a server that asks for one: its key is asked of the user once, and only what it is traded for kept.
 
 import { text } from "./language.js";
-import { LiveError } from "./live.js";
+import { LiveError, retryAfterMsOf } from "./retry.js";
 
 const KEY = "shenava.token";
 const TOKENS = new URL("v1/tokens", document.baseURI);
@@ -82,7 +82,7 @@ async function traded(token, wish = {}) {
   }
   if (response.ok) return body.token;
   const { detail, type } = body;
-  const retryAfterMs = 1000 * Number(response.headers.get("retry-after"));
+  const retryAfterMs = retryAfterMsOf(response);
   throw new LiveError("refused", `The server refused the token: ${detail}.`, {
     type, detail, code: response.status, retryAfterMs,
   });
