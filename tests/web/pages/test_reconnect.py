@@ -164,14 +164,21 @@ async def test_a_server_that_does_not_come_back_leaves_the_text_and_a_sentence(
 WAITING = "The server is full. This page waits its turn and begins by itself; until then nothing is heard."
 
 
-async def test_where_the_server_is_full_the_page_waits_its_turn_and_begins_by_itself(talking_browser: Browser) -> None:
-    recognizer = ScriptedRecognizer(full=RecognizerFullError("full", Refusal.FULL, 1.0))
+@asynccontextmanager
+async def waiting_for_a_place(browser: Browser, recognizer: ScriptedRecognizer) -> AsyncIterator[Page]:
+    """A page whose button was pressed while the recognizer is full."""
     async with (
         running(Settings(port=0), recognizer) as server,
-        opened(talking_browser, server.url, may_log=True) as page,
+        opened(browser, server.url, may_log=True) as page,
     ):
         await start(page)
         await expect_state(page, "Waiting for a place")
+        yield page
+
+
+async def test_where_the_server_is_full_the_page_waits_its_turn_and_begins_by_itself(talking_browser: Browser) -> None:
+    recognizer = ScriptedRecognizer(full=RecognizerFullError("full", Refusal.FULL, 1.0))
+    async with waiting_for_a_place(talking_browser, recognizer) as page:
         await expect_notice(page, WAITING)
         recognizer.full = None
         await expect_notice(page, "It is your turn. Speak now.")
@@ -181,12 +188,7 @@ async def test_where_the_server_is_full_the_page_waits_its_turn_and_begins_by_it
 
 async def test_waiting_for_a_place_can_be_cancelled(talking_browser: Browser) -> None:
     recognizer = ScriptedRecognizer(full=RecognizerFullError("full", Refusal.FULL, 60.0))
-    async with (
-        running(Settings(port=0), recognizer) as server,
-        opened(talking_browser, server.url, may_log=True) as page,
-    ):
-        await start(page)
-        await expect_state(page, "Waiting for a place")
+    async with waiting_for_a_place(talking_browser, recognizer) as page:
         await page.get_by_role("button", name="Cancel").click()
         await expect_state(page, "Ready")
         await expect_notice(page, "")
