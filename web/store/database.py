@@ -2,11 +2,14 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+import aiosqlite
 from sqlalchemy import URL, Connection, Insert, Table, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -41,7 +44,9 @@ class Database:
         """Raises DatabaseError; nothing is connected yet."""
         self.url = url
         parsed = _parsed(url)
-        self._engine = _engine(parsed)
+        # One per connection to SQLite.
+        self._threads: WeakSet[threading.Thread] = WeakSet()
+        self._engine = _engine(parsed, self._threads)
         self.is_postgres = self._engine.dialect.name == "postgresql"
         self.path = None if self.is_postgres else Path(parsed.database or "")
         self._turn = nullcontext() if self.is_postgres else asyncio.Lock()
@@ -112,7 +117,15 @@ class Database:
             raise UnusableDatabaseError("the database of SHENAVA_DATABASE_URL does not answer") from error
 
     async def close(self) -> None:
+        """Close all connections.
+
+        The thread of one that failed or was cut off outlives it for a moment, and would then answer a loop that is
+        closed: it is waited for, 5 s at most.
+        """
         await self._engine.dispose()
+        for thread in list(self._threads):
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join, _BUSY_SECONDS)
 
 
 def check_url(url: str) -> None:
@@ -139,9 +152,9 @@ def _parsed(url: str) -> URL:
             raise DatabaseError(f"it names a database of the kind {other}; {_FORMS}")
 
 
-def _engine(parsed: URL) -> AsyncEngine:
+def _engine(parsed: URL, threads: WeakSet[threading.Thread]) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(Path(parsed.database or ""))
+        return _sqlite(Path(parsed.database or ""), threads)
     driver = parsed.set(drivername="postgresql+psycopg")
     # What was said is a parameter, and an error that is logged must not repeat it.
     return create_async_engine(
@@ -154,12 +167,19 @@ def _engine(parsed: URL) -> AsyncEngine:
     )
 
 
-def _sqlite(path: Path) -> AsyncEngine:
+def _sqlite(path: Path, threads: WeakSet[threading.Thread]) -> AsyncEngine:
+    def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+        connection = aiosqlite.connect(*arguments, **options)
+        # The process may end while SQLite waits for its turn; SQLAlchemy says the same of the connections it makes.
+        connection._thread.daemon = True
+        threads.add(connection._thread)
+        return connection
+
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         pool_size=_SQLITE_CONNECTIONS,
         # Transactions begin where `_begin` says, not where the driver guesses.
-        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
+        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "async_creator_fn": connect},
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)

@@ -1,6 +1,9 @@
 import asyncio
+import threading
+import time
 from pathlib import Path
 
+import aiosqlite
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -144,6 +147,22 @@ async def test_a_database_that_cannot_be_used_stops_the_server_with_a_sentence(u
         async with running(Settings(port=0, database_url=url), ScriptedRecognizer()):
             pass
     assert str(refused.value) == str(unusable.value)
+
+
+async def test_no_thread_of_a_connection_outlives_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = aiosqlite.Connection.stop
+
+    def stop_late(connection: aiosqlite.Connection) -> object:
+        connection._tx.put_nowait((None, lambda: time.sleep(0.2)))
+        return stop(connection)
+
+    monkeypatch.setattr(aiosqlite.Connection, "stop", stop_late)
+    before = set(threading.enumerate())
+    database = Database("sqlite:////proc/shenava.db")
+    with pytest.raises(UnusableDatabaseError):
+        await database.upgrade()
+    await database.close()
+    assert not [thread for thread in threading.enumerate() if thread not in before and "connection" in thread.name]
 
 
 async def test_one_that_answers_is_told_from_one_that_does_not(database: Database) -> None:
