@@ -1,127 +1,79 @@
-"""Measures what attackers do to honest streams: their latencies alone, and beside them.
+"""Measures what attackers do to honest streams: their latencies alone, and beside each attack of `bench.attacks`.
 
-    python -m bench.attackers [--streams N] [--attackers N] [--rounds N]
+    python -m bench.attackers [ATTACK ...] [--streams N] [--connections N] [--rounds N]
 
-A quarter of the attackers each send handshakes that never end, floods of handshakes, sound whose answers they never
-read, and garbage. They come from another address of this machine, in a process of their own that runs when nobody else
-wants the processor: in earnest they would bring their own. What they take from honest streams only by being on the same
-machine shows while they attack another server than the streams' own.
+Attackers come from another address of this machine, in a process of their own that runs when nobody else wants the
+processor: in earnest they would bring their own. What they take from honest streams only by being on the same machine
+shows while they attack another server than the streams' own. At last the server is stopped while it is attacked.
 """
 
 import argparse
 import asyncio
 import multiprocessing
 import os
-import random
-import socket
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from statistics import median, quantiles
-from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.gateway import CHUNK_SECONDS, CHUNKS, through
+from bench.attacks import ATTACKS, Attack
+from bench.gateway import CHUNK_SECONDS, COUNTED, through
 from bench.server import Server
-from stream.addresses import LIVE_PATH
 
-_ATTACKERS_ADDRESS = "127.0.0.2"
-_UPGRADE = (
-    "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 _PAUSE_SECONDS = 0.02
-_Socket = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-_Figures = tuple[float, float]
 
 
-async def _connected(host: str, port: int) -> _Socket:
-    raw = socket.socket()
-    raw.bind((_ATTACKERS_ADDRESS, 0))
-    raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, (host, port))
-    return await asyncio.open_connection(sock=raw)
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Milliseconds from a message of a talker to its answer, and how many were never answered."""
+
+    p50: float
+    p99: float
+    unanswered: int
 
 
-async def _drip(host: str, port: int) -> None:
-    """A handshake that comes letter by letter and has no end."""
-    _, writer = await _connected(host, port)
-    writer.write(f"GET {LIVE_PATH} HTTP/1.1\r\n".encode())
-    while not writer.is_closing():
-        writer.write(b"X-A: a\r\n")
-        await writer.drain()
-        await asyncio.sleep(10 * _PAUSE_SECONDS)
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attack did; memory is how much the server held at most above what it held when quiet."""
+
+    quiet: Latencies
+    elsewhere: Latencies
+    attacked: Latencies
+    more_mb: float
+    stop_seconds: float
 
 
-async def _flood(host: str, port: int) -> None:
-    """Handshake after handshake."""
-    _, writer = await _connected(host, port)
-    writer.write(_UPGRADE.format(path=LIVE_PATH, host=f"{host}:{port}").encode())
-    await writer.drain()
-    await asyncio.sleep(_PAUSE_SECONDS)
-    writer.transport.abort()
+async def _attack(name: str, url: str, connections: int, is_over: Event) -> None:
+    attack, parts = ATTACKS[name], urlsplit(url)
 
-
-async def _never_read(host: str, port: int) -> None:
-    """Sound as fast as it goes, and no look at what comes back."""
-    reader, writer = await _connected(host, port)
-    writer.write(_UPGRADE.format(path=f"{LIVE_PATH}?extended=true", host=f"{host}:{port}").encode())
-    await reader.readuntil(b"\r\n\r\n")
-    chunk = CHUNKS[-20]
-    while not writer.is_closing():
-        # The mask is zero, so the bytes are the frame's own.
-        writer.write(b"\x82\xfe" + len(chunk).to_bytes(2, "big") + bytes(4) + chunk)
-        await writer.drain()
-        await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _babble(host: str, port: int) -> None:
-    """A handshake like any other, then anything."""
-    _, writer = await _connected(host, port)
-    writer.write(_UPGRADE.format(path=LIVE_PATH, host=f"{host}:{port}").encode())
-    for _ in range(10):
-        writer.write(random.randbytes(random.randrange(1, 4000)))  # noqa: S311
-        await writer.drain()
-        await asyncio.sleep(_PAUSE_SECONDS)
-    writer.transport.abort()
-
-
-_KINDS: tuple[Callable[[str, int], Coroutine[Any, Any, None]], ...] = (_drip, _flood, _never_read, _babble)
-
-
-async def _attack(url: str, attackers: int, is_over: Event) -> None:
-    parts = urlsplit(url)
-
-    async def again(kind: Callable[[str, int], Coroutine[Any, Any, None]]) -> None:
+    async def again() -> None:
         while not is_over.is_set():
             # uvloop calls writing to a closed socket a RuntimeError.
             with suppress(OSError, EOFError, RuntimeError, TimeoutError):
-                async with asyncio.timeout(5):
-                    await kind(str(parts.hostname), int(parts.port or 0))
+                async with asyncio.timeout(attack.seconds):
+                    await attack.run(str(parts.hostname), int(parts.port or 0))
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    await asyncio.gather(*(again(_KINDS[number % len(_KINDS)]) for number in range(attackers)))
+    await asyncio.gather(*(again() for _ in range(connections)))
 
 
-def _besiege(url: str, attackers: int, is_over: Event) -> None:
+def _besiege(name: str, url: str, connections: int, is_over: Event) -> None:
     os.nice(19)
-    uvloop.run(_attack(url, attackers, is_over))
-
-
-async def _honest(url: str, streams: int) -> list[float]:
-    runs = await asyncio.gather(*(through(url, number * CHUNK_SECONDS / streams) for number in range(streams)))
-    return [1000 * latency for run in runs for latency in run]
+    uvloop.run(_attack(name, url, connections, is_over))
 
 
 @contextmanager
-def _under_siege(url: str, attackers: int) -> Iterator[None]:
+def _under_siege(name: str, url: str, connections: int) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     is_over = context.Event()
-    process = context.Process(target=_besiege, args=(url, attackers, is_over), daemon=True)
+    process = context.Process(target=_besiege, args=(name, url, connections, is_over), daemon=True)
     process.start()
     try:
         yield
@@ -131,52 +83,85 @@ def _under_siege(url: str, attackers: int) -> Iterator[None]:
         process.kill()
 
 
-def measure(url: str, other_url: str, streams: int, attackers: int) -> tuple[_Figures, _Figures, _Figures]:
-    """Figures of honest streams alone, while another server is attacked, and while theirs is."""
-    quiet = _figures(uvloop.run(_honest(url, streams)))
-    with _under_siege(other_url, attackers):
-        elsewhere = _figures(uvloop.run(_honest(url, streams)))
-    with _under_siege(url, attackers):
-        return quiet, elsewhere, _figures(uvloop.run(_honest(url, streams)))
+def _honest(url: str, streams: int) -> Latencies:
+    async def talk() -> list[list[float]]:
+        return await asyncio.gather(*(through(url, number * CHUNK_SECONDS / streams) for number in range(streams)))
+
+    latencies = [1000 * latency for run in uvloop.run(talk()) for latency in run]
+    return Latencies(median(latencies), quantiles(latencies, n=100)[98], streams * COUNTED - len(latencies))
 
 
 @contextmanager
-def _gateway() -> Iterator[str]:
+def _gateway(attack: Attack) -> Iterator[Server]:
     riva = Server.run("bench.answering")
     try:
-        gateway = Server.start("--riva-uri", riva.url)
+        gateway = Server.start("--riva-uri", riva.url, environment=attack.environment)
         try:
-            yield gateway.url
+            if attack.prepare is not None:
+                asyncio.run(attack.prepare(gateway.database_url))
+            yield gateway
         finally:
-            gateway.stop()
+            gateway.process.kill()
+            gateway.discard()
     finally:
         riva.stop()
+
+
+def measure(name: str, streams: int, connections: int | None) -> Outcome:
+    """Figures of honest streams alone, while another server is attacked, and while theirs is."""
+    attack = ATTACKS[name]
+    connections = connections or attack.connections
+    with _gateway(attack) as gateway, _gateway(attack) as other:
+        quiet = _honest(gateway.url, streams)
+        before_mb = gateway.resident_mb()
+        with _under_siege(name, other.url, connections):
+            elsewhere = _honest(gateway.url, streams)
+        with _under_siege(name, gateway.url, connections):
+            attacked = _honest(gateway.url, streams)
+            more_mb = gateway.memory_mb()[0] - before_mb
+            began = time.perf_counter()
+            gateway.terminate()
+            stop_seconds = time.perf_counter() - began
+    return Outcome(quiet, elsewhere, attacked, more_mb, stop_seconds)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=20, choices=range(1, 201), metavar="N")
-    parser.add_argument("--attackers", type=int, default=40, choices=range(4, 401), metavar="N")
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"all unless given: {', '.join(ATTACKS)}")
+    parser.add_argument("--streams", type=int, default=5, choices=range(1, 201), metavar="N")
+    parser.add_argument("--connections", type=int, choices=range(1, 401), metavar="N", help="of each attack")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), metavar="N")
     arguments = parser.parse_args()
-    with _gateway() as url, _gateway() as other_url:
-        rounds = [measure(url, other_url, arguments.streams, arguments.attackers) for _ in range(arguments.rounds)]
-    table = Table(
-        title=f"{arguments.streams} honest streams, {arguments.attackers} attackers, p50 / p99 in milliseconds"
-    )
-    for column in ("round", "quiet", "another attacked", "attacked", "p99 to quiet", "p99 to another attacked"):
+    unknown = [name for name in arguments.attacks if name not in ATTACKS]
+    if unknown:
+        parser.error(f"there is no attack {unknown[0]}; known are {', '.join(ATTACKS)}")
+    console = Console(width=140)
+    table = Table(title=f"{arguments.streams} honest streams, p50 / p99 in milliseconds; medians of {arguments.rounds}")
+    columns = ("quiet", "another attacked", "attacked", "p99 to quiet", "to another", "unanswered", "more MB", "stop s")
+    for column in ("attack", *columns):
         table.add_column(column, justify="right")
-    ratios = [(attacked[1] / quiet[1], attacked[1] / elsewhere[1]) for quiet, elsewhere, attacked in rounds]
-    for number, (figures, both) in enumerate(zip(rounds, ratios, strict=True), start=1):
-        cells = (f"{p50:.2f} / {p99:.2f}" for p50, p99 in figures)
-        table.add_row(str(number), *cells, *(f"{ratio:.2f}" for ratio in both))
-    to_quiet, to_elsewhere = (median(column) for column in zip(*ratios, strict=True))
-    Console(width=110).print(table, f"median ratios of p99: {to_quiet:.2f} and {to_elsewhere:.2f}")
+    for name in arguments.attacks or ATTACKS:
+        rounds = [measure(name, arguments.streams, arguments.connections) for _ in range(arguments.rounds)]
+        table.add_row(name, *_cells(rounds))
+        console.print(name, *_cells(rounds), sep="  ")
+    console.print(table)
 
 
-def _figures(latencies: list[float]) -> _Figures:
-    return median(latencies), quantiles(latencies, n=100)[98]
+def _cells(rounds: list[Outcome]) -> list[str]:
+    def both(parts: list[Latencies]) -> str:
+        return f"{median(part.p50 for part in parts):.2f} / {median(part.p99 for part in parts):.2f}"
+
+    return [
+        both([one.quiet for one in rounds]),
+        both([one.elsewhere for one in rounds]),
+        both([one.attacked for one in rounds]),
+        f"{median(one.attacked.p99 / one.quiet.p99 for one in rounds):.2f}",
+        f"{median(one.attacked.p99 / one.elsewhere.p99 for one in rounds):.2f}",
+        str(sum(one.attacked.unanswered for one in rounds)),
+        f"{max(one.more_mb for one in rounds):.0f}",
+        f"{max(one.stop_seconds for one in rounds):.1f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ _SPEECH = numbered_speech([48])
 CHUNKS = [_SPEECH[n : n + 2 * _CHUNK_SAMPLES] for n in range(0, len(_SPEECH), 2 * _CHUNK_SAMPLES)]
 # What is sent before speech is found is answered later, by design.
 _UNCOUNTED = 10
+COUNTED = len(CHUNKS) - _UNCOUNTED
 
 
 class Watch:

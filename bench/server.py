@@ -27,7 +27,7 @@ class Server:
     def start(cls, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
         """Start `shenava serve` and wait until it is ready; its database is its own unless one is given."""
         folder = TemporaryDirectory(prefix="shenava-bench-", ignore_cleanup_errors=True)
-        own = {"SHENAVA_DATABASE_URL": f"sqlite:///{folder.name}/shenava.db", **(environment or {})}
+        own = {"SHENAVA_DATABASE_URL": _database_url(folder.name), **(environment or {})}
         server = cls.run("web.cli", "serve", "--port", "0", "--quiet", *options, environment=own)
         server.folder = folder
         return server
@@ -52,15 +52,37 @@ class Server:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return cls(process, url, ready_seconds, [int(child) for child in children])
 
+    @property
+    def database_url(self) -> str:
+        """Where a `shenava serve` of this bench has its tables."""
+        assert self.folder is not None
+        return _database_url(self.folder.name)
+
     def stop(self) -> None:
+        self.terminate()
+        self.discard()
+
+    def terminate(self) -> None:
+        """Stop the process as a service manager does, and kill it where that takes too long."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(_STOP_SECONDS)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def discard(self) -> None:
+        """Remove what the process left on disk."""
         if self.folder is not None:
             self.folder.cleanup()
 
+    def resident_mb(self) -> float:
+        """Resident memory of the process now."""
+        return _memory_mb(self.process.pid, "VmRSS")
+
     def memory_mb(self) -> tuple[float, float]:
         """Largest resident memory so far of the process and of its children."""
-        return _peak_mb(self.process.pid), sum(_peak_mb(child) for child in self.children)
+        return _memory_mb(self.process.pid, "VmHWM"), sum(_memory_mb(child, "VmHWM") for child in self.children)
 
     def cpu_seconds(self) -> float:
         """Processor time that the process itself has used so far."""
@@ -68,6 +90,10 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _peak_mb(pid: int) -> float:
+def _memory_mb(pid: int, field_name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field_name)) / 1024
+
+
+def _database_url(folder: str) -> str:
+    return f"sqlite:///{folder}/shenava.db"

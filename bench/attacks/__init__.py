@@ -1,0 +1,8 @@
+"""The attacks of `bench.attackers`, by name; a module for each kind of attacker."""
+
+from bench.attacks.attack import Attack
+from bench.attacks.strangers import STRANGERS
+
+__all__ = ["ATTACKS", "Attack"]
+
+ATTACKS: dict[str, Attack] = {**STRANGERS}
