@@ -75,7 +75,8 @@ async def engine_child(settings: Settings) -> AsyncIterator[EngineChild]:
 
 
 def _command(settings: Settings, address: str) -> list[str]:
-    command = [sys.executable, "-m", "web.cli", "engine", "--listen", address, "--exit-with-stdin"]
+    # `-m` alone would look for modules in the working directory first, and run whatever lies there.
+    command = [sys.executable, "-P", "-m", "web.cli", "engine", "--listen", address, "--exit-with-stdin"]
     for model in settings.models:
         command += ["--model", model]
     if settings.engine_workers is not None:
