@@ -9,7 +9,7 @@ from stream.deadlines import RunnerLimits
 from stream.events import EndCause, Finished
 from stream.outbox import Outbox
 from stream.recognizer import Recognizer
-from stream.runner import SessionRunner
+from stream.runner import Meter, SessionRunner, unmetered
 from stream.turns import Turns
 
 _CLOSE = '{"type":"close"}'
@@ -25,21 +25,23 @@ class WholeRecording:
         return next(self._chunks, _CLOSE)
 
 
-async def recognize_whole(
+async def recognize_whole(  # noqa: PLR0913
     recognizer: Recognizer,
     config: SessionConfig,
     chunks: Iterable[bytes],
     limits: RunnerLimits,
     turns: Turns | None = None,
+    *,
+    meter: Meter = unmetered,
 ) -> Finished:
     """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
 
     `chunks` are the bytes of the recording, cut anywhere; its audio may last `limits.audio` seconds. An error of the
-    audio is in the result.
+    audio is in the result, and so is the refusal of the `meter`, which is told of the audio as it is decoded.
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
-    runner = SessionRunner(recognizer, settings, outbox, limits, turns=turns, is_recording=True)
+    runner = SessionRunner(recognizer, settings, outbox, limits, meter=meter, turns=turns, is_recording=True)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))
         while not isinstance(event := await outbox.get(), Finished):

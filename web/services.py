@@ -83,7 +83,7 @@ async def serving(  # noqa: PLR0913
         options = step_options(settings)
         loop_clock = asyncio.get_running_loop().time
         limits = await stack.enter_async_context(limiting(settings, loop_clock))
-        steps = Steps(recordings, ready, options, limits.heard)
+        steps = Steps(recordings, ready, options, limits.recording_meter)
         queue = _queue(settings, database, steps, recordings)
         stores = await stack.enter_async_context(storing())
         # Leaves room for the phrases of a request.

@@ -54,7 +54,7 @@ async def _work(settings: Settings, tell: Callable[[str], None], warn: Callable[
             recognizer = await stack.enter_async_context(recognizing(way.recognizer))
             recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
             limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
-            steps = Steps(recordings, recognizer, step_options(settings), limits.heard)
+            steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
             queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
             def is_over() -> bool:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Protocol
 
 import structlog
 
@@ -36,12 +38,33 @@ Announce = Callable[[Sequence[SegmentKey]], Awaitable[None]]
 """Tells a queue which segments are to be recognized."""
 
 
-Hear = Callable[[str, float], Awaitable[None]]
-"""Is told of whom a recording is, and how many seconds it has."""
+class Meter(Protocol):
+    """Counts the audio of one recording, in seconds, while it is decoded."""
+
+    async def heard(self, seconds: float) -> None:
+        """Take note of more audio; raises ClientError when the owner may have no more."""
+        ...
+
+    async def settle(self) -> None:
+        """Count what is left; never refuses."""
+        ...
 
 
-async def _nobody_counts(_: str, __: float) -> None:
-    pass
+MeterFor = Callable[[str, float | None, float], Meter]
+"""Makes the meter of a recording: its owner, the minutes of their day, the seconds that were counted before."""
+
+
+class _Unmetered:
+    """Counts for nobody."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def heard(self, _: float) -> None:
+        pass
+
+    async def settle(self) -> None:
+        pass
 
 
 class UnwantedError(Exception):
@@ -69,9 +92,9 @@ class Steps:
     """What there is to do for a recording, on whatever machine."""
 
     def __init__(
-        self, recordings: Recordings, recognizer: Recognizer, options: StepOptions, heard: Hear = _nobody_counts
+        self, recordings: Recordings, recognizer: Recognizer, options: StepOptions, meter_for: MeterFor = _Unmetered
     ) -> None:
-        self._heard = heard
+        self._meter_for = meter_for
         self._recordings = recordings
         self._recognizer = recognizer
         self._options = options
@@ -107,8 +130,13 @@ class Steps:
     async def take(
         self, recording: Recording, chunks: AsyncIterator[bytes], total_bytes: int | None, announce: Announce
     ) -> None:
-        """Cut a recording as it arrives, to its end; raises ClientError for what is no audio, or UnwantedError."""
-        intake = _Intake(self._recordings, recording, total_bytes, announce)
+        """Cut a recording as it arrives, to its end; raises ClientError for what is no audio, or UnwantedError.
+
+        Its audio is counted as it is decoded, so that what is cut off counts too, and once however often it is sent.
+        """
+        counted_seconds = recording.counted_samples / SAMPLE_RATE
+        meter = self._meter_for(recording.owner, recording.minutes, counted_seconds)
+        intake = _Intake(self._recordings, recording, total_bytes, announce, meter)
         cutter = Cutter(
             self._options.defaults.with_message(recording.config, audio_began=False), self._options.most_seconds
         )
@@ -124,9 +152,10 @@ class Steps:
             while segments := await asyncio.to_thread(_some, rest):
                 await intake.add(segments, 0, cutter.position)
             await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
-            await self._heard(recording.owner, cutter.position / SAMPLE_RATE)
         finally:
+            position = cutter.position
             cutter.close()
+            await intake.settle(position)
 
     async def recognize(self, key: SegmentKey) -> None:
         """Settle a segment, unless it is; raises RetryError when the recognizer could not."""
@@ -199,9 +228,11 @@ class _Intake:
     """Keeps what is cut of one recording, and how far it has come."""
 
     def __init__(
-        self, recordings: Recordings, recording: Recording, total_bytes: int | None, announce: Announce
+        self, recordings: Recordings, recording: Recording, total_bytes: int | None, announce: Announce, meter: Meter
     ) -> None:
         self.received_bytes = 0
+        self._meter = meter
+        self._counted_to = 0
         self._recordings = recordings
         self._recording = recording
         self._total_bytes = total_bytes
@@ -223,3 +254,23 @@ class _Intake:
         )
         if not is_wanted:
             raise UnwantedError
+        await self._meter.heard(await self._uncounted(position) / SAMPLE_RATE)
+
+    async def settle(self, position: int) -> None:
+        """Count what was decoded since the last note, of whatever became of the recording."""
+        try:
+            with suppress(ClientError):  # the day's minutes: all that is left to do is to count
+                await self._meter.heard(await self._uncounted(position) / SAMPLE_RATE)
+        finally:
+            await self._meter.settle()
+
+    async def _uncounted(self, position: int) -> int:
+        """Return how many samples up to `position` were not counted yet, neither now nor in an earlier upload."""
+        before, self._counted_to = self._counted_to, max(self._counted_to, position)
+        if before >= position:
+            return 0
+        try:
+            counted = await self._recordings.count(self._recording.id, position)
+        except ClientError:  # without the database nobody knows of an earlier upload
+            counted = None
+        return position - before if counted is None else counted

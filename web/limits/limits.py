@@ -26,6 +26,8 @@ _STREAM_RETRY_SECONDS = 5
 _RECOVERY_SECONDS = 5.0
 # Audio is counted in milliseconds, and told to the store when so much has come together.
 _COUNTED_MS = 1000
+# A recording is decoded a hundred times as fast as it is spoken.
+_RECORDED_MS = 5000
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -84,7 +86,7 @@ class Limits:
 
     async def check_minutes(self, caller: Caller) -> None:
         """Raise ClientError when the owner has had their minutes of the day."""
-        minutes = self._minutes(caller)
+        minutes = self.minutes_of(caller)
         if minutes is None:
             return
         _, window = await self._counted(lambda store: store.window(_audio_key(caller.owner)))
@@ -92,19 +94,33 @@ class Limits:
             raise _used_up(minutes, window.resets_in)
 
     async def heard(self, owner: str, seconds: float) -> None:
-        """Count the audio of a recording, whatever it comes to."""
+        """Count audio, whatever it comes to."""
         milliseconds = round(seconds * 1000)
         if milliseconds:
             await self._add_audio(owner, milliseconds)
 
+    def minutes_of(self, caller: Caller) -> float | None:
+        """Return the minutes of audio that a caller may have in a day, None for no limit."""
+        return self._amounts.minutes_per_day if caller.minutes is None else caller.minutes
+
     def meter(self, caller: Caller) -> "AudioMeter":
         """What counts the audio of one live stream."""
-        return AudioMeter(self, caller.owner, self._minutes(caller))
+        return AudioMeter(self, caller.owner, self.minutes_of(caller))
+
+    def recording_meter(self, owner: str, minutes: float | None, counted_seconds: float = 0.0) -> "RecordingMeter":
+        """What counts the audio of one recording, of which `counted_seconds` were counted before."""
+        return RecordingMeter(self, owner, minutes, counted_seconds)
 
     async def heard_live(self, owner: str, milliseconds: int, minutes: float) -> None:
         """Count audio; raises ClientError when it is more than the minutes of the day."""
         window = await self._add_audio(owner, milliseconds)
         if window.amount > minutes * 60_000:
+            raise _used_up(minutes, window.resets_in)
+
+    async def heard_recorded(self, owner: str, milliseconds: int, own_milliseconds: int, minutes: float | None) -> None:
+        """Count audio of a recording; raises ClientError when the owner's other audio uses the day up."""
+        window = await self._add_audio(owner, milliseconds)
+        if minutes is not None and window.amount - own_milliseconds >= minutes * 60_000:
             raise _used_up(minutes, window.resets_in)
 
     async def _add_audio(self, owner: str, milliseconds: int) -> Window:
@@ -114,9 +130,6 @@ class Limits:
     def _room(self, caller: Caller) -> Room:
         of_owner = self._amounts.streams_per_owner if caller.streams is None else caller.streams
         return Room(of_owner, self._amounts.streams)
-
-    def _minutes(self, caller: Caller) -> float | None:
-        return self._amounts.minutes_per_day if caller.minutes is None else caller.minutes
 
     def _refuse(self, full: Full | None, room: Room) -> None:
         match full:
@@ -162,6 +175,35 @@ class AudioMeter:
 
     async def settle(self) -> None:
         """Count what is left at the end of the stream."""
+        rest, self._uncounted_ms = self._uncounted_ms, 0.0
+        await self._limits.heard(self._owner, rest / 1000)
+
+
+class RecordingMeter:
+    """Counts the audio of one recording towards its owner's day while it is decoded, so that what is cut off counts.
+
+    A recording that began within the day's minutes may exceed them by itself. Beside others of its owner it may not:
+    otherwise any number that begin at once would all be let through.
+    """
+
+    def __init__(self, limits: Limits, owner: str, minutes: float | None, counted_seconds: float) -> None:
+        self._limits = limits
+        self._owner = owner
+        self._minutes = minutes
+        self._own_ms = round(1000 * counted_seconds)
+        self._uncounted_ms = 0.0
+
+    async def heard(self, seconds: float) -> None:
+        """Take note of more audio; raises ClientError when others have used up the day's minutes meanwhile."""
+        self._uncounted_ms += 1000 * seconds
+        if self._uncounted_ms >= _RECORDED_MS:
+            milliseconds = int(self._uncounted_ms)
+            self._uncounted_ms -= milliseconds
+            self._own_ms += milliseconds
+            await self._limits.heard_recorded(self._owner, milliseconds, self._own_ms, self._minutes)
+
+    async def settle(self) -> None:
+        """Count what is left at the end of the recording, however it ended."""
         rest, self._uncounted_ms = self._uncounted_ms, 0.0
         await self._limits.heard(self._owner, rest / 1000)
 

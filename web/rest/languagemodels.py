@@ -51,10 +51,8 @@ async def create(request: Request) -> Response:
     unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
     if unknown:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
-    if await services.models.count(owner) >= services.settings.models_per_owner:
-        most = services.settings.models_per_owner
-        raise ClientError(Problem.RATE_LIMITED, f"you have {most} language models, and no more are kept; delete one")
-    model = await services.models.open(model_id, owner, name, corpora)
+    most = services.settings.models_per_owner
+    model = await services.models.open(model_id, owner, name, corpora, most=most)
     services.trainer.wake()
     response = _response(_result(model, extended=extended), 201)
     response.headers["Location"] = f"/v1/speech/languagemodels/{model.id}"

@@ -34,7 +34,7 @@ async def accept(request: Request) -> Response:
         audio = asked.audio
         uri = None if isinstance(audio, Audio) else _uri(audio, services)
         recording = await _recording(services, caller, asked.values, uri)
-        await services.recordings.open(recording)
+        await services.recordings.open(recording, most=services.settings.jobs_per_owner)
         if isinstance(audio, Audio):
             await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
     response = await _answer(services, recording, extended=extended)
@@ -53,8 +53,8 @@ async def upload(request: Request) -> Response:
     An upload that broke off may be made again from its beginning: what is there already is not recognized twice.
     """
     services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
-    extended = is_extended(request)
+    caller = await services.auth.caller(request, Scope.RECORDINGS)
+    owner, extended = caller.owner, is_extended(request)
     services.sessions.check_admission()
     transcription_id = str(request.path_params["transcription_id"]).lower()
     recording = await services.recordings.get(transcription_id) if is_id(transcription_id) else None
@@ -62,6 +62,8 @@ async def upload(request: Request) -> Response:
         raise ClientError(Problem.NOT_FOUND, "there is no recording with this id that waits for its audio")
     if recording.uri is not None or recording.is_received:
         raise ClientError(Problem.INVALID_AUDIO, "this recording waits for no upload; its audio is here, or at its uri")
+    if not recording.counted_samples:
+        await services.limits.check_minutes(caller)
     limit_bytes = services.settings.recording_limit_bytes
     declared = request.headers.get("content-length", "")
     total_bytes = int(declared) if declared.isdigit() else None
@@ -72,6 +74,7 @@ async def upload(request: Request) -> Response:
 
 
 async def _check_number(services: Services, owner: str) -> None:
+    """Refuse before the body is read what `Recordings.open` would refuse then."""
     most = services.settings.jobs_per_owner
     if await services.transcriptions.unfinished(owner) >= most:
         raise ClientError(Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end")
@@ -96,7 +99,8 @@ async def _recording(services: Services, caller: Caller, values: dict[str, objec
     check_cuttable(config)
     config = await services.models.look_up(config, caller.owner)
     options = recognition_options(config, services.recognizer)
-    return Recording(new_id(), caller.owner, uri, config.set_values, options, config.whole_seconds)
+    minutes = services.limits.minutes_of(caller)
+    return Recording(new_id(), caller.owner, uri, config.set_values, options, config.whole_seconds, minutes=minutes)
 
 
 async def _take(

@@ -27,7 +27,6 @@ async def recognize(request: Request) -> Response:
     """Answer 200 with one result for each utterance of the form's file `audio`, none if nothing was said."""
     services: Services = request.app.state.services
     caller = await services.auth.caller(request, Scope.RECORDINGS)
-    owner = caller.owner
     check_ready(services)
     await services.limits.check_minutes(caller)
     async with read_form(Body(request), _MOST_BYTES) as form:
@@ -39,6 +38,6 @@ async def recognize(request: Request) -> Response:
             values = in_path | values
         audio = file_audio(form)
         config = await configured(services, caller, values)
-        finished = await transcribe(services, owner, config, audio, _MOST_SECONDS)
+        finished = await transcribe(services, caller, config, audio, _MOST_SECONDS)
     told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
     return Response(msgspec.json.encode(told), media_type=JSON_TYPE)

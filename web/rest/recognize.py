@@ -10,7 +10,6 @@ from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.events import Finished
 from stream.whole import is_complete, recognize_whole
-from vad import SAMPLE_RATE
 from web.auth.caller import Caller, Scope
 from web.formats import OutputFormat
 from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
@@ -35,7 +34,7 @@ async def recognize(request: Request) -> Response:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
         config = await configured(services, caller, asked.values)
-        finished = await transcribe(services, owner, config, asked.audio, _MOST_SECONDS)
+        finished = await transcribe(services, caller, config, asked.audio, _MOST_SECONDS)
     transcription = _transcription(finished, config, services.clock())
     if config.store:
         await services.storing.finish(partial(_store, services, owner, transcription.summary, finished))
@@ -59,13 +58,18 @@ async def configured(services: Services, caller: Caller, values: dict[str, objec
 
 
 async def transcribe(
-    services: Services, owner: str, config: SessionConfig, audio: Audio, most_seconds: float
+    services: Services, caller: Caller, config: SessionConfig, audio: Audio, most_seconds: float
 ) -> Finished:
-    """Recognize a whole recording of an owner's; raises ClientError unless every sample of it was heard."""
+    """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was heard."""
     limits = replace(services.settings.runner_limits, audio=most_seconds)
-    finished = await recognize_whole(services.recognizer, config, audio.chunks, limits, services.turns)
+    meter = services.limits.recording_meter(caller.owner, services.limits.minutes_of(caller))
+    try:
+        finished = await recognize_whole(
+            services.recognizer, config, audio.chunks, limits, services.turns, meter=meter.heard
+        )
+    finally:
+        await meter.settle()
     services.metrics.heard("short", finished.totals)
-    await services.limits.heard(owner, finished.received / SAMPLE_RATE)
     if finished.error is not None:
         raise finished.error
     if not is_complete(finished):

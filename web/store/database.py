@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakSet
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Insert, Table, event, inspect
+from sqlalchemy import URL, Connection, Insert, Table, event, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
@@ -67,6 +67,15 @@ class Database:
             await connection.execution_options(**{_WRITES: True})
             async with connection.begin():
                 yield connection
+
+    async def take_turn(self, connection: AsyncConnection, what: str, owner: str) -> None:
+        """Wait until no other transaction has this turn, and keep it to the end of this one.
+
+        Whoever counts rows and then adds one takes a turn first. On SQLite every `writing` has the only one.
+        """
+        if self.is_postgres:
+            locked = select(func.pg_advisory_xact_lock(func.hashtext(what), func.hashtext(owner)))
+            await connection.execute(locked)
 
     def insert_missing(self, table: Table) -> Insert:
         """An insert that leaves rows alone that are there already."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stream.config import SessionConfig
 from stream.errors import ClientError, Problem
@@ -43,8 +44,13 @@ class LanguageModels:
         self._database = database
         self._clock = clock
 
-    async def open(self, model_id: str, owner: str, name: str, corpora: Sequence[str]) -> LanguageModel:
-        """Queue a model for training."""
+    async def open(
+        self, model_id: str, owner: str, name: str, corpora: Sequence[str], *, most: int | None = None
+    ) -> LanguageModel:
+        """Queue a model for training; raises ClientError when its owner has `most` already.
+
+        The check and the insert are one step for all processes.
+        """
         model = LanguageModel(model_id, name, Training.QUEUED, self._clock(), len(corpora))
         row = {
             "id": model_id,
@@ -55,6 +61,11 @@ class LanguageModels:
             "corpora": list(corpora),
         }
         async with self._database.writing() as connection:
+            if most is not None:
+                await self._database.take_turn(connection, "language models", owner)
+                if await _count(connection, owner) >= most:
+                    detail = f"you have {most} language models, and no more are kept; delete one"
+                    raise ClientError(Problem.RATE_LIMITED, detail)
             await connection.execute(insert(language_models).values(row))
         return model
 
@@ -75,9 +86,8 @@ class LanguageModels:
 
     async def count(self, owner: str) -> int:
         """How many models an owner has."""
-        mine = select(func.count()).select_from(language_models).where(language_models.c.owner == owner)
         async with self._database.reading() as connection:
-            return int(await connection.scalar(mine) or 0)
+            return await _count(connection, owner)
 
     async def delete(self, model_id: str, owner: str) -> bool:
         """Delete a model with its texts; whether the owner had it."""
@@ -143,6 +153,11 @@ class LanguageModels:
         values = {"status": Training.TRAINED, "phrases": list(phrases)}
         async with self._database.writing() as connection:
             await connection.execute(update(language_models).where(*mine).values(values))
+
+
+async def _count(connection: AsyncConnection, owner: str) -> int:
+    mine = select(func.count()).select_from(language_models).where(language_models.c.owner == owner)
+    return int(await connection.scalar(mine) or 0)
 
 
 def _summary_columns() -> tuple[ColumnElement[Any], ...]:

@@ -14,7 +14,7 @@ from stream.events import RecognitionOptions, Settled
 from web.clock import Clock
 from web.store.database import Database, UnusableDatabaseError
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
-from web.store.transcriptions import stored
+from web.store.transcriptions import stored, unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Recording:
     """A long recording that is to be recognized: where it comes from (None: it is uploaded), and how to hear it.
 
     `config` are the keys that were set. `options` hold for every segment; they were made when the recording was
-    accepted, so that no later change of a language model or of a server's languages divides it.
+    accepted, so that no later change of a language model or of a server's languages divides it. `minutes` of audio may
+    its owner have in a day (None: any number), and `counted_samples` at 16 kHz of this recording were counted so far.
     """
 
     id: str
@@ -32,6 +33,8 @@ class Recording:
     options: RecognitionOptions
     whole_seconds: bool = False
     is_received: bool = False
+    minutes: float | None = None
+    counted_samples: int = 0
 
 
 SegmentKey = tuple[str, int]
@@ -46,8 +49,11 @@ class Recordings:
         self._retention_seconds = retention_seconds
         self._clock = clock
 
-    async def open(self, recording: Recording) -> None:
-        """Queue a recording."""
+    async def open(self, recording: Recording, *, most: int | None = None) -> None:
+        """Queue a recording; raises ClientError when `most` of its owner's are in work already.
+
+        The check and the insert are one step for all processes: those of one owner come one after another.
+        """
         now = self._clock()
         row = {
             "id": recording.id,
@@ -61,8 +67,15 @@ class Recordings:
             "uri": recording.uri,
             "config": dict(recording.config),
             "options": asdict(recording.options),
+            "minutes": recording.minutes,
         }
         async with self._database.writing() as connection:
+            if most is not None:
+                await self._database.take_turn(connection, "recordings", recording.owner)
+                if await unfinished(connection, recording.owner) >= most:
+                    raise ClientError(
+                        Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end"
+                    )
             await connection.execute(insert(transcriptions).values(row))
 
     async def get(self, recording_id: str) -> Recording | None:
@@ -74,7 +87,17 @@ class Recordings:
         if row is None:
             return None
         options = msgspec.convert(row.options, RecognitionOptions)
-        return Recording(row.id, row.owner, row.uri, row.config, options, row.whole_seconds, row.is_received)
+        return Recording(
+            row.id,
+            row.owner,
+            row.uri,
+            row.config,
+            options,
+            row.whole_seconds,
+            row.is_received,
+            row.minutes,
+            row.counted_samples,
+        )
 
     async def received(self, recording_id: str, bytes_: int, total_bytes: int | None, samples: int) -> bool:
         """So much of it has arrived; whether it is still wanted."""
@@ -85,6 +108,20 @@ class Recordings:
             )
             known = await connection.execute(_open(recording_id).values(values | {"touched_at": self._clock()}))
         return bool(begun.rowcount or known.rowcount)
+
+    async def count(self, recording_id: str, samples: int) -> int | None:
+        """Note that it was decoded as far as `samples`; return how many of them were not counted before.
+
+        None where it is gone, so that nobody knows.
+        """
+        columns = transcriptions.c
+        mine = columns.id == recording_id
+        counted = select(columns.counted_samples).where(mine).with_for_update()
+        async with self._database.writing() as connection:
+            before: int | None = await connection.scalar(counted)
+            if before is not None and before < samples:
+                await connection.execute(update(transcriptions).where(mine).values(counted_samples=samples))
+        return None if before is None else max(0, samples - before)
 
     async def add(self, recording_id: str, segments: Sequence[Segment]) -> list[int]:
         """Keep segments with their sound; return the numbers of those that are still to be settled.

@@ -81,6 +81,9 @@ transcriptions = Table(
     Column("received_bytes", BigInteger, nullable=False, default=0),
     Column("total_bytes", BigInteger),
     Column("is_received", Boolean, nullable=False, default=False),
+    # The minutes of audio that its owner may have in a day, and how much of this recording was counted towards them.
+    Column("minutes", Float(53)),
+    Column("counted_samples", BigInteger, nullable=False, default=0, server_default="0"),
     Index(None, "owner", "created_at", "id"),
     Index(None, "status", "kind"),
 )
@@ -112,4 +115,20 @@ language_models = Table(
     Column("corpora", JSON, nullable=False),
     Column("phrases", JSON(none_as_null=True)),
     Index(None, "owner", "created_at"),
+)
+
+# Tokens for one use that were used, by a digest of their ids; PostgreSQL only, for all gateways together.
+token_uses = Table(
+    "token_uses",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("expires_at", Float(53), nullable=False, index=True),
+)
+
+# What processes note for each other and for those after them, by name.
+notes = Table(
+    "notes",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
 )

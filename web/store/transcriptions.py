@@ -172,11 +172,8 @@ class Transcriptions:
 
     async def unfinished(self, owner: str) -> int:
         """How many long recordings of an owner are still to be recognized."""
-        columns = transcriptions.c
-        mine = columns.owner == owner, columns.kind == Kind.LONG, columns.status.in_(OPEN)
         async with self._database.reading() as connection:
-            count = await connection.scalar(select(func.count()).select_from(transcriptions).where(*mine))
-        return int(count or 0)
+            return await unfinished(connection, owner)
 
     async def _keep(
         self,
@@ -202,6 +199,13 @@ class Transcriptions:
         ]
         if rows:
             await connection.execute(self._database.insert_missing(utterances), rows)
+
+
+async def unfinished(connection: AsyncConnection, owner: str) -> int:
+    """How many long recordings of an owner are still to be recognized, as a transaction sees them."""
+    columns = transcriptions.c
+    mine = columns.owner == owner, columns.kind == Kind.LONG, columns.status.in_(OPEN)
+    return int(await connection.scalar(select(func.count()).select_from(transcriptions).where(*mine)) or 0)
 
 
 def _settled_to(row: Any, told: Sequence[Any]) -> int:

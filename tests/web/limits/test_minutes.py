@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from stream.errors import ClientError
+from stream.errors import ClientError, Problem
 from tests.sounds import clip_pcm
 from tests.web.limits.gateway import SECOND, explained, limited, refused, speak
 from tests.web.sockets import converse, http_client
@@ -94,3 +95,46 @@ async def test_the_day_begins_with_the_first_audio_and_ends_24_hours_later() -> 
         assert caught.value.retry_after_seconds == retry_after_seconds
         await asyncio.sleep(82_799.5 if retry_after_seconds > 1 else 0.5)
     await limits.check_minutes(ann)
+
+
+@pytest.mark.fault(32)
+async def test_what_was_decoded_of_an_upload_that_breaks_off_is_counted_and_once_only() -> None:
+    async def broken(sound: bytes) -> AsyncIterator[bytes]:
+        yield sound
+        await asyncio.sleep(0.3)
+        raise ConnectionResetError
+
+    async with limited(minutes_per_day=0.1) as url, http_client(url, headers=bearer()) as client:
+        path, waiting = "/v1/speech/asrlongrunning", {"config": {}, "audio": {"upload": True}}
+        first = (await client.post(path, json=waiting)).headers["Upload-Location"]
+        second = (await client.post(path, json=waiting)).headers["Upload-Location"]
+        for _ in range(3):
+            with pytest.raises(ConnectionResetError):
+                await client.put(first, content=broken(SECOND * 4))
+            await asyncio.sleep(1)
+        # It is 4 s by now, not 12.
+        assert (await client.post(path, json=waiting)).status_code == 201
+        with pytest.raises(ConnectionResetError):
+            await client.put(second, content=broken(SECOND * 4))
+        await asyncio.sleep(1)
+        assert (await client.post(path, json=waiting)).status_code == 429
+        # A recording that began in time may still come whole.
+        assert (await client.put(first, content=SECOND * 5)).status_code == 200
+
+
+async def test_recordings_that_begin_at_once_share_the_minutes() -> None:
+    limits = Limits(Amounts(minutes_per_day=1), asyncio.get_running_loop().time)
+    alone = limits.recording_meter("bob", 1.0)
+    for _ in range(30):
+        await alone.heard(10)  # one that began in time may be as long as it is
+    meters = {number: limits.recording_meter("ann", 1.0) for number in range(10)}
+    heard_seconds = [0] * 10
+    for _ in range(30):
+        for number, meter in list(meters.items()):
+            heard_seconds[number] += 10
+            try:
+                await meter.heard(10)
+            except ClientError as error:
+                assert error.problem is Problem.RATE_LIMITED
+                del meters[number]
+    assert sum(heard_seconds) - max(heard_seconds) <= 60 + 10 * 10

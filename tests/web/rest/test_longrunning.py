@@ -251,3 +251,15 @@ async def test_a_recording_of_exactly_the_largest_size_is_taken(is_declared: boo
         for data, code in ((largest, 200), (largest + b"\0", 413)):
             content = data if is_declared else pieces(data)
             assert (await client.put(await uploading(client), content=content)).status_code == code
+
+
+@pytest.mark.fault(32)
+async def test_of_eighty_recordings_at_once_no_more_are_taken_than_are_allowed() -> None:
+    async def late() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.5)  # until all heads are there
+        yield json.dumps(UPLOAD).encode()
+
+    headers = {"Content-Type": "application/json"}
+    async with running_gateway(settings=Settings(port=0, jobs_per_owner=20)) as base, http_client(base) as client:
+        answers = await asyncio.gather(*(client.post(LONG, content=late(), headers=headers) for _ in range(80)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 20 + [429] * 60

@@ -154,3 +154,21 @@ async def test_transcriptions_that_an_owner_does_not_have_are_told(
     assert await models.unknown([], "ann") == []
     many = [new_id() for _ in range(1100)]
     assert await models.unknown([*many, mine], "ann") == many
+
+
+@pytest.mark.fault(32)
+async def test_no_more_are_kept_than_an_owner_may_have_whoever_asks_at_once(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(3)]
+
+    async def opened(number: int) -> bool:
+        models = LanguageModels(databases[number % 3], clock=wall_clock)
+        try:
+            await models.open(new_id(), "ann", "name", ["a phrase"], most=4)
+        except ClientError as error:
+            assert error.problem is Problem.RATE_LIMITED
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*map(opened, range(18)))) == 4
+    for database in databases:
+        await database.close()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -221,3 +222,37 @@ async def test_an_upload_that_never_came_is_given_up(office: Desk, database_url:
     # Another process sees the same.
     async with desk(database_url) as elsewhere:
         assert await elsewhere.recordings.get(late) is None
+
+
+@pytest.mark.fault(32)
+async def test_no_more_are_opened_than_an_owner_may_have_whoever_asks_at_once(database_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        offices = [await stack.enter_async_context(desk(database_url)) for _ in range(3)]
+
+        async def opened(number: int) -> bool:
+            recording = Recording(new_id(), OWNER, None, {}, RecognitionOptions("en-US"))
+            try:
+                await offices[number % 3].recordings.open(recording, most=5)
+            except ClientError as error:
+                assert error.problem is Problem.RATE_LIMITED
+                assert error.detail == "5 recordings of yours are in work; wait for one to end"
+                return False
+            return True
+
+        assert sum(await asyncio.gather(*map(opened, range(24)))) == 5
+        assert await offices[0].transcriptions.unfinished(OWNER) == 5
+
+
+async def test_audio_of_a_recording_is_counted_once_however_often_it_is_sent(office: Desk) -> None:
+    recording_id = (await office.recording()).id
+    assert [await office.recordings.count(recording_id, samples) for samples in (10, 30, 20, 30, 35)] == [
+        10,
+        20,
+        0,
+        0,
+        5,
+    ]
+    found = await office.recordings.get(recording_id)
+    assert found is not None
+    assert found.counted_samples == 35
+    assert await office.recordings.count(new_id(), 10) is None
