@@ -87,21 +87,33 @@ def engine(  # noqa: PLR0913, PLR0917
     tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, a PEM file.")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="Serve only callers with a certificate from it.")] = None,
-    exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
+    beats: Annotated[bool, typer.Option("--beats", hidden=True)] = False,
+    exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", hidden=True)] = False,
 ) -> None:
     """Start the embedded engine alone: a server of Riva's protocol."""
-    from stream.engine.server import EngineOptions, run  # noqa: PLC0415
+    from web.lifeline import READY, beat, die_with_parent  # noqa: PLC0415
+
+    if exit_with_stdin:
+        die_with_parent()
+    from stream.engine.server import Beats, EngineOptions, run  # noqa: PLC0415
     from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
     from stream.engine.whisper import ModelError  # noqa: PLC0415
     from web.exits import CANNOT_START  # noqa: PLC0415
+    from web.heartbeat import BEAT_SECONDS  # noqa: PLC0415
     from web.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.WARNING)
     tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
     models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
     options = EngineOptions(listen, models, workers, sessions, tls)
+    serving = run(
+        options,
+        exit_with_stdin=exit_with_stdin,
+        ready=lambda address: typer.echo(f"{READY} {address}"),
+        beats=Beats(BEAT_SECONDS, beat) if beats else None,
+    )
     try:
-        _run(run(options, exit_with_stdin=exit_with_stdin, ready=lambda address: typer.echo(f"listening on {address}")))
+        _run(serving)
     except (ModelError, TlsError, RuntimeError) as error:
         typer.echo(f"shenava engine: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None

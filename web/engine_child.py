@@ -1,4 +1,4 @@
-"""Owns the embedded engine as a child process: started, watched, started again when it dies."""
+"""Owns the embedded engine as a child process: how it is started, reached and ended."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,21 @@ import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
-from web.exits import CANNOT_START
+from web.heartbeat import HANG_LIMITS, HangLimits
 from web.settings import Settings
+from web.supervisor import Supervisor
+from web.vitals import Vitals
 
-# A child that dies at once is not started again at once; one that lived starts from the first pause.
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
-_HEALTHY_SECONDS = 10.0
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 3.0
+# A process that is killed ends at once, unless it waits for a disk that does not answer.
+_KILL_SECONDS = 2.0
 # How long to wait for an engine: loading a large model takes a while. One that is downloaded first may take longer;
 # the gateway then serves as soon as it is there.
 READY_SECONDS = 60.0
 # A Riva server is there or is not.
 RIVA_READY_SECONDS = 3.0
 _ENGINE_KEEPALIVE_SECONDS = 20.0
+_READ_BYTES = 4096
 _log = structlog.get_logger()
 
 
@@ -35,7 +36,11 @@ class EngineChild:
     """The engine listens at `address`; `gave_up` is set when it said that it can never start."""
 
     address: str
-    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    supervisor: Supervisor
+
+    @property
+    def gave_up(self) -> asyncio.Event:
+        return self.supervisor.gave_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +59,28 @@ async def riva_or_engine(settings: Settings) -> AsyncIterator[Way]:
         yield Way(settings.riva_options)
         return
     async with engine_child(settings) as child:
-        options = RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS)
-        yield Way(options, READY_SECONDS, child.gave_up)
+        yield Way(engine_options(child), READY_SECONDS, child.gave_up)
+
+
+def engine_options(child: EngineChild) -> RivaOptions:
+    """How to speak to the engine."""
+    is_answering = lambda: child.supervisor.is_answering  # noqa: E731
+    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS, is_answering=is_answering)
 
 
 @asynccontextmanager
-async def engine_child(settings: Settings) -> AsyncIterator[EngineChild]:
-    """Run the engine while the context lasts, ready or not yet.
+async def engine_child(settings: Settings, limits: HangLimits = HANG_LIMITS) -> AsyncIterator[EngineChild]:
+    """Run the engine while the context lasts, ready or not yet; it is replaced when it dies, or hangs by the limits.
 
     The socket lies in a directory that only this user can enter.
     """
     with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
-        child = EngineChild(f"unix:{Path(directory) / 'engine.sock'}")
-        supervising = asyncio.create_task(_supervise(_command(settings, child.address), child.gave_up))
+        address = f"unix:{Path(directory) / 'engine.sock'}"
+        command = _command(settings, address)
+        supervisor = Supervisor(lambda: _EngineProcess.start(command), limits)
+        supervising = asyncio.create_task(supervisor.run())
         try:
-            yield child
+            yield EngineChild(address, supervisor)
         finally:
             supervising.cancel()
             await asyncio.gather(supervising, return_exceptions=True)
@@ -76,7 +88,7 @@ async def engine_child(settings: Settings) -> AsyncIterator[EngineChild]:
 
 def _command(settings: Settings, address: str) -> list[str]:
     # `-m` alone would look for modules in the working directory first, and run whatever lies there.
-    command = [sys.executable, "-P", "-m", "web.cli", "engine", "--listen", address, "--exit-with-stdin"]
+    command = [sys.executable, "-P", "-m", "web.cli", "engine", "--listen", address, "--beats", "--exit-with-stdin"]
     for model in settings.models:
         command += ["--model", model]
     if settings.engine_workers is not None:
@@ -86,42 +98,47 @@ def _command(settings: Settings, address: str) -> list[str]:
     return command
 
 
-async def _supervise(command: list[str], gave_up: asyncio.Event) -> None:
-    clock = asyncio.get_running_loop().time
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        started = clock()
-        code = await _run_once(command)
-        _log.error("engine_died", exit_code=code)
-        if code == CANNOT_START:
-            gave_up.set()
-            return
-        pause = _FIRST_PAUSE_SECONDS if clock() - started > _HEALTHY_SECONDS else pause
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+class _EngineProcess:
+    """An engine that was started: it beats on its standard output, and ends when its standard input closes."""
 
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._vitals = Vitals(process.pid)
 
-async def _run_once(command: list[str]) -> int:
-    """Run the engine until it ends; cancelled, its standard input is closed, which it takes as the order to stop."""
-    # A session of its own keeps the terminal's Ctrl-C from it: it has to outlive the draining gateway.
-    child = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
-    )
-    _log.info("engine_started", pid=child.pid)
-    try:
-        return await child.wait()
-    finally:
-        if child.returncode is None:
-            await _stop(child)
+    @classmethod
+    async def start(cls, command: list[str]) -> "_EngineProcess":
+        pipe = asyncio.subprocess.PIPE
+        # A session of its own keeps the terminal's Ctrl-C from it: it has to outlive the draining gateway.
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True))
 
+    async def wait(self) -> int:
+        return await self._process.wait()
 
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    assert child.stdin is not None  # noqa: S101
-    child.stdin.close()
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await child.wait()
-    except TimeoutError:
+    async def read(self) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101
+        return await self._process.stdout.read(_READ_BYTES)
+
+    def is_working(self) -> bool:
+        return self._vitals.is_working()
+
+    def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+            self._process.kill()
+
+    async def stop(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101
+        self._process.stdin.close()
+        if await self._is_over_within(_STOP_SECONDS):
+            return
+        self.kill()
+        if not await self._is_over_within(_KILL_SECONDS):
+            _log.error("engine_left_behind", pid=self.pid)
+
+    async def _is_over_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True

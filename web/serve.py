@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from stream.pem import PemError
 from stream.recognizer import Recognizer
+from stream.riva import RivaOptions
 from web.app import create_app
 from web.auth.keys import KeysError, check_file
 from web.clock import Clock, wall_clock
@@ -56,7 +57,7 @@ class RunningServer:
 @asynccontextmanager
 async def running(  # noqa: PLR0913
     settings: Settings,
-    recognizer: Recognizer | None = None,
+    recognizer: Recognizer | RivaOptions | None = None,
     *,
     handles_signals: bool = False,
     listener: socket.socket | None = None,

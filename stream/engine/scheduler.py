@@ -19,6 +19,8 @@ _QUIET_SECONDS = 1.0
 # Finals that wait this long are late, and for longer than decodes take: one may always be in the way.
 _LATE_SECONDS = 0.5
 _LATE_DECODES = 3.0
+# A decode of the longest utterance takes a second or two; a large model beside twenty talkers on two cores, ten.
+_STUCK_SECONDS = 120.0
 
 
 class Scheduler:
@@ -36,7 +38,7 @@ class Scheduler:
         self._workers = workers
         self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._line = Line()
-        self._running: set[Job] = set()
+        self._running: dict[Job, float] = {}  # since when
         self._pacer = Pacer(workers)
         self._lateness = Lateness()
         self._growing = 0
@@ -74,6 +76,12 @@ class Scheduler:
     def running(self) -> int:
         """Slots in use; the thread of a job whose caller was cancelled counts until it is done."""
         return len(self._running)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a decode takes so long that it will never end."""
+        now = asyncio.get_running_loop().time()
+        return any(now - began > _STUCK_SECONDS for began in self._running.values())
 
     async def final(self, work: Callable[[], T], kind: Work = Work.FINAL, flow: Flow | None = None) -> T:
         """Run `work` in a thread as soon as the finals before it began; raises what it raises."""
@@ -114,7 +122,7 @@ class Scheduler:
                 continue
             if job.kind is Work.FINAL and not (job.flow and job.flow.is_greedy(loop.time())):
                 self._lateness.note(loop.time() - job.came, loop.time())
-            self._running.add(job)
+            self._running[job] = loop.time()
             settle = partial(self._settle, job, loop.time())
             self._pool.submit(work).add_done_callback(partial(loop.call_soon_threadsafe, settle))
 
@@ -128,7 +136,7 @@ class Scheduler:
         self._fill_slots()
 
     def _settle(self, job: Job, began: float, done: Future[Any]) -> None:
-        self._running.discard(job)
+        self._running.pop(job, None)
         now = asyncio.get_running_loop().time()
         if job.kind is Work.PARTIAL:
             self._pacer.note(now - began)

@@ -85,6 +85,11 @@ class EngineServer:
         await self._server.start()
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a decode will never end: the server answers, and recognizes less and less."""
+        return self._scheduler is not None and self._scheduler.is_stuck
+
     async def stop(self, grace_seconds: float) -> None:
         """Say so in the health, take no new calls, and abandon those that are not done after `grace_seconds`."""
         await self._health.enter_graceful_shutdown()
@@ -93,7 +98,17 @@ class EngineServer:
             await self._scheduler.close()
 
 
-async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """`beat` is called every so many seconds while the server works, from the start on: it tells a supervisor so."""
+
+    seconds: float
+    beat: Callable[[], None]
+
+
+async def run(
+    options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[[str], None], beats: Beats | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, or until stdin closes if asked; `ready` is told the bound address.
 
     A supervised engine has a pipe of its parent as stdin: it closes when the parent dies, however it died.
@@ -112,8 +127,18 @@ async def run(options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[
     if exit_with_stdin:
         loop.add_reader(_STDIN, read_stdin)
     server = EngineServer(options)
+    beating = asyncio.create_task(_beat(server, beats)) if beats else None
     try:
         ready(await server.start())
         await ended.wait()
     finally:
         await server.stop(_GRACE_SECONDS)
+        if beating is not None:
+            beating.cancel()
+
+
+async def _beat(server: EngineServer, beats: Beats) -> None:
+    while True:
+        if not server.is_stuck:
+            beats.beat()
+        await asyncio.sleep(beats.seconds)

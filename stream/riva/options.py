@@ -1,6 +1,6 @@
 """Owns what the client of Riva is told: where the servers are, and how to speak to them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 STOP_HISTORY_MS = 30_000
@@ -20,6 +20,10 @@ class TlsOptions:
     server_name: str | None = None
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class RivaOptions:
     """Servers as `host:port`, `unix:/path`, `dns:///name:port` for all machines of a name, or other gRPC targets.
@@ -31,7 +35,7 @@ class RivaOptions:
     any, so that only one of the two does it; 0 leaves it to the server, which some insist on. `most_speakers` are told
     apart, 0 asks for none. `force_eou` names each `asrModel` whose model settles when it is told `force_eou`.
     `sessions` is how many live sessions a server that does not admit them itself is given at once, None for as many as
-    it does not refuse.
+    it does not refuse. `is_answering` is what a supervisor of the servers knows: while it is false no stream is opened.
     """
 
     uris: tuple[str, ...]
@@ -45,3 +49,4 @@ class RivaOptions:
     most_speakers: int = 0
     force_eou: tuple[str, ...] = ()
     sessions: int | None = None
+    is_answering: Callable[[], bool] = field(default=_always, repr=False, compare=False)

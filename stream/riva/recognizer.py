@@ -171,11 +171,11 @@ class RivaRecognizer:
             self._serving(language_code),
             key=lambda server: (server.is_suspect, server is not holds, server.streams),
         ):
-            if server.is_up and not server.wait_seconds:
+            if server.is_open and not server.wait_seconds:
                 yield server
 
     def _up(self) -> list[RivaServer]:
-        return [server for server in self._servers if server.is_up]
+        return [server for server in self._servers if server.is_open]
 
     def _serving(self, language_code: str) -> list[RivaServer]:
         return [server for server in self._servers if language_code in server.languages]
@@ -184,7 +184,7 @@ class RivaRecognizer:
         return RecognizerError(f"no server for {language} is available", retryable=True)
 
     def _unavailable(self, language_code: str) -> RecognizerError:
-        waits = [server.wait_seconds for server in self._serving(language_code) if server.is_up]
+        waits = [server.wait_seconds for server in self._serving(language_code) if server.is_open]
         return RecognizerError(
             f"no server for {language_code} is available",
             retryable=True,

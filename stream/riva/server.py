@@ -85,9 +85,14 @@ class RivaServer:
         return self.served.languages if self.served is not None else ()
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is up, and who supervises it knows nothing else."""
+        return self.is_up and self._options.is_answering()
+
+    @property
     def is_usable(self) -> bool:
         """Whether it is up and not left alone because it fails."""
-        return self.is_up and not self._breaker.is_broken(_now())
+        return self.is_open and not self._breaker.is_broken(_now())
 
     @property
     def is_suspect(self) -> bool:

@@ -73,6 +73,6 @@ def _look_at_servers(services: Services) -> None:
         for server in recognizer.servers:
             # The embedded engine listens at a new path with each start.
             name = "embedded" if server.uri.startswith("unix:") else server.uri
-            services.metrics.server_up.labels(name).set(server.is_up)
+            services.metrics.server_up.labels(name).set(server.is_open)
             services.metrics.server_usable.labels(name).set(server.is_usable)
             services.metrics.server_streams.labels(name).set(server.streams)

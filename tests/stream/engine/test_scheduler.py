@@ -350,3 +350,17 @@ async def test_closing_cancels_what_waits_and_waits_for_what_runs() -> None:
 def test_a_scheduler_without_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="workers is 0; at least 1 is needed"):
         Scheduler(0)
+
+
+async def test_a_decode_that_never_ends_is_known_as_stuck() -> None:
+    bench = Bench(2)
+    for name in ("first", "second"):
+        bench.final(name)
+    await bench.settle()
+    await asyncio.sleep(119)
+    assert not bench.scheduler.is_stuck
+    await bench.let_go("first")
+    await asyncio.sleep(2)
+    assert bench.scheduler.is_stuck
+    await bench.let_go("second")
+    assert not bench.scheduler.is_stuck

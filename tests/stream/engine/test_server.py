@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import grpc.aio
@@ -9,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
-from stream.engine.server import EngineOptions, EngineServer
+from stream.engine.server import Beats, EngineOptions, EngineServer, run
 from stream.engine.tls import TlsError, TlsOptions
 from stream.engine.whisper import ModelError
 from tests.processes import STUCK_SECONDS
@@ -107,6 +108,37 @@ async def test_the_process_ends_with_its_stdin_or_a_signal(end: str) -> None:
         process.send_signal(signal.Signals[end])
     async with asyncio.timeout(STUCK_SECONDS):
         assert await process.wait() == 0
+
+
+async def test_it_beats_from_its_start_on_and_not_while_a_decode_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: list[bool] = []
+    is_ready, looks, is_looked_at = asyncio.Event(), Counter[bool](), asyncio.Event()
+    is_stuck = False
+
+    def look(_: EngineServer) -> bool:
+        looks[is_stuck] += 1
+        is_looked_at.set()
+        return is_stuck
+
+    async def looked(times: int) -> None:
+        while looks[is_stuck] < times:
+            is_looked_at.clear()
+            await is_looked_at.wait()
+
+    monkeypatch.setattr(EngineServer, "is_stuck", property(look))
+    options, beating = EngineOptions(workers=1), Beats(0.001, lambda: beats.append(is_ready.is_set()))
+    serving = asyncio.create_task(run(options, exit_with_stdin=False, ready=lambda _: is_ready.set(), beats=beating))
+    async with asyncio.timeout(STUCK_SECONDS):
+        await is_ready.wait()
+        assert beats
+        assert not any(beats)
+        await looked(looks[False] + 2)
+        assert beats[-1]
+        is_stuck, count = True, len(beats)
+        await looked(10)
+        assert len(beats) == count
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
 
 
 async def test_threads_and_caches_are_limited_before_the_libraries_are_loaded() -> None:

@@ -71,6 +71,24 @@ async def test_watching_notices_a_server_that_comes_up_later() -> None:
             await watching
 
 
+async def test_a_server_whose_supervisor_suspects_it_is_not_ready_and_gets_its_stream_afterwards() -> None:
+    is_answering, riva = [True], ScriptedRiva()
+    async with (
+        serving(riva) as server,
+        recognizing(server.address, is_answering=lambda: is_answering[0]) as recognizer,
+    ):
+        await recognizer.refresh()
+        assert recognizer.is_ready
+        is_answering[0] = False
+        assert not recognizer.is_ready
+        opening = asyncio.create_task(recognizer.open(OPTIONS))
+        await asyncio.sleep(5)
+        assert riva.opened == []
+        is_answering[0] = True
+        await anext((await opening).hypotheses())
+        assert recognizer.is_ready
+
+
 # --- several servers ---
 
 
