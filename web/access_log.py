@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,6 +71,8 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            _log.info("request_broken_off", route=self._route(scope))  # nobody is left who could be answered
         except Exception:
             _log.exception("request_broke", route=self._route(scope))
             if exchange.status is not None:

@@ -8,15 +8,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from stream.addresses import HEALTH_PATH, LIVE_PATH
-from stream.errors import ClientError
+from stream.errors import ClientError, Problem
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
 from web.access_log import AccessLog
@@ -28,7 +28,7 @@ from web.metrics import Metrics
 from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
 from web.reference.openapi import asks_for_token, openapi_json
-from web.responses import on_client_error, on_http_exception
+from web.responses import on_client_error, on_http_exception, problem_response
 from web.rest import languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
 from web.rest.health import healthcheck, livez, readyz
 from web.rest.metrics import metrics
@@ -95,7 +95,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
             _route("/readyz", GET=readyz),
             _route("/metrics", GET=metrics),
             *(_route(path, GET=_view(_STATIC / name)) for path, name in _VIEWS.items()),
-            Mount("/static", GZipMiddleware(_Modules(directory=_STATIC))),
+            Mount("/static", _http_only(GZipMiddleware(_Modules(directory=_STATIC)))),
         ],
         middleware=[Middleware(AccessLog, metrics=numbers, tracing=tracing), Middleware(Cors, rules=rules)],
         exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception},
@@ -103,6 +103,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
     )
     # A path with a slash too many is not found; a redirect would lose the body, and tell nothing.
     app.router.redirect_slashes = False
+    app.router.default = _not_served
     app.state.sessions = sessions
     return app
 
@@ -115,6 +116,25 @@ def _route(path: str, **endpoints: Endpoint) -> Route:
         return await endpoints[method](request)
 
     return Route(path, endpoint, methods=list(endpoints))
+
+
+async def _not_served(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 404 to a request, and to a handshake, for what no route serves."""
+    connection = HTTPConnection(scope)
+    method = scope.get("method", "GET")
+    error = ClientError(Problem.NOT_FOUND, f"{method} {connection.url.path} is not served here")
+    if scope["type"] == "websocket":
+        error = ClientError(Problem.NOT_FOUND, f"there is no WebSocket at {connection.url.path}; it is at {LIVE_PATH}")
+    await problem_response(error)(scope, receive, send)
+
+
+def _http_only(app: ASGIApp) -> ASGIApp:
+    """Keep WebSockets from what serves files."""
+
+    async def http_only(scope: Scope, receive: Receive, send: Send) -> None:
+        await (app if scope["type"] == "http" else _not_served)(scope, receive, send)
+
+    return http_only
 
 
 async def _live(websocket: WebSocket) -> None:

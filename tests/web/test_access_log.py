@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import ScriptedRecognizer
 from tests.web.captured import Captured, captured
 from tests.web.gateway import running_gateway
@@ -153,3 +154,32 @@ async def test_conversations_at_the_same_time_keep_their_ids_apart() -> None:
 async def _until(holds: Callable[[], object]) -> None:
     while not holds():
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/v1/speech/asr", "application/json"),
+        ("/v1/speech/asr", "multipart/form-data; boundary=x"),
+        ("/v1/speech/asrlongrunning", "multipart/form-data; boundary=x"),
+        ("/v1/speech/languagemodels", "application/json"),
+        ("/api/v1/asr/recognize", "multipart/form-data; boundary=x"),
+    ],
+)
+async def test_an_upload_that_is_broken_off_is_no_error(path: str, media_type: str) -> None:
+    with captured() as log:
+        async with running_gateway() as base:
+            reader, writer = await asyncio.open_unix_connection(base.removeprefix("unix:"))
+            head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\n"
+            writer.write(f"{head}Content-Length: 1000\r\n\r\n".encode())
+            writer.write(b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\nsound')
+            await asyncio.sleep(0.1)
+            writer.transport.abort()
+            async with asyncio.timeout(STUCK_SECONDS):
+                while not log.named("request"):
+                    await asyncio.sleep(0.01)
+            reader.feed_eof()
+    (line,) = log.named("request")
+    assert (line["status"], line["level"]) == (None, "info")
+    assert not [one for one in log.events if one["level"] in ("warning", "error", "critical")]

@@ -1,12 +1,15 @@
 """What the application serves beside its interface: health, pages, modules, errors."""
 
 import gzip
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import InvalidStatus
 
 from tests.web.gateway import ScriptBook, running_gateway
 from tests.web.sockets import http_client
@@ -21,9 +24,14 @@ def book() -> ScriptBook:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http(module_database: str, book: ScriptBook) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(port=0, database_url=module_database)
-    async with running_gateway(book, settings) as base, http_client(base) as client:
+async def gateway(module_database: str, book: ScriptBook) -> AsyncIterator[str]:
+    async with running_gateway(book, Settings(port=0, database_url=module_database)) as base:
+        yield base
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(gateway: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(gateway) as client:
         yield client
 
 
@@ -90,3 +98,15 @@ async def test_what_is_not_served_has_the_body_of_every_error(
     error = answer.json()
     assert (error["type"], error["code"]) == (kind, status)
     assert error["detail"] == f"{method} {path.replace('%2e', '.')} is not served here"
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("path", ["/", "/v1/speech/asrlive/", "/v1/nothing", "/livez", "/static/live.js", "/static/"])
+async def test_a_websocket_where_there_is_none_is_told_so(gateway: str, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with unix_connect(gateway.removeprefix("unix:"), f"ws://127.0.0.1{path}"):
+            pass
+    response = refused.value.response
+    body = json.loads(response.body or b"")
+    assert (response.status_code, body["type"], body["code"]) == (404, "not_found", 404)
+    assert "/v1/speech/asrlive" in body["detail"]

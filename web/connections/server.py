@@ -100,4 +100,6 @@ class GatewayServer(uvicorn.Server):
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=_FORCED_SECONDS)
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
             await self.lifespan.shutdown()

@@ -1,25 +1,29 @@
-"""Owns the order in which what strangers send is looked at: one at a time, with everybody else in between."""
+"""The order in which requests and handshakes are begun: one at a time, each address in its turn."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 _APART_SECONDS = 0.001
+
+Action = Callable[[], float | None]
+"""Begins a request; returns how many seconds the next one shall wait, None for the usual millisecond."""
 
 
 class Turnstile:
     """Lets one enter at a time, so that no open stream waits for more than one, however many come at once.
 
+    Addresses take turns: whoever comes from one of them waits for one of each other address, not for all of a crowd.
     Bounded by the open connections: each has at most one thing waiting.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], float | None]] = deque()
+        self._waiting: OrderedDict[str, deque[Action]] = OrderedDict()
         self._is_turning = False
 
-    def enter(self, action: Callable[[], float | None]) -> None:
-        """Do it once all that wait are through, at once if nobody does; it returns how long the next shall wait."""
-        self._waiting.append(action)
+    def enter(self, action: Action, source: str = "") -> None:
+        """Do it once the ones before it are through, at once if nobody waits."""
+        self._waiting.setdefault(source, deque()).append(action)
         if not self._is_turning:
             self._turn()
 
@@ -29,6 +33,13 @@ class Turnstile:
             return
         pause: float | None = None
         try:
-            pause = self._waiting.popleft()()
+            pause = self._next()()
         finally:
             asyncio.get_running_loop().call_later(pause or _APART_SECONDS, self._turn)
+
+    def _next(self) -> Action:
+        source, actions = self._waiting.popitem(last=False)
+        action = actions.popleft()
+        if actions:
+            self._waiting[source] = actions
+        return action

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -9,10 +10,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from web.connections.farewell import end_writing
 from web.connections.limits import Timer, wire_config
+from web.connections.refusals import malformed
 
 # The kernel would hold megabytes: of stale text for a reader that does not read, where what waits here is replaced
 # by newer, and of sound in front of the pong of a sender that is throttled.
@@ -22,7 +25,24 @@ _WAITING_BYTES = 16 * 1024
 # While bytes come the pong may be behind them, on a slow line with much on its way.
 _MOST_EXTENSIONS = 3
 _NO_PONG = "keepalive ping timeout"
-_NOT_A_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Handshake(ServerProtocol):
+    """The library's protocol, which answers what is no handshake with an error of the table."""
+
+    def accept(self, request: Request) -> Response:
+        response = super().accept(request)
+        return response if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS else _in_words(response)
+
+
+def _in_words(response: Response) -> Response:
+    """Give the refusal of a handshake the body that all errors have."""
+    told = malformed("this is no WebSocket handshake of version 13 (RFC 6455)")
+    for name in ("Content-Type", "Content-Length"):
+        del response.headers[name]
+        response.headers[name] = told.headers[name]
+    response.body = bytes(told.body)
+    return response
 
 
 class LiveConnection(WebSocketsSansIOProtocol):
@@ -37,6 +57,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = wire_config(config).wire
+        self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._abort_timer = Timer(self.loop)
         self._message = bytearray()
         self._paused_at: float | None = None
@@ -82,7 +103,8 @@ class LiveConnection(WebSocketsSansIOProtocol):
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             # No handshake at all: the library then says nothing, and uvicorn would wait for more.
             self.handshake_initiated = True
-            self.transport.write(_NOT_A_HANDSHAKE)
+            response = _in_words(self.conn.reject(HTTPStatus.BAD_REQUEST, ""))
+            self.transport.write(response.serialize())
             self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
