@@ -28,6 +28,10 @@ from bench.gateway import CHUNK_SECONDS, COUNTED, through
 from bench.server import Server
 
 _PAUSE_SECONDS = 0.02
+# So long an attack goes on before the server is stopped.
+_SIEGE_SECONDS = 3.0
+_SETTLED_SECONDS = 60.0
+_SETTLED_MB = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,13 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attack did; memory is how much the server held at most above what it held when quiet."""
+    """What an attack did; memory is the server's above what it held when quiet: at most, and after the attack."""
 
     quiet: Latencies
     elsewhere: Latencies
     attacked: Latencies
     more_mb: float
+    left_mb: float
     stop_seconds: float
 
 
@@ -119,10 +124,21 @@ def measure(name: str, streams: int, connections: int | None) -> Outcome:
         with _under_siege(name, gateway.url, connections):
             attacked = _honest(gateway.url, streams)
             more_mb = gateway.memory_mb()[0] - before_mb
+        left_mb = _settled_mb(gateway, before_mb) - before_mb
+        with _under_siege(name, gateway.url, connections):
+            time.sleep(_SIEGE_SECONDS)
             began = time.perf_counter()
             gateway.terminate()
             stop_seconds = time.perf_counter() - began
-    return Outcome(quiet, elsewhere, attacked, more_mb, stop_seconds)
+    return Outcome(quiet, elsewhere, attacked, more_mb, left_mb, stop_seconds)
+
+
+def _settled_mb(gateway: Server, before_mb: float) -> float:
+    """What a server holds once it is back at what it held before, or a minute after."""
+    until = time.monotonic() + _SETTLED_SECONDS
+    while gateway.resident_mb() > before_mb + _SETTLED_MB and time.monotonic() < until:
+        time.sleep(1)
+    return gateway.resident_mb()
 
 
 def main() -> None:
@@ -138,7 +154,17 @@ def main() -> None:
         parser.error(f"there is no attack {unknown[0]}; known are {', '.join(ATTACKS)}")
     console = Console(width=140)
     table = Table(title=f"{arguments.streams} honest streams, p50 / p99 in milliseconds; medians of {arguments.rounds}")
-    columns = ("quiet", "another attacked", "attacked", "p99 to quiet", "to another", "unanswered", "more MB", "stop s")
+    columns = (
+        "quiet",
+        "another attacked",
+        "attacked",
+        "p99 to quiet",
+        "to another",
+        "unanswered",
+        "more MB",
+        "left MB",
+        "stop s",
+    )
     for column in ("attack", *columns):
         table.add_column(column, justify="right")
     for name in arguments.attacks or ATTACKS:
@@ -160,6 +186,7 @@ def _cells(rounds: list[Outcome]) -> list[str]:
         f"{median(one.attacked.p99 / one.elsewhere.p99 for one in rounds):.2f}",
         str(sum(one.attacked.unanswered for one in rounds)),
         f"{max(one.more_mb for one in rounds):.0f}",
+        f"{max(one.left_mb for one in rounds):.0f}",
         f"{max(one.stop_seconds for one in rounds):.1f}",
     ]
 

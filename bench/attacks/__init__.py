@@ -1,8 +1,9 @@
 """The attacks of `bench.attackers`, by name; a module for each kind of attacker."""
 
 from bench.attacks.attack import Attack
+from bench.attacks.hoarders import HOARDERS
 from bench.attacks.strangers import STRANGERS
 
 __all__ = ["ATTACKS", "Attack"]
 
-ATTACKS: dict[str, Attack] = {**STRANGERS}
+ATTACKS: dict[str, Attack] = {**STRANGERS, **HOARDERS}

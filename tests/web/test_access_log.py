@@ -156,7 +156,7 @@ async def _until(holds: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.fault(34)
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
     ("path", "media_type"),
     [

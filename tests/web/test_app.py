@@ -100,7 +100,7 @@ async def test_what_is_not_served_has_the_body_of_every_error(
     assert error["detail"] == f"{method} {path.replace('%2e', '.')} is not served here"
 
 
-@pytest.mark.fault(34)
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("path", ["/", "/v1/speech/asrlive/", "/v1/nothing", "/livez", "/static/live.js", "/static/"])
 async def test_a_websocket_where_there_is_none_is_told_so(gateway: str, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused:

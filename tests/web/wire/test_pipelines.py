@@ -48,7 +48,7 @@ async def flooded(client: RawClient, requests: int) -> None:
     await asyncio.sleep(0.5)
 
 
-@pytest.mark.fault(31)
+@pytest.mark.fault(34)
 async def test_pipelined_requests_whose_answers_nobody_reads_are_left_in_the_socket() -> None:
     app, begun = numbering(length=20_000)
     async with serving(app) as (server, place), connected(place) as client:

@@ -31,7 +31,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.fault(34)
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_refused_on_the_wire_has_the_body_of_every_error(name: str) -> None:
     head, status, kind = REFUSED[name]
