@@ -9,6 +9,7 @@ shows while they attack another server than the streams' own. At last the server
 
 import argparse
 import asyncio
+import math
 import multiprocessing
 import os
 import time
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import uvloop
 from rich.console import Console
 from rich.table import Table
+from websockets.exceptions import WebSocketException
 
 from bench.attacks import ATTACKS, Attack
 from bench.gateway import CHUNK_SECONDS, COUNTED, through
@@ -32,6 +34,8 @@ _PAUSE_SECONDS = 0.02
 _SIEGE_SECONDS = 3.0
 _SETTLED_SECONDS = 60.0
 _SETTLED_MB = 5.0
+# Talkers speak for some ten seconds.
+_TALK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,21 @@ def _under_siege(name: str, url: str, connections: int) -> Iterator[None]:
 
 
 def _honest(url: str, streams: int) -> Latencies:
-    async def talk() -> list[list[float]]:
-        return await asyncio.gather(*(through(url, number * CHUNK_SECONDS / streams) for number in range(streams)))
+    async def talk(number: int) -> list[float]:
+        # Of a talker whose connection breaks nothing was answered.
+        with suppress(OSError, TimeoutError, WebSocketException, ExceptionGroup):
+            async with asyncio.timeout(_TALK_SECONDS):
+                return await through(url, number * CHUNK_SECONDS / streams)
+        return []
 
-    latencies = [1000 * latency for run in uvloop.run(talk()) for latency in run]
-    return Latencies(median(latencies), quantiles(latencies, n=100)[98], streams * COUNTED - len(latencies))
+    async def talk_all() -> list[list[float]]:
+        return await asyncio.gather(*(talk(number) for number in range(streams)))
+
+    latencies = [1000 * latency for run in uvloop.run(talk_all()) for latency in run]
+    unanswered = streams * COUNTED - len(latencies)
+    if len(latencies) < 2:
+        return Latencies(math.inf, math.inf, unanswered)
+    return Latencies(median(latencies), quantiles(latencies, n=100)[98], unanswered)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from stream.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
 from stream.recognizer import Recognizer
 from stream.request import ModelLookup, no_models, recognition_options
 from stream.session import Session, State
-from stream.turns import Lead, Turns
+from stream.turns import Lead, Pace, Turns
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, make_classifier
 
 # A client that sends faster than it is read always has a next message; so long they are still taken after an order.
@@ -125,7 +125,8 @@ class SessionRunner:
     # --- messages in ---
 
     async def _read(self, source: MessageSource) -> None:
-        self._deadlines = Deadlines(self._limits, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._deadlines, self._pace = Deadlines(self._limits, now), Pace(self._turns, now)
         while self._is_reading:
             due = self._deadlines.next(in_utterance=self._session.is_in_utterance)
             try:
@@ -177,14 +178,21 @@ class SessionRunner:
         match message:
             case None:
                 await self._end_audio(EndCause.DISCONNECT)
-            case bytes():
+            case bytes() if message:
                 await self._take_audio(message)
+            case bytes():
+                await self._step()
             case str():
+                await self._step()
+                # A command may be answered, and nobody may read the answers.
+                await self._outbox.room()
                 await self._take_command(message)
 
+    async def _step(self, sound_seconds: float = 0.0) -> None:
+        """Let others have their turn after a step that brought so much sound."""
+        await self._pace.step(asyncio.get_running_loop().time(), sound_seconds)
+
     async def _take_audio(self, message: bytes) -> None:
-        if not message:
-            return
         if self._decoder is None:
             self._decoder = AudioDecoder(replace(self.config.audio_format, is_recording=self._is_recording))
             self._framers = [Framer() for _ in range(self.config.channels)]
@@ -235,6 +243,9 @@ class SessionRunner:
         """Feed the frames that the samples of each channel complete."""
         received = len(samples[0]) // SAMPLE_BYTES
         self._check_length(received)
+        await self._step(received / SAMPLE_RATE)
+        if not received:
+            return
         await self._meter(received / SAMPLE_RATE)
         framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
         while frames := list(islice(framed, self._turns.frames(asyncio.get_running_loop().time()))):

@@ -13,6 +13,9 @@ _LIVE_SECONDS = 1.0
 # Ten frames, a tenth of a second, take about 0.25 ms.
 _FRAMES_BESIDE_LIVE = 10
 _FRAMES = 100
+# Clients send up to a hundred messages a second, 10 ms of sound in each. A step takes at most some milliseconds.
+_STEPS_PER_SECOND = 200
+_BURST_STEPS = 100
 
 
 class Turns:
@@ -45,26 +48,47 @@ class Turns:
         return now < self._live_until
 
 
+class Pace:
+    """How many steps of work one session takes that are not sound of its own speed: messages, and parts of them.
+
+    Whoever takes more than `_STEPS_PER_SECOND` waits for a turn before each; others only let the loop go round.
+    """
+
+    def __init__(self, turns: Turns, now: float) -> None:
+        self._turns = turns
+        self._lead = Lead(now, _BURST_STEPS / _STEPS_PER_SECOND)
+
+    async def step(self, now: float, sound_seconds: float = 0.0) -> None:
+        """Count a step that brought so much sound, and give others their turn."""
+        if sound_seconds * _STEPS_PER_SECOND >= 1:
+            return
+        if self._lead.take(1 / _STEPS_PER_SECOND - sound_seconds, now):
+            async with self._turns.turn():
+                pass
+        else:
+            await asyncio.sleep(0)
+
+
 class Lead:
     """How far the sound of one session is ahead of the time that passes: a bucket that fills a little faster.
 
     Neither patience nor haste is remembered for more than some seconds.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, burst_seconds: float = _BURST_SECONDS) -> None:
         self._began = now
         self._at = now
-        self._seconds = _BURST_SECONDS
+        self._burst_seconds = self._seconds = burst_seconds
 
     @property
     def is_live(self) -> bool:
         """Whether it is clearly somebody who speaks: for a while by now, and not ahead; a file never is."""
-        return self._at - self._began >= _LIVE_SECONDS and self._seconds > _BURST_SECONDS / 2
+        return self._at - self._began >= _LIVE_SECONDS and self._seconds > self._burst_seconds / 2
 
     def take(self, seconds: float, now: float) -> bool:
         """So much more sound is here; return whether it is early."""
-        self._seconds = min(_BURST_SECONDS, self._seconds + _SPEED * (now - self._at)) - seconds
+        self._seconds = min(self._burst_seconds, self._seconds + _SPEED * (now - self._at)) - seconds
         self._at = now
         is_early = self._seconds < 0
-        self._seconds = max(-_BURST_SECONDS, self._seconds)
+        self._seconds = max(-self._burst_seconds, self._seconds)
         return is_early

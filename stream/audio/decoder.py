@@ -43,6 +43,7 @@ class AudioDecoder:
         self._codec: CodecDecoder | None = None
         self._shape: Shape | None = None
         self._resampler: Resampler | None = None
+        self._nothing: Samples = (b"",) * audio_format.channels
 
     @property
     def needs_file(self) -> bool:
@@ -55,7 +56,7 @@ class AudioDecoder:
         return 0 if self._codec is None else self._codec.damaged_packets
 
     def push(self, message: bytes) -> Iterator[Samples]:
-        """Yield the samples that `message` completes."""
+        """Yield the samples that `message` completes, and none of them after a step of work that completed none."""
         yield from self._transferred(self._transfer.push(message))
 
     def flush(self) -> Iterator[Samples]:
@@ -81,7 +82,12 @@ class AudioDecoder:
     def _transferred(self, parts: Iterator[bytes]) -> Iterator[Samples]:
         try:
             for data in parts:
-                yield from self._unwrapped(data)
+                is_in_vain = True
+                for samples in self._unwrapped(data):
+                    is_in_vain = False
+                    yield samples
+                if is_in_vain:
+                    yield self._nothing
         except ClientError:
             # What came before the fault is heard.
             yield from self._released()

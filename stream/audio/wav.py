@@ -88,6 +88,8 @@ def is_served_wav(head: bytes) -> bool | None:
 
 def _family(head: bytes) -> _Family | None:
     """The family of the file that begins here, None if none does or too little is there."""
+    if _FIRST_BYTES.match(head) is None:
+        return None
     return next(
         (
             family

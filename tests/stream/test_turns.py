@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.turns import Lead, Turns
+from stream.turns import Lead, Pace, Turns
 
 CHUNKS = st.lists(st.floats(min_value=0.01, max_value=0.5), min_size=1, max_size=60)
 
@@ -134,3 +134,44 @@ async def test_beside_live_sound_nobody_has_the_turn_in_the_pause_after_another(
     turns.see_live(began)
     await asyncio.gather(take(), take(), take())
     assert times == pytest.approx([0, 0.005, 0.01])
+
+
+async def waited(pace: Pace, steps: int, sound_seconds: float = 0.0) -> float:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    for _ in range(steps):
+        await pace.step(clock(), sound_seconds)
+    return clock() - began
+
+
+@pytest.mark.virtual_time
+async def test_steps_without_sound_wait_beside_live_sound_after_a_burst() -> None:
+    turns, now = Turns(), asyncio.get_running_loop().time()
+    turns.see_live(now)
+    pace = Pace(turns, now)
+    assert await waited(pace, 99) == 0.0
+    assert await waited(pace, 100) == pytest.approx(0.5, rel=0.2)
+
+
+@pytest.mark.virtual_time
+async def test_steps_with_sound_never_wait() -> None:
+    turns, now = Turns(), asyncio.get_running_loop().time()
+    turns.see_live(now)
+    assert await waited(Pace(turns, now), 1000, sound_seconds=0.01) == 0.0
+
+
+@pytest.mark.virtual_time
+async def test_a_step_lets_the_loop_go_round() -> None:
+    now = asyncio.get_running_loop().time()
+    pace, rounds = Pace(Turns(), now), 0
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await waited(pace, 300)
+    counting.cancel()
+    assert rounds >= 300

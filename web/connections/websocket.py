@@ -24,6 +24,14 @@ _RECEIVE_BYTES = 256 * 1024
 _WAITING_BYTES = 16 * 1024
 # While bytes come the pong may be behind them, on a slow line with much on its way.
 _MOST_EXTENSIONS = 3
+# What is parsed at once, and what of a frame that is longer. Frames of a few bytes take 20 us each, so that what stands
+# behind a long one in its last slice takes 7 ms at most.
+_SLICE_BYTES = 128
+_LONG_SLICE_BYTES = 2048
+# A connection that sends more frames than these between two pauses sends them for the sake of their number; a client
+# has a hundred messages a second, and a ping now and then.
+_FRAMES_AT_ONCE = 16
+_PAUSE_SECONDS = 0.005
 _NO_PONG = "keepalive ping timeout"
 
 
@@ -60,6 +68,9 @@ class LiveConnection(WebSocketsSansIOProtocol):
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._abort_timer = Timer(self.loop)
         self._message = bytearray()
+        self._unparsed = bytearray()
+        self._parsing: asyncio.Handle | None = None
+        self._lost: tuple[Exception | None] | None = None
         self._paused_at: float | None = None
         self._paused_seconds = 0.0
         self._came_bytes = 0
@@ -77,10 +88,22 @@ class LiveConnection(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._abort_timer.cancel()
-        super().connection_lost(exc)
+        self._lost = (exc,)
+        if not self.handshake_complete:
+            self._unparsed.clear()
+        # What came before the end counts.
+        self._end_if_parsed()
+
+    def _end_if_parsed(self) -> None:
+        if self._lost is None or self._unparsed:
+            return
+        (error,), self._lost = self._lost, None
+        super().connection_lost(error)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
+        self._unparsed.clear()
+        self._end_if_parsed()
         if not self.disconnected:
             # A transport that is closed sends what waits, for ever if the peer does not take it.
             self._abort_timer.set(self._limits.send, self.transport.abort)
@@ -95,7 +118,45 @@ class LiveConnection(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._came_bytes += len(data)
+        self._unparsed += data
+        if self._parsing is None:
+            self._parse()
+
+    def _parse(self) -> None:
+        """Parse some of what came; the rest once others had their turn and the application has taken what it got."""
+        self._parsing = None
+        frames, size = 0, _SLICE_BYTES
+        while self._unparsed and self._may_parse and frames < _FRAMES_AT_ONCE:
+            part = bytes(self._unparsed[:size])
+            del self._unparsed[:size]
+            ended = self._parse_slice(part)
+            frames += ended
+            size = _SLICE_BYTES if ended else _LONG_SLICE_BYTES
+        if self._unparsed and self._may_parse:
+            self._parsing = self.loop.call_later(_PAUSE_SECONDS, self._parse)
+        self._set_reading()
+        self._end_if_parsed()
+
+    def _set_reading(self) -> None:
+        """Read no more before what came is parsed."""
+        if self.transport.is_closing():
+            return
+        if self._unparsed or not self._may_parse:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    @property
+    def _may_parse(self) -> bool:
+        """Whether what comes is for somebody, and who that is waits for it."""
+        if self.handshake_initiated and not self.handshake_complete:
+            return False
+        return not self.read_paused
+
+    def _parse_slice(self, data: bytes) -> int:
+        """Return how many frames ended in it."""
         self.conn.receive_data(data)
+        count = len(self.conn.events)
         # What came whole before something broken counts.
         self.handle_events()
         if self.conn.parser_exc is not None and not self.close_sent:
@@ -106,6 +167,13 @@ class LiveConnection(WebSocketsSansIOProtocol):
             response = _in_words(self.conn.reject(HTTPStatus.BAD_REQUEST, ""))
             self.transport.write(response.serialize())
             self.transport.close()
+        return count
+
+    def _go_on(self) -> None:
+        """Parse what waits, at the next turn of the loop."""
+        self._set_reading()
+        if self._unparsed and self._parsing is None:
+            self._parsing = self.loop.call_soon(self._parse)
 
     def handle_cont(self, event: Frame) -> None:
         # In one piece: what a message may weigh is bounded, into how many pieces it is cut is not.
@@ -188,6 +256,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     async def receive(self) -> ASGIReceiveEvent:
         message = await super().receive()
         self._note_reading()
+        self._go_on()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -195,8 +264,8 @@ class LiveConnection(WebSocketsSansIOProtocol):
             # A goodbye waits behind what waits, not for it: its reader may be the reason.
             self.writable.set()
         await super().send(message)
-        if message["type"] == "websocket.accept" and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if message["type"] in ("websocket.accept", "websocket.close"):
+            self._go_on()
         self._note_reading()
 
     def _note_reading(self) -> None:

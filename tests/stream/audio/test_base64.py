@@ -70,9 +70,9 @@ def test_zero_bytes_and_white_space_may_end_the_text(filler: bytes, size: int) -
 
 def test_what_came_before_a_fault_is_decoded_first() -> None:
     parts = Base64Decoder().push(b"aGVsbG8=*")
-    assert next(parts) + next(parts) == b"hello"
+    assert next(parts) == b"hello"
     with pytest.raises(ClientError):
-        list(parts)
+        next(parts)
 
 
 @pytest.mark.fault(18)
