@@ -92,8 +92,8 @@ class Problem(Enum):
         "overloaded",
         HTTPStatus.SERVICE_UNAVAILABLE,
         1013,
-        "the recognizer is not ready, or as many streams are open as this server takes; `Retry-After` says when to "
-        "come back",
+        "the recognizer is not ready, the database cannot be used, or as many streams are open as this server takes; "
+        "`Retry-After` says when to come back",
     )
     SHUTTING_DOWN = ErrorKind(
         "shutting_down",

@@ -17,7 +17,7 @@ _KNOWN_WORDS = frozenset(
         "sqlalchemy.exc.OperationalError",
         "sqlalchemy.exc.TimeoutError",
         "stream.recognizer.RecognizerError",
-        "web.store.database.UnusableDatabaseError",
+        "web.store.away.UnusableDatabaseError",
     }
 )
 _MOST_FAULTS = 8

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from stream.events import Finished, Settled
+from web.store.away import DatabaseAwayError
 from web.store.storing import Storing
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
@@ -51,6 +52,8 @@ class LiveRecord:
             waiting, self._waiting = self._waiting, []
             try:
                 await self._store(waiting)
+            except DatabaseAwayError as away:  # all of it is stored at the end
+                _log.warning("utterances_not_stored", reason=away.absence.name.lower())
             except Exception:  # whatever ails the database, the client goes on talking
                 _log.exception("utterances_not_stored")
 

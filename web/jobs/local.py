@@ -9,6 +9,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from web.jobs.steps import RetryError, Steps
+from web.store.away import DatabaseAwayError
 from web.store.recordings import Recordings, SegmentKey
 
 # Downloads at once; each has a decoder.
@@ -69,7 +70,9 @@ class LocalQueue:
     async def _look(self, tasks: asyncio.TaskGroup) -> None:
         try:
             await self._start_what_waits(tasks)
-        except Exception:  # a file that is busy now, or a full disk, is no reason never to look again
+        except DatabaseAwayError as away:  # it is looked at again
+            _log.warning("look_failed", reason=away.absence.name.lower())
+        except Exception:  # whatever it was, it is no reason never to look again
             _log.exception("look_failed")
 
     async def _start_what_waits(self, tasks: asyncio.TaskGroup) -> None:
@@ -89,7 +92,10 @@ class LocalQueue:
         """Carry out a step; a fault of ours in one must not end the others."""
         try:
             await step
-        except Exception:  # the step stays in the tables, and is tried again with a later look
+        except DatabaseAwayError as away:  # the step stays in the tables, and is tried again with a later look
+            _log.warning("step_broke", reason=away.absence.name.lower())
+            await asyncio.sleep(_LOOK_SECONDS)
+        except Exception:
             _log.exception("step_broke")
             await asyncio.sleep(_LOOK_SECONDS)
         finally:

@@ -31,6 +31,9 @@ _UNREADY_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _LOOKS_A_SWEEP = 5
 _LOOK_LIMIT_SECONDS = 30.0
+# A request waits so long for its tasks to be queued.
+_ANNOUNCE_SECONDS = 2.0
+_MOST_ANNOUNCING = 64
 # More than are done until the next sweep; they come in the order in which they are worked on.
 _MOST_SWEPT = 1000
 _log = structlog.get_logger()
@@ -45,6 +48,7 @@ class SpreadQueue:
         self._queues = {_SEGMENTS: streams, _RECORDINGS: _MOST_FETCHES} if streams else {}
         self._is_finishing = False
         self._crew: Crew | None = None
+        self._announcing: set[asyncio.Task[None]] = set()
         connector = PsycopgConnector(
             conninfo=url,
             min_size=1,
@@ -72,12 +76,16 @@ class SpreadQueue:
             self._crew.finish()
 
     async def run(self) -> None:
-        while not self._is_finishing:
-            try:
-                await self._work()
-            except Exception:  # without its database it waits until that is there again
-                _log.exception("queue_lost")
-                await asyncio.sleep(_RECONNECT_PAUSE_SECONDS)
+        try:
+            while not self._is_finishing:
+                try:
+                    await self._work()
+                except Exception:  # without its database it waits until that is there again
+                    _log.exception("queue_lost")
+                    await asyncio.sleep(_RECONNECT_PAUSE_SECONDS)
+        finally:
+            for task in self._announcing:
+                task.cancel()
 
     async def _work(self) -> None:
         try:
@@ -115,7 +123,18 @@ class SpreadQueue:
                 await self._ledger.add([*fetches, *segments])
 
     async def _announce(self, jobs: Sequence[Job]) -> None:
-        """What cannot be queued now is in the tables of recordings all the same, and is swept up."""
+        """Queue tasks, behind the caller where that takes long.
+
+        What cannot be queued now is in the tables of recordings all the same, and is swept up.
+        """
+        if len(self._announcing) >= _MOST_ANNOUNCING:
+            return
+        task = asyncio.create_task(self._add(jobs))
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
+        await asyncio.wait({task}, timeout=_ANNOUNCE_SECONDS)
+
+    async def _add(self, jobs: Sequence[Job]) -> None:
         try:
             await self._ledger.add(jobs)
         except (ProcrastinateException, Error) as error:

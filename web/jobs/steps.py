@@ -19,6 +19,7 @@ from stream.recognizer import Recognizer
 from stream.segments import SegmentFailedError, recognize_segment
 from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
+from web.store.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings, SegmentKey
 
 # A segment of a file waits behind all live speech, so an answer may take long.
@@ -121,6 +122,8 @@ class Steps:
                     return
                 _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
                 await asyncio.sleep(pause)
+            except DatabaseAwayError:  # the queue tries again
+                raise
             except ClientError as error:
                 await self._give_up(recording_id, _of_url(error))
                 return

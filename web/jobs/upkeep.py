@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from web.store.away import DatabaseAwayError
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
 
@@ -26,7 +27,9 @@ class Upkeep:
         while True:
             try:
                 await self.clear()
-            except Exception:  # a database that is away now is there again in a while
+            except DatabaseAwayError as away:  # it is there again in a while
+                _log.warning("upkeep_failed", reason=away.absence.name.lower())
+            except Exception:
                 _log.exception("upkeep_failed")
             await asyncio.sleep(_EVERY_SECONDS)
 

@@ -11,7 +11,7 @@ from stream.recognizer import Capacity, RecognizerError
 from web.admission import full
 from web.auth.caller import Caller
 from web.services import Services
-from web.store.database import UnusableDatabaseError
+from web.store.away import Absence, DatabaseAwayError
 
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"
@@ -54,8 +54,9 @@ async def readyz(request: Request) -> Response:
     """Answer 200 when a new stream would be admitted, else 503 and why not."""
     services: Services = request.app.state.services
     await check_admission(services, await capacity_in_time(services))
-    if not await is_database_up(services):
-        raise ClientError(Problem.OVERLOADED, "the database does not answer")
+    fault = await database_fault(services)
+    if fault is not None:
+        raise ClientError(Problem.OVERLOADED, fault.value)
     return _json(Liveness("ready"))
 
 
@@ -78,14 +79,16 @@ async def capacity_in_time(services: Services) -> Capacity | None:
         return None
 
 
-async def is_database_up(services: Services) -> bool:
-    """Whether the database answers in time."""
+async def database_fault(services: Services) -> Absence | None:
+    """Why the database cannot be used now, as far as can be told in a second; None where it can."""
     try:
         async with asyncio.timeout(_DATABASE_SECONDS):
             await services.database.check()
-    except (UnusableDatabaseError, TimeoutError):
-        return False
-    return True
+    except DatabaseAwayError as away:
+        return away.absence
+    except TimeoutError:
+        return Absence.SILENT
+    return None
 
 
 def _json(body: msgspec.Struct) -> Response:

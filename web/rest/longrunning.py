@@ -18,6 +18,7 @@ from web.rest.bodies import address_of, is_extended, transcription_response
 from web.rest.recognize import check_ready
 from web.rest.requests import chunks
 from web.services import Services
+from web.store.away import DatabaseAwayError
 from web.store.recordings import Recording
 from web.store.transcriptions import new_id
 
@@ -108,6 +109,8 @@ async def _take(
 ) -> None:
     try:
         await services.steps.take(recording, pieces, total_bytes, services.queue.announce_segments)
+    except DatabaseAwayError:  # nothing is wrong with the audio: it may be sent again
+        raise
     except ClientError as error:
         await services.recordings.fail(recording.id, error)
         raise

@@ -11,9 +11,9 @@ from stream.recognizer import Capacity
 from stream.riva import RivaRecognizer
 from web.auth.caller import Scope
 from web.metrics import Metrics
-from web.rest.health import capacity_in_time, check_admission, is_database_up
+from web.rest.health import capacity_in_time, check_admission, database_fault
 from web.services import Services
-from web.store.database import UnusableDatabaseError
+from web.store.away import DatabaseAwayError
 
 _TEXT_TYPE = "text/plain; version=0.0.4"
 # Prometheus gives up after ten.
@@ -38,7 +38,7 @@ async def _look(services: Services) -> None:
     numbers = services.metrics
     numbers.recognizer_ready.set(services.recognizer.is_ready)
     numbers.segments_in_work.set(services.steps.segments_in_work)
-    is_up = await is_database_up(services)
+    is_up = await database_fault(services) is None
     capacity = await capacity_in_time(services)
     numbers.ready.set(is_up and await _is_admitting(services, capacity))
     numbers.database_up.set(is_up)
@@ -46,7 +46,7 @@ async def _look(services: Services) -> None:
         try:
             async with asyncio.timeout(_COUNT_SECONDS):
                 numbers.segments_waiting.set(await services.recordings.waiting())
-        except (UnusableDatabaseError, TimeoutError):
+        except (DatabaseAwayError, TimeoutError):
             numbers.database_up.set(0)
     _look_at_servers(services)
     _show_places(numbers, capacity or Capacity())

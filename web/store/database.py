@@ -1,70 +1,81 @@
-"""Owns the database connection: SQLite in a file or PostgreSQL by its URL, brought up to date at the start."""
+"""The database: transactions that end in bounded time, on SQLite in a file or on PostgreSQL."""
 
 import asyncio
-import sqlite3
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 from weakref import WeakSet
 
-import aiosqlite
-from sqlalchemy import URL, Connection, Insert, Table, event, func, inspect, select
+import structlog
+from sqlalchemy import Insert, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-_MIGRATIONS = Path(__file__).parents[1] / "migrations"
-_BUSY_SECONDS = 5.0
+from web.store.away import DatabaseAwayError, UnusableDatabaseError, absence_of
+from web.store.engines import (
+    BUSY_SECONDS,
+    WRITES,
+    DatabaseError,
+    check_url,
+    libpq_url,
+    parsed_url,
+    postgres_engine,
+    sqlite_engine,
+)
+from web.store.migrating import migrate
+from web.store.tables import notes
+
+__all__ = ["Database", "DatabaseAwayError", "DatabaseError", "UnusableDatabaseError", "check_url", "libpq_url"]
+
+# A transaction takes milliseconds. A server that hangs, or a file that others keep locked, costs its caller so much.
+_TRANSACTION_SECONDS = 8.0
 _LOCKED_PAUSE_SECONDS = 0.05
-_CONNECT_SECONDS = 10
-# Enough for the requests of one process; with the six of its queue, seven processes fit PostgreSQL's usual 100.
-_POSTGRES_CONNECTIONS = 8
-_SQLITE_CONNECTIONS = 4
 # What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
 _MIGRATION_LOCK = 0x5348454E
-_WRITES = "writes"
-_FORMS = "allowed are sqlite:///path and postgresql://user:password@host/name"
-
-
-class DatabaseError(ValueError):
-    """The URL names no database that can be used; the text says what may stand there."""
-
-
-class UnusableDatabaseError(Exception):
-    """The database is not there, or does not let us in; the text says which setting names it, and why it fails."""
+_log = structlog.get_logger()
 
 
 class Database:
-    """A pool of connections; `reading` and `writing` are transactions."""
+    """A pool of connections; `reading` and `writing` are transactions.
+
+    Both raise DatabaseAwayError where the database cannot be used now, after 8 s at most: a server that hangs, a file
+    that is locked, a full disk. On SQLite a statement that has begun may take 4 s more to be given up.
+    """
 
     def __init__(self, url: str) -> None:
         """Raises DatabaseError; nothing is connected yet."""
         self.url = url
-        parsed = _parsed(url)
+        parsed = parsed_url(url)
+        self.is_postgres = parsed.get_backend_name() != "sqlite"
+        self.path = None if self.is_postgres else Path(parsed.database or "")
         # One per connection to SQLite.
         self._threads: WeakSet[threading.Thread] = WeakSet()
-        self._engine = _engine(parsed, self._threads)
-        self.is_postgres = self._engine.dialect.name == "postgresql"
-        self.path = None if self.is_postgres else Path(parsed.database or "")
+        self._engine = postgres_engine(url) if self.path is None else sqlite_engine(self.path, self._threads)
         self._turn = nullcontext() if self.is_postgres else asyncio.Lock()
+        self._checking: asyncio.Task[DatabaseAwayError | None] | None = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
+        async with _in_time(), self._engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Commit at the end, or roll back.
 
-        On SQLite writers of one process take turns, and wait for those of another one 5 s at most: SQLite itself wakes
+        On SQLite writers of one process take turns, and wait for those of another one 4 s at most: SQLite itself wakes
         nobody and keeps no order, and under load the same one may be overtaken for seconds.
         """
+        async with _in_time(), self._writing() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
         async with self._turn, self._engine.connect() as connection:
-            await connection.execution_options(**{_WRITES: True})
+            await connection.execution_options(**{WRITES: True})
             async with connection.begin():
                 yield connection
 
@@ -99,7 +110,7 @@ class Database:
 
         It does so where two connections turn a new file to WAL mode at the same time.
         """
-        last_try = asyncio.get_running_loop().time() + _BUSY_SECONDS
+        last_try = asyncio.get_running_loop().time() + BUSY_SECONDS
         while True:
             try:
                 return await self._upgrade()
@@ -112,124 +123,67 @@ class Database:
     async def _upgrade(self) -> None:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        async with self.writing() as connection:
+        async with self._writing() as connection:
             if self.is_postgres:
+                # A large table may take longer than any request.
+                await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(migrate)
 
     async def check(self) -> None:
-        """Raise UnusableDatabaseError unless it answers; waits as long as the database lets it."""
+        """Raise DatabaseAwayError unless it can be read and written to now.
+
+        However many ask, one of them tries; whoever stops waiting holds up nobody.
+        """
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._checked())
+        away = await asyncio.shield(self._checking)
+        if away is not None:
+            raise away
+
+    async def _checked(self) -> DatabaseAwayError | None:
+        # A row of its own: what one process writes must not wait for another one that hangs.
+        name = uuid.uuid4().hex
         try:
-            async with self.reading() as connection:
+            async with self.writing() as connection:
                 await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-        except (SQLAlchemyError, OSError) as error:
-            raise UnusableDatabaseError("the database of SHENAVA_DATABASE_URL does not answer") from error
+                await connection.execute(insert(notes).values(name=name, value=""))
+                await connection.execute(delete(notes).where(notes.c.name == name))
+        except DatabaseAwayError as away:
+            return away
+        return None
 
     async def close(self) -> None:
         """Close all connections.
 
         The thread of one that failed or was cut off outlives it for a moment, and would then answer a loop that is
-        closed: it is waited for, 5 s at most.
+        closed: it is waited for, 4 s at most.
         """
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
         await self._engine.dispose()
         for thread in list(self._threads):
             if thread.is_alive():
-                await asyncio.to_thread(thread.join, _BUSY_SECONDS)
+                await asyncio.to_thread(thread.join, BUSY_SECONDS)
 
 
-def check_url(url: str) -> None:
-    """Raise DatabaseError unless a database may stand behind the URL; nothing is connected."""
-    _parsed(url)
-
-
-def libpq_url(url: str) -> str:
-    """The same PostgreSQL database, for a driver that knows nothing of SQLAlchemy."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _parsed(url: str) -> URL:
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Give a transaction up after 8 s; raise DatabaseAwayError where it is the database's doing that it failed."""
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise DatabaseError(f"it is no URL; {_FORMS}") from None
-    match parsed.get_backend_name(), parsed.database:
-        case "sqlite", None | "" | ":memory:":
-            raise DatabaseError(f"it names no file; {_FORMS}")
-        case "sqlite" | "postgresql" | "postgres", _:
-            return parsed
-        case other, _:
-            raise DatabaseError(f"it names a database of the kind {other}; {_FORMS}")
+        async with asyncio.timeout(_TRANSACTION_SECONDS):
+            yield
+    except (SQLAlchemyError, OSError) as error:
+        absence = absence_of(error)
+        if absence is None:
+            raise
+        _log.warning("database_away", reason=absence.name.lower(), error=_kind(error))
+        raise DatabaseAwayError(absence) from error
 
 
-def _engine(parsed: URL, threads: WeakSet[threading.Thread]) -> AsyncEngine:
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(Path(parsed.database or ""), threads)
-    driver = parsed.set(drivername="postgresql+psycopg")
-    # What was said is a parameter, and an error that is logged must not repeat it.
-    return create_async_engine(
-        driver,
-        pool_size=_POSTGRES_CONNECTIONS,
-        max_overflow=0,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        connect_args={"connect_timeout": _CONNECT_SECONDS},
-    )
-
-
-def _sqlite(path: Path, threads: WeakSet[threading.Thread]) -> AsyncEngine:
-    def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
-        connection = aiosqlite.connect(*arguments, **options)
-        # The process may end while SQLite waits for its turn; SQLAlchemy says the same of the connections it makes.
-        connection._thread.daemon = True
-        threads.add(connection._thread)
-        return connection
-
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
-        pool_size=_SQLITE_CONNECTIONS,
-        # Transactions begin where `_begin` says, not where the driver guesses.
-        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "async_creator_fn": connect},
-        hide_parameters=True,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    cursor = connection.cursor()
-    # In WAL mode readers never wait for a writer, and what was committed survives the death of the process.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later would fail at once when another one wrote in between.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _upgrade(connection: Connection) -> None:
-    if _revision(connection) == _newest_revision():
-        return
-    # 10 MB and 0.1 s that only the first start after an upgrade pays for.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _revision(connection: Connection) -> str | None:
-    """The migration that the database is at, as alembic notes it there; None for a new one."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-
-
-def _newest_revision() -> str:
-    """The last migration there is: their files are numbered."""
-    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+def _kind(error: SQLAlchemyError | OSError) -> str:
+    """The kind of an error by its driver's name, without any of its words."""
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    return getattr(orig, "sqlite_errorname", None) or type(orig or error).__name__

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 
 import msgspec
 from sqlalchemy import Update, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from stream.cutting import Segment
 from stream.errors import ClientError, Problem
 from stream.events import RecognitionOptions, Settled
 from web.clock import Clock
-from web.store.database import Database, UnusableDatabaseError
+from web.store.database import Database
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 from web.store.transcriptions import stored, unfinished
 
@@ -239,7 +238,7 @@ class Recordings:
         return [key for key in keys if key not in without][:most]
 
     async def waiting(self) -> int:
-        """How many segments are still to be settled, of everybody's recordings; raises UnusableDatabaseError."""
+        """How many segments are still to be settled, of everybody's recordings."""
         columns = utterances.c
         count = (
             select(func.count())
@@ -247,11 +246,8 @@ class Recordings:
             .join(transcriptions, transcriptions.c.id == columns.transcription_id)
             .where(columns.alternatives.is_(None), columns.pcm.is_not(None), transcriptions.c.status.in_(OPEN))
         )
-        try:
-            async with self._database.reading() as connection:
-                return int((await connection.execute(count)).scalar_one())
-        except (SQLAlchemyError, OSError) as error:
-            raise UnusableDatabaseError("the recordings cannot be counted") from error
+        async with self._database.reading() as connection:
+            return int((await connection.execute(count)).scalar_one())
 
     async def unread(self) -> list[str]:
         """Recordings at a URI of which not all has arrived, oldest first."""

@@ -12,6 +12,8 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from web.store.away import DatabaseAwayError
+
 _WAIT_SECONDS = 5.0
 _TRY_SECONDS = 20.0
 _GIVE_UP_SECONDS = 120.0
@@ -21,7 +23,7 @@ _LONGEST_PAUSE_SECONDS = 8.0
 _MOST = 256
 _STOP_SECONDS = 5.0
 # What a database says that is away, overloaded or locked; anything else would fail again.
-_PASSING = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+_PASSING = (DatabaseAwayError, OperationalError, InterfaceError, PoolTimeoutError, OSError)
 _log = structlog.get_logger()
 
 Store = Callable[[], Awaitable[None]]

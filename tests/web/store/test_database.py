@@ -1,6 +1,9 @@
 import asyncio
+import socket
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiosqlite
@@ -8,14 +11,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.processes import STUCK_SECONDS
 from tests.recognizers import ScriptedRecognizer
+from tests.web.gateway import held_while_sqlite_works
 from web.serve import StartError, running
 from web.settings import Settings
-from web.store.database import Database, DatabaseError, UnusableDatabaseError, check_url, libpq_url
+from web.store.database import Database, DatabaseAwayError, DatabaseError, UnusableDatabaseError, check_url, libpq_url
 from web.store.tables import metadata
+
+_VERSIONS = Path(__file__).parents[3] / "web/migrations/versions"
 
 
 def differences(connection: Connection) -> list[object]:
@@ -100,10 +106,11 @@ async def test_what_breaks_in_the_middle_leaves_nothing_behind(database: Databas
 
 
 async def test_an_error_tells_nothing_of_what_was_said(database: Database) -> None:
-    with pytest.raises(DBAPIError) as caught:
+    with pytest.raises(DatabaseAwayError) as caught:
         async with database.writing() as connection:
             await connection.execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": "a canary sings"})
-    assert "canary" not in str(caught.value)
+    for error in (caught.value, caught.value.__cause__):
+        assert "canary" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +181,66 @@ async def test_one_that_answers_is_told_from_one_that_does_not(database: Databas
     async with database.writing() as connection:
         await connection.exec_driver_sql("ALTER TABLE gone RENAME TO alembic_version")
     await database.check()
+
+
+@pytest.mark.fault(37)
+async def test_a_database_of_a_newer_version_is_refused_with_a_sentence(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        with pytest.raises(UnusableDatabaseError) as refused:
+            await database.upgrade()
+        assert str(refused.value).startswith("the database of SHENAVA_DATABASE_URL is at revision 9999, and this ")
+        assert str(refused.value).endswith("a newer version has used it. Start that version, or name another database")
+        with pytest.raises(StartError) as told:
+            async with running(Settings(port=0, database_url=database_url), ScriptedRecognizer()):
+                pass
+        assert str(told.value) == str(refused.value)
+    finally:
+        async with database.writing() as connection:
+            newest = max(path.name[:4] for path in (_VERSIONS).glob("[0-9]*.py"))
+            await connection.execute(text(f"UPDATE alembic_version SET version_num = '{newest}'"))  # noqa: S608
+        await database.close()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.fault(37)
+async def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
+    # The kernel takes the connections, and nobody ever reads from them.
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        database = Database(f"postgresql://nobody:secret@127.0.0.1:{server.getsockname()[1]}/name")
+        began = asyncio.get_running_loop().time()
+
+        async def read() -> None:
+            async with database.reading():
+                pass
+
+        tried = await asyncio.gather(*(read() for _ in range(20)), return_exceptions=True)
+        assert asyncio.get_running_loop().time() - began <= 8
+        assert [type(one) for one in tried] == [DatabaseAwayError] * 20
+        await database.close()
+
+
+@pytest.mark.virtual_time
+async def test_however_many_ask_whether_it_answers_one_of_them_tries(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, tries = Database(sqlite_url), 0
+    writing = database.writing
+
+    @asynccontextmanager
+    async def counted() -> AsyncIterator[AsyncConnection]:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(1)
+        async with writing() as connection:
+            yield connection
+
+    monkeypatch.setattr(database, "writing", counted)
+    with held_while_sqlite_works():
+        await asyncio.gather(*(database.check() for _ in range(50)))
+        assert tries == 1
+        await database.check()
+        assert tries == 2
+        await database.close()
