@@ -23,6 +23,7 @@ from tests.hostile.faults import faults, loads
 from tests.hostile.record import CallRecord
 from tests.hostile.riva import HostileRiva
 from tests.memory_grpc import MemoryServer, is_in_memory
+from tests.ports import unused_port
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 _HOST = "127.0.0.1"
@@ -58,10 +59,10 @@ class ReservedPort:
     """Keeps a loopback port for ourselves while nothing listens on it; connections are refused meanwhile."""
 
     def __init__(self, port: int = 0) -> None:
+        self.number = port or unused_port()
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((_HOST, port))
-        self.number: int = self._socket.getsockname()[1]
+        self._socket.bind((_HOST, self.number))
 
     def close(self) -> None:
         self._socket.close()

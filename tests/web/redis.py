@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import unused_port
 from tests.processes import STUCK_SECONDS
 
 PASSWORD = "canary-of-redis"  # noqa: S105  of a server that lives as long as a test
@@ -27,7 +28,7 @@ def running_redis(folder: Path) -> Iterator[str]:
     program = executable()
     assert program is not None
     while True:
-        port = _free_port()
+        port = unused_port()
         options = f"--port {port} --bind 127.0.0.1 --save  --appendonly no --daemonize no --requirepass {PASSWORD}"
         with subprocess.Popen([program, *options.split(" "), "--dir", folder], stdout=subprocess.DEVNULL) as process:
             try:
@@ -36,12 +37,6 @@ def running_redis(folder: Path) -> Iterator[str]:
                     return
             finally:
                 process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def _has_started(process: subprocess.Popen[bytes], port: int) -> bool:

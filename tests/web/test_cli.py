@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.ports import unused_port
 from tests.processes import STUCK_SECONDS, child_of, shenava, started, started_async, typed, url_in
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
@@ -22,12 +23,6 @@ from web.commands.errand import TranscribeOptions
 from web.exits import CANNOT_START
 from web.serve import running
 from web.settings import Settings
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        number: int = probe.getsockname()[1]
-        return number
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from stream.places import Refusal
 from stream.recognizer import RecognizerError, RecognizerFullError
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running as running_riva
+from tests.ports import unused_port
 from tests.recognizers import CountingStream, FailingStream, MuteStream, ScriptedRecognizer
 from tests.sounds import CLIPS, clip_pcm
 from tests.web.sockets import address, converse, refusal
@@ -270,14 +271,8 @@ async def test_a_server_with_a_key_wants_a_token_for_it(query: dict[str, str], s
         assert (await http.get("/metrics", params=query)).status_code == status
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
-
-
 async def test_a_port_of_their_own_wants_none_and_answers_to_this_machines_names_only() -> None:
-    port = free_port()
+    port = unused_port()
     settings = Settings(port=0, token_secret=SecretStr(SECRET), metrics_port=port)
     async with (
         scripted(settings=settings),

@@ -26,6 +26,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
+from tests.ports import unused_port
 from tests.processes import STUCK_SECONDS
 from web.fetch.download import CHUNK_BYTES, FetchError, FetchOptions, check_uri, fetched
 from web.fetch.networks import Address
@@ -100,7 +101,7 @@ class Server:
 @pytest.fixture
 async def canary() -> AsyncIterator[Server]:
     """Nobody may ever connect to it."""
-    async with Server(INSIDE).serving() as server:
+    async with Server(INSIDE, unused_port()).serving() as server:
         yield server
         assert server.connections == 0
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -11,6 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from stream.places import Refusal
 from stream.recognizer import RecognizerFullError
+from tests.ports import unused_port
 from tests.processes import started_async
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm, clip_texts, words_of
@@ -47,10 +47,7 @@ def talking_browser(speaking_browser: Browser, microphone: Microphone) -> Browse
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on now, for a server that comes back where it was."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return unused_port()
 
 
 @asynccontextmanager
