@@ -11,7 +11,8 @@ ISSUER = AUDIENCE = "shenava"
 def claims(**changed: object) -> dict[str, object]:
     """The claims of a good token, changed; what is None is left out."""
     now = int(time.time())
-    usual = {"sub": "somebody", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600}
+    # A token of a parametrized test is made when the tests are collected, long before it is used.
+    usual = {"sub": "somebody", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 86_400}
     return {name: value for name, value in (usual | changed).items() if value is not None}
 
 
