@@ -72,8 +72,9 @@ lock: $(DEVELOPMENT)
 
 # The tests of the page drive Debian's Chromium; where there is neither it nor root, they say what to install.
 browser:
-	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-		|| { apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; }
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] \
+		|| ! command -v apt-get >/dev/null || { apt-get update --quiet=2 \
+		&& apt-get install --quiet=2 --yes --no-install-recommends chromium-headless-shell >/dev/null; }
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
