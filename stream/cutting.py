@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from stream.audio import AudioDecoder, AudioTransfer, Samples
 from stream.channel import Channel, ClassifierFactory
@@ -47,13 +48,20 @@ class Cutter:
     """
 
     def __init__(
-        self, config: SessionConfig, most_seconds: float, make_classifier: ClassifierFactory = any_classifier
+        self,
+        config: SessionConfig,
+        most_seconds: float,
+        make_classifier: ClassifierFactory = any_classifier,
+        *,
+        file: BinaryIO | None = None,
     ) -> None:
-        """Raises ClientError for what leaves nothing to cut."""
+        """Raises ClientError for what leaves nothing to cut; `file` has the whole recording, if there is one."""
         check_cuttable(config)
         self._config = config
+        self._file = file
         # What comes from a file or a body is never base64 text.
-        self._decoder = AudioDecoder(replace(config.audio_format, transfer=AudioTransfer.RAW, is_recording=True))
+        audio_format = replace(config.audio_format, transfer=AudioTransfer.RAW, is_recording=True)
+        self._decoder = AudioDecoder(audio_format, file)
         self._framers = [Framer() for _ in range(config.channels)]
         self._channels = [Channel(index, config, make_classifier) for index in range(config.channels)]
         self._open: dict[int, _Open] = {}
@@ -64,6 +72,11 @@ class Cutter:
     def position(self) -> int:
         """Samples decoded and framed so far."""
         return self._channels[0].position
+
+    @property
+    def copies_to_disk(self) -> bool:
+        """Whether what is pushed is kept in a temporary file until `flush`."""
+        return self._decoder.needs_file and self._file is None
 
     def push(self, data: bytes) -> Iterator[Segment]:
         """Yield the segments that `data` completes; raises ClientError for what is no audio, or too long."""

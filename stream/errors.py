@@ -59,7 +59,9 @@ class Problem(Enum):
     METHOD_NOT_ALLOWED = ErrorKind(
         "method_not_allowed", HTTPStatus.METHOD_NOT_ALLOWED, 4405, "the address is served, by other methods (`Allow`)"
     )
-    IDLE_TIMEOUT = ErrorKind("idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408, "no audio ever came")
+    IDLE_TIMEOUT = ErrorKind(
+        "idle_timeout", HTTPStatus.REQUEST_TIMEOUT, 4408, "no audio ever came; a body that came too slowly"
+    )
     TOO_LARGE = ErrorKind(
         "too_large",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

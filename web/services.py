@@ -20,6 +20,7 @@ from web.jobs.local import LocalQueue
 from web.jobs.queue import Queue
 from web.jobs.steps import StepOptions, Steps
 from web.jobs.upkeep import Upkeep
+from web.limits.holdings import BodyStores
 from web.limits.limits import Limits, limiting
 from web.metrics import Metrics
 from web.sessions import Sessions
@@ -56,6 +57,7 @@ class Services:
     queue: Queue
     steps: Steps
     fetch: FetchOptions
+    bodies: BodyStores
     database: Database
     metrics: Metrics
     turns: Turns
@@ -83,7 +85,8 @@ async def serving(  # noqa: PLR0913
         options = step_options(settings)
         loop_clock = asyncio.get_running_loop().time
         limits = await stack.enter_async_context(limiting(settings, loop_clock))
-        steps = Steps(recordings, ready, options, limits.recording_meter)
+        bodies = BodyStores(options.fetch.most_bytes)
+        steps = Steps(recordings, ready, options, limits.recording_meter, disk=bodies.disk)
         queue = _queue(settings, database, steps, recordings)
         stores = await stack.enter_async_context(storing())
         # Leaves room for the phrases of a request.
@@ -106,6 +109,7 @@ async def serving(  # noqa: PLR0913
             queue,
             steps,
             options.fetch,
+            bodies,
             database,
             metrics,
             Turns(),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import structlog
 
@@ -19,6 +19,7 @@ from stream.recognizer import Recognizer
 from stream.segments import SegmentFailedError, recognize_segment
 from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
+from web.limits.holdings import BodyStores, FullError, Holdings
 from web.store.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings, SegmentKey
 
@@ -93,8 +94,15 @@ class Steps:
     """What there is to do for a recording, on whatever machine."""
 
     def __init__(
-        self, recordings: Recordings, recognizer: Recognizer, options: StepOptions, meter_for: MeterFor = _Unmetered
+        self,
+        recordings: Recordings,
+        recognizer: Recognizer,
+        options: StepOptions,
+        meter_for: MeterFor = _Unmetered,
+        *,
+        disk: Holdings | None = None,
     ) -> None:
+        self._disk = disk or BodyStores(options.fetch.most_bytes).disk
         self._meter_for = meter_for
         self._recordings = recordings
         self._recognizer = recognizer
@@ -124,6 +132,12 @@ class Steps:
                 await asyncio.sleep(pause)
             except DatabaseAwayError:  # the queue tries again
                 raise
+            except FullError as full:
+                if pause is None:
+                    await self._give_up(recording_id, full.lasting())
+                    return
+                _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
+                await asyncio.sleep(pause)
             except ClientError as error:
                 await self._give_up(recording_id, _of_url(error))
                 return
@@ -131,9 +145,17 @@ class Steps:
                 return
 
     async def take(
-        self, recording: Recording, chunks: AsyncIterator[bytes], total_bytes: int | None, announce: Announce
+        self,
+        recording: Recording,
+        chunks: AsyncIterator[bytes],
+        total_bytes: int | None,
+        announce: Announce,
+        *,
+        file: BinaryIO | None = None,
     ) -> None:
         """Cut a recording as it arrives, to its end; raises ClientError for what is no audio, or UnwantedError.
+
+        `file` has all of it, where there is one; otherwise some kinds are copied to disk, or FullError is raised.
 
         Its audio is counted as it is decoded, so that what is cut off counts too, and once however often it is sent.
         """
@@ -141,10 +163,15 @@ class Steps:
         meter = self._meter_for(recording.owner, recording.minutes, counted_seconds)
         intake = _Intake(self._recordings, recording, total_bytes, announce, meter)
         cutter = Cutter(
-            self._options.defaults.with_message(recording.config, audio_began=False), self._options.most_seconds
+            self._options.defaults.with_message(recording.config, audio_began=False),
+            self._options.most_seconds,
+            file=file,
         )
+        copy = self._disk.open(recording.owner)
         try:
             async for chunk in chunks:
+                if cutter.copies_to_disk:
+                    copy.require(max(total_bytes or 0, intake.received_bytes + len(chunk)))
                 # Decoding and the VAD take about 1 ms of CPU a second of sound: not in the event loop.
                 segments = await asyncio.to_thread(_cut, cutter, chunk)
                 await intake.add(segments, len(chunk), cutter.position)
@@ -158,6 +185,7 @@ class Steps:
         finally:
             position = cutter.position
             cutter.close()
+            copy.close()
             await intake.settle(position)
 
     async def recognize(self, key: SegmentKey) -> None:

@@ -68,7 +68,8 @@ _DOCUMENT = Answer("the document", {JSON: {"schema": {"type": "object"}}})
 _CONFIG = (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND)
 _SOUND = (Problem.INVALID_AUDIO, Problem.TOO_LARGE, Problem.UNSUPPORTED_MEDIA)
 _BUSY = (Problem.OVERLOADED, Problem.SHUTTING_DOWN)
-_RECOGNIZED_NOW = (*_CONFIG, *_SOUND, *_BUSY, Problem.RATE_LIMITED, Problem.RECOGNIZER_FAILED)
+_HELD = (Problem.RATE_LIMITED, Problem.OVERLOADED, Problem.IDLE_TIMEOUT)
+_RECOGNIZED_NOW = (*_CONFIG, *_SOUND, *_HELD, Problem.SHUTTING_DOWN, Problem.RECOGNIZER_FAILED)
 _ENCODING = {"config": {"contentType": JSON}, "audio": {"contentType": _BYTES}}
 _SHORT_FORM: Schema = {"schema": reference("ShortForm"), "encoding": _ENCODING}
 _LONG_FORM: Schema = {"schema": reference("LongForm"), "encoding": _ENCODING}
@@ -133,7 +134,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             },
             "The audio is fetched from a `uri`, uploaded afterwards, or comes with the request. Ask `Location` how far "
             "it is; the work survives a restart of the server.",
-            (*_CONFIG, *_SOUND, *_BUSY, Problem.RATE_LIMITED),
+            (*_CONFIG, *_SOUND, *_HELD, Problem.SHUTTING_DOWN),
             (EXTENDED,),
             {
                 JSON: {"schema": reference("LongRequest"), "examples": REQUESTS["long"]},
@@ -187,7 +188,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             {200: Answer("its state", _json(_TRANSCRIPTION, PROMISED))},
             "The bytes of the file, whatever the media type; recognition begins as they arrive. An upload that broke "
             "off may be made again from the beginning of the file.",
-            (*_SOUND, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.SHUTTING_DOWN),
+            (*_SOUND, *_BUSY, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.RATE_LIMITED),
             (TRANSCRIPTION_ID, EXTENDED),
             {_BYTES: {"schema": {"type": "string", "format": "binary"}}},
         )
@@ -209,7 +210,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             {201: Answer("accepted", _json(_MODEL, LANGUAGE_MODEL | {"status": "queued"}), {}, _MODEL_LINK)},
             "Once it is `trained`, `languageModel` in a configuration takes its id.",
             (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.TOO_LARGE,
-             Problem.UNSUPPORTED_MEDIA, Problem.RATE_LIMITED),
+             Problem.UNSUPPORTED_MEDIA, *_HELD),
             (EXTENDED,),
             {JSON: {"schema": reference("LanguageModelRequest"), "examples": REQUESTS["model"]}},
         ),

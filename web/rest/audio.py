@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
+from web.limits.holdings import BodyStores, Hold
 from web.rest.requests import (
     JSON_TYPE,
     MULTIPART_TYPE,
@@ -33,6 +34,8 @@ class Audio:
 
     chunks: Iterable[bytes]
     size_bytes: int
+    file: BinaryIO | None = None
+    """Has them as well, where they came as a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +47,20 @@ class AudioRequest:
 
 
 @asynccontextmanager
-async def read_audio_request(request: Request, most_form_bytes: int) -> AsyncIterator[AudioRequest]:
-    """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError."""
+async def read_audio_request(
+    request: Request, most_form_bytes: int, stores: BodyStores, owner: str
+) -> AsyncIterator[AudioRequest]:
+    """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError.
+
+    While the context lasts, its bytes are held for the owner.
+    """
     body = Body(request)
     if await body.is_json(most_form_bytes):
-        values = await parsed_body(body, min(MOST_JSON_BYTES, most_form_bytes))
-        # Decoding megabytes of base64 would hold up whoever talks.
-        yield await asyncio.to_thread(_from_object, values)
+        with stores.memory.open(owner) as held:
+            yield await _read_json(body, min(MOST_JSON_BYTES, most_form_bytes), held.require)
     else:
         check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
-        async with read_form(body, most_form_bytes) as form:
+        async with read_form(body, most_form_bytes, stores, owner) as form:
             yield AudioRequest(_config_of(form), file_audio(form))
 
 
@@ -65,7 +72,7 @@ def file_audio(form: Form) -> Audio:
     upload = form.files.get("audio")
     if upload is None:
         raise ClientError(Problem.INVALID_CONFIG, "the form has no file named audio")
-    return _checked(_pieces(upload.file), upload.size or 0)
+    return replace(_checked(_pieces(upload.file), upload.size or 0), file=upload.file)
 
 
 def data_audio(data: object) -> Audio:
@@ -77,6 +84,12 @@ def data_audio(data: object) -> Audio:
     # Decoding goes on between pieces, so that other connections have their turn.
     pieces = (decoded[start : start + _CHUNK_BYTES] for start in range(0, len(decoded), _CHUNK_BYTES))
     return _checked(pieces, len(decoded))
+
+
+async def _read_json(body: Body, most_bytes: int, hold: Hold) -> AudioRequest:
+    values = await parsed_body(body, most_bytes, hold)
+    # Decoding megabytes of base64 would hold up whoever talks.
+    return await asyncio.to_thread(_from_object, values)
 
 
 def _from_object(body: dict[str, object]) -> AudioRequest:

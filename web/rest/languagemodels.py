@@ -44,10 +44,11 @@ async def create(request: Request) -> Response:
     services: Services = request.app.state.services
     owner = (await services.auth.caller(request, Scope.MODELS)).owner
     extended = is_extended(request)
-    body = await read_object(request, _MOST_BYTES)
-    check_keys(body, "name", "corpora")
     model_id = new_id()
-    name, corpora = _name(body, model_id), _corpora(body)
+    with services.bodies.memory.open(owner) as held:
+        body = await read_object(request, _MOST_BYTES, held.require)
+        check_keys(body, "name", "corpora")
+        name, corpora = _name(body, model_id), _corpora(body)
     unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
     if unknown:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")

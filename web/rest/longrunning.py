@@ -1,6 +1,7 @@
 """Owns `POST /v1/speech/asrlongrunning` and the upload of its audio: a long recording in, a promise out."""
 
 from collections.abc import AsyncIterator, Iterable
+from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from web.auth.caller import Caller, Scope
 from web.fetch.download import check_uri
 from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
+from web.limits.holdings import FullError
 from web.rest.audio import Audio, read_audio_request
 from web.rest.bodies import address_of, is_extended, transcription_response
 from web.rest.recognize import check_ready
@@ -31,13 +33,14 @@ async def accept(request: Request) -> Response:
     check_ready(services)
     await services.limits.check_minutes(caller)
     await _check_number(services, caller.owner)
-    async with read_audio_request(request, services.settings.recording_limit_bytes) as asked:
+    limit_bytes = services.settings.recording_limit_bytes
+    async with read_audio_request(request, limit_bytes, services.bodies, caller.owner) as asked:
         audio = asked.audio
         uri = None if isinstance(audio, Audio) else _uri(audio, services)
         recording = await _recording(services, caller, asked.values, uri)
         await services.recordings.open(recording, most=services.settings.jobs_per_owner)
         if isinstance(audio, Audio):
-            await _take(services, recording, _pieces(audio.chunks), audio.size_bytes)
+            await _take(services, recording, _pieces(audio.chunks), audio.size_bytes, file=audio.file)
     response = await _answer(services, recording, extended=extended)
     if uri is not None:
         await services.queue.announce_recording(recording.id)
@@ -70,7 +73,7 @@ async def upload(request: Request) -> Response:
     total_bytes = int(declared) if declared.isdigit() else None
     if not total_bytes and "transfer-encoding" not in request.headers:
         raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
-    await _take(services, recording, chunks(request, limit_bytes), total_bytes)
+    await _take(services, recording, chunks(request, limit_bytes), total_bytes, is_repeatable=True)
     return await _answer(services, recording, extended=extended)
 
 
@@ -104,15 +107,23 @@ async def _recording(services: Services, caller: Caller, values: dict[str, objec
     return Recording(new_id(), caller.owner, uri, config.set_values, options, config.whole_seconds, minutes=minutes)
 
 
-async def _take(
-    services: Services, recording: Recording, pieces: AsyncIterator[bytes], total_bytes: int | None
+async def _take(  # noqa: PLR0913
+    services: Services,
+    recording: Recording,
+    pieces: AsyncIterator[bytes],
+    total_bytes: int | None,
+    *,
+    file: BinaryIO | None = None,
+    is_repeatable: bool = False,
 ) -> None:
     try:
-        await services.steps.take(recording, pieces, total_bytes, services.queue.announce_segments)
+        await services.steps.take(recording, pieces, total_bytes, services.queue.announce_segments, file=file)
     except DatabaseAwayError:  # nothing is wrong with the audio: it may be sent again
         raise
     except ClientError as error:
-        await services.recordings.fail(recording.id, error)
+        if not (is_repeatable and isinstance(error, FullError)):
+            lasting = error.lasting() if isinstance(error, FullError) else error
+            await services.recordings.fail(recording.id, lasting)
         raise
     except UnwantedError:
         raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived") from None

@@ -29,7 +29,7 @@ async def recognize(request: Request) -> Response:
     caller = await services.auth.caller(request, Scope.RECORDINGS)
     check_ready(services)
     await services.limits.check_minutes(caller)
-    async with read_form(Body(request), _MOST_BYTES) as form:
+    async with read_form(Body(request), _MOST_BYTES, services.bodies, caller.owner) as form:
         values = parse_object(form.texts.get("config", "{}"), "config")
         if "language" in request.path_params:
             in_path = {"languageCode": request.path_params["language"]}

@@ -30,7 +30,7 @@ async def recognize(request: Request) -> Response:
     extended = is_extended(request)
     check_ready(services)
     await services.limits.check_minutes(caller)
-    async with read_audio_request(request, MOST_JSON_BYTES) as asked:
+    async with read_audio_request(request, MOST_JSON_BYTES, services.bodies, owner) as asked:
         if not isinstance(asked.audio, Audio):
             raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
         config = await configured(services, caller, asked.values)
@@ -63,12 +63,15 @@ async def transcribe(
     """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was heard."""
     limits = replace(services.settings.runner_limits, audio=most_seconds)
     meter = services.limits.recording_meter(caller.owner, services.limits.minutes_of(caller))
-    try:
-        finished = await recognize_whole(
-            services.recognizer, config, audio.chunks, limits, services.turns, meter=meter.heard
-        )
-    finally:
-        await meter.settle()
+    # A recording in which FFmpeg has to jump is copied to disk.
+    with services.bodies.disk.open(caller.owner) as copy:
+        copy.require(audio.size_bytes)
+        try:
+            finished = await recognize_whole(
+                services.recognizer, config, audio.chunks, limits, services.turns, meter=meter.heard
+            )
+        finally:
+            await meter.settle()
     services.metrics.heard("short", finished.totals)
     if finished.error is not None:
         raise finished.error

@@ -15,14 +15,20 @@ from starlette.requests import ClientDisconnect, Request
 from stream.commands import strict_json
 from stream.errors import ClientError, Problem, quoted
 from web.auth.origins import is_cross_origin
+from web.limits.holdings import BodyStores, Hold, held_nowhere
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
 # Values of a form are short; files are counted as part of the whole.
 _MOST_PART_BYTES = 1 << 20
-_MOST_PARTS = 8
+_MOST_PARTS = 4
 # What a client that sends too much may go on sending before it is cut off.
 _DROP_SECONDS = 3.0
+# What is held until it is whole has to come at least so fast, on average, after a while to begin with.
+_GRACE_SECONDS = 60.0
+_LEAST_BYTES_A_SECOND = 16 << 10
+# Files above this lie on disk.
+_SPOOLED_BYTES = 1 << 16
 _JSON_SPACE = b" \t\r\n"
 _MOST_HEAD_BYTES = 4096
 
@@ -46,6 +52,12 @@ def check_media_type(request: Request, *allowed: str) -> None:
     if given not in allowed:
         shown = quoted(given) if given else "missing"
         raise ClientError(Problem.UNSUPPORTED_MEDIA, f"Content-Type is {shown}; it must be {' or '.join(allowed)}")
+
+
+class _FormParser(MultiPartParser):
+    """The library's parser, which keeps less of a file in memory."""
+
+    spool_max_size = _SPOOLED_BYTES
 
 
 class Body:
@@ -75,17 +87,38 @@ class Body:
                 break
         return self._begun()[:1] == b"{"
 
-    async def pieces(self, most_bytes: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes as they arrive; raises ClientError above `most_bytes`."""
+    async def pieces(self, most_bytes: int, hold: Hold | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes as they arrive; raises ClientError above `most_bytes`.
+
+        With a `hold` they are kept: it is told their number first, and they may not come too slowly.
+        """
         await self._check_declared(most_bytes)
+        declared = self.request.headers.get("content-length", "")
         received_bytes = len(self._head)
+        if hold is not None:
+            hold(int(declared) if declared.isdigit() else received_bytes)
         if self._head:
             yield self._head
-        async for piece in self._arriving:
+        began = asyncio.get_running_loop().time()
+        while True:
+            deadline = None if hold is None else began + _GRACE_SECONDS + received_bytes / _LEAST_BYTES_A_SECOND
+            piece = await self._next_piece(deadline)
+            if piece is None:
+                return
             received_bytes += len(piece)
             if received_bytes > most_bytes:
                 await self._refuse_size(most_bytes)
+            if hold is not None:
+                hold(received_bytes)
             yield piece
+
+    async def _next_piece(self, deadline: float | None) -> bytes | None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await anext(self._arriving, None)
+        except TimeoutError:
+            detail = f"the body came too slowly; less than {_LEAST_BYTES_A_SECOND} bytes a second are not waited for"
+            raise ClientError(Problem.IDLE_TIMEOUT, detail) from None
 
     def _begun(self) -> bytes:
         """The head without the byte order mark that .NET writes, and without white space."""
@@ -105,18 +138,18 @@ class Body:
         raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 
 
-async def read_object(request: Request, most_bytes: int) -> dict[str, object]:
+async def read_object(request: Request, most_bytes: int, hold: Hold = held_nowhere) -> dict[str, object]:
     """Read a JSON object, whatever the media type says of it; raises ClientError for any other body."""
     body = Body(request)
     if not await body.is_json(most_bytes):
         check_media_type(request, JSON_TYPE)
-    return await parsed_body(body, most_bytes)
+    return await parsed_body(body, most_bytes, hold)
 
 
-async def parsed_body(body: Body, most_bytes: int) -> dict[str, object]:
+async def parsed_body(body: Body, most_bytes: int, hold: Hold) -> dict[str, object]:
     """Read a body that is a JSON object; raises ClientError for any other, and for a larger one."""
     # Some clients send the whole of a buffer that the text does not fill.
-    return parse_object(b"".join([piece async for piece in body.pieces(most_bytes)]).rstrip(b"\0"))
+    return parse_object(b"".join([piece async for piece in body.pieces(most_bytes, hold)]).rstrip(b"\0"))
 
 
 def parse_object(text: bytes | str, what: str = "the body") -> dict[str, object]:
@@ -141,12 +174,24 @@ def check_keys(values: dict[str, object], *allowed: str) -> None:
 
 
 @asynccontextmanager
-async def read_form(body: Body, most_bytes: int) -> AsyncIterator[Form]:
-    """Read a multipart form; files above 1 MB lie on disk while the context lasts."""
+async def read_form(body: Body, most_bytes: int, stores: BodyStores, owner: str) -> AsyncIterator[Form]:
+    """Read a multipart form; its files lie on disk while the context lasts."""
     check_media_type(body.request, MULTIPART_TYPE)
-    parser = MultiPartParser(
-        body.request.headers,
-        body.pieces(most_bytes),
+    with stores.memory.open(owner) as memory, stores.disk.open(owner) as disk:
+
+        def hold(total_bytes: int) -> None:
+            memory.require(min(total_bytes, _MOST_PARTS * (_MOST_PART_BYTES + _SPOOLED_BYTES)))
+            disk.require(total_bytes)
+
+        async with _parsed_form(body.request, body.pieces(most_bytes, hold)) as form:
+            yield form
+
+
+@asynccontextmanager
+async def _parsed_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[Form]:
+    parser = _FormParser(
+        request.headers,
+        pieces,
         max_files=_MOST_PARTS,
         max_fields=_MOST_PARTS,
         max_part_size=_MOST_PART_BYTES,

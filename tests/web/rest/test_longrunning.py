@@ -8,6 +8,7 @@ import pytest
 
 from tests.recognizers import CountingStream, MuteStream
 from tests.sounds import clip_pcm, wav
+from tests.stream.audio.encoders import recorded
 from tests.web.gateway import Gateway, running_gateway
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, ended
 from tests.web.sockets import http_client
@@ -43,6 +44,15 @@ async def test_a_file_in_a_form_is_promised_at_once_and_done_soon(client: httpx.
     assert list(done) == ["transcriptionId", "duration", "inferenceTime", "status", "results"]
     assert (done["status"], len(done["results"])) == ("done", 2)
     assert done["duration"] == round(len(QUICK_AND_TRAIN) / 32_000, 3)
+
+
+async def test_a_file_in_which_ffmpeg_jumps_is_read_where_the_form_lies(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The decoder makes none of its own.
+    monkeypatch.setattr("stream.audio.codecs.tempfile.SpooledTemporaryFile", None)
+    answer = await client.post(LONG, files={"audio": recorded(QUICK_AND_TRAIN, "mp4", "aac")})
+    assert len((await ended(client, answer.json()["transcriptionId"])).json()["results"]) == 2
 
 
 async def test_a_file_is_put_where_the_answer_says(client: httpx.AsyncClient) -> None:
