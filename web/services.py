@@ -91,7 +91,7 @@ async def serving(  # noqa: PLR0913
         stores = await stack.enter_async_context(storing())
         # Leaves room for the phrases of a request.
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
-        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream)
+        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database)
         for work in (queue.run(), trainer.run(), upkeep.run()):
             await stack.enter_async_context(_running(work))
         yield Services(

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from web.store.away import DatabaseAwayError
+from web.store.database import Database
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
 
@@ -17,7 +18,16 @@ _log = structlog.get_logger()
 class Upkeep:
     """Clears the tables at the start and every minute; any number of processes may do so."""
 
-    def __init__(self, transcriptions: Transcriptions, recordings: Recordings, longest_session_seconds: float) -> None:
+    def __init__(
+        self,
+        transcriptions: Transcriptions,
+        recordings: Recordings,
+        longest_session_seconds: float,
+        *,
+        database: Database | None = None,
+    ) -> None:
+        """With a `database` the room of what was deleted is given back, too."""
+        self._database = database
         self._transcriptions = transcriptions
         self._recordings = recordings
         self._longest_session_seconds = longest_session_seconds
@@ -39,3 +49,5 @@ class Upkeep:
         await self._recordings.sweep(UPLOAD_SECONDS)
         if expired:
             _log.info("transcriptions_expired", count=expired)
+        if self._database is not None:
+            await self._database.shrink()

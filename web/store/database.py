@@ -1,6 +1,7 @@
 """The database: transactions that end in bounded time, on SQLite in a file or on PostgreSQL."""
 
 import asyncio
+import sqlite3
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from weakref import WeakSet
 
+import aiosqlite
 import structlog
 from sqlalchemy import Insert, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +27,7 @@ from web.store.engines import (
     postgres_engine,
     sqlite_engine,
 )
+from web.store.erasure import convert, shrink, truncate_log
 from web.store.migrating import migrate
 from web.store.tables import notes
 
@@ -33,6 +36,8 @@ __all__ = ["Database", "DatabaseAwayError", "DatabaseError", "UnusableDatabaseEr
 # A transaction takes milliseconds. A server that hangs, or a file that others keep locked, costs its caller so much.
 _TRANSACTION_SECONDS = 8.0
 _LOCKED_PAUSE_SECONDS = 0.05
+_TRUNCATE_PAUSES_SECONDS = (0.05, 0.1, 0.2)
+_SHRINK_PAUSE_SECONDS = 0.05
 # What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
 _MIGRATION_LOCK = 0x5348454E
 _log = structlog.get_logger()
@@ -78,6 +83,47 @@ class Database:
             await connection.execution_options(**{WRITES: True})
             async with connection.begin():
                 yield connection
+
+    @asynccontextmanager
+    async def erasing(self) -> AsyncIterator[AsyncConnection]:
+        """As `writing`; what it deletes is in no file of SQLite's afterwards, or within a minute where others read."""
+        async with self.writing() as connection:
+            yield connection
+        await self.truncate_log()
+
+    async def truncate_log(self) -> None:
+        """Empty SQLite's write-ahead log, unless others read just now; raises nothing."""
+        for pause in _TRUNCATE_PAUSES_SECONDS:
+            try:
+                async with self._alone() as connection:
+                    if connection is None or await truncate_log(connection, BUSY_SECONDS):
+                        return
+            except DatabaseAwayError:  # what was asked for is done; the next upkeep comes within a minute
+                return
+            await asyncio.sleep(pause)
+
+    async def shrink(self) -> None:
+        """Give free room of a SQLite file back in small steps, then empty its log."""
+        is_more = True
+        while is_more:
+            async with self._alone() as connection:
+                is_more = connection is not None and await shrink(connection)
+            await asyncio.sleep(_SHRINK_PAUSE_SECONDS)
+        await self.truncate_log()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[aiosqlite.Connection | None]:
+        """SQLite's own connection, outside of any transaction and before any other writer; None on PostgreSQL."""
+        if self.is_postgres:
+            yield None
+            return
+        async with _in_time(), self._turn, self._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
+            try:
+                yield driver
+            except sqlite3.Error as error:
+                raise OperationalError("PRAGMA", None, error, hide_parameters=True) from None
 
     async def take_turn(self, connection: AsyncConnection, what: str, owner: str) -> None:
         """Wait until no other transaction has this turn, and keep it to the end of this one.
@@ -130,6 +176,11 @@ class Database:
                 await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             await connection.run_sync(migrate)
+        if self.path is not None:
+            async with self._turn, self._engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
+                await convert(driver, self.path)
 
     async def check(self) -> None:
         """Raise DatabaseAwayError unless it can be read and written to now.

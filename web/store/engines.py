@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -71,7 +72,7 @@ def sqlite_engine(path: Path, threads: WeakSet[threading.Thread]) -> AsyncEngine
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "async_creator_fn": connect},
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, path))
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
@@ -96,10 +97,13 @@ def postgres_engine(url: str) -> AsyncEngine:
     )
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare_sqlite(path: Path, connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
+    if not path.exists() or not path.stat().st_size:
+        # Only in a new file: in another one this would wait for whoever is writing.
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     # In WAL mode readers never wait for a writer, and what was committed survives the death of the process.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

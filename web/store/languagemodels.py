@@ -92,8 +92,9 @@ class LanguageModels:
     async def delete(self, model_id: str, owner: str) -> bool:
         """Delete a model with its texts; whether the owner had it."""
         mine = language_models.c.id == model_id.lower(), language_models.c.owner == owner
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(language_models).where(*mine))).rowcount > 0
+        async with self._database.erasing() as connection:
+            deleted = await connection.execute(delete(language_models).where(*mine))
+        return deleted.rowcount > 0
 
     async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
         """The configuration with the phrases of the trained model that it names, without any where it names none.

@@ -17,6 +17,7 @@ from web.clock import Clock
 from web.store.database import Database
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 
+_MOST_SWEPT = 50
 _PROBLEMS = {problem.value.type: problem for problem in Problem}
 _decoder = msgspec.json.Decoder(list[WireResult])
 
@@ -154,8 +155,9 @@ class Transcriptions:
     async def delete(self, transcription_id: str, owner: str) -> bool:
         """Delete it with all its text and sound, whatever goes on with it; whether there was one."""
         mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(transcriptions).where(*mine))).rowcount > 0
+        async with self._database.erasing() as connection:
+            deleted = await connection.execute(delete(transcriptions).where(*mine))
+        return deleted.rowcount > 0
 
     async def sweep(self, abandoned_seconds: float) -> int:
         """Delete what has expired, return how many; what nobody fills any more is done.
@@ -167,8 +169,15 @@ class Transcriptions:
         abandoned = columns.kind != Kind.LONG, columns.status.in_(OPEN), columns.touched_at < now - abandoned_seconds
         async with self._database.writing() as connection:
             await connection.execute(update(transcriptions).where(*abandoned).values(status=Status.DONE))
-            expired = await connection.execute(delete(transcriptions).where(columns.expires_at < now))
-        return expired.rowcount
+        some = select(columns.id).where(columns.expires_at < now).limit(_MOST_SWEPT)
+        count = 0
+        while True:
+            # Not all at once: writers wait meanwhile, and with the sound of recordings that may be gigabytes.
+            async with self._database.writing() as connection:
+                swept = await connection.execute(delete(transcriptions).where(columns.id.in_(some)))
+            count += swept.rowcount
+            if swept.rowcount < _MOST_SWEPT:
+                return count
 
     async def unfinished(self, owner: str) -> int:
         """How many long recordings of an owner are still to be recognized."""
