@@ -30,6 +30,13 @@ class KeepAlive:
     """Nothing to say, but still there."""
 
 
+# A configuration has at most 500 phrases of 100 characters, each of which may be a comma, or two escapes. The parser
+# needs some milliseconds for so many.
+_MOST_MARKS = 60_000  # that begin, name or separate values
+_MOST_ESCAPES = 120_000
+# Whatever a shorter text holds, the parser is soon done with it.
+_SHORT_CHARACTERS = 1 << 13
+
 Command = Close | Configure | Finalize | KeepAlive
 _PLAIN: dict[str, Command] = {"close": Close(), "finalize": Finalize(), "keepAlive": KeepAlive()}
 
@@ -40,7 +47,8 @@ def parse_command(text: str) -> Command:
     NULs behind it are no part of it: some clients send the whole of a buffer that it does not fill.
     """
     text = text.rstrip("\0")
-    if text.strip().lower() == "close":
+    word = text.strip()
+    if len(word) == len("close") and word.lower() == "close":
         return Close()
     match _object(text):
         case {"type": str(name), **rest} if not rest and name in _PLAIN:
@@ -58,9 +66,19 @@ def _object(text: str) -> object:
         raise _refused(text) from None
 
 
-def strict_json(text: str | bytes) -> object:
-    """Parse JSON without a key twice (ClientError, `invalid_message`) or NaN; raises ValueError or RecursionError."""
+def strict_json(text: str | bytes, *, is_counted: bool = False) -> object:
+    """Parse JSON without a key twice (ClientError, `invalid_message`) or NaN; raises ValueError or RecursionError.
+
+    ValueError also for what would take long, unless its values are counted already.
+    """
+    if not is_counted and len(text) > _SHORT_CHARACTERS:
+        _check_marks(text if isinstance(text, str) else text.decode())
     return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+
+
+def _check_marks(text: str) -> None:
+    if sum(map(text.count, '[{,:"')) > _MOST_MARKS or text.count("\\") > _MOST_ESCAPES:
+        raise ValueError(f"more than {_MOST_MARKS} values or {_MOST_ESCAPES} escapes")
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from heapq import merge
+from itertools import chain, pairwise
 
 from stream.wire import WireResult
 
@@ -40,20 +41,28 @@ def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
     after another, because few players show two captions: a caption ends where the next begins, or is repeated in it
     until it can have been read.
     """
-    blocks = []
-    for number, cue in enumerate(_alone(cues(results, channels)), start=1):
-        blocks.append(f"{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n")
-    return "\n".join(blocks)
+    return "".join(srt_pieces(results, channels))
+
+
+def srt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
+    """Yield what `srt` writes, a caption at a time; so much work is done for each as its utterance takes."""
+    for number, cue in enumerate(_alone(_cues(results, channels)), start=1):
+        gap = "\n" if number > 1 else ""
+        yield f"{gap}{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n"
 
 
 def vtt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
     """Write the utterances as a WebVTT file; only its header if nothing was said. Captions of speakers may overlap."""
-    blocks = ["WEBVTT\n"]
-    for cue in cues(results, channels):
+    return "".join(vtt_pieces(results, channels))
+
+
+def vtt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
+    """Yield what `vtt` writes, a caption at a time, as `srt_pieces` does."""
+    yield "WEBVTT\n"
+    for cue in _cues(results, channels):
         text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         voice = "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
-        blocks.append(f"{_span(cue, '.')}\n{voice}{text}\n")
-    return "\n".join(blocks)
+        yield f"\n{_span(cue, '.')}\n{voice}{text}\n"
 
 
 def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cue]:
@@ -62,45 +71,50 @@ def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cu
     `results` are utterances, one after another, not alternatives of one. Words without times (0.0, or
     none but in the transcript) are spread over the gap in which they were said.
     """
-    said = list(results)
+    return list(_cues(results, channels))
+
+
+def _cues(results: Iterable[WireResult], channels: Sequence[int]) -> Iterator[Cue]:
     if len(set(channels)) < 2:
-        return _cues_of_one(said)
-    each = [
-        replace(cue, speaker=channel + 1)
-        for channel in sorted(set(channels))
-        for cue in _cues_of_one(one for one, its in zip(said, channels, strict=True) if its == channel)
-    ]
-    return sorted(each, key=lambda cue: (cue.start_ms, cue.speaker))
+        return _cues_of_one(results)
+    said = list(results)
+    each = (_cues_of_channel(said, channels, channel) for channel in sorted(set(channels)))
+    return merge(*each, key=lambda cue: (cue.start_ms, cue.speaker))
 
 
-def _cues_of_one(results: Iterable[WireResult]) -> list[Cue]:
-    words = _timed(_spoken(results))
-    captions = [caption for phrase in _phrases(words) for caption in _captions(phrase)]
-    return _placed(captions)
+def _cues_of_channel(said: Sequence[WireResult], channels: Sequence[int], channel: int) -> Iterator[Cue]:
+    for cue in _cues_of_one(one for one, its in zip(said, channels, strict=True) if its == channel):
+        yield replace(cue, speaker=channel + 1)
 
 
-def _alone(overlapping: Iterable[Cue]) -> list[Cue]:
+def _cues_of_one(results: Iterable[WireResult]) -> Iterator[Cue]:
+    phrases = _phrases(_timed(_spoken(results)))
+    return _placed(chain.from_iterable(map(_captions, phrases)))
+
+
+def _alone(overlapping: Iterable[Cue]) -> Iterator[Cue]:
     """Let captions of several speakers follow each other, each named and each shown from its own time on."""
-    blocks: list[tuple[Cue, ...]] = []
-    spans: list[tuple[int, int]] = []
+    block: tuple[Cue, ...] = ()
+    start_ms = end_ms = 0
     for cue in overlapping:
-        start_ms, end_ms = spans[-1] if spans else (0, 0)
         if cue.start_ms >= end_ms:
-            blocks.append((cue,))
-            spans.append((cue.start_ms, cue.end_ms))
+            yield from _together(block, start_ms, end_ms)
+            block, start_ms, end_ms = (cue,), cue.start_ms, cue.end_ms
         elif cue.start_ms - start_ms < TOGETHER_MS:
-            blocks[-1] += (cue,)
-            spans[-1] = (start_ms, max(end_ms, cue.end_ms))
+            block, end_ms = (*block, cue), max(end_ms, cue.end_ms)
         else:
-            before = blocks[-1][-1]
+            yield from _together(block, start_ms, cue.start_ms)
+            before = block[-1]
             read_ms = before.start_ms + min(before.end_ms - before.start_ms, READ_MS * len(" ".join(before.lines)))
-            spans[-1] = (start_ms, cue.start_ms)
-            blocks.append((before, cue) if cue.start_ms < read_ms else (cue,))
-            spans.append((cue.start_ms, max(cue.end_ms, read_ms)))
-    return [
-        Cue(start_ms, end_ms, tuple(line for cue in block for line in _named(cue)))
-        for block, (start_ms, end_ms) in zip(blocks, spans, strict=True)
-    ]
+            block = (before, cue) if cue.start_ms < read_ms else (cue,)
+            start_ms, end_ms = cue.start_ms, max(cue.end_ms, read_ms)
+    yield from _together(block, start_ms, end_ms)
+
+
+def _together(block: tuple[Cue, ...], start_ms: int, end_ms: int) -> Iterator[Cue]:
+    """Yield the captions of a block as one; nothing for an empty block."""
+    if block:
+        yield Cue(start_ms, end_ms, tuple(line for cue in block for line in _named(cue)))
 
 
 def _named(cue: Cue) -> tuple[str, ...]:
@@ -129,36 +143,42 @@ def _spoken(results: Iterable[WireResult]) -> Iterator[_Word]:
             yield _Word(text, start, end, is_last=left == 0)
 
 
-def _timed(words: Iterable[_Word]) -> list[_Word]:
+def _timed(words: Iterable[_Word]) -> Iterator[_Word]:
     """Give every word a time, none before the end of the one before it."""
-    runs = [list(run) for _, run in groupby(words, key=lambda word: word.end > 0)]
-    timed: list[_Word] = []
     clock = 0.0
-    for position, run in enumerate(runs):
-        if run[0].end > 0:
-            for word in run:
-                start = max(word.start, clock)
-                clock = max(word.end, start)
-                timed.append(_Word(word.text, start, clock, word.is_last))
+    untimed: list[_Word] = []
+    for word in words:
+        if word.end > 0:
+            for one in _spread(untimed, clock, max(word.start - clock, 0.0)):
+                clock = one.end
+                yield one
+            untimed = []
+            start = max(word.start, clock)
+            clock = max(word.end, start)
+            yield _Word(word.text, start, clock, word.is_last)
         else:
-            is_last_run = position + 1 == len(runs)
-            room = float("inf") if is_last_run else max(runs[position + 1][0].start - clock, 0.0)
-            each = min(UNTIMED_WORD_SECONDS, room / len(run))
-            for word in run:
-                timed.append(_Word(word.text, clock, clock + each, word.is_last))
-                clock += each
-    return timed
+            untimed.append(word)
+    yield from _spread(untimed, clock, float("inf"))
 
 
-def _phrases(words: Sequence[_Word]) -> Iterator[Sequence[_Word]]:
+def _spread(words: Sequence[_Word], clock: float, room: float) -> Iterator[_Word]:
+    """Give words that have none times one after another from `clock` on, within so many seconds."""
+    for word in words:
+        end = clock + min(UNTIMED_WORD_SECONDS, room / len(words))
+        yield _Word(word.text, clock, end, word.is_last)
+        clock = end
+
+
+def _phrases(words: Iterable[_Word]) -> Iterator[Sequence[_Word]]:
     """Cut where a caption has to end: after an utterance and at a long pause."""
-    first = 0
-    for position, (word, following) in enumerate(pairwise(words), start=1):
-        if word.is_last or following.start - word.end >= PAUSE_SECONDS:
-            yield words[first:position]
-            first = position
-    if words:
-        yield words[first:]
+    phrase: list[_Word] = []
+    for word in words:
+        if phrase and (phrase[-1].is_last or word.start - phrase[-1].end >= PAUSE_SECONDS):
+            yield phrase
+            phrase = []
+        phrase.append(word)
+    if phrase:
+        yield phrase
 
 
 def _captions(phrase: Sequence[_Word]) -> list[Sequence[_Word]]:
@@ -234,19 +254,18 @@ def _lines(words: Sequence[_Word]) -> tuple[str, ...]:
     )
 
 
-def _placed(captions: Sequence[Sequence[_Word]]) -> list[Cue]:
+def _placed(captions: Iterable[Sequence[_Word]]) -> Iterator[Cue]:
     """Put captions on the clock: a short one stays until it can be read or the next one comes."""
-    placed: list[Cue] = []
     earliest_ms = 0
-    starts = [*(caption[0].start for caption in captions), float("inf")]
-    for caption, (start, next_start) in zip(captions, pairwise(starts), strict=True):
+    for caption, following in pairwise(chain(captions, (None,))):
+        assert caption is not None  # noqa: S101 - only the last one is
+        start, next_start = caption[0].start, float("inf") if following is None else following[0].start
         end = max(caption[-1].end, min(start + SHORTEST_SECONDS, next_start))
         start_ms = max(round(start * 1000), earliest_ms)
         # Times that make no sense still give a valid file: every cue lasts, and the next one waits for it.
         end_ms = max(round(min(end, start + LONGEST_SECONDS) * 1000), start_ms + 1)
-        placed.append(Cue(start_ms, end_ms, _lines(caption)))
+        yield Cue(start_ms, end_ms, _lines(caption))
         earliest_ms = end_ms
-    return placed
 
 
 def _span(cue: Cue, mark: str) -> str:

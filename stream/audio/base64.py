@@ -32,13 +32,16 @@ class Base64Decoder:
         self._padding_may_follow = 0
         self._has_begun = self._has_ended = False
 
-    def push(self, text: bytes) -> Iterator[bytes]:
-        """Yield the bytes that `text` completes, a step at a time; raises ClientError after those before the fault."""
+    def push(self, text: bytes, position: int = 0) -> Iterator[bytes]:
+        """Yield the bytes that `text` completes, a step at a time; raises ClientError after those before the fault.
+
+        `position` is where the text begins in what errors count the characters of.
+        """
         text = self._unfilled(text).translate(_URL_SAFE, LINE_BREAKS)
         for start in range(0, len(text), _STEP_CHARACTERS):
-            yield from self._decoded(text, start, start + _STEP_CHARACTERS)
+            yield from self._decoded(text, start, start + _STEP_CHARACTERS, position)
 
-    def _decoded(self, text: bytes, start: int, end: int) -> Iterator[bytes]:
+    def _decoded(self, text: bytes, start: int, end: int, position: int) -> Iterator[bytes]:
         """Yield once what the characters from `start` to `end` complete."""
         parts: list[bytes] = []
         try:
@@ -47,7 +50,7 @@ class Base64Decoder:
                 if run.startswith(PADDING):
                     parts.append(self._pad(len(run)))
                 else:
-                    self._add(run, found.start(), parts)
+                    self._add(run, position + found.start(), parts)
         except ClientError:
             yield b"".join(parts)
             raise

@@ -1,6 +1,5 @@
 """Owns what a request says of its audio: the configuration, the bytes in whatever wrapping, what they are."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +9,8 @@ from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
-from web.limits.holdings import BodyStores, Hold
+from web.limits.holdings import BodyStores
+from web.rest.json_text import LONG_BYTES, JsonText
 from web.rest.requests import (
     JSON_TYPE,
     MULTIPART_TYPE,
@@ -24,7 +24,7 @@ from web.rest.requests import (
 )
 
 MOST_JSON_BYTES = 16 << 20
-"""A minute of 48 kHz stereo in base64; a JSON body is held in memory."""
+"""A minute of 48 kHz stereo in base64; its sound is held in memory."""
 _CHUNK_BYTES = 1 << 16
 
 
@@ -57,7 +57,10 @@ async def read_audio_request(
     body = Body(request)
     if await body.is_json(most_form_bytes):
         with stores.memory.open(owner) as held:
-            yield await _read_json(body, min(MOST_JSON_BYTES, most_form_bytes), held.require)
+            data = _Data()
+            text = JsonText(data.push)
+            values = await parsed_body(body, min(MOST_JSON_BYTES, most_form_bytes), held.require, text)
+            yield _from_object(values, text.placeholder, data)
     else:
         check_media_type(request, JSON_TYPE, MULTIPART_TYPE)
         async with read_form(body, most_form_bytes, stores, owner) as form:
@@ -75,28 +78,56 @@ def file_audio(form: Form) -> Audio:
     return replace(_checked(_pieces(upload.file), upload.size or 0), file=upload.file)
 
 
+class _Data:
+    """The sound of a base64 text, decoded as it arrives; what is wrong with it is told when it is asked for."""
+
+    def __init__(self) -> None:
+        self._decoder = Base64Decoder()
+        self._parts: list[bytes] = []
+        self._characters = 0
+        self._fault: ClientError | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was a long text."""
+        return self._characters > 0
+
+    def push(self, text: bytes) -> None:
+        """Take the next characters."""
+        if self._fault is not None:
+            return
+        try:
+            self._parts += self._decoder.push(text, self._characters)
+        except ClientError as error:
+            self._fault = error
+        self._characters += len(text)
+
+    def audio(self) -> Audio:
+        """The end of the text; raises ClientError."""
+        if self._fault is not None:
+            raise self._fault
+        self._parts.append(self._decoder.flush())
+        return _checked(self._parts, sum(map(len, self._parts)))
+
+
 def data_audio(data: object) -> Audio:
     """The audio of a base64 text; raises ClientError."""
     if not isinstance(data, str):
         raise ClientError(Problem.INVALID_CONFIG, "audio.data must be a base64 text")
     decoder = Base64Decoder()
     decoded = b"".join([*decoder.push(data.encode()), decoder.flush()])
-    # Decoding goes on between pieces, so that other connections have their turn.
-    pieces = (decoded[start : start + _CHUNK_BYTES] for start in range(0, len(decoded), _CHUNK_BYTES))
-    return _checked(pieces, len(decoded))
+    return _checked([decoded], len(decoded))
 
 
-async def _read_json(body: Body, most_bytes: int, hold: Hold) -> AudioRequest:
-    values = await parsed_body(body, most_bytes, hold)
-    # Decoding megabytes of base64 would hold up whoever talks.
-    return await asyncio.to_thread(_from_object, values)
-
-
-def _from_object(body: dict[str, object]) -> AudioRequest:
+def _from_object(body: dict[str, object], placeholder: str, long: _Data) -> AudioRequest:
     check_keys(body, "config", "audio")
     match body:
-        case {"config": dict(values), "audio": {"data": data, **rest}} if not rest:
+        case {"config": dict(values), "audio": {"data": data, **rest}} if not rest and data == placeholder:
+            return AudioRequest(values, long.audio())
+        case {"config": dict(values), "audio": {"data": data, **rest}} if not rest and not long.has_begun:
             return AudioRequest(values, data_audio(data))
+        case _ if long.has_begun:
+            raise ClientError(Problem.TOO_LARGE, f"a text has more than {LONG_BYTES} bytes; only audio.data may")
         case {"config": dict(values), "audio": dict(audio)}:
             return AudioRequest(values, audio)
         case {"config": dict()}:

@@ -1,5 +1,7 @@
 """Owns how a transcription is answered: as the reference's body, with more where that is asked for, or as text."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -7,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem, quoted
-from stream.results import plain_results, seconds, shortened, without_speakers
-from stream.subtitles import srt, vtt
+from stream.results import MOST_DONE_BYTES, plain_results, seconds, shortened, without_speakers
+from stream.subtitles import srt_pieces, vtt_pieces
+from stream.turns import Turns
 from stream.wire import AudioProgress, Done, WireResult, WireWord
 from vad import SAMPLE_RATE
 from web.formats import OutputFormat
@@ -23,6 +26,9 @@ _MEDIA_TYPES = {
     OutputFormat.SRT: "application/x-subrip; charset=utf-8",
     OutputFormat.VTT: "text/vtt; charset=utf-8",
 }
+_RESULTS = b'"results":['
+# Captions, or utterances: about a millisecond of work.
+_PARTS_AT_ONCE = 10
 # What a client may ask for, by `?format=` and by `Accept`.
 _BY_NAME = {"json": OutputFormat.JSON, "txt": OutputFormat.TEXT, "srt": OutputFormat.SRT, "vtt": OutputFormat.VTT}
 _BY_TYPE = {
@@ -176,20 +182,67 @@ def is_extended(request: Request) -> bool:
     return text in ("true", "1")
 
 
-def transcription_response(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Response:
-    """The transcription in one of the formats; text and captions hold what is settled so far."""
+async def transcription_response(
+    transcription: Transcription, written: OutputFormat, turns: Turns, *, extended: bool
+) -> Response:
+    """The transcription in one of the formats; text and captions hold what is settled so far.
+
+    That of hours takes half a second to write, so that others have their turn in between.
+    """
+    parts = []
+    for number, part in enumerate(_written(transcription, written, extended=extended), start=1):
+        parts.append(part)
+        if not number % _PARTS_AT_ONCE:
+            async with turns.turn():
+                pass
+    return Response(b"".join(parts), media_type=_MEDIA_TYPES[written])
+
+
+def _written(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Iterator[bytes]:
+    """Yield the body; none of it after a step that completed none."""
     spoken = [one for one in transcription.utterances if not one.is_empty]
     said, channels = [one.alternatives[0] for one in spoken], [one.channel for one in spoken]
     match written:
         case OutputFormat.JSON:
-            body = msgspec.json.encode(extended_body(transcription) if extended else plain_body(transcription))
+            return _extended(transcription, spoken) if extended else _plain(transcription, spoken)
         case OutputFormat.TEXT:
-            body = "".join(f"{one.transcript}\n" for one in said).encode()
+            return (f"{one.transcript}\n".encode() for one in said)
         case OutputFormat.SRT:
-            body = srt(said, channels).encode()
+            return (piece.encode() for piece in srt_pieces(said, channels))
         case OutputFormat.VTT:
-            body = vtt(said, channels).encode()
-    return Response(body, media_type=_MEDIA_TYPES[written])
+            return (piece.encode() for piece in vtt_pieces(said, channels))
+
+
+def _plain(transcription: Transcription, spoken: Sequence[StoredUtterance]) -> Iterator[bytes]:
+    """Yield what `plain_body` is on the wire."""
+    if len(spoken) < 2:
+        yield msgspec.json.encode(plain_body(transcription))
+        return
+    body = msgspec.json.encode(plain_body(replace(transcription, utterances=())))
+    head, tail = body[: body.index(_RESULTS) + len(_RESULTS)], body[body.rindex(b"]") :]
+    results = []
+    for one in spoken:
+        results.append(msgspec.json.encode(without_speakers(one.alternatives[:1])[0]))
+        yield b""
+    excess_bytes = len(head) + sum(map(len, results)) + len(results) - 1 + len(tail) - MOST_DONE_BYTES
+    for position, one in enumerate(spoken):
+        if excess_bytes <= 0:
+            break
+        bare = msgspec.json.encode(msgspec.structs.replace(one.alternatives[0], words=[]))
+        excess_bytes -= len(results[position]) - len(bare)
+        results[position] = bare
+        yield b""
+    yield head + b",".join(results) + tail
+
+
+def _extended(transcription: Transcription, spoken: Sequence[StoredUtterance]) -> Iterator[bytes]:
+    """Yield what `extended_body` is on the wire."""
+    body = msgspec.json.encode(extended_body(replace(transcription, utterances=())))
+    head, _, tail = body.partition(_RESULTS)
+    yield head + _RESULTS
+    for number, one in enumerate(spoken):
+        yield (b"," if number else b"") + msgspec.json.encode(_utterance(one))
+    yield tail
 
 
 def _utterance(one: StoredUtterance) -> UtteranceResult:

@@ -142,4 +142,4 @@ async def _answer(services: Services, recording: Recording, *, extended: bool) -
         raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived")
     if transcription.summary.error is not None:
         raise transcription.summary.error
-    return transcription_response(transcription, OutputFormat.JSON, extended=extended)
+    return await transcription_response(transcription, OutputFormat.JSON, services.turns, extended=extended)

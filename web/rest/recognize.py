@@ -38,7 +38,7 @@ async def recognize(request: Request) -> Response:
     transcription = _transcription(finished, config, services.clock())
     if config.store:
         await services.storing.finish(partial(_store, services, owner, transcription.summary, finished))
-    response = transcription_response(transcription, OutputFormat.JSON, extended=extended)
+    response = await transcription_response(transcription, OutputFormat.JSON, services.turns, extended=extended)
     response.status_code = config.asr_status
     response.headers["Location"] = address_of(transcription.summary.id)
     return response

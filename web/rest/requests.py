@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from stream.commands import strict_json
 from stream.errors import ClientError, Problem, quoted
+from stream.turns import Turns
 from web.auth.origins import is_cross_origin
 from web.limits.holdings import BodyStores, Hold, held_nowhere
+from web.rest.json_text import STEP_BYTES, JsonText
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
@@ -31,6 +34,8 @@ _LEAST_BYTES_A_SECOND = 16 << 10
 _SPOOLED_BYTES = 1 << 16
 _JSON_SPACE = b" \t\r\n"
 _MOST_HEAD_BYTES = 4096
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE_BYTES = re.compile(_SURROGATE.pattern.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +151,44 @@ async def read_object(request: Request, most_bytes: int, hold: Hold = held_nowhe
     return await parsed_body(body, most_bytes, hold)
 
 
-async def parsed_body(body: Body, most_bytes: int, hold: Hold) -> dict[str, object]:
-    """Read a body that is a JSON object; raises ClientError for any other, and for a larger one."""
-    # Some clients send the whole of a buffer that the text does not fill.
-    return parse_object(b"".join([piece async for piece in body.pieces(most_bytes, hold)]).rstrip(b"\0"))
+async def parsed_body(body: Body, most_bytes: int, hold: Hold, text: JsonText | None = None) -> dict[str, object]:
+    """Read a body that is a JSON object; raises ClientError for any other, and for a larger one.
 
-
-def parse_object(text: bytes | str, what: str = "the body") -> dict[str, object]:
-    """Parse a JSON object strictly: no key twice, no NaN, UTF-8; raises ClientError (`invalid_message`)."""
+    `text` takes what arrives, and a long text in it to a place of its own.
+    """
+    text = text or JsonText()
+    turns: Turns = body.request.app.state.services.turns
     try:
-        value = strict_json(text)
+        async for piece in body.pieces(most_bytes, hold):
+            for start in range(0, len(piece), STEP_BYTES):
+                if text.push(piece[start : start + STEP_BYTES]):
+                    async with turns.turn():
+                        pass
+                elif start:
+                    await asyncio.sleep(0)
+    except ValueError:
+        raise _no_json("the body") from None
+    # Some clients send the whole of a buffer that the text does not fill.
+    return parse_object(text.end().rstrip(b"\0"), is_counted=True)
+
+
+def parse_object(text: bytes | str, what: str = "the body", *, is_counted: bool = False) -> dict[str, object]:
+    """Parse a JSON object strictly: no key twice, no NaN, UTF-8; raises ClientError (`invalid_message`).
+
+    What would take long is refused, unless its values are counted already.
+    """
+    try:
+        value = strict_json(text, is_counted=is_counted)
         _check_text(text, value)
     except (ValueError, RecursionError):
-        raise ClientError(Problem.INVALID_MESSAGE, f"{what} is not valid JSON") from None
+        raise _no_json(what) from None
     if not isinstance(value, dict):
         raise ClientError(Problem.INVALID_MESSAGE, f"{what} is no JSON object")
     return value
+
+
+def _no_json(what: str) -> ClientError:
+    return ClientError(Problem.INVALID_MESSAGE, f"{what} is not valid JSON")
 
 
 def check_keys(values: dict[str, object], *allowed: str) -> None:
@@ -224,5 +251,6 @@ def _form(data: FormData) -> Form:
 
 def _check_text(text: bytes | str, value: object) -> None:
     """Raise ValueError for half a surrogate pair, which JSON can escape and no UTF-8 can hold."""
-    if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+    pattern = _SURROGATE_BYTES if isinstance(text, bytes) else _SURROGATE
+    if pattern.search(text):  # type: ignore[arg-type]
         json.dumps(value, ensure_ascii=False).encode()

@@ -35,7 +35,7 @@ async def show(request: Request) -> Response:
         raise _unknown()
     if transcription.summary.error is not None:
         raise transcription.summary.error
-    return transcription_response(transcription, written, extended=extended)
+    return await transcription_response(transcription, written, services.turns, extended=extended)
 
 
 async def remove(request: Request) -> Response:

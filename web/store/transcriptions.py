@@ -1,9 +1,10 @@
 """Owns stored transcriptions: made, filled utterance by utterance, read, listed and deleted by their owner only."""
 
+import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import delete, func, select, update
@@ -19,6 +20,9 @@ from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 
 _MOST_SWEPT = 50
 _PROBLEMS = {problem.value.type: problem for problem in Problem}
+# Of speech without a pause a row has some twenty words, and takes 30 us to read.
+_ROWS_AT_ONCE = 32
+T = TypeVar("T")
 _decoder = msgspec.json.Decoder(list[WireResult])
 
 
@@ -135,9 +139,12 @@ class Transcriptions:
             rows = await connection.execute(
                 chosen.where(columns.transcription_id == transcription_id).order_by(*by_time)
             )
-            told = list(rows)
-        settled = tuple(_utterance(row) for row in told if row.alternatives is not None)
-        return Transcription(_summary(row), settled, _settled_to(row, told))
+            told = await _in_steps(rows.partitions(_ROWS_AT_ONCE))
+        unread = (
+            tuple(_utterance(one) for one in told[n : n + _ROWS_AT_ONCE] if one.alternatives is not None)
+            for n in range(0, len(told), _ROWS_AT_ONCE)
+        )
+        return Transcription(_summary(row), tuple(await _in_steps(unread)), _settled_to(row, told))
 
     async def newest(self, owner: str, most: int, before: tuple[float, str] | None = None) -> Sequence[Summary]:
         """The newest of an owner's, at most so many; `before` is the creation and the id of the last one seen."""
@@ -215,6 +222,15 @@ async def unfinished(connection: AsyncConnection, owner: str) -> int:
     columns = transcriptions.c
     mine = columns.owner == owner, columns.kind == Kind.LONG, columns.status.in_(OPEN)
     return int(await connection.scalar(select(func.count()).select_from(transcriptions).where(*mine)) or 0)
+
+
+async def _in_steps(parts: Iterable[Sequence[T]]) -> list[T]:
+    """Join parts, with others in between."""
+    joined: list[T] = []
+    for part in parts:
+        joined += part
+        await asyncio.sleep(0)
+    return joined
 
 
 def _settled_to(row: Any, told: Sequence[Any]) -> int:

@@ -1,8 +1,16 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 import msgspec
+import pytest
 
 from stream.events import Alternative, Hypothesis, Reason, Settled, Word
+from stream.subtitles import srt, vtt
+from stream.turns import Turns
 from stream.wire import WireResult
-from web.rest.bodies import extended_body, plain_body
+from web.formats import OutputFormat
+from web.rest.bodies import extended_body, plain_body, transcription_response
 from web.store.tables import Kind, Status
 from web.store.transcriptions import StoredUtterance, Summary, Transcription, stored
 
@@ -20,3 +28,41 @@ def test_speakers_are_stored_and_told_in_the_extended_body_only() -> None:
     (plain,) = plain_body(transcription).results
     assert [word.speaker for word in plain.words] == [msgspec.UNSET] * 2
     assert b"speaker" not in msgspec.json.encode(plain_body(transcription))
+
+
+@pytest.mark.fault(36)
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("count", [0, 1, 2, 300, 3000])
+@pytest.mark.parametrize("written", list(OutputFormat))
+async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: OutputFormat) -> None:
+    word = Word("word", 8000, 16000, 0.5, speaker=2)
+    settled = replace(SETTLED, hypothesis=Hypothesis((Alternative((word,) * 20, 0.5),) * 2))
+    summary = Summary("the-id", Kind.LIVE, Status.DONE, 0.0)
+    utterances = (replace(stored(settled), number=n, start=n, channel=n % 2) for n in range(count))
+    transcription = Transcription(summary, tuple(utterances))
+    said, channels = (
+        [one.alternatives[0] for one in transcription.utterances],
+        [one.channel for one in transcription.utterances],
+    )
+    expected = {
+        OutputFormat.JSON: lambda: msgspec.json.encode(plain_body(transcription)),
+        OutputFormat.TEXT: lambda: "".join(f"{one.transcript}\n" for one in said).encode(),
+        OutputFormat.SRT: lambda: srt(said, channels).encode(),
+        OutputFormat.VTT: lambda: vtt(said, channels).encode(),
+    }[written]()
+    turns = CountedTurns()
+    answer = await transcription_response(transcription, written, turns, extended=False)
+    assert answer.body == expected
+    assert turns.taken >= count // 10 - 1
+    full = await transcription_response(transcription, OutputFormat.JSON, turns, extended=True)
+    assert full.body == msgspec.json.encode(extended_body(transcription))
+
+
+class CountedTurns(Turns):
+    taken = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        self.taken += 1
+        async with super().turn():
+            yield

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from itertools import pairwise
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from stream.errors import ClientError
+from stream.turns import Turns
 from tests.tiers import examples
 from web.rest.requests import Body, read_object
 
@@ -30,7 +32,8 @@ def request(pieces: Iterable[bytes], media_type: str) -> Request:
         return next(arriving)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode())]
-    return Request({"type": "http", "method": "POST", "scheme": "http", "headers": headers}, receive)
+    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(turns=Turns())))
+    return Request({"type": "http", "method": "POST", "scheme": "http", "headers": headers, "app": app}, receive)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
