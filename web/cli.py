@@ -18,7 +18,10 @@ import typer
 from web.formats import OutputFormat
 
 if TYPE_CHECKING:
+    from stream.engine.server import EngineOptions
+    from web.serve import RunningServer
     from web.settings import Settings
+    from web.stopping import StopSignals
     from web.tls import ServerTls
 
 app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -64,6 +67,7 @@ def serve(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Start the server."""
     from web.logs import configure_logs  # noqa: PLC0415
+    from web.stopping import StopSignals  # noqa: PLC0415
 
     configure_logs(logging.WARNING if quiet else logging.INFO)
     overrides = {
@@ -75,7 +79,8 @@ def serve(  # noqa: PLR0913, PLR0917
         "tls_key": tls_key,
         "tls_self_signed": tls_self_signed,
     }
-    _run(_serve({name: value for name, value in overrides.items() if value is not None}))
+    with StopSignals.taken() as signals:
+        _run(_serve({name: value for name, value in overrides.items() if value is not None}, signals))
 
 
 @app.command()
@@ -91,32 +96,27 @@ def engine(  # noqa: PLR0913, PLR0917
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", hidden=True)] = False,
 ) -> None:
     """Start the embedded engine alone: a server of Riva's protocol."""
-    from web.lifeline import READY, beat, die_with_parent  # noqa: PLC0415
+    from web.lifeline import die_with_parent  # noqa: PLC0415
+    from web.stopping import StopSignals  # noqa: PLC0415
 
     if exit_with_stdin:
         die_with_parent()
-    from stream.engine.server import Beats, EngineOptions, run  # noqa: PLC0415
-    from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
-    from stream.engine.whisper import ModelError  # noqa: PLC0415
-    from web.exits import CANNOT_START  # noqa: PLC0415
-    from web.heartbeat import BEAT_SECONDS  # noqa: PLC0415
-    from web.logs import configure_logs  # noqa: PLC0415
+    with StopSignals.taken() as signals:
+        from stream.engine.server import EngineOptions  # noqa: PLC0415
+        from stream.engine.tls import TlsError, TlsOptions  # noqa: PLC0415
+        from stream.engine.whisper import ModelError  # noqa: PLC0415
+        from web.exits import CANNOT_START  # noqa: PLC0415
+        from web.logs import configure_logs  # noqa: PLC0415
 
-    configure_logs(logging.WARNING)
-    tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
-    models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
-    options = EngineOptions(listen, models, workers, sessions, tls)
-    serving = run(
-        options,
-        exit_with_stdin=exit_with_stdin,
-        ready=lambda address: typer.echo(f"{READY} {address}"),
-        beats=Beats(BEAT_SECONDS, beat) if beats else None,
-    )
-    try:
-        _run(serving)
-    except (ModelError, TlsError, RuntimeError) as error:
-        typer.echo(f"shenava engine: {error}", err=True)
-        raise typer.Exit(CANNOT_START) from None
+        configure_logs(logging.WARNING)
+        tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
+        models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
+        options = EngineOptions(listen, models, workers, sessions, tls)
+        try:
+            _run(_recognize(options, signals, beats=beats, exit_with_stdin=exit_with_stdin))
+        except (ModelError, TlsError, RuntimeError) as error:
+            typer.echo(f"shenava engine: {error}", err=True)
+            raise typer.Exit(CANNOT_START) from None
 
 
 @app.command()
@@ -128,10 +128,12 @@ def worker(
 ) -> None:
     """Recognize the long recordings of servers with the same PostgreSQL, here or on another machine."""
     from web.logs import configure_logs  # noqa: PLC0415
+    from web.stopping import StopSignals  # noqa: PLC0415
 
     configure_logs(logging.WARNING if quiet else logging.INFO)
     overrides = {"riva_uri": riva_uri, "model": ",".join(model or ()) or None, "job_streams": streams}
-    _run(_work({name: value for name, value in overrides.items() if value is not None}))
+    with StopSignals.taken() as signals:
+        _run(_work({name: value for name, value in overrides.items() if value is not None}, signals))
 
 
 @app.command()
@@ -226,13 +228,44 @@ async def _doctor(overrides: dict[str, object], language: str | None) -> None:
         sys.exit(1)
 
 
-async def _serve(overrides: dict[str, object]) -> None:
-    from web.serve import StartError, running  # noqa: PLC0415
+async def _recognize(options: "EngineOptions", signals: "StopSignals", *, beats: bool, exit_with_stdin: bool) -> None:
+    from stream.engine.server import STOP_SECONDS, Beats, run  # noqa: PLC0415
+    from web.heartbeat import BEAT_SECONDS  # noqa: PLC0415
+    from web.lifeline import READY, beat  # noqa: PLC0415
+
+    ended = asyncio.Event()
+    signals.listen(STOP_SECONDS, ended.set, ended.set)
+    await run(
+        options,
+        exit_with_stdin=exit_with_stdin,
+        ready=lambda address: typer.echo(f"{READY} {address}"),
+        beats=Beats(BEAT_SECONDS, beat) if beats else None,
+        ended=ended,
+    )
+
+
+async def _serve(overrides: dict[str, object], signals: "StopSignals") -> None:
+    from web.serve import StartError, running, stop_seconds  # noqa: PLC0415
     from web.settings import SettingsError  # noqa: PLC0415
+
+    starting = asyncio.current_task()
+    server: RunningServer | None = None
+
+    def finish() -> None:
+        # One that is not there yet has nothing to finish.
+        if server is not None:
+            server.drain()
+        elif starting is not None:
+            starting.cancel()
+
+    def drop() -> None:
+        if server is not None:
+            server.force()
 
     try:
         settings = _settings(overrides)
-        async with running(settings, handles_signals=True) as server:
+        signals.listen(stop_seconds(settings), finish, drop)
+        async with running(settings) as server:
             # What is loaded by now stays. To look through it again and again for rubbish would stop every stream for
             # some 70 ms each time.
             gc.collect()
@@ -241,16 +274,26 @@ async def _serve(overrides: dict[str, object]) -> None:
             is_delivered = await server.stopped
     except (SettingsError, StartError) as error:
         sys.exit(f"shenava: {error}")
+    except asyncio.CancelledError:
+        if not signals.count:
+            raise
+        return
     if not is_delivered:
         sys.exit(1)
 
 
-async def _work(overrides: dict[str, object]) -> None:
+async def _work(overrides: dict[str, object], signals: "StopSignals") -> None:
+    from web.serve import stop_seconds  # noqa: PLC0415
     from web.settings import SettingsError  # noqa: PLC0415
     from web.worker import WorkerError, work  # noqa: PLC0415
 
+    def nothing() -> None:
+        """The worker looks at the count of the signals."""
+
     try:
-        is_finished = await work(_settings(overrides), typer.echo, lambda sentence: typer.echo(sentence, err=True))
+        settings = _settings(overrides)
+        signals.listen(stop_seconds(settings), nothing, nothing)
+        is_finished = await work(settings, typer.echo, lambda sentence: typer.echo(sentence, err=True), signals)
     except (SettingsError, WorkerError) as error:
         sys.exit(f"shenava worker: {error}")
     if not is_finished:
@@ -305,11 +348,18 @@ def _announce(url: str, tls: "ServerTls | None", *, is_ready: bool, is_keyed: bo
 
 def _run(main: Coroutine[None, None, None]) -> None:
     """Run on uvloop where there is one; Ctrl-C ends quietly."""
+    from web.stopping import within_limit  # noqa: PLC0415
+
+    runner, code = asyncio.Runner(loop_factory=_loop_factory()), 1
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(main)
+        runner.run(main)
+        code = 0
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+        sys.exit(code)
+    finally:
+        with within_limit(code):
+            runner.close()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -322,7 +372,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def main() -> None:
     """Run the command `shenava`."""
-    app()
+    from web.stopping import end_within_limit  # noqa: PLC0415
+
+    code: object = 1
+    try:
+        app()
+    except SystemExit as ended:
+        code = ended.code or 0
+        raise
+    finally:
+        end_within_limit(code if isinstance(code, int) else 1)
 
 
 if __name__ == "__main__":

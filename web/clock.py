@@ -10,3 +10,6 @@ Clock = Callable[[], float]
 
 wall_clock: Clock = time.time
 """The time of day in seconds since 1970."""
+
+steady_clock: Clock = time.monotonic
+"""Seconds that only go forward, for the one thread that has no event loop whose clock it could read."""

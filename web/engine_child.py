@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,11 +45,15 @@ class EngineChild:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a recognizer is reached, how long to wait for it; `gave_up` is set for an engine that can never start."""
+    """How a recognizer is reached, how long to wait for it; `gave_up` is set for an engine that can never start.
+
+    `drop` ends an engine at once.
+    """
 
     recognizer: RivaOptions | Recognizer
     ready_seconds: float = RIVA_READY_SECONDS
     gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    drop: Callable[[], None] = lambda: None
 
 
 @asynccontextmanager
@@ -59,7 +63,7 @@ async def riva_or_engine(settings: Settings) -> AsyncIterator[Way]:
         yield Way(settings.riva_options)
         return
     async with engine_child(settings) as child:
-        yield Way(engine_options(child), READY_SECONDS, child.gave_up)
+        yield Way(engine_options(child), READY_SECONDS, child.gave_up, child.supervisor.drop)
 
 
 def engine_options(child: EngineChild) -> RivaOptions:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from web.rest.metrics import metrics_response
 
 HOST = "127.0.0.1"
+_STOP_SECONDS = 2  # a reader that takes nothing would hold up the stop
 _MOST_CONNECTIONS = 32
 
 
@@ -37,6 +38,7 @@ async def metrics_port(app: Starlette, listener: socket.socket) -> AsyncIterator
         server_header=False,
         lifespan="off",
         limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -32,8 +32,9 @@ from web.settings import Settings
 from web.store.database import UnusableDatabaseError
 from web.tls import ServerTls, server_tls
 
-# A stop waits for as long as a final may take, and so long for the client to hear it.
-_TELL_SECONDS = 10.0
+# A stop waits for as long as a final may take, so long for the client to hear it, and then for files and the engine.
+_TELL_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0
 _READY_POLL_SECONDS = 0.02
 
 
@@ -45,21 +46,27 @@ class StartError(Exception):
 class RunningServer:
     """A server that listens at `url`; `is_ready` if the recognizer was.
 
-    `stopped` ends with it, and is false if it was stopped by force.
+    `drain` lets it end, `force` at once; `stopped` ends with it, and is false if it was stopped by force.
     """
 
     url: str
     is_ready: bool
     stopped: asyncio.Task[bool]
+    drain: Callable[[], None]
+    force: Callable[[], None]
     tls: ServerTls | None = None
 
 
+def stop_seconds(settings: Settings) -> float:
+    """How long a stop takes at most, whoever talks and whatever is stuck."""
+    return settings.final_limit_seconds + _TELL_SECONDS + _CLOSE_SECONDS
+
+
 @asynccontextmanager
-async def running(  # noqa: PLR0913
+async def running(
     settings: Settings,
     recognizer: Recognizer | RivaOptions | None = None,
     *,
-    handles_signals: bool = False,
     listener: socket.socket | None = None,
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
@@ -84,10 +91,15 @@ async def running(  # noqa: PLR0913
         wire = wire or WireLimits(send=settings.send_limit_seconds)
         config = _uvicorn_config(app, settings, wire, tls, _turn_away(app))
         drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
-        server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds, handles_signals=handles_signals)
+        server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds)
         if settings.metrics_port is not None:
             await stack.enter_async_context(metrics_port(app, _listen_for_metrics(settings.metrics_port)))
         serving = asyncio.create_task(server.run_until_stopped(listener))
+
+        def force() -> None:
+            server.force()
+            way.drop()
+
         try:
             is_ready = await _is_ready_within(
                 way.ready_seconds,
@@ -96,7 +108,7 @@ async def running(  # noqa: PLR0913
             )
             if way.gave_up.is_set():
                 raise StartError("the embedded engine cannot start; it says why above")
-            yield RunningServer(_base_url(listener, tls), is_ready, serving, tls)
+            yield RunningServer(_base_url(listener, tls), is_ready, serving, server.drain, force, tls)
         finally:
             server.drain()
             await serving

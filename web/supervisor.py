@@ -49,19 +49,29 @@ class Supervisor:
         self.pid: int | None = None  # of the child that runs now
         self._heartbeat: Heartbeat | None = None
         self._hangs = 0  # in a row
+        self._child: Child | None = None
+        self._dropped = asyncio.Event()
 
     @property
     def is_answering(self) -> bool:
         """Whether the child said that it is ready, and is not suspected of hanging."""
         return self._heartbeat is not None and self._heartbeat.health is Health.WELL
 
+    def drop(self) -> None:
+        """Kill the child, and start no other one."""
+        self._dropped.set()
+        if self._child is not None:
+            self._child.kill()
+
     async def run(self) -> None:
         """Keep a child running until cancelled, which stops it."""
         clock = asyncio.get_running_loop().time
         pause = _FIRST_PAUSE_SECONDS
-        while True:
+        while not self._dropped.is_set():
             started = clock()
             code = await self._run_once()
+            if self._dropped.is_set():
+                return
             _log.error("engine_died", exit_code=code)
             if code == CANNOT_START:
                 self.gave_up.set()
@@ -73,7 +83,9 @@ class Supervisor:
     async def _run_once(self) -> int:
         """Run a child until it ends, killed if it hangs."""
         child = await self._start()
-        self.pid = child.pid
+        self._child, self.pid = child, child.pid
+        if self._dropped.is_set():
+            child.kill()
         _log.info("engine_started", pid=child.pid)
         self._heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
         besides = [asyncio.create_task(work) for work in (_listen(child, self._heartbeat), self._watch(child))]
@@ -83,7 +95,7 @@ class Supervisor:
             for task in besides:
                 task.cancel()
             await asyncio.gather(*besides, return_exceptions=True)
-            self._heartbeat = self.pid = None
+            self._heartbeat = self._child = self.pid = None
             await child.stop()
 
     async def _watch(self, child: Child) -> None:

@@ -2,10 +2,8 @@
 
 import asyncio
 import math
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from web.clock import wall_clock
 from web.engine_child import riva_or_engine
@@ -14,6 +12,7 @@ from web.jobs.steps import Steps
 from web.limits.limits import limiting
 from web.services import opened, recognizing, step_options
 from web.settings import Settings
+from web.stopping import StopSignals
 from web.store.database import Database, UnusableDatabaseError, libpq_url
 from web.store.recordings import Recordings
 
@@ -24,53 +23,50 @@ class WorkerError(Exception):
     """The worker cannot start, or not go on; the text says why and what to do."""
 
 
-@dataclass(slots=True)
-class _Signals:
-    """How often the process was told to end: by the first signal it drains, by the second it drops everything."""
-
-    count: int = 0
-
-    def take(self) -> None:
-        self.count += 1
-
-
-async def work(settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None]) -> bool:
+async def work(
+    settings: Settings,
+    tell: Callable[[str], None],
+    warn: Callable[[str], None],
+    signals: StopSignals | None = None,
+) -> bool:
     """Work until a signal; then finish what is in work, or give it back at the next signal. Whether it was finished.
 
-    `tell` gets a sentence when the work begins, `warn` one when that takes long. Raises WorkerError.
+    What takes longer than a final may is given back, too. `tell` gets a sentence when the work begins, `warn` one when
+    that takes long. Raises WorkerError.
     """
     _check(settings)
     try:
-        return await _work(settings, tell, warn)
+        return await _work(settings, tell, warn, signals or StopSignals())
     except UnusableDatabaseError as error:
         raise WorkerError(str(error)) from None
 
 
-async def _work(settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None]) -> bool:
-    with _counted_signals() as signals:
-        async with AsyncExitStack() as stack:
-            way = await stack.enter_async_context(riva_or_engine(settings))
-            database = await stack.enter_async_context(opened(settings.database_url))
-            recognizer = await stack.enter_async_context(recognizing(way.recognizer))
-            recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
-            limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
-            steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
-            queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+async def _work(
+    settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None], signals: StopSignals
+) -> bool:
+    async with AsyncExitStack() as stack:
+        way = await stack.enter_async_context(riva_or_engine(settings))
+        database = await stack.enter_async_context(opened(settings.database_url))
+        recognizer = await stack.enter_async_context(recognizing(way.recognizer))
+        recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
+        limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
+        steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
+        queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
-            def is_over() -> bool:
-                return way.gave_up.is_set() or bool(signals.count)
+        def is_over() -> bool:
+            return way.gave_up.is_set() or bool(signals.count)
 
-            # Until the recognizer is there, others do what there is to do.
-            if not await _until(lambda: recognizer.is_ready or is_over(), way.ready_seconds):
-                warn("The recognizer does not answer yet; the work begins when it does. `shenava doctor` tells more.")
-                await _until(lambda: recognizer.is_ready or is_over())
-            is_finished = True
-            if not is_over():
-                tell(f"Working on long recordings, {settings.job_streams} segments at once.")
-                is_finished = await _worked(queue, signals, is_over)
-            if way.gave_up.is_set():
-                raise WorkerError("the embedded engine cannot start; it says why above")
-            return is_finished
+        # Until the recognizer is there, others do what there is to do.
+        if not await _until(lambda: recognizer.is_ready or is_over(), way.ready_seconds):
+            warn("The recognizer does not answer yet; the work begins when it does. `shenava doctor` tells more.")
+            await _until(lambda: recognizer.is_ready or is_over())
+        is_finished = True
+        if not is_over():
+            tell(f"Working on long recordings, {settings.job_streams} segments at once.")
+            is_finished = await _worked(queue, signals, is_over, settings.final_limit_seconds)
+        if way.gave_up.is_set():
+            raise WorkerError("the embedded engine cannot start; it says why above")
+        return is_finished
 
 
 def _check(settings: Settings) -> None:
@@ -93,27 +89,14 @@ async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bo
     return True
 
 
-async def _worked(queue: SpreadQueue, signals: _Signals, is_over: Callable[[], bool]) -> bool:
-    """Let the queue run until it is over, and end it; whether it ended by itself."""
+async def _worked(queue: SpreadQueue, signals: StopSignals, is_over: Callable[[], bool], limit_seconds: float) -> bool:
+    """Let the queue run until it is over, and end it within `limit_seconds`; whether it ended by itself."""
     running = asyncio.create_task(queue.run())
     try:
         await _until(is_over)
         queue.finish()
-        await _until(lambda: running.done() or signals.count > 1)
+        await _until(lambda: running.done() or signals.count > 1, limit_seconds)
         return running.done()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-@contextmanager
-def _counted_signals() -> Iterator[_Signals]:
-    signals, loop = _Signals(), asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, signals.take)
-    try:
-        yield signals
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

@@ -32,6 +32,8 @@ _GRPC_OPTIONS = (
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE_BYTES),
 )
 _GRACE_SECONDS = 5.0
+STOP_SECONDS = 10.0
+"""How long a stop may take: calls that are not done are abandoned before, and a decode ends in a few seconds."""
 _STDIN = 0
 
 
@@ -107,22 +109,30 @@ class Beats:
 
 
 async def run(
-    options: EngineOptions, *, exit_with_stdin: bool, ready: Callable[[str], None], beats: Beats | None = None
+    options: EngineOptions,
+    *,
+    exit_with_stdin: bool,
+    ready: Callable[[str], None],
+    beats: Beats | None = None,
+    ended: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until stdin closes if asked; `ready` is told the bound address.
+    """Serve until `ended` is set, or SIGTERM or SIGINT without one, or until stdin closes if asked.
 
-    A supervised engine has a pipe of its parent as stdin: it closes when the parent dies, however it died.
+    `ready` is told the bound address. A supervised engine has a pipe of its parent as stdin: it closes when the parent
+    dies, however it died.
     """
     share_one_arena()
-    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    if ended is None:
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+    end = ended.set
 
     def read_stdin() -> None:
         if not os.read(_STDIN, 4096):
             loop.remove_reader(_STDIN)
-            ended.set()
+            end()
 
     if exit_with_stdin:
         loop.add_reader(_STDIN, read_stdin)

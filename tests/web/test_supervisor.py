@@ -162,3 +162,14 @@ async def test_a_child_that_can_never_start_is_given_up() -> None:
     async with supervised([ScriptedChild(dies=(0.5, CANNOT_START))]) as supervisor:
         await supervisor.gave_up.wait()
         assert not supervisor.is_answering
+
+
+async def test_a_child_that_is_dropped_is_killed_and_has_no_successor() -> None:
+    child, never = ScriptedChild(), ScriptedChild()
+    async with supervised([child, never]) as supervisor:
+        await asyncio.sleep(5)
+        supervisor.drop()
+        await asyncio.sleep(60)
+        assert child.was_killed
+        assert never.began < 0
+        assert not supervisor.is_answering

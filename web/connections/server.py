@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 import uvicorn
 
@@ -16,17 +16,18 @@ from web.sessions import Sessions
 
 BACKLOG = 512
 _FORCED_SECONDS = 1.0
+_LEAST_SECONDS = 1
 
 
 class GatewayServer(uvicorn.Server):
     """uvicorn that lets open sessions deliver what was said before it goes; a second signal goes at once."""
 
-    def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float, handles_signals: bool) -> None:
+    def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float) -> None:
         super().__init__(config)
         self._wire = config.wire
         self._sessions = sessions
         self._drain_seconds = drain_seconds
-        self._handles_signals = handles_signals
+        self._stop_at: float | None = None
         self._drain_until: float | None = None
         self._is_told = False
 
@@ -54,29 +55,23 @@ class GatewayServer(uvicorn.Server):
     # --- the end ---
 
     def drain(self) -> None:
-        """Stop taking sessions, let the open ones end, then exit."""
+        """Stop taking sessions, let the open ones and the requests end, then exit, after `drain_seconds` at most."""
         if self._drain_until is None:
-            self._drain_until = asyncio.get_running_loop().time() + self._drain_seconds
+            self._stop_at = self._drain_until = asyncio.get_running_loop().time() + self._drain_seconds
         self._sessions.drain()
+
+    def force(self) -> None:
+        """Exit without waiting for anything."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that requests are cancelled is meant
+        self._sessions.is_draining = True
+        self.should_exit = self.force_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if not self._handles_signals:
-            yield
-            return
-        with super().capture_signals():
-            yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._sessions.is_draining:
-            self.should_exit = self.force_exit = True
-        else:
-            # A signal handler may run between any two steps of a task; the loop drains at its next tick.
-            self._sessions.is_draining = True
+        """Leave the signals to whoever runs the server."""
+        yield
 
     async def on_tick(self, counter: int) -> bool:
-        if self._sessions.is_draining and self._drain_until is None:
-            self.drain()
         if self._drain_until is not None:
             self.should_exit = self.should_exit or self._is_drained(self._drain_until)
         return await super().on_tick(counter)
@@ -91,8 +86,10 @@ class GatewayServer(uvicorn.Server):
         return now >= until or (self._is_told and not is_anybody_there)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.force_exit:
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that requests are cancelled is meant
+        if self._stop_at is not None:
+            # Requests that were taken before the stop get their answers within the same limit.
+            left_seconds = self._stop_at - asyncio.get_running_loop().time()
+            self.config.timeout_graceful_shutdown = max(_LEAST_SECONDS, math.ceil(left_seconds))
         await super().shutdown(sockets)
         if self.force_exit:
             tasks = list(self.server_state.tasks)

@@ -70,7 +70,7 @@ async def serving(
     config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), turn_away)
     # `or` would take a new one for one that is empty now.
     sessions = Sessions() if sessions is None else sessions
-    server = GatewayServer(config, sessions, drain_seconds=drain_seconds, handles_signals=False)
+    server = GatewayServer(config, sessions, drain_seconds=drain_seconds)
     async with listening() as (listener, place):
         running = asyncio.create_task(server.run_until_stopped(listener))
         try:

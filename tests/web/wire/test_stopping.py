@@ -12,6 +12,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection
 
 from stream.events import Hypothesis
@@ -21,6 +25,9 @@ from tests.sounds import clip_pcm, words_of
 from tests.tiers import tiered
 from tests.web.gateway import running_gateway
 from tests.web.sockets import Conversation, received, refusal, talking
+from tests.web.wire.raw import connected
+from tests.web.wire.serving import serving
+from web.app import Endpoint
 
 CLIENTS = tiered(4, 20)
 SHUTTING_DOWN = (503, "shutting_down")
@@ -162,3 +169,28 @@ async def test_a_stop_of_a_server_where_nobody_talks_takes_a_tick() -> None:
         await asyncio.sleep(1)
         began = loop.time()
     assert loop.time() - began < 0.5
+
+
+async def never_ends(_: Request) -> Response:
+    await asyncio.sleep(1000)
+    return Response()
+
+
+async def ends_late(_: Request) -> Response:
+    await asyncio.sleep(8)
+    return Response("late")
+
+
+@pytest.mark.fault(40)
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("endpoint", "seconds", "answer"), [(ends_late, 8, b"late"), (never_ends, 10, b"")])
+async def test_a_stop_waits_for_requests_until_its_limit(endpoint: Endpoint, seconds: float, answer: bytes) -> None:
+    app, loop = Starlette(routes=[Route("/page", endpoint)]), asyncio.get_running_loop()
+    async with serving(app, drain_seconds=10) as (server, port), connected(port) as client:
+        await client.send(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
+        began = loop.time()
+        server.drain()
+        received = await client.reader.read()
+        assert loop.time() - began == pytest.approx(seconds, abs=1.1)
+        assert received.endswith(answer)
+        assert (b" 200 " in received) == bool(answer)
