@@ -6,15 +6,15 @@ import weakref
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from stream.audio.lane import BARREN_LIMIT_BYTES, Lane, Pause
+from stream.audio.lane import Lane, Pause
 from stream.audio.layout import Shape
+from stream.audio.pages import OggPages
+from stream.audio.share import Share
 from stream.audio.sniff import FileKind, Handling
 from stream.audio.unpacker import Source, Unpacker
 
 # Above this a recording that FFmpeg has to jump in lies on disk.
 _SPOOLED_BYTES = 1 << 20
-# Of a film, sound is a small part; how long it is was checked by whoever received it.
-_FILM_BARREN_LIMIT_BYTES = 1 << 40
 
 
 class CodecDecoder:
@@ -25,12 +25,20 @@ class CodecDecoder:
     unpacks to hours is held a second at a time. One thread may use a decoder at a time, but any may `close` it.
 
     A kind that FFmpeg has to jump in is kept in a temporary file, unless the caller has it as `file`, and decoded by
-    `flush`. `is_recording`: a whole file, of which the sound is taken, whatever it is.
+    `flush`. `is_recording`: a whole file, of which the sound is taken, whatever it is. `share`: of the memory for what
+    is no sound, that of the process unless given.
     """
 
-    def __init__(self, kind: FileKind, *, is_recording: bool = False, file: BinaryIO | None = None) -> None:
-        is_film = is_recording and kind.demuxer in ("matroska", "ogg")
-        self._lane = Lane(_FILM_BARREN_LIMIT_BYTES if is_film else BARREN_LIMIT_BYTES)
+    def __init__(
+        self,
+        kind: FileKind,
+        *,
+        is_recording: bool = False,
+        file: BinaryIO | None = None,
+        share: Share | None = None,
+    ) -> None:
+        self._lane = Lane(share)
+        self._pages = OggPages(self._lane.share.require) if kind.demuxer == "ogg" else None
         self._is_seekable = kind.handling is Handling.SEEKABLE
         self._is_spooled = self._is_seekable and file is None
         self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)) if self._is_spooled else file  # noqa: SIM115
@@ -62,11 +70,13 @@ class CodecDecoder:
             if self._is_spooled and self._file is not None and not self._lane.is_cancelled:
                 self._file.write(data)
         elif data:
-            self._lane.append(data)
+            self._lane.append(data if self._pages is None else self._pages.push(data))
             yield from self._drain()
 
     def flush(self) -> Iterator[bytes]:
         """Yield what is left at the end of the input; raises ClientError if there was input, but no sound in it."""
+        if self._pages is not None:
+            self._lane.append(self._pages.flush())
         self._lane.end()
         if self._is_seekable and self._file is not None and not self._file.closed:
             self._file.seek(0)

@@ -4,6 +4,8 @@ import threading
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 
+from stream.audio.share import Share
+
 # FFmpeg is fed in pieces of exactly this size, so that what it sees never depends on the client's cuts.
 # That much may be held back until more comes: 40 ms of Opus at 24 kbit/s.
 _GRAIN_BYTES = 128
@@ -34,16 +36,18 @@ class Lane:
     has `read` alone, and so does not seek.
     """
 
-    def __init__(self, barren_limit_bytes: int = BARREN_LIMIT_BYTES) -> None:
+    def __init__(self, share: Share | None = None) -> None:
+        self.share = share or Share()
         self.is_cancelled = False
         self.is_barren = False
+        self.is_crowded_out = False
         self.taken_bytes = 0
         self._input = b""
         self._input_start = 0
         self._has_ended = False
         self._samples = bytearray()
         self.barren_bytes = 0
-        self._marked_limit_bytes = self._barren_limit_bytes = barren_limit_bytes
+        self._barren_limit_bytes = BARREN_LIMIT_BYTES
         self._to_thread: SimpleQueue[None] = SimpleQueue()
         self._to_caller: SimpleQueue[Outcome] = SimpleQueue()
 
@@ -93,16 +97,21 @@ class Lane:
             self._barren_limit_bytes = _UNMARKED_BARREN_LIMIT_BYTES
         self.taken_bytes += len(grain)
         self.barren_bytes += len(grain)
-        self.is_barren = self.barren_bytes > self._barren_limit_bytes
+        self.is_crowded_out = not self.share.require(self.barren_bytes)
+        self.is_barren = self.barren_bytes > self._barren_limit_bytes or self.is_crowded_out
         return grain
 
     def keep(self, samples: memoryview, second_bytes: int) -> None:
         """Thread: add to the output; every second of it is given at once."""
         self._samples += samples
-        self.barren_bytes = 0
-        self._barren_limit_bytes = self._marked_limit_bytes
+        self.progress()
         while len(self._samples) >= second_bytes and not self.is_cancelled:
             self._give_first(second_bytes)
+
+    def progress(self) -> None:
+        """Thread: what was read so far is not held, but decoded or dropped."""
+        self.barren_bytes = 0
+        self._barren_limit_bytes = BARREN_LIMIT_BYTES
 
     def give(self) -> None:
         """Thread: give the caller all samples that are kept."""
@@ -111,6 +120,7 @@ class Lane:
 
     def finish(self, outcome: Outcome) -> None:
         """Thread: give the turn back for the last time; what goes wrong while winding up interests nobody."""
+        self.share.close()
         self._to_caller.put(Pause.ENDED if self.is_cancelled else outcome)
 
     def _give_first(self, count: int) -> None:

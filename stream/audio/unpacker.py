@@ -25,6 +25,8 @@ _SEEKABLE_OPTIONS = {"probesize": str(1 << 20)}
 _MOST_STREAMS = 16
 _MOST_STREAMS_IN_HEADER = 256
 _WITH_HEADER = ("matroska", "mov", "avi", "asf", "mxf")
+# When others end is not known.
+_RETRY_SECONDS = 5
 # Containers whose clock begins anywhere, and elementary streams that have none.
 _FROM_ZERO = ("matroska", "mov", "ogg", "flv", "avi", "asf", "nut")
 _OPUS = ("ogg", "matroska")
@@ -77,6 +79,9 @@ class Unpacker:
             for packet in self._packets(container):
                 if self._lane.is_cancelled:
                     return
+                if self._source.is_recording:
+                    # Of a film, sound is a small part; of what is live there is nothing else.
+                    self._lane.progress()
                 if packet is None or packet.stream is stream:
                     self._decode(packet, stream)
                 elif packet.stream.type == "video" and not packet.stream.disposition & Disposition.attached_pic:
@@ -102,7 +107,7 @@ class Unpacker:
                 buffer_size=_BUFFER_BYTES,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise self._no_beginning() from error
+            raise (_no_room() if self._lane.is_crowded_out else self._no_beginning()) from error
 
     def _audio_stream(self, container: InputContainer) -> av.AudioStream:
         if not self._source.is_recording:
@@ -243,6 +248,8 @@ class Unpacker:
             self._lane.keep(samples, self.shape.sample_rate_hertz * frame_bytes)
 
     def _check_end(self) -> None:
+        if self._lane.is_crowded_out:
+            raise _no_room()
         if self._lane.is_barren:
             raise self._fault(f"no sound came out of its last {self._lane.barren_bytes} bytes")
         may_be_empty = self._kind.demuxer in _OPUS
@@ -256,6 +263,11 @@ class Unpacker:
         encoding = self._kind.encoding
         name = self._kind.name if encoding is None or self._source.is_recording else encoding.value
         return ClientError(Problem.INVALID_AUDIO, f"the audio cannot be decoded as {name}: {what}")
+
+
+def _no_room() -> ClientError:
+    detail = "the audio has much in it that is no sound, and so has other audio now; come again soon"
+    return ClientError(Problem.OVERLOADED, detail, retry_after_seconds=_RETRY_SECONDS)
 
 
 def _plain(frame: av.AudioFrame) -> av.AudioFrame:
