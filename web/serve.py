@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -36,6 +37,7 @@ from web.tls import ServerTls, server_tls
 _TELL_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
 _READY_POLL_SECONDS = 0.02
+_log = structlog.get_logger()
 
 
 class StartError(Exception):
@@ -111,7 +113,17 @@ async def running(
             yield RunningServer(_base_url(listener, tls), is_ready, serving, server.drain, force, tls)
         finally:
             server.drain()
-            await serving
+            await _ended(serving, stop_seconds(settings))
+
+
+async def _ended(serving: asyncio.Task[bool], seconds: float) -> None:
+    """Wait for the end of a server, and leave one alone that does not come to it; raises what it raised."""
+    await asyncio.wait([serving], timeout=seconds)
+    if not serving.done():
+        _log.error("stop_cut_off")
+        serving.cancel()
+    elif not serving.cancelled():
+        serving.result()
 
 
 async def _check_database(settings: Settings) -> None:

@@ -17,6 +17,8 @@ from web.store.database import Database, UnusableDatabaseError, libpq_url
 from web.store.recordings import Recordings
 
 _POLL_SECONDS = 0.05
+# A database that does not answer cannot be given back anything; others find that out by themselves.
+_GIVE_BACK_SECONDS = 5.0
 
 
 class WorkerError(Exception):
@@ -99,4 +101,4 @@ async def _worked(queue: SpreadQueue, signals: StopSignals, is_over: Callable[[]
         return running.done()
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.wait([running], timeout=_GIVE_BACK_SECONDS)

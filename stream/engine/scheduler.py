@@ -21,6 +21,7 @@ _LATE_SECONDS = 0.5
 _LATE_DECODES = 3.0
 # A decode of the longest utterance takes a second or two; a large model beside twenty talkers on two cores, ten.
 _STUCK_SECONDS = 120.0
+_CLOSE_SECONDS = 10.0
 
 
 class Scheduler:
@@ -99,9 +100,10 @@ class Scheduler:
         return result
 
     async def close(self) -> None:
-        """Cancel what waits and let what runs come to its end; no decode takes longer than a few seconds."""
+        """Cancel what waits and let what runs come to its end, unless that takes longer than any decode."""
         self._line.cancel()
-        await asyncio.to_thread(self._pool.shutdown)
+        closing = asyncio.ensure_future(asyncio.to_thread(self._pool.shutdown))
+        await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
 
     async def _wait(self, job: Job) -> Any:
         self._line.join(job)

@@ -364,3 +364,13 @@ async def test_a_decode_that_never_ends_is_known_as_stuck() -> None:
     assert bench.scheduler.is_stuck
     await bench.let_go("second")
     assert not bench.scheduler.is_stuck
+
+
+async def test_closing_does_not_wait_for_a_decode_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "to_thread", never)
+    began = asyncio.get_running_loop().time()
+    await Scheduler(1, Gates()).close()
+    assert asyncio.get_running_loop().time() - began == 10

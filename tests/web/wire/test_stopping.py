@@ -28,6 +28,7 @@ from tests.web.sockets import Conversation, received, refusal, talking
 from tests.web.wire.raw import connected
 from tests.web.wire.serving import serving
 from web.app import Endpoint
+from web.serve import _ended
 
 CLIENTS = tiered(4, 20)
 SHUTTING_DOWN = (503, "shutting_down")
@@ -194,3 +195,30 @@ async def test_a_stop_waits_for_requests_until_its_limit(endpoint: Endpoint, sec
         assert loop.time() - began == pytest.approx(seconds, abs=1.1)
         assert received.endswith(answer)
         assert (b" 200 " in received) == bool(answer)
+
+
+@pytest.mark.fault(40)
+@pytest.mark.virtual_time
+async def test_a_stop_does_not_wait_for_a_server_that_cannot_be_cancelled() -> None:
+    loop, is_over = asyncio.get_running_loop(), asyncio.Event()
+
+    async def serve() -> bool:
+        while not is_over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await is_over.wait()
+        return True
+
+    serving, began = asyncio.create_task(serve()), loop.time()
+    await _ended(serving, 30)
+    assert loop.time() - began == 30
+    is_over.set()
+    await serving
+
+
+@pytest.mark.virtual_time
+async def test_what_ends_a_server_is_raised() -> None:
+    async def serve() -> bool:
+        raise OSError("no more files")
+
+    with pytest.raises(OSError, match="no more files"):
+        await _ended(asyncio.create_task(serve()), 30)
