@@ -92,7 +92,8 @@ async def _be_refused(url: str) -> None:
     raise AssertionError("a wrong configuration was accepted")
 
 
-async def _break_off(url: str) -> None:
+async def break_off(url: str) -> None:
+    """Leave in the middle of a handshake."""
     parts = urlsplit(url)
     with socket.socket() as raw:
         raw.setblocking(False)
@@ -101,7 +102,7 @@ async def _break_off(url: str) -> None:
         await loop.sock_sendall(raw, f"GET {LIVE_PATH} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgr".encode())
 
 
-_WAYS = (_close, _vanish, _be_refused, _break_off)
+_WAYS = (_close, _vanish, _be_refused, break_off)
 
 
 async def _churn(url: str, connections: int, per_second: int) -> None:

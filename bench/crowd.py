@@ -113,8 +113,12 @@ class Stage:
         try:
             async with connect(self._url, config=config) as live:
                 speaking = asyncio.create_task(self._speak(live, heard, clips, finalizes=finalizes))
-                await _listen(live, heard)
-                await speaking
+                try:
+                    await _listen(live, heard)
+                    await speaking
+                finally:
+                    speaking.cancel()
+                    await asyncio.gather(speaking, return_exceptions=True)
         except RefusedError as refused:
             heard.refused, heard.retry_after = refused.status, refused.retry_after
         except RecognitionError as error:

@@ -32,9 +32,14 @@ class Flicker:
 
 def error_rate(pairs: Sequence[tuple[str, str]]) -> float:
     """Word error rate in percent of (reference, transcript) pairs."""
-    references = [_normalize(reference) for reference, _ in pairs]
-    transcripts = [_normalize(transcript) for _, transcript in pairs]
+    references = [normalized(reference) for reference, _ in pairs]
+    transcripts = [normalized(transcript) for _, transcript in pairs]
     return 100 * float(process_words(references, transcripts).wer)
+
+
+def normalized(text: str) -> str:
+    """The words as they are compared: without case, punctuation and ways to write a number."""
+    return str(_normalize(text))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
