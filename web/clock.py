@@ -13,3 +13,9 @@ wall_clock: Clock = time.time
 
 steady_clock: Clock = time.monotonic
 """Seconds that only go forward, for the one thread that has no event loop whose clock it could read."""
+
+
+def boot_clock() -> float:
+    """Seconds since the machine was started, its sleep among them; nobody can set it."""
+    # Without CLOCK_BOOTTIME, as on macOS, what was slept looks like a leap of the wall clock.
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

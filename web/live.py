@@ -56,7 +56,7 @@ class Live:
                 runner, caller = await self._admit(websocket, outbox, held)
                 await held.enter_async_context(services.limits.stream(caller))
                 await held.enter_async_context(self._place(runner, caller))
-                services.auth.use(caller)
+                await services.auth.use(caller)
             except ClientError as error:
                 await websocket.send_denial_response(problem_response(error))
                 return

@@ -13,9 +13,10 @@ from stream.riva import RivaOptions, RivaRecognizer
 from stream.turns import Turns
 from web.auth.authenticator import Authenticator, authenticator_of
 from web.auth.mint import Mint, mint_of
-from web.clock import Clock, wall_clock
+from web.clock import Clock, boot_clock, wall_clock
 from web.counted import CountedRecognizer
 from web.fetch.download import FetchOptions
+from web.jobs.calendar import Calendar
 from web.jobs.local import LocalQueue
 from web.jobs.queue import Queue
 from web.jobs.steps import StepOptions, Steps
@@ -27,9 +28,11 @@ from web.sessions import Sessions
 from web.settings import Settings
 from web.store.database import Database, libpq_url
 from web.store.languagemodels import LanguageModels
+from web.store.notes import Notes
 from web.store.recordings import Recordings
 from web.store.storing import Storing, storing
 from web.store.transcriptions import Transcriptions
+from web.store.uses import TokenUses
 from web.tracing import Tracing
 from web.training import Trainer
 
@@ -86,18 +89,20 @@ async def serving(  # noqa: PLR0913
         loop_clock = asyncio.get_running_loop().time
         limits = await stack.enter_async_context(limiting(settings, loop_clock))
         bodies = BodyStores(options.fetch.most_bytes)
+        use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
         steps = Steps(recordings, ready, options, limits.recording_meter, disk=bodies.disk)
         queue = _queue(settings, database, steps, recordings)
         stores = await stack.enter_async_context(storing())
         # Leaves room for the phrases of a request.
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
-        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database)
+        calendar = Calendar(Notes(database), clock=clock, boot_clock=boot_clock)
+        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar)
         for work in (queue.run(), trainer.run(), upkeep.run()):
             await stack.enter_async_context(_running(work))
         yield Services(
             settings,
             sessions,
-            authenticator_of(settings, clock=clock, loop_clock=loop_clock),
+            authenticator_of(settings, clock=clock, loop_clock=loop_clock, use_shared=use_shared),
             mint_of(settings),
             limits,
             ready,

@@ -11,7 +11,7 @@ from web.auth.caller import LOCAL_OWNER, Caller, Scope
 from web.auth.claims import Expected, caller_of
 from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
 from web.auth.origins import OriginRules, check_origin
-from web.auth.uses import Uses
+from web.auth.uses import SharedUses, Uses, UseShared
 from web.clock import Clock
 
 if TYPE_CHECKING:
@@ -43,7 +43,16 @@ class Verification:
 class Authenticator:
     """Tells callers by their tokens; without a `verification` everybody on this machine is one and the same."""
 
-    def __init__(self, rules: OriginRules, verification: Verification | None, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        rules: OriginRules,
+        verification: Verification | None,
+        *,
+        clock: Clock,
+        shared_uses: SharedUses | None = None,
+    ) -> None:
+        """Tokens for one use count once at this gateway, and with `shared_uses` at all that share them."""
+        self._shared_uses = shared_uses
         self._rules = rules
         self._verification = verification
         self._clock = clock
@@ -68,16 +77,22 @@ class Authenticator:
             self._uses.check(caller.use_id)
         caller.check(scope)
         if uses:
-            self.use(caller)
+            await self.use(caller)
         return caller
 
-    def use(self, caller: Caller) -> None:
+    async def use(self, caller: Caller) -> None:
         """Use the caller's token up, if it is for one use; raises ClientError when somebody else was first."""
-        if caller.use_id is not None and caller.expires_at is not None:
-            self._uses.use(caller.use_id, caller.expires_at, self._clock())
+        if caller.use_id is None or caller.expires_at is None:
+            return
+        now = self._clock()
+        self._uses.use(caller.use_id, caller.expires_at, now)
+        if self._shared_uses is not None:
+            await self._shared_uses.use(caller.use_id, caller.expires_at - now)
 
 
-def authenticator_of(settings: AccessSettings, *, clock: Clock, loop_clock: Clock) -> Authenticator:
+def authenticator_of(
+    settings: AccessSettings, *, clock: Clock, loop_clock: Clock, use_shared: UseShared | None = None
+) -> Authenticator:
     """The authenticator that the settings make; tokens expire by `clock`, and keys age by the event loop's."""
     keys: TokenKeys | None = None
     if settings.token_secret is not None:
@@ -85,7 +100,8 @@ def authenticator_of(settings: AccessSettings, *, clock: Clock, loop_clock: Cloc
     elif settings.token_jwks is not None:
         keys = PublicKeys(loader(settings.token_jwks), loop_clock)
     verification = None if keys is None else Verification(keys, Expected.of(settings))
-    return Authenticator(OriginRules.of(settings), verification, clock=clock)
+    shared_uses = None if use_shared is None else SharedUses(use_shared, loop_clock)
+    return Authenticator(OriginRules.of(settings), verification, clock=clock, shared_uses=shared_uses)
 
 
 async def _verified(token: str, keys: TokenKeys) -> dict[str, object]:

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from web.jobs.calendar import Calendar
 from web.store.away import DatabaseAwayError
 from web.store.database import Database
 from web.store.recordings import Recordings
@@ -25,9 +26,14 @@ class Upkeep:
         longest_session_seconds: float,
         *,
         database: Database | None = None,
+        calendar: Calendar | None = None,
     ) -> None:
-        """With a `database` the room of what was deleted is given back, too."""
+        """With a `database` the room of what was deleted is given back, too.
+
+        A `calendar` says what has expired; without one the clock of the tables does.
+        """
         self._database = database
+        self._calendar = calendar
         self._transcriptions = transcriptions
         self._recordings = recordings
         self._longest_session_seconds = longest_session_seconds
@@ -45,8 +51,9 @@ class Upkeep:
 
     async def clear(self) -> None:
         """Clear once."""
-        expired = await self._transcriptions.sweep(self._longest_session_seconds)
-        await self._recordings.sweep(UPLOAD_SECONDS)
+        now = None if self._calendar is None else await self._calendar.look()
+        expired = await self._transcriptions.sweep(self._longest_session_seconds, now=now)
+        await self._recordings.sweep(UPLOAD_SECONDS, now=now)
         if expired:
             _log.info("transcriptions_expired", count=expired)
         if self._database is not None:

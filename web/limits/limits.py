@@ -4,7 +4,7 @@ import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from stream.errors import ClientError, Problem
 from web.access_settings import AccessSettings
 from web.auth.caller import Caller
+from web.auth.uses import UseShared
 from web.clock import Clock
 from web.limits.amounts import Amounts
 from web.limits.memory import MemoryStore
@@ -29,6 +30,9 @@ _COUNTED_MS = 1000
 # A recording is decoded a hundred times as fast as it is spoken.
 _RECORDED_MS = 5000
 
+if TYPE_CHECKING:
+    from web.limits.redis import RedisStore
+
 T = TypeVar("T")
 _log = structlog.get_logger()
 
@@ -36,7 +40,11 @@ _log = structlog.get_logger()
 class Limits:
     """Counts in a shared store, if there is one, and alone while that is away."""
 
-    def __init__(self, amounts: Amounts, clock: Clock, shared: Store | None = None) -> None:
+    def __init__(
+        self, amounts: Amounts, clock: Clock, shared: Store | None = None, use_shared: UseShared | None = None
+    ) -> None:
+        """`use_shared` notes used tokens where `shared` counts."""
+        self.use_shared = use_shared
         self._amounts = amounts
         self._clock = clock
         self._shared = shared
@@ -212,12 +220,12 @@ class RecordingMeter:
 async def limiting(settings: AccessSettings, clock: Clock) -> AsyncIterator[Limits]:
     """The limits that the settings ask for, counted where they say."""
     async with AsyncExitStack() as stack:
-        shared: Store | None = None
+        shared: RedisStore | None = None
         if not settings.limits_url.startswith("memory:"):
             from web.limits.redis import redis_store  # noqa: PLC0415  only who has Redis loads its client
 
             shared = await stack.enter_async_context(redis_store(settings.limits_url))
-        yield Limits(Amounts.of(settings), clock, shared)
+        yield Limits(Amounts.of(settings), clock, shared, None if shared is None else shared.use)
 
 
 def _used_up(minutes: float, resets_in: float) -> ClientError:

@@ -1,6 +1,7 @@
 """Owns the counting of several servers together, in Redis; loaded only where it is asked for."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
@@ -26,6 +27,10 @@ local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 for place, key in ipairs(KEYS) do
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  -- A lease that ends later than any may was taken before the clock was set back.
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now + ARGV[3], '+inf')) do
+    redis.call('ZADD', key, now + ARGV[3], slot)
+  end
   if redis.call('ZCARD', key) >= tonumber(ARGV[place]) then return place end
 end
 if ARGV[4] ~= '' then
@@ -48,6 +53,17 @@ end
 redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] * 1000))
 return 0
 """
+# KEYS: a window. ARGV: its longest time in milliseconds. Redis counts that down on its wall clock: set back, a window
+# of a second would last an hour more.
+_RESETS_IN = """
+local left = redis.call('PTTL', KEYS[1])
+if left > tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  left = tonumber(ARGV[1])
+end
+return left
+"""
+_DAY_SECONDS = 86_400
 _FULL = {0: None, 1: Full.OWNER, 2: Full.SERVER}
 _log = structlog.get_logger()
 
@@ -61,17 +77,26 @@ class RedisStore:
         self._lease_seconds = lease_seconds
         self._take_script = redis.register_script(_TAKE)
         self._renew_script = redis.register_script(_RENEW)
+        self._resets_in_script = redis.register_script(_RESETS_IN)
         self._held: dict[str, str] = {}
 
     async def add(self, key: str, amount: int, seconds: int) -> Window:
         """Count in a window of so many seconds, which begins with the first count."""
         with _told():
-            return Window(await self._windows.incr(key, seconds, amount), await self._resets_in(key))
+            return Window(await self._windows.incr(key, seconds, amount), await self._resets_in(key, seconds))
 
     async def window(self, key: str) -> Window:
         """What is counted so far."""
         with _told():
-            return Window(await self._windows.get(key), await self._resets_in(key))
+            return Window(await self._windows.get(key), await self._resets_in(key, _DAY_SECONDS))
+
+    async def use(self, digest: str, seconds: float) -> bool:
+        """Note for so long that a token was used; whether it is the first time, at any server."""
+        with _told():
+            is_first = await self._redis.set(
+                f"{_PREFIX}:use:{digest}", 1, nx=True, px=max(1, math.ceil(1000 * seconds))
+            )
+        return bool(is_first)
 
     async def full(self, owner: str, room: Room) -> Full | None:
         """Why there would be no slot now, None if there is one."""
@@ -115,9 +140,9 @@ class RedisStore:
             amounts: list[float | str] = [most, room.overall, self._lease_seconds, slot]
             return _FULL[await self._take_script([_key(owner), _OVERALL], amounts)]
 
-    async def _resets_in(self, key: str) -> float:
+    async def _resets_in(self, key: str, longest_seconds: int) -> float:
         # By Redis's own clock, which all servers share; a key that is gone, or never expires, has a negative time.
-        milliseconds: int = await self._redis.pttl(f"{_PREFIX}:{key}")
+        milliseconds: int = await self._resets_in_script([f"{_PREFIX}:{key}"], [1000 * longest_seconds])
         return max(0.0, milliseconds / 1000)
 
 

@@ -261,15 +261,16 @@ class Recordings:
         async with self._database.reading() as connection:
             return [row.id for row in await connection.execute(waiting.order_by(columns.created_at))]
 
-    async def sweep(self, upload_seconds: float) -> None:
-        """Give up recordings whose upload never came, or stopped, so long ago."""
+    async def sweep(self, upload_seconds: float, *, now: float | None = None) -> None:
+        """Give up recordings whose upload never came, or stopped, so long before `now`, or what the clock says."""
+        now = self._clock() if now is None else now
         columns = transcriptions.c
         late = (
             columns.kind == Kind.LONG,
             columns.status.in_(OPEN),
             columns.uri.is_(None),
             columns.is_received.is_(False),
-            columns.touched_at < self._clock() - upload_seconds,
+            columns.touched_at < now - upload_seconds,
         )
         async with self._database.reading() as connection:
             ids = [row.id for row in await connection.execute(select(columns.id).where(*late))]

@@ -166,12 +166,13 @@ class Transcriptions:
             deleted = await connection.execute(delete(transcriptions).where(*mine))
         return deleted.rowcount > 0
 
-    async def sweep(self, abandoned_seconds: float) -> int:
+    async def sweep(self, abandoned_seconds: float, *, now: float | None = None) -> int:
         """Delete what has expired, return how many; what nobody fills any more is done.
 
         A gateway that was killed leaves live transcriptions open: no session lasts longer than `abandoned_seconds`.
+        It is `now`, or what the clock says.
         """
-        now = self._clock()
+        now = self._clock() if now is None else now
         columns = transcriptions.c
         abandoned = columns.kind != Kind.LONG, columns.status.in_(OPEN), columns.touched_at < now - abandoned_seconds
         async with self._database.writing() as connection:

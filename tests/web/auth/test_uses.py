@@ -1,7 +1,9 @@
+import asyncio
+
 import pytest
 
 from stream.errors import ClientError, Problem
-from web.auth.uses import USED, Uses
+from web.auth.uses import USED, SharedUses, Uses
 
 
 def test_a_token_is_used_once() -> None:
@@ -35,3 +37,51 @@ def test_no_more_are_kept_in_mind_than_there_is_room_for() -> None:
     uses.use("c", 90, 30)
     with pytest.raises(ClientError, match=USED):
         uses.check("a")
+
+
+class Store:
+    """A store that gateways share, or that is away."""
+
+    def __init__(self) -> None:
+        self.digests: set[str] = set()
+        self.asked = 0
+        self.is_away = False
+        self.hangs = False
+
+    async def use(self, digest: str, _: float) -> bool:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.is_away:
+            raise OSError
+        is_first = digest not in self.digests
+        self.digests.add(digest)
+        return is_first
+
+
+@pytest.mark.virtual_time
+@pytest.mark.fault(43)
+async def test_a_token_is_used_once_at_all_gateways() -> None:
+    store, clock = Store(), asyncio.get_running_loop().time
+    one, other = SharedUses(store.use, clock), SharedUses(store.use, clock)
+    await one.use("a", 60)
+    with pytest.raises(ClientError, match=USED) as refused:
+        await other.use("a", 60)
+    assert refused.value.problem is Problem.UNAUTHENTICATED
+    assert store.digests.isdisjoint({"a"})
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("how", ["is_away", "hangs"])
+async def test_a_store_that_is_away_is_left_alone_for_5_seconds(how: str) -> None:
+    store, clock = Store(), asyncio.get_running_loop().time
+    setattr(store, how, True)
+    uses, began = SharedUses(store.use, clock), clock()
+    for number in range(10):
+        await uses.use(str(number), 60)
+    assert (store.asked, clock() - began <= 2) == (1, True)
+    setattr(store, how, False)
+    await asyncio.sleep(5)
+    await uses.use("a", 60)
+    with pytest.raises(ClientError, match=USED):
+        await uses.use("a", 60)

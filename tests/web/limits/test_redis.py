@@ -134,3 +134,33 @@ async def test_a_redis_that_dies_ends_no_stream(tmp_path: Path) -> None:
         await talk.send("close")
         assert [json.loads(message)["status"] async for message in received(talk)] == ["done"]
         await until_admitted(url)
+
+
+@pytest.mark.fault(42)
+@needs_redis
+async def test_a_clock_that_was_set_back_an_hour_keeps_nobody_out(redis_url: str) -> None:
+    hour_ms = 3_600_000
+    with Redis.from_url(redis_url) as client:
+        async with redis_store(redis_url, 1) as store, asyncio.timeout(STUCK_SECONDS):
+            await store.add("k", 5, 1)
+            assert await store.take("1", "a", Room(1, 1)) is None
+            # What Redis holds once its clock was set back: everything ends an hour later.
+            store._held.clear()
+            ends_at: Any = client.zscore(_OVERALL, "1")
+            for key in (_OVERALL, f"{_OVERALL}:a"):
+                client.zadd(key, {"1": ends_at + 3600})
+                client.pexpire(key, hour_ms)
+            client.pexpire("shenava:k", hour_ms)
+            assert (await store.add("k", 1, 1)).resets_in <= 1
+            client.pexpire("shenava:k", 100 * hour_ms)
+            assert (await store.window("k")).resets_in <= 86_400
+            while await store.full("a", Room(1, 1)):
+                await asyncio.sleep(0.05)
+
+
+@needs_redis
+async def test_a_token_for_one_use_is_used_once_at_all_servers(redis_url: str) -> None:
+    async with limited(limits_url=redis_url) as one, limited(limits_url=redis_url) as other:
+        claims = {"one_use": True, "jti": "once"}
+        async with stream(one, **claims):
+            assert (await refused(other, f"jwt={token(**claims)}"))[:2] == (401, "unauthenticated")

@@ -1,0 +1,29 @@
+"""Tokens for one use, noted where several gateways see them."""
+
+import asyncio
+
+import pytest
+
+from tests.clock import MovableClock
+from tests.web.limits.gateway import limited, refused, stream
+from tests.web.tokens import token
+from web.store.database import Database
+from web.store.uses import TokenUses
+
+
+async def test_of_all_who_use_a_token_at_once_one_is_first(database: Database) -> None:
+    clock = MovableClock()
+    several = [TokenUses(database, clock=clock) for _ in range(3)]
+    firsts = await asyncio.gather(*(several[n % 3].use("digest", 60) for n in range(9)))
+    assert sum(firsts) == 1
+    assert await several[0].use("another", 60)
+    clock.now += 300
+    assert await several[0].use("digest", 60)
+
+
+@pytest.mark.fault(43)
+async def test_gateways_with_one_postgresql_take_a_token_for_one_use_once(postgres_url: str) -> None:
+    async with limited(database_url=postgres_url) as one, limited(database_url=postgres_url) as other:
+        claims = {"one_use": True, "jti": "once"}
+        async with stream(one, **claims):
+            assert (await refused(other, f"jwt={token(**claims)}"))[:2] == (401, "unauthenticated")
