@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -302,6 +301,7 @@ async def _work(overrides: dict[str, object], signals: "StopSignals") -> None:
 
 @asynccontextmanager
 async def _server_for_the_occasion() -> AsyncIterator[str]:
+    from stream.scratch import scratch_directory  # noqa: PLC0415
     from web.commands.transcribe import ServerStartError  # noqa: PLC0415
     from web.logs import configure_logs  # noqa: PLC0415
     from web.serve import StartError, running  # noqa: PLC0415
@@ -309,8 +309,8 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
 
     configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
-        database = f"sqlite:///{Path(directory) / 'shenava.db'}"
+    with scratch_directory() as directory:
+        database = f"sqlite:///{directory / 'shenava.db'}"
         try:
             async with running(_settings(_OCCASION | {"database_url": database})) as server:
                 if not server.is_ready:

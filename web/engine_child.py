@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
 from stream.recognizer import Recognizer
 from stream.riva import RivaOptions
+from stream.scratch import scratch_directory
 from web.heartbeat import HANG_LIMITS, HangLimits
 from web.settings import Settings
 from web.supervisor import Supervisor
@@ -78,8 +77,8 @@ async def engine_child(settings: Settings, limits: HangLimits = HANG_LIMITS) -> 
 
     The socket lies in a directory that only this user can enter.
     """
-    with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
-        address = f"unix:{Path(directory) / 'engine.sock'}"
+    with scratch_directory() as directory:
+        address = f"unix:{directory / 'engine.sock'}"
         command = _command(settings, address)
         supervisor = Supervisor(lambda: _EngineProcess.start(command), limits)
         supervising = asyncio.create_task(supervisor.run())

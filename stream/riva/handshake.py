@@ -5,7 +5,6 @@ Everything here blocks, for some seconds at most.
 
 import socket
 import ssl
-import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -16,6 +15,7 @@ import grpc
 
 from stream.riva.addresses import Address
 from stream.riva.options import TlsOptions
+from stream.scratch import scratch_directory
 
 _SECONDS = 3.0
 _DAY_SECONDS = 86_400
@@ -163,12 +163,12 @@ def _context(tls: TlsOptions) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["h2"])
     # Python reads PEM from files only: these are this user's alone and gone at once.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as directory:
-        ca = Path(directory) / "ca.pem"
+    with scratch_directory() as directory:
+        ca = directory / "ca.pem"
         ca.write_bytes(tls.ca or _ROOTS.read_bytes())
         context.load_verify_locations(ca)
         if tls.certificate is not None and tls.key is not None:
-            pair = Path(directory) / "client.pem"
+            pair = directory / "client.pem"
             pair.write_bytes(tls.certificate + b"\n" + tls.key)
             context.load_cert_chain(pair)
     return context
