@@ -47,8 +47,7 @@ class Problem(Enum):
         "forbidden",
         HTTPStatus.FORBIDDEN,
         4403,
-        "a page (`Origin`) or a name (`Host`) of another machine; an `audio.uri` that leads to an address that is "
-        "not public",
+        "a page (`Origin`) or a name (`Host`) of another machine; an `audio.uri` with an address that is not public",
     )
     NOT_FOUND = ErrorKind(
         "not_found",

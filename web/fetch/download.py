@@ -1,7 +1,6 @@
 """Owns the download of audio from where a client says it is, which has to be on the public internet."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
@@ -16,6 +15,9 @@ from web.fetch.pinned import Resolver, answer, is_about_certificates, resolved
 from web.fetch.uris import UriError, host_of, parsed_uri, shown
 
 CHUNK_BYTES = 1 << 16
+_UNREACHABLE = "cannot be reached: there is no public server at its host and port; check the name"
+# Of waiting, for bytes that come too slowly.
+_GRACE_SECONDS = 60.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -28,8 +30,14 @@ class FetchOptions:
     most_bytes: int = 1 << 30
     seconds: float = 600.0
     """For all of it: names, redirects, and what the reader does between two chunks."""
+    deadline: float | None = None
+    """When it has to be over, on the event loop's clock: of another try, when the first one would have been."""
     idle_seconds: float = 30.0
     """Without a byte."""
+    least_bytes_a_second: int = 4096
+    """Less than this, after a minute of waiting for bytes to begin with, is not waited for."""
+    unreachable_seconds: float = 5.0
+    """How long to resolve a name, and to say that a host cannot be reached: the same for every reason."""
     most_redirects: int = 5
     verify: ssl.SSLContext | None = None
     """None trusts the authorities that browsers trust."""
@@ -67,10 +75,11 @@ def check_uri(uri: str, options: FetchOptions) -> None:
 @asynccontextmanager
 async def fetched(uri: str, options: FetchOptions) -> AsyncIterator[Download]:
     """Download while the context lasts; raises FetchError, here and while the chunks are read."""
-    fetch = _Fetch(uri, options, asyncio.get_running_loop().time() + options.seconds)
+    now = asyncio.get_running_loop().time()
+    fetch = _Fetch(uri, options, now + options.seconds if options.deadline is None else options.deadline)
     async with AsyncExitStack() as stack:
         with fetch.telling():
-            async with asyncio.timeout_at(fetch.deadline):
+            async with asyncio.timeout_at(min(fetch.deadline, asyncio.get_running_loop().time() + _GRACE_SECONDS)):
                 response = await fetch.followed(stack)
             total_bytes = fetch.checked_bytes(response)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -117,12 +126,16 @@ class _Fetch:
 
     async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         pieces = response.aiter_raw(CHUNK_BYTES)
-        read_bytes = 0
+        read_bytes, waited_seconds = 0, 0.0
+        loop = asyncio.get_running_loop()
         while True:
             # No time limit lasts across a yield: it would strike the reader in whatever it does by then.
             with self.telling():
-                async with asyncio.timeout_at(self.deadline):
+                began = loop.time()
+                patience = _GRACE_SECONDS + read_bytes / self.options.least_bytes_a_second - waited_seconds
+                async with asyncio.timeout_at(min(self.deadline, began + patience)):
                     piece = await anext(pieces, b"")
+                waited_seconds += loop.time() - began
                 read_bytes += len(piece)
                 self._check_size(read_bytes)
             if not piece:
@@ -139,7 +152,9 @@ class _Fetch:
             raise FetchError(refused) from None
         except (TimeoutError, httpx.TimeoutException) as late:
             limits = f"{self.options.seconds:g} s in all and {self.options.idle_seconds:g} s without a byte"
-            raise FetchError(self._refused(f"takes too long; at most {limits} are allowed"), is_passing=True) from late
+            least = f"and not less than {self.options.least_bytes_a_second} bytes a second"
+            told = self._refused(f"takes too long; at most {limits} are allowed, {least}")
+            raise FetchError(told, is_passing=isinstance(late, httpx.TimeoutException)) from late
         # httpx does not translate everything that TLS says.
         except (httpx.TransportError, OSError) as broken:
             if is_about_certificates(broken):
@@ -149,27 +164,37 @@ class _Fetch:
             raise FetchError(told, is_passing=True) from broken
 
     async def _reached(self, url: httpx.URL, stack: AsyncExitStack) -> httpx.Response:
-        failure: httpx.TransportError | None = None
+        """Connect and ask; a host that cannot be reached is told alike, and as late, whatever the reason.
+
+        Otherwise whoever asks could learn which names there are inside, and what they lead to.
+        """
+        loop = asyncio.get_running_loop()
+        told_at = loop.time() + self.options.unreachable_seconds
         for address in await self._addresses(host_of(url)):
             try:
                 return await stack.enter_async_context(
                     answer(url, address, self.options.idle_seconds, self.options.verify)
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout) as unreachable:
-                failure = unreachable
-        raise failure or self._refused("has a host without an address; check the name")
+                if is_about_certificates(unreachable):
+                    raise
+        await asyncio.sleep(told_at - loop.time())
+        raise FetchError(self._refused(_UNREACHABLE), is_passing=True)
 
     async def _addresses(self, host: str) -> Sequence[Address]:
-        """Where the host is. Only these may be connected to: asked again, a name may lead elsewhere."""
+        """Where the host is; nowhere, if its name leads to no public address, or not in time.
+
+        Only these may be connected to: asked again, a name may lead elsewhere.
+        """
         literal = literal_address(host)
         if literal is not None:
             return [literal]
         try:
-            addresses = await self.options.resolve(host)
-        except socket.gaierror as unknown:
-            refused = self._refused("has a host that cannot be resolved; check the name")
-            raise FetchError(refused, is_passing=unknown.errno == socket.EAI_AGAIN) from unknown
-        check_addresses(addresses, self.options.networks)
+            async with asyncio.timeout(self.options.unreachable_seconds):
+                addresses = await self.options.resolve(host)
+            check_addresses(addresses, self.options.networks)
+        except (OSError, TimeoutError, NotPublicError):
+            return []
         return addresses
 
     def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:

@@ -4,8 +4,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
 
 import httpx
@@ -15,13 +16,15 @@ from web.fetch.uris import host_of
 
 # One dead address among several must not use up the time for all.
 _CONNECT_SECONDS = 5.0
+_RESOLVING_THREADS = 8
 
 Resolver = Callable[[str], Awaitable[Sequence[Address]]]
 
 
 async def resolved(host: str) -> Sequence[Address]:
     """All addresses of a name, the best one first; raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_resolving(), look_up)
     return [ip_address(place[0]) for *_, place in found]
 
 
@@ -58,6 +61,12 @@ def is_about_certificates(error: Exception) -> bool:
     # httpx passes on the words; what httpcore caught is an argument of its error, whose cause it hides.
     cause = error.__cause__
     return cause is not None and any(isinstance(inner, ssl.SSLCertVerificationError) for inner in cause.args)
+
+
+@cache
+def _resolving() -> ThreadPoolExecutor:
+    # Names whose servers do not answer must not use up the threads in which sound is decoded.
+    return ThreadPoolExecutor(_RESOLVING_THREADS, "resolver")
 
 
 @cache

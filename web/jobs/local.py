@@ -8,12 +8,11 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
+from web.jobs.slots import MOST_FETCHES, next_fetches
 from web.jobs.steps import RetryError, Steps
 from web.store.away import DatabaseAwayError
 from web.store.recordings import Recordings, SegmentKey
 
-# Downloads at once; each has a decoder.
-_MOST_FETCHES = 2
 # A second process with the same file looks so often whether the first is gone; so late, too, is what nobody announced.
 _LOOK_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 1.0
@@ -29,7 +28,7 @@ class LocalQueue:
         self._streams = streams
         self._lock = FileLock(lock)
         self._wake = asyncio.Event()
-        self._fetching: set[str] = set()
+        self._fetching: dict[str, str] = {}
         self._recognizing: set[SegmentKey] = set()
         self._resting: set[SegmentKey] = set()
 
@@ -76,11 +75,11 @@ class LocalQueue:
             _log.exception("look_failed")
 
     async def _start_what_waits(self, tasks: asyncio.TaskGroup) -> None:
-        if len(self._fetching) < _MOST_FETCHES:
-            waiting = [one for one in await self._recordings.unread() if one not in self._fetching]
-            for recording_id in waiting[: _MOST_FETCHES - len(self._fetching)]:
-                self._fetching.add(recording_id)
-                tasks.create_task(self._kept(self._fetch(recording_id), self._fetching.discard, recording_id))
+        if len(self._fetching) < MOST_FETCHES:
+            waiting = [one for one in await self._recordings.unread() if one[0] not in self._fetching]
+            for recording_id, owner in next_fetches(waiting, self._fetching.values()):
+                self._fetching[recording_id] = owner
+                tasks.create_task(self._kept(self._fetch(recording_id), self._fetching.__delitem__, recording_id))
         free = self._streams - len(self._recognizing)
         if free > 0:
             taken = (*self._recognizing, *self._resting)

@@ -5,6 +5,7 @@ The tables of recordings say what is to be done; procrastinate's tasks only say 
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -16,17 +17,18 @@ from psycopg import AsyncConnection, Error
 
 from web.jobs.crew import STALLED_SECONDS, Crew, GivenBackError
 from web.jobs.ledger import Ledger
+from web.jobs.slots import MOST_FETCHES, MOST_OF_OWNER
 from web.jobs.steps import RetryError, Steps
 from web.store.recordings import Recordings, SegmentKey
 
 _RECORDINGS, _SEGMENTS = "recordings", "segments"
-# Downloads at once; each has a decoder.
-_MOST_FETCHES = 2
 _CONNECTIONS = 4
 _CONNECTION_SECONDS = 10.0
 _RECONNECT_PAUSE_SECONDS = 1.0
 _BROKEN_PAUSE_SECONDS = 5
 _UNREADY_SECONDS = 2.0
+# A download whose owner has as many as they may is tried again after four seconds.
+_CROWDED_FAILURES = 3
 # So often what others left is looked for, and every so manieth time what was never announced.
 _LOOK_SECONDS = 1.0
 _LOOKS_A_SWEEP = 5
@@ -45,7 +47,8 @@ class SpreadQueue:
     def __init__(self, steps: Steps, recordings: Recordings, streams: int, url: str) -> None:
         self._steps = steps
         self._recordings = recordings
-        self._queues = {_SEGMENTS: streams, _RECORDINGS: _MOST_FETCHES} if streams else {}
+        self._queues = {_SEGMENTS: streams, _RECORDINGS: MOST_FETCHES} if streams else {}
+        self._owners: Counter[str] = Counter()
         self._is_finishing = False
         self._crew: Crew | None = None
         self._announcing: set[asyncio.Task[None]] = set()
@@ -118,7 +121,7 @@ class SpreadQueue:
             if is_ours:
                 await self._ledger.free(await self._ledger.stalled(STALLED_SECONDS))
             if is_ours and is_sweep:
-                fetches = [self._fetching(recording_id) for recording_id in await self._recordings.unread()]
+                fetches = [self._fetching(recording_id) for recording_id, _ in await self._recordings.unread()]
                 segments = [self._recognizing(key) for key in await self._recordings.unsettled(_MOST_SWEPT)]
                 await self._ledger.add([*fetches, *segments])
 
@@ -151,7 +154,17 @@ class SpreadQueue:
         return self._recognize.configure(queueing_lock=lock, priority=-number, task_kwargs=arguments).job
 
     async def _fetch_recording(self, recording_id: str) -> None:
-        await self._steps.fetch(recording_id, self.announce_segments)
+        recording = await self._recordings.get(recording_id)
+        if recording is None:
+            return
+        if self._owners[recording.owner] >= MOST_OF_OWNER:
+            raise RetryError(_CROWDED_FAILURES)
+        self._owners[recording.owner] += 1
+        try:
+            await self._steps.fetch(recording_id, self.announce_segments)
+        finally:
+            self._owners[recording.owner] -= 1
+            self._owners += Counter()  # forgets who has none
 
     async def _recognize_segment(self, recording_id: str, number: int) -> None:
         if not self._steps.is_ready:

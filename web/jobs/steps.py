@@ -116,13 +116,18 @@ class Steps:
         return self._recognizer.is_ready
 
     async def fetch(self, recording_id: str, announce: Announce) -> None:
-        """Download a recording and cut it; afterwards it is complete, failed, or unwanted."""
+        """Download a recording and cut it; afterwards it is complete, failed, or unwanted.
+
+        All tries together may take as long as one.
+        """
+        seconds = self._options.fetch.seconds
+        options = replace(self._options.fetch, deadline=asyncio.get_running_loop().time() + seconds)
         for pause in (*_FETCH_PAUSES_SECONDS, None):
             recording = await self._recordings.get(recording_id)
             if recording is None or recording.is_received or recording.uri is None:
                 return
             try:
-                async with fetched(recording.uri, self._options.fetch) as download:
+                async with fetched(recording.uri, options) as download:
                     await self.take(recording, download.chunks(), download.total_bytes, announce)
             except FetchError as failed:
                 if not failed.is_passing or pause is None:

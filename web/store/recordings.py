@@ -249,17 +249,18 @@ class Recordings:
         async with self._database.reading() as connection:
             return int((await connection.execute(count)).scalar_one())
 
-    async def unread(self) -> list[str]:
-        """Recordings at a URI of which not all has arrived, oldest first."""
+    async def unread(self) -> list[tuple[str, str]]:
+        """Recordings at a URI of which not all has arrived, oldest first: the id and the owner of each."""
         columns = transcriptions.c
-        waiting = select(columns.id).where(
+        waiting = select(columns.id, columns.owner).where(
             columns.kind == Kind.LONG,
             columns.status.in_(OPEN),
             columns.uri.is_not(None),
             columns.is_received.is_(False),
         )
         async with self._database.reading() as connection:
-            return [row.id for row in await connection.execute(waiting.order_by(columns.created_at))]
+            rows = await connection.execute(waiting.order_by(columns.created_at))
+            return [(row.id, row.owner) for row in rows]
 
     async def sweep(self, upload_seconds: float, *, now: float | None = None) -> None:
         """Give up recordings whose upload never came, or stopped, so long before `now`, or what the clock says."""

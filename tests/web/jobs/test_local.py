@@ -179,7 +179,7 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(sqlite_url: str, m
     async with desk(sqlite_url) as office:
         unread, fails = office.recordings.unread, iter([True, True])
 
-        async def sometimes() -> list[str]:
+        async def sometimes() -> list[tuple[str, str]]:
             if next(fails, False):
                 raise OperationalError("SELECT", {}, Exception("database is locked"))
             return await unread()

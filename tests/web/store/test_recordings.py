@@ -118,7 +118,7 @@ async def test_a_recording_comes_back_as_it_was_opened(office: Desk) -> None:
     recording = Recording(new_id(), OWNER, "https://host.test/a.wav", config, options, whole_seconds=True)
     await office.recordings.open(recording)
     assert await office.recordings.get(recording.id) == recording
-    assert await office.recordings.unread() == [recording.id]
+    assert await office.recordings.unread() == [(recording.id, recording.owner)]
     await office.recordings.add(recording.id, [segment(1)])
     assert await office.recordings.segment((recording.id, 1)) == (segment(1), options)
 
