@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 import pytest
 
 from tests.canary import leak
+from tests.loop_bound import long_callbacks
 from tests.processes import SHENAVA, STUCK_SECONDS, url_in
 from tests.tiers import register
 from tests.virtual_time import VirtualTimeLoop
@@ -55,6 +56,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"this was printed or logged: {leaked}"
     return report
+
+
+@pytest.fixture(scope="session")
+def callbacks() -> Iterator[list[str]]:
+    """The callbacks that worked for too long since it was emptied."""
+    with long_callbacks() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def callbacks_are_short(request: pytest.FixtureRequest, callbacks: list[str]) -> Iterator[None]:
+    """Fail the test in which a callback of the product worked for longer than `MOST_CPU_SECONDS`."""
+    callbacks.clear()
+    yield
+    assert callbacks == [] or request.node.get_closest_marker("long_callbacks") is not None
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
     app.router.redirect_slashes = False
     app.router.default = _not_served
     app.state.sessions = sessions
+    app.state.metrics = numbers
     return app
 
 

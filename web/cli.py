@@ -264,7 +264,7 @@ async def _serve(overrides: dict[str, object], signals: "StopSignals") -> None:
     try:
         settings = _settings(overrides)
         signals.listen(stop_seconds(settings), finish, drop)
-        async with running(settings) as server:
+        async with running(settings, watches_loop=True) as server:
             # What is loaded by now stays. To look through it again and again for rubbish would stop every stream for
             # some 70 ms each time.
             gc.collect()

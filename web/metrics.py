@@ -98,6 +98,9 @@ class Metrics:
         self.first_partial = latency("first_partial", "From the opening of a recognizer stream to its first text.")
         self.endpoint = latency("endpoint", "From the last speech of an utterance to its endpoint.")
         self.final = latency("final", "From the last audio that was sent of an utterance to its settled text.")
+        self.loop_stall = gauge(
+            "loop_stall_seconds", "The longest time within a minute that the event loop was held up by one thing."
+        )
         self.requests = counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
         self.request_seconds = Histogram(
             "shenava_http_request_seconds", "How long they took; of an accepted WebSocket, the handshake.", ["route"],

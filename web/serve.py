@@ -26,6 +26,7 @@ from web.connections.server import BACKLOG, GatewayServer
 from web.connections.websocket import LiveConnection
 from web.engine_child import Way, riva_or_engine
 from web.live import Live
+from web.loop_watch import watched_loop
 from web.metrics_port import HOST as METRICS_HOST
 from web.metrics_port import metrics_port
 from web.services import opened
@@ -65,18 +66,20 @@ def stop_seconds(settings: Settings) -> float:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913
     settings: Settings,
     recognizer: Recognizer | RivaOptions | None = None,
     *,
     listener: socket.socket | None = None,
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
+    watches_loop: bool = False,
 ) -> AsyncIterator[RunningServer]:
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
     `listener` is a bound socket, closed in the end; unless given, one is opened where the settings say. `wire` are the
-    limits of a connection, those of the settings unless given; `clock` tells the time of day.
+    limits of a connection, those of the settings unless given; `clock` tells the time of day. A server whose loop
+    is its own `watches_loop`.
     """
     async with AsyncExitStack() as stack:
         tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
@@ -96,6 +99,8 @@ async def running(
         server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds)
         if settings.metrics_port is not None:
             await stack.enter_async_context(metrics_port(app, _listen_for_metrics(settings.metrics_port)))
+        if watches_loop:
+            await stack.enter_async_context(watched_loop(app.state.metrics.loop_stall.set_function))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:

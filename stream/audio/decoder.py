@@ -167,7 +167,8 @@ class AudioDecoder:
 
     def _from_wav(self, wav: WavReader, samples: bytes) -> Iterator[Samples]:
         header = wav.format
-        if header is None:
+        if header is None or not samples:
+            yield self._nothing
             return
         if self._format.encoding_is_explicit and header.encoding is not self._format.encoding:
             raise contradiction("audioEncoding", self._format.encoding.value, header.encoding.value)

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 
 from stream.audio.format import Encoding
 from stream.audio.layout import MAXIMUM_HERTZ, MINIMUM_HERTZ, MOST_CHANNELS, Shape, layout_of_mask
@@ -29,6 +30,8 @@ _CHUNKS = frozenset(
 )
 # Headers cost time that their bytes do not show.
 _MOST_HEADERS_IN_ROW = 1000
+# So many take a millisecond or two.
+_STEPS_AT_ONCE = 256
 # So much after a chunk that ends nowhere is looked through for the sound.
 _SEARCHED_BYTES = 4096
 # What looks like a longer chunk is none: its length lies, or it is sound.
@@ -44,7 +47,7 @@ class WavFormat:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Family:
     """How a family of files writes its chunks: `name_bytes` and a length, which may count the header too."""
 
@@ -58,6 +61,12 @@ class _Family:
     @property
     def header_bytes(self) -> int:
         return self.name_bytes + self.length_bytes
+
+    @cached_property
+    def pattern(self) -> re.Pattern[bytes]:
+        """Finds the beginning of a file."""
+        between = self.header_bytes - len(self.mark)
+        return re.compile(re.escape(self.mark) + b".{%d}" % between + re.escape(self.kind), re.DOTALL)
 
     @property
     def file_bytes(self) -> int:
@@ -79,8 +88,8 @@ def is_served_wav(head: bytes) -> bool | None:
         return None
     reader = WavReader()
     try:
-        for _ in reader.push(head):
-            pass
+        # Up to the first sound, or to where there are too many headers to look through.
+        next(reader.push(head), None)
     except ClientError:
         return not reader.is_compressed
     return True
@@ -146,7 +155,7 @@ class WavReader:
         self._next_format: WavFormat | None = None
 
     def push(self, data: bytes) -> Iterator[bytes]:
-        """Yield sample bytes; raises ClientError for a header that cannot be served."""
+        """Yield sample bytes, none of them after many headers; raises ClientError for one that cannot be served."""
         self._buffer += data
         self._files.clear()
         yield from self._steps()
@@ -160,9 +169,13 @@ class WavReader:
 
     def _steps(self) -> Iterator[bytes]:
         # Consumed by a cursor: many small chunks in one message would otherwise be copied over and over.
+        steps = 0
         while (step := self._step()) is not False:
+            steps += 1
             if isinstance(step, bytes) and step:
                 yield step
+            elif not steps % _STEPS_AT_ONCE:
+                yield b""
         self._buffer = self._buffer[self._at :]
         self._at = 0
         self._files.clear()
@@ -382,12 +395,8 @@ class WavReader:
         place = self._files.get(family, -1)
         if place >= self._at:
             return place
-        start, is_found = self._at, False
-        while not is_found:
-            kind = self._buffer.find(family.kind, start + family.header_bytes)
-            place = len(self._buffer) if kind < 0 else kind - family.header_bytes
-            is_found = kind < 0 or self._buffer.startswith(family.mark, place)
-            start = place + 1
+        found = family.pattern.search(self._buffer, self._at)
+        place = len(self._buffer) if found is None else found.start()
         self._files[family] = place
         return place
 

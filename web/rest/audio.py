@@ -106,8 +106,7 @@ class _Data:
         """The end of the text; raises ClientError."""
         if self._fault is not None:
             raise self._fault
-        self._parts.append(self._decoder.flush())
-        return _checked(self._parts, sum(map(len, self._parts)))
+        return _held([*self._parts, self._decoder.flush()])
 
 
 def data_audio(data: object) -> Audio:
@@ -115,8 +114,13 @@ def data_audio(data: object) -> Audio:
     if not isinstance(data, str):
         raise ClientError(Problem.INVALID_CONFIG, "audio.data must be a base64 text")
     decoder = Base64Decoder()
-    decoded = b"".join([*decoder.push(data.encode()), decoder.flush()])
-    return _checked([decoded], len(decoded))
+    return _held([*decoder.push(data.encode()), decoder.flush()])
+
+
+def _held(parts: list[bytes]) -> Audio:
+    decoded = b"".join(parts)
+    pieces = (decoded[start : start + _CHUNK_BYTES] for start in range(0, len(decoded), _CHUNK_BYTES))
+    return _checked(pieces, len(decoded))
 
 
 def _from_object(body: dict[str, object], placeholder: str, long: _Data) -> AudioRequest:

@@ -90,6 +90,7 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
     assert len(partials) < held + 2 * utterances < TalkativeStream.said / 2
 
 
+@pytest.mark.long_callbacks("its recognizer floods the server with words of 8000 letters")
 @pytest.mark.fault(7)
 async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
     recognizer = ScriptedRecognizer([FloodingStream])
