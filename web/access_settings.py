@@ -45,6 +45,8 @@ class AccessSettings(RivaSettings):
     """Live connections of one `sub` at once, where its token does not say `streams`."""
     handshakes_per_second: Annotated[int, Field(ge=1, le=100_000)] = 50
     """Live handshakes of one address in a second."""
+    connections_per_address: Annotated[int, Field(ge=16, le=100_000)] = 1024
+    """Open connections of one address, which is not a trusted proxy's; a new one closes the oldest idle one."""
     minutes_per_day: Annotated[float, Field(gt=0)] | None = None
     """Minutes of audio of one `sub` in a day, live and recorded, where its token does not say `minutes`."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None

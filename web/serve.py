@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 import structlog
 from starlette.applications import Starlette
@@ -22,8 +23,10 @@ from web.auth.keys import KeysError, check_file
 from web.clock import Clock, wall_clock
 from web.connections.http import HttpConnection
 from web.connections.limits import TurnAway, WireConfig, WireLimits, nobody
+from web.connections.roster import Roster
 from web.connections.server import BACKLOG, GatewayServer
 from web.connections.websocket import LiveConnection
+from web.descriptors import connections_within, raise_limit
 from web.engine_child import Way, riva_or_engine
 from web.live import Live
 from web.loop_watch import watched_loop
@@ -184,6 +187,7 @@ def _uvicorn_config(
         app,
         wire,
         turn_away,
+        roster=_roster(settings),
         http=HttpConnection,
         ws=LiveConnection,
         ws_max_size=settings.max_message_bytes,
@@ -199,6 +203,14 @@ def _uvicorn_config(
         server_header=False,
         lifespan="on",
     )
+
+
+def _roster(settings: Settings) -> Roster:
+    def is_proxy(host: str) -> bool:
+        return any(ip_address(host) in network for network in settings.trusted_proxies)
+
+    most = connections_within(raise_limit())
+    return Roster(most=most, of_source=settings.connections_per_address, is_proxy=is_proxy)
 
 
 def _turn_away(app: Starlette) -> TurnAway:

@@ -23,6 +23,7 @@ from web.jobs.steps import StepOptions, Steps
 from web.jobs.upkeep import Upkeep
 from web.limits.holdings import BodyStores
 from web.limits.limits import Limits, limiting
+from web.memory import giving_back
 from web.metrics import Metrics
 from web.sessions import Sessions
 from web.settings import Settings
@@ -97,7 +98,7 @@ async def serving(  # noqa: PLR0913
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
         calendar = Calendar(Notes(database), clock=clock, boot_clock=boot_clock)
         upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar)
-        for work in (queue.run(), trainer.run(), upkeep.run()):
+        for work in (queue.run(), trainer.run(), upkeep.run(), giving_back()):
             await stack.enter_async_context(_running(work))
         yield Services(
             settings,

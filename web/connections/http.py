@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.responses import Response
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
@@ -11,12 +12,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
+from stream.addresses import HEALTH_PATH
 from web.connections.farewell import end_writing
 from web.connections.flow import Flow, Unparsed
 from web.connections.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
-from web.connections.refusals import WireError, check_single, head_too_large, malformed
+from web.connections.refusals import WireError, check_single, head_too_large, malformed, no_connection_left
+from web.connections.roster import Entrance
 from web.limits.sources import source_of_host
 
+# What is answered on every connection, also where all are in use.
+_HEALTH_PATHS = frozenset({HEALTH_PATH, "/livez", "/readyz", "/metrics"})
 # What a line has besides the target (`OPTIONS`, `HTTP/1.1`), or besides a header's name and value.
 _REST_OF_LINE = 20
 # What a handshake leads to goes on for about a millisecond; a crowd of them leaves four fifths of the time to others.
@@ -26,6 +31,8 @@ _HANDSHAKE_SECONDS = 0.005
 _HEAD_PIECE_BYTES = 256
 _CHUNKED_PIECE_BYTES = 1024
 _BODY_PIECE_BYTES = 1 << 16
+
+_log = structlog.get_logger()
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -41,6 +48,8 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         own = wire_config(config)
         self._limits, self._turnstile, self._turn_away = own.wire, own.turnstile, own.turn_away
+        self._roster = own.roster
+        self._is_for_health = False
         self._source = ""
         self._upgrades = False
         self._head_timer = Timer(self.loop)
@@ -62,12 +71,23 @@ class HttpConnection(HttpToolsProtocol):
         self._unparsed = Unparsed(transport)
         self.flow = Flow(transport, self._go_on)
         self._head_timer.set(self._limits.head, self._close)
+        entrance = self._roster.enter(transport, self.client[0] if self.client else "", transport.abort)
+        if entrance is not Entrance.OPEN:
+            self._log_full()
+        self._is_for_health = entrance is Entrance.HEALTH_ONLY
+        if entrance is Entrance.CLOSED:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._head_timer, self._body_timer, self._send_timer):
             timer.cancel()
         self._unparsed.clear()
+        self._roster.leave(self.transport)
         super().connection_lost(exc)
+
+    def _log_full(self) -> None:
+        if self._roster.is_told(self.loop.time()):
+            _log.warning("connections_full", connections=len(self._roster))
 
     def handle_websocket_upgrade(self) -> None:
         self._upgrades = True
@@ -157,8 +177,10 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         try:
             check_single(self.headers)
+            self._check_welcome()
         except WireError as error:
             raise self._refused(error) from None
+        self._roster.begin(self.transport)
         self._is_in_head = False
         self._fed_bytes = 0
         self._body_left_bytes = _declared_bytes(self.headers)
@@ -166,6 +188,10 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self._body_bytes = 0
         self._body_timer.set(self._limits.body, self._check_body)
+
+    def _check_welcome(self) -> None:
+        if self._is_for_health and self.url.partition(b"?")[0].decode("latin-1") not in _HEALTH_PATHS:
+            raise WireError(no_connection_left())
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._turnstile.enter(lambda: self._start(cycle, app), self._source)
@@ -237,6 +263,8 @@ class HttpConnection(HttpToolsProtocol):
         elif not self.pipeline:
             self._head_timer.set(self._limits.head, self._close)
         super().on_response_complete()
+        if not self.pipeline:
+            self._roster.end(self.transport)
         self._go_on()
 
     def pause_writing(self) -> None:

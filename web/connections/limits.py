@@ -9,6 +9,7 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from web.connections.roster import Roster
 from web.connections.turnstile import Turnstile
 
 # Everything before a request's body; each line of it ends where the WebSocket library would give up, at 8 KiB.
@@ -45,11 +46,14 @@ class WireLimits:
 class WireConfig(uvicorn.Config):
     """uvicorn's configuration, with the limits that its own lacks."""
 
-    def __init__(self, app: ASGIApp, wire: WireLimits, turn_away: TurnAway = nobody, **options: Any) -> None:
+    def __init__(
+        self, app: ASGIApp, wire: WireLimits, turn_away: TurnAway = nobody, *, roster: Roster, **options: Any
+    ) -> None:
         super().__init__(app, ws_ping_interval=wire.ping, ws_ping_timeout=wire.pong, **options)
         self.wire = wire
         self.turn_away = turn_away
         self.turnstile = Turnstile()
+        self.roster = roster
 
 
 def wire_config(config: uvicorn.Config) -> WireConfig:

@@ -35,6 +35,12 @@ def head_too_large(line_bytes: int, head_bytes: int, headers: int) -> Response:
     return response
 
 
+def no_connection_left() -> Response:
+    """Return the answer to a request on a connection too many: 503."""
+    detail = "as many connections are open as this server takes, or from your address; close one, or come again soon"
+    return problem_response(ClientError(Problem.OVERLOADED, detail))
+
+
 def check_single(headers: list[tuple[bytes, bytes]]) -> None:
     """Raise WireError for a header that may stand in a request once and stands there twice."""
     names = [name for name, _ in headers]

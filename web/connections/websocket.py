@@ -64,7 +64,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = wire_config(config).wire
+        self._limits, self._roster = wire_config(config).wire, wire_config(config).roster
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._abort_timer = Timer(self.loop)
         self._message = bytearray()
@@ -87,6 +87,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._roster.leave(self.transport)
         self._abort_timer.cancel()
         self._lost = (exc,)
         if not self.handshake_complete:
