@@ -102,8 +102,6 @@ async def running(  # noqa: PLR0913
         server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds)
         if settings.metrics_port is not None:
             await stack.enter_async_context(metrics_port(app, _listen_for_metrics(settings.metrics_port)))
-        if watches_loop:
-            await stack.enter_async_context(watched_loop(app.state.metrics.loop_stall.set_function))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:
@@ -118,6 +116,9 @@ async def running(  # noqa: PLR0913
             )
             if way.gave_up.is_set():
                 raise StartError("the embedded engine cannot start; it says why above")
+            if watches_loop:
+                # What holds it up before holds up nobody.
+                await stack.enter_async_context(watched_loop(app.state.metrics.loop_stall.set_function))
             yield RunningServer(_base_url(listener, tls), is_ready, serving, server.drain, force, tls)
         finally:
             server.drain()

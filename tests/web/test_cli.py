@@ -44,7 +44,9 @@ def test_serve_prints_a_line_to_try_and_ends_with_its_engine() -> None:
     page, command = line.rstrip().split(", or try:  ")
     assert page == f"Open {url} in a browser and talk (without a key only this machine is served)"
     assert command.endswith(f" transcribe --server {url} tests/clips/quick.wav")
-    assert [json.loads(line)["event"] for line in lines] == ["engine_started"]
+    # A busy machine holds up the loop as well.
+    events = [json.loads(line)["event"] for line in lines]
+    assert [event for event in events if event != "loop_stalled"] == ["engine_started"]
 
 
 def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None:
