@@ -192,12 +192,14 @@ async def test_failures_of_the_recognizer_are_counted_by_where_they_happen() -> 
         told = await numbers(url)
     assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [3, 0, 0]
     assert (told("recognizer_streams_total"), told("streams_closed_total", cause="recognizer_failed")) == (0, 1)
-    async with scripted(FailingStream, MuteStream, CountingStream, settings=settings) as (url, _):
+    async with scripted(FailingStream, MuteStream, CountingStream, settings=settings) as (url, recognizer):
         for _ in range(2):
             await converse(url, SPEECH, 1.0, "close")
         told = await numbers(url)
     assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 1, 1]
-    assert (told("recognizer_streams_total"), told("utterances_total", reason="gap")) == (3, 1)
+    # How much of the sound is there when the first stream fails, and needs another one, is left to chance.
+    assert told("recognizer_streams_total") == len(recognizer.streams)
+    assert told("utterances_total", reason="gap") == 1
 
 
 class Fickle(CountingStream):
