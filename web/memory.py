@@ -2,31 +2,40 @@
 
 import asyncio
 import ctypes
-import resource
-from pathlib import Path
+from collections.abc import Callable
 
 _LOOK_SECONDS = 10.0
 # The heap keeps what was freed below something that is still in use: after a few large bodies, tens of megabytes.
-_GROWN_BYTES = 8 << 20
-_STATM = Path("/proc/self/statm")
-_IS_KNOWN = _STATM.exists()
+_FREED_BYTES = 8 << 20
+# The numbers of glibc's `struct mallinfo2`, and which of them is the bytes that are free.
+_NUMBERS = 10
+_FREE = 8
+
+
+class _Heap(ctypes.Structure):
+    _fields_ = (("numbers", ctypes.c_size_t * _NUMBERS),)
 
 
 async def giving_back() -> None:
-    """Give back what was freed, whenever the process has grown, until cancelled; nothing where that is unknown."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if _IS_KNOWN else None
-    if trim is None:
+    """Give back what was freed since the last time, until cancelled; nothing where the C library is another one."""
+    library = ctypes.CDLL(None)
+    free_bytes, trim = _free_bytes_of(library), getattr(library, "malloc_trim", None)
+    if free_bytes is None or trim is None:
         return
-    least_bytes = resident_bytes()
+    given_back = free_bytes()
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        now_bytes = resident_bytes()
-        if now_bytes > least_bytes + _GROWN_BYTES:
+        # What is given back stays in the heap, and counts as free.
+        given_back = min(given_back, free_bytes())
+        if free_bytes() > given_back + _FREED_BYTES:
             await asyncio.to_thread(trim, 0)
-            now_bytes = least_bytes = resident_bytes()
-        least_bytes = min(least_bytes, now_bytes)
+            given_back = free_bytes()
 
 
-def resident_bytes() -> int:
-    """How much memory of the machine the process has."""
-    return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+def _free_bytes_of(library: ctypes.CDLL) -> Callable[[], int] | None:
+    """What tells how many bytes of the heap are free; None where nothing does."""
+    look = getattr(library, "mallinfo2", None)
+    if look is None:
+        return None
+    look.restype = _Heap
+    return lambda: int(look().numbers[_FREE])

@@ -9,30 +9,36 @@ from web import memory
 
 
 @pytest.mark.virtual_time
-async def test_a_process_that_has_grown_gives_back_what_it_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    resident, trimmed = [100 << 20], list[int]()
+async def test_what_was_freed_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    free, trimmed = [100 << 20], list[int]()
 
     class Library:
         def malloc_trim(self, pad: int) -> None:
             trimmed.append(pad)
-            resident[0] = 101 << 20
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Library())
-    monkeypatch.setattr(memory, "resident_bytes", lambda: resident[0])
+    monkeypatch.setattr(memory, "_free_bytes_of", lambda _: lambda: free[0])
     giving_back = asyncio.create_task(memory.giving_back())
-    await asyncio.sleep(60)
-    assert trimmed == []
-    resident[0] = 150 << 20
-    await asyncio.sleep(60)
-    assert trimmed == [0]
+    for now_free, times in ((100 << 20, 0), (50 << 20, 0), (70 << 20, 1), (75 << 20, 1), (60 << 20, 1), (72 << 20, 2)):
+        free[0] = now_free
+        await asyncio.sleep(60)
+        assert len(trimmed) == times
     giving_back.cancel()
 
 
 @pytest.mark.virtual_time
-async def test_nothing_is_done_where_the_library_has_no_such_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_done_where_the_library_has_no_such_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     await memory.giving_back()
 
 
-def test_the_resident_memory_is_known() -> None:
-    assert 10 << 20 < memory.resident_bytes() < 100 << 30
+def test_the_free_bytes_of_the_heap_are_known() -> None:
+    library = ctypes.CDLL(None)
+    free_bytes = memory._free_bytes_of(library)
+    if free_bytes is None:
+        pytest.skip("another C library")
+    held = [bytes(100_000) for _ in range(200)]
+    before = free_bytes()
+    del held[::2]
+    assert free_bytes() - before > 9_000_000
+    assert library.malloc_trim(0) in (0, 1)
