@@ -90,7 +90,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
         self._roster.leave(self.transport)
         self._abort_timer.cancel()
         self._lost = (exc,)
-        if not self.handshake_complete:
+        if self.close_sent or not self.handshake_complete:
             self._unparsed.clear()
         # What came before the end counts.
         self._end_if_parsed()
@@ -134,7 +134,9 @@ class LiveConnection(WebSocketsSansIOProtocol):
             frames += ended
             size = _SLICE_BYTES if ended else _LONG_SLICE_BYTES
         if self._unparsed and self._may_parse:
-            self._parsing = self.loop.call_later(_PAUSE_SECONDS, self._parse)
+            # Where no more can come, it is soon over.
+            pause = _PAUSE_SECONDS if self._lost is None else 0
+            self._parsing = self.loop.call_later(pause, self._parse)
         self._set_reading()
         self._end_if_parsed()
 
@@ -189,7 +191,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         pong = b"".join(self.conn.data_to_send())
         # Who takes no answers gets none: otherwise they would fill the memory.
-        if self.writable.is_set():
+        if self.writable.is_set() and not self.transport.is_closing():
             self.transport.write(pong)
 
     def send_receive_event_to_app(self) -> None:
@@ -204,6 +206,10 @@ class LiveConnection(WebSocketsSansIOProtocol):
             self._paused_at = self.loop.time()
 
     def handle_parser_exception(self) -> None:
+        if self._lost is not None:
+            # There is nobody to be told.
+            self._unparsed.clear()
+            return
         assert self.conn.close_sent is not None  # noqa: S101 - as in uvicorn
         self._hang_up(self.conn.close_sent.code, self.conn.close_sent.reason)
         end_writing(self.transport)

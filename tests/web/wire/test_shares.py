@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import uvloop
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from tests.processes import STUCK_SECONDS
 from tests.recognizers import ScriptedRecognizer
 from tests.web.gateway import running_gateway
 from tests.web.sockets import LIVE
@@ -149,3 +151,21 @@ async def test_messages_that_come_at_once_let_the_loop_go_round(message: bytes) 
         counting.cancel()
     assert heard.code == 1000
     assert rounds >= 500
+
+
+@pytest.mark.parametrize("last", [b"", frame(TEXT, b"\xff"), frame(3)], ids=["pings", "no UTF-8", "no frame"])
+def test_a_connection_of_uvloop_that_is_lost_in_the_middle_ends(last: bytes) -> None:
+    async def lose() -> None:
+        async with serving(echoing()) as (server, port):
+            async with upgraded(port) as client:
+                await client.send(frame(PING) * MANY + last + frame(PING) * MANY)
+                client.writer.transport.abort()
+            async with asyncio.timeout(STUCK_SECONDS):
+                while server.server_state.connections:
+                    await asyncio.sleep(0.01)
+
+    faults: list[object] = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: faults.append(context))
+        runner.run(lose())
+    assert faults == []
