@@ -15,7 +15,7 @@ class Flow(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
         super().__init__(transport)
-        self._resumed = resumed
+        self._resumed: Callable[[], None] | None = resumed
 
     def pause_reading(self) -> None:
         self.read_paused = True
@@ -23,7 +23,12 @@ class Flow(FlowControl):
     def resume_reading(self) -> None:
         if self.read_paused:
             self.read_paused = False
-            self._resumed()
+            if self._resumed is not None:
+                self._resumed()
+
+    def close(self) -> None:
+        """Forget the connection, which without this only the garbage collector would free."""
+        self._resumed = None
 
 
 class Unparsed:

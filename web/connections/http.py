@@ -69,7 +69,7 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._source = source_of_host(self.client[0] if self.client else "")
         self._unparsed = Unparsed(transport)
-        self.flow = Flow(transport, self._go_on)
+        self.flow = self._own_flow = Flow(transport, self._go_on)
         self._head_timer.set(self._limits.head, self._close)
         entrance = self._roster.enter(transport, self.client[0] if self.client else "", transport.abort)
         if entrance is not Entrance.OPEN:
@@ -84,6 +84,7 @@ class HttpConnection(HttpToolsProtocol):
         self._unparsed.clear()
         self._roster.leave(self.transport)
         super().connection_lost(exc)
+        self._own_flow.close()
 
     def _log_full(self) -> None:
         if self._roster.is_told(self.loop.time()):

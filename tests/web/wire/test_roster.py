@@ -1,8 +1,10 @@
 """More connections than there is room for: idle ones give way, and health is answered all the same."""
 
 import asyncio
+import gc
 import json
 import resource
+import weakref
 from contextlib import AsyncExitStack
 
 import pytest
@@ -124,3 +126,19 @@ def test_the_limit_of_descriptors_is_the_hard_one_and_some_are_kept() -> None:
     assert [connections_within(n) for n in (100, 1024, 20_000, 1 << 20, resource.RLIM_INFINITY)] == [
         50, 896, 16_384, 16_384, 16_384
     ]  # fmt: skip
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("said", [b"", GET], ids=["idle", "used"])
+async def test_a_connection_that_is_over_is_freed_without_the_garbage_collector(said: bytes) -> None:
+    async with serving(application()) as (server, place):
+        gc.disable()
+        try:
+            async with connected(place) as client:
+                await client.send(said)
+                await asyncio.sleep(0.1)
+                (connection,) = map(weakref.ref, server.server_state.connections)
+            await asyncio.sleep(0.1)
+            assert connection() is None
+        finally:
+            gc.enable()
