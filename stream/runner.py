@@ -307,7 +307,8 @@ class SessionRunner:
             self._stop_waiting()
 
     def _stop_waiting(self) -> None:
-        if self._waiting is not None:
+        # A wait that has just run out is over all the same, and must not be changed any more.
+        if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     def _carry_out(self, order: Order) -> None:

@@ -215,6 +215,23 @@ async def test_a_session_can_be_ended_from_outside() -> None:
     assert harness.times_of(Finished) == [7]
 
 
+async def test_an_order_to_end_may_come_when_the_wait_has_just_run_out() -> None:
+    harness = Harness()
+    refused: list[Exception] = []
+
+    def end() -> None:
+        try:
+            harness.runner.end(EndCause.SHUTDOWN)
+        except RuntimeError as error:
+            refused.append(error)
+
+    loop = asyncio.get_running_loop()
+    # In the same round of the loop as the limit of 30 s, and after it.
+    loop.call_at(loop.time() + 30 + 1e-10, end)
+    finished = await harness.run()
+    assert (finished.cause, refused) == (EndCause.SHUTDOWN, [])
+
+
 async def test_garbage_text_is_told_after_the_open_utterance_was_finished() -> None:
     harness = Harness()
     finished = await harness.run(numbered_pcm(SENTENCE)[: 70 * FRAME_BYTES], "hello?")

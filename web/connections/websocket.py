@@ -90,6 +90,9 @@ class LiveConnection(WebSocketsSansIOProtocol):
         self._roster.leave(self.transport)
         self._abort_timer.cancel()
         self._lost = (exc,)
+        # Whoever waits to send must know, or it would never take what still waits to be parsed.
+        self.disconnected = True
+        self.writable.set()
         if self.close_sent or not self.handshake_complete:
             self._unparsed.clear()
         # What came before the end counts.
@@ -134,8 +137,8 @@ class LiveConnection(WebSocketsSansIOProtocol):
             frames += ended
             size = _SLICE_BYTES if ended else _LONG_SLICE_BYTES
         if self._unparsed and self._may_parse:
-            # Where no more can come, it is soon over.
-            pause = _PAUSE_SECONDS if self._lost is None else 0
+            # Where no more can come, it is soon over; where nobody else is, nobody else waits.
+            pause = _PAUSE_SECONDS if self._lost is None and len(self.connections) > 1 else 0
             self._parsing = self.loop.call_later(pause, self._parse)
         self._set_reading()
         self._end_if_parsed()
