@@ -188,17 +188,20 @@ class SessionRunner:
                 await self._outbox.room()
                 await self._take_command(message)
 
-    async def _step(self, sound_seconds: float = 0.0) -> None:
-        """Let others have their turn after a step that brought so much sound."""
-        await self._pace.step(asyncio.get_running_loop().time(), sound_seconds)
+    async def _step(self, sound_seconds: float = 0.0, work_seconds: float = 0.0) -> None:
+        """Let others have their turn after a step that brought so much sound and took so long."""
+        await self._pace.step(asyncio.get_running_loop().time(), sound_seconds, work_seconds)
 
     async def _take_audio(self, message: bytes) -> None:
         if self._decoder is None:
             self._decoder = AudioDecoder(replace(self.config.audio_format, is_recording=self._is_recording))
             self._framers = [Framer() for _ in range(self.config.channels)]
             self._lead = Lead(asyncio.get_running_loop().time())
-        for samples in self._decoder.push(message):
-            await self._samples(samples)
+        steps, clock = self._decoder.push(message), self._turns.work_clock
+        began = clock()
+        while (samples := next(steps, None)) is not None:
+            await self._samples(samples, clock() - began)
+            began = clock()
 
     def _configured(self, config: SessionConfig) -> Configured:
         options = recognition_options(config, self._recognizer)
@@ -239,11 +242,11 @@ class SessionRunner:
             for samples in rest:
                 yield samples
 
-    async def _samples(self, samples: Samples) -> None:
+    async def _samples(self, samples: Samples, work_seconds: float = 0.0) -> None:
         """Feed the frames that the samples of each channel complete."""
         received = len(samples[0]) // SAMPLE_BYTES
         self._check_length(received)
-        await self._step(received / SAMPLE_RATE)
+        await self._step(received / SAMPLE_RATE, work_seconds)
         if not received:
             return
         await self._meter(received / SAMPLE_RATE)

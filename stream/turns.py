@@ -1,7 +1,7 @@
 """Owns who is served when: sound that comes faster than it is spoken takes turns, sound at its own speed does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 # A connection that was away may catch up by so much, and a clock may be off by so little, and count as live.
@@ -16,6 +16,8 @@ _FRAMES = 100
 # Clients send up to a hundred messages a second, 10 ms of sound in each. A step takes at most some milliseconds.
 _STEPS_PER_SECOND = 200
 _BURST_STEPS = 100
+# To decode and to resample takes less than a hundredth of the time that any usual sound lasts.
+_SHARE = 0.05
 
 
 class Turns:
@@ -24,7 +26,9 @@ class Turns:
     Beside live sound with pauses between them, so that it never waits for a crowd; alone as fast as it goes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, work_clock: Callable[[], float] = lambda: 0.0) -> None:
+        """`work_clock` tells, in seconds, how long a step took; the loop's own stands still meanwhile."""
+        self.work_clock = work_clock
         self._free = asyncio.Lock()
         self._live_until = 0.0
 
@@ -49,20 +53,22 @@ class Turns:
 
 
 class Pace:
-    """How many steps of work one session takes that are not sound of its own speed: messages, and parts of them.
+    """How much work one session causes beside what its sound is worth: messages, and parts of them.
 
-    Whoever takes more than `_STEPS_PER_SECOND` waits for a turn before each; others only let the loop go round.
+    Whoever causes more than `_STEPS_PER_SECOND`, or takes more than `_SHARE` of the time, waits for a turn after each
+    step; others only let the loop go round.
     """
 
     def __init__(self, turns: Turns, now: float) -> None:
         self._turns = turns
         self._lead = Lead(now, _BURST_STEPS / _STEPS_PER_SECOND)
 
-    async def step(self, now: float, sound_seconds: float = 0.0) -> None:
-        """Count a step that brought so much sound, and give others their turn."""
-        if sound_seconds * _STEPS_PER_SECOND >= 1:
+    async def step(self, now: float, sound_seconds: float = 0.0, work_seconds: float = 0.0) -> None:
+        """Count a step that took so long and brought so much sound, and give others their turn."""
+        debt_seconds = max(1 / _STEPS_PER_SECOND, work_seconds / _SHARE) - sound_seconds
+        if debt_seconds <= 0:
             return
-        if self._lead.take(1 / _STEPS_PER_SECOND - sound_seconds, now):
+        if self._lead.take(debt_seconds, now):
             async with self._turns.turn():
                 pass
         else:

@@ -13,7 +13,7 @@ from stream.riva import RivaOptions, RivaRecognizer
 from stream.turns import Turns
 from web.auth.authenticator import Authenticator, authenticator_of
 from web.auth.mint import Mint, mint_of
-from web.clock import Clock, boot_clock, wall_clock
+from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.counted import CountedRecognizer
 from web.fetch.download import FetchOptions
 from web.jobs.calendar import Calendar
@@ -118,7 +118,7 @@ async def serving(  # noqa: PLR0913
             bodies,
             database,
             metrics,
-            Turns(),
+            Turns(steady_clock),
             clock,
         )
 

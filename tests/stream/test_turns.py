@@ -175,3 +175,14 @@ async def test_a_step_lets_the_loop_go_round() -> None:
     await waited(pace, 300)
     counting.cancel()
     assert rounds >= 300
+
+
+@pytest.mark.virtual_time
+async def test_steps_that_take_long_for_their_sound_wait_beside_live_sound() -> None:
+    turns, clock = Turns(), asyncio.get_running_loop().time
+    pace, began = Pace(turns, clock()), clock()
+    for _ in range(100):
+        turns.see_live(clock())
+        await pace.step(clock(), sound_seconds=0.01, work_seconds=0.002)
+    # A debt of 30 ms each: half a second of it is free.
+    assert clock() - began == pytest.approx(0.42, rel=0.1)
