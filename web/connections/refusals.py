@@ -8,7 +8,7 @@ from stream.errors import ClientError, Problem
 from web.responses import problem_response
 
 # A request with two of them says two things; a proxy in front may have believed the other one.
-_SINGLE_HEADERS = (b"host", b"authorization", b"content-type")
+_SINGLE_HEADERS = (b"host", b"origin", b"authorization", b"content-type")
 
 
 class WireError(Exception):

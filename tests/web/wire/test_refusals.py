@@ -22,6 +22,7 @@ REFUSED = {
     "the same host twice": ("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n", 400, "invalid_message"),
     "two hosts of a handshake": (HANDSHAKE + "Host: b\r\n", 400, "invalid_message"),
     "two tokens": ("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: b\r\n", 400, "invalid_message"),
+    "two origins": ("GET / HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nOrigin: b\r\n", 400, "invalid_message"),
     "a long target": ("GET /" + "x" * 9000 + " HTTP/1.1\r\nHost: a\r\n", 431, "too_large"),
     "a long header": ("GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + "x" * 9000 + "\r\n", 431, "too_large"),
     "an old version": (HANDSHAKE.replace("13", "12"), 400, "invalid_message"),
