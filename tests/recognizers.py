@@ -125,5 +125,7 @@ class FloodingStream(CountingStream):
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         async for hypothesis in super().hypotheses():
+            # As a stream of gRPC does, which waits for each message.
+            await asyncio.sleep(0)
             flood = tuple(Word("flood" * 2000, 0, 1) for _ in range(200))
             yield replace(hypothesis, alternatives=(Alternative(flood),))
