@@ -1,4 +1,4 @@
-"""Owns who is served when: sound that comes faster than it is spoken takes turns, sound at its own speed does not."""
+"""Fair shares between sessions: sound that comes faster than it is spoken takes turns, live sound does not wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

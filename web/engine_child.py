@@ -1,4 +1,4 @@
-"""Owns the embedded engine as a child process: how it is started, reached and ended."""
+"""Run the embedded engine as a child process: start it, reach it, and end it."""
 
 import asyncio
 import contextlib
@@ -67,8 +67,11 @@ async def riva_or_engine(settings: Settings) -> AsyncIterator[Way]:
 
 def engine_options(child: EngineChild) -> RivaOptions:
     """How to speak to the engine."""
-    is_answering = lambda: child.supervisor.is_answering  # noqa: E731
-    return RivaOptions((child.address,), keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS, is_answering=is_answering)
+    return RivaOptions(
+        (child.address,),
+        keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS,
+        is_answering=lambda: child.supervisor.is_answering,
+    )
 
 
 @asynccontextmanager

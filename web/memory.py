@@ -26,8 +26,9 @@ async def giving_back() -> None:
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         # What is given back stays in the heap, and counts as free.
-        given_back = min(given_back, free_bytes())
-        if free_bytes() > given_back + _FREED_BYTES:
+        now_free = free_bytes()
+        given_back = min(given_back, now_free)
+        if now_free > given_back + _FREED_BYTES:
             await asyncio.to_thread(trim, 0)
             given_back = free_bytes()
 

@@ -67,16 +67,21 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._source = source_of_host(self.client[0] if self.client else "")
+        self._source = source_of_host(self._host)
         self._unparsed = Unparsed(transport)
         self.flow = self._own_flow = Flow(transport, self._go_on)
         self._head_timer.set(self._limits.head, self._close)
-        entrance = self._roster.enter(transport, self.client[0] if self.client else "", transport.abort)
+        entrance = self._roster.enter(transport, self._host, transport.abort)
         if entrance is not Entrance.OPEN:
             self._log_full()
         self._is_for_health = entrance is Entrance.HEALTH_ONLY
         if entrance is Entrance.CLOSED:
             transport.abort()
+
+    @property
+    def _host(self) -> str:
+        """The address that the connection came from; empty for a Unix socket."""
+        return self.client[0] if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._head_timer, self._body_timer, self._send_timer):
@@ -100,7 +105,7 @@ class HttpConnection(HttpToolsProtocol):
         """Hand the connection over; this keeps the next one waiting for longer than a request."""
         if self.transport.is_closing():
             return None
-        response = self._turn_away(self.client[0] if self.client else "")
+        response = self._turn_away(self._host)
         if response is not None:
             self._refuse(response)
             return _HANDSHAKE_SECONDS
