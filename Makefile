@@ -22,7 +22,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --pyt
 install: $(RUNTIME)
 
 serve: $(RUNTIME)
-	$(BIN)/shenava serve
+	$(BIN)/niyosha serve
 
 test: $(DEVELOPMENT) $(MODULES) browser
 	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js

@@ -3,7 +3,7 @@
     python -m bench.churn [--connections N] [--per-second N]
 
 One of four says `close`, one vanishes in mid utterance, one is refused, one breaks off its handshake. Tasks and calls
-are counted with everything in one process; memory and descriptors are those of a `shenava serve` by itself.
+are counted with everything in one process; memory and descriptors are those of a `niyosha serve` by itself.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def main() -> None:
     arguments = parser.parse_args()
     before, after = asyncio.run(_inside(arguments.connections, arguments.per_second))
     riva = Server.run("bench.answering")
-    environment = {f"SHENAVA_{name.upper()}": str(value) for name, value in _SETTINGS.items()}
+    environment = {f"NIYOSHA_{name.upper()}": str(value) for name, value in _SETTINGS.items()}
     server = Server.start("--riva-uri", riva.url, environment=environment)
     try:
         alone = asyncio.run(_outside(server, arguments.connections, arguments.per_second))

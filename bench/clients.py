@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.clients", description=__doc__)
     parser.add_argument("--clip", type=Path, default=Path("tests/clips/weather.wav"), help="a WAV file, 16 kHz mono")
     clip = parser.parse_args().clip
-    os.environ.setdefault("SHENAVA_IDLE_LIMIT_SECONDS", _IDLE_LIMIT_SECONDS)
+    os.environ.setdefault("NIYOSHA_IDLE_LIMIT_SECONDS", _IDLE_LIMIT_SECONDS)
     server = Server.start()
     try:
         table = asyncio.run(compare(server.url, clip))

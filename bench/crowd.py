@@ -198,7 +198,7 @@ async def _listen(live: Live, heard: Heard) -> None:
 
 def _token(owner: str) -> str:
     return jwt.encode(
-        {"sub": owner, "exp": int(wall_clock()) + 600, "iss": "shenava", "aud": "shenava"}, _SECRET, "HS256"
+        {"sub": owner, "exp": int(wall_clock()) + 600, "iss": "niyosha", "aud": "niyosha"}, _SECRET, "HS256"
     )
 
 
@@ -267,9 +267,9 @@ def tabulate(heard: Sequence[Heard], usage: Usage) -> Table:
 
 async def measure(crowd: Crowd, owner_streams: int, clips: Path) -> Table:
     """Start a server, let the crowd speak to it, and tabulate."""
-    environment = {"SHENAVA_HANDSHAKES_PER_SECOND": "1000"}
+    environment = {"NIYOSHA_HANDSHAKES_PER_SECOND": "1000"}
     if owner_streams:
-        environment["SHENAVA_TOKEN_SECRET"] = _SECRET
+        environment["NIYOSHA_TOKEN_SECRET"] = _SECRET
     server = Server.start(environment=environment)
     try:
         if owner_streams:

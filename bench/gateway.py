@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), metavar="N")
     arguments = parser.parse_args()
     riva = Server.run("bench.answering")
-    gateway = Server.start("--riva-uri", riva.url, environment={"SHENAVA_HANDSHAKES_PER_SECOND": "1000"})
+    gateway = Server.start("--riva-uri", riva.url, environment={"NIYOSHA_HANDSHAKES_PER_SECOND": "1000"})
     try:
         rounds = uvloop.run(measure(gateway.url, riva.url, arguments.streams, arguments.rounds))
         spoken = arguments.rounds * arguments.streams * len(CHUNKS) * CHUNK_SECONDS

@@ -120,7 +120,7 @@ async def measure(clips: list[Clip], repeat: int) -> Table:
         ("words shown and later changed", f"{100 * shown:.1f} %", ""),
         ("stable words later changed", f"{100 * stable:.1f} %", "0 %"),
         ("clips without a partial or a settled text", f"{2 * len(heard) - len(first) - len(settled)}", "0"),
-        ("shenava serve ready, median of 3", f"{median(starts):.2f} s", "under 5 s"),
+        ("niyosha serve ready, median of 3", f"{median(starts):.2f} s", "under 5 s"),
         ("gateway memory, peak", f"{gateway_mb:.0f} MB", "under 120 MB"),
         ("engine memory, peak", f"{engine_mb:.0f} MB", "under 350 MB"),
     ):

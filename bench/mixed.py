@@ -60,9 +60,9 @@ _LOOKED_AT = (
     "/v1/speech/nothing",
 )
 _SETTINGS = {
-    "SHENAVA_HANDSHAKES_PER_SECOND": "1000",
-    "SHENAVA_STREAMS": "1000",
-    "SHENAVA_STREAMS_PER_OWNER": "1000",
+    "NIYOSHA_HANDSHAKES_PER_SECOND": "1000",
+    "NIYOSHA_STREAMS": "1000",
+    "NIYOSHA_STREAMS_PER_OWNER": "1000",
 }
 
 
@@ -269,7 +269,7 @@ async def _statuses(url: str) -> Counter[str]:
         text = (await client.get("/metrics")).text
     statuses = Counter[str]()
     for family in text_string_to_metric_families(text):
-        if family.name == "shenava_http_requests":
+        if family.name == "niyosha_http_requests":
             for sample in family.samples:
                 if sample.name.endswith("_total"):
                     statuses[f"{sample.labels['route']} {sample.labels['status']}"] += int(sample.value)

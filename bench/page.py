@@ -145,7 +145,7 @@ async def story(browser: Browser, minutes: float, console: Console) -> None:
     """The same while the text of an hour flows, in one utterance for each of its lines."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            port=0, database_url=f"sqlite:///{folder}/shenava.db", stream_defaults={"vad": "off", "store": False}
+            port=0, database_url=f"sqlite:///{folder}/niyosha.db", stream_defaults={"vad": "off", "store": False}
         )
         console.print(f"the text of an hour, {lines_in(60)} lines:")
         async with running(settings, Storyteller(60 / minutes)) as server:

@@ -50,7 +50,7 @@ def recording(clips: list[Clip], seconds: float) -> tuple[bytes, str]:
 @contextmanager
 def serving(database: Path) -> Iterator[tuple[Server, httpx.Client]]:
     """A server on a database file and a client of it; the server is stopped unless it is gone by then."""
-    server = Server.start(environment={"SHENAVA_DATABASE_URL": f"sqlite:///{database}"})
+    server = Server.start(environment={"NIYOSHA_DATABASE_URL": f"sqlite:///{database}"})
     try:
         with httpx.Client(base_url=server.url, trust_env=False, timeout=600) as client:
             yield server, client
@@ -165,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     clips = load_clips(options.clips)
     console = Console(highlight=False)
-    with tempfile.TemporaryDirectory(prefix="shenava-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="niyosha-bench-") as folder:
         short(clips, options.repeat, Path(folder), console)
         killed(clips, options.repeat, Path(folder), console)
         long(clips, options.minutes, Path(folder), console)

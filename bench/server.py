@@ -1,4 +1,4 @@
-"""Owns the processes of a bench: a `shenava serve` of its own, or any other that prints where it listens."""
+"""Owns the processes of a bench: a `niyosha serve` of its own, or any other that prints where it listens."""
 
 import os
 import signal
@@ -25,9 +25,9 @@ class Server:
 
     @classmethod
     def start(cls, *options: str, environment: Mapping[str, str] | None = None) -> "Server":
-        """Start `shenava serve` and wait until it is ready; its database is its own unless one is given."""
-        folder = TemporaryDirectory(prefix="shenava-bench-", ignore_cleanup_errors=True)
-        own = {"SHENAVA_DATABASE_URL": _database_url(folder.name), **(environment or {})}
+        """Start `niyosha serve` and wait until it is ready; its database is its own unless one is given."""
+        folder = TemporaryDirectory(prefix="niyosha-bench-", ignore_cleanup_errors=True)
+        own = {"NIYOSHA_DATABASE_URL": _database_url(folder.name), **(environment or {})}
         server = cls.run("web.cli", "serve", "--port", "0", "--quiet", *options, environment=own)
         server.folder = folder
         return server
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def database_url(self) -> str:
-        """Where a `shenava serve` of this bench has its tables."""
+        """Where a `niyosha serve` of this bench has its tables."""
         assert self.folder is not None
         return _database_url(self.folder.name)
 
@@ -96,4 +96,4 @@ def _memory_mb(pid: int, field_name: str) -> float:
 
 
 def _database_url(folder: str) -> str:
-    return f"sqlite:///{folder}/shenava.db"
+    return f"sqlite:///{folder}/niyosha.db"

@@ -87,7 +87,7 @@ class RefusedError(LiveError):
         if self.location is not None:
             return f"{self.url} redirects to {quoted(self.location)}; give that server's address instead"
         answer = f"{self.status} {responses.get(self.status, '')}".strip()
-        return f"{self.url} answered HTTP {answer}; it does not seem to be a Shenava server"
+        return f"{self.url} answered HTTP {answer}; it does not seem to be a Niyosha server"
 
 
 class RecognitionError(LiveError):

@@ -7,7 +7,7 @@ is open, and tells with `CAPACITY` how many places there are; its messages are p
 from collections.abc import Sequence
 from enum import StrEnum
 
-SERVICE = "shenava.engine.Places"
+SERVICE = "niyosha.engine.Places"
 HOLD, CAPACITY = "Hold", "Capacity"
 
 # Metadata of a call: whose it is, what it will cost, and whether the session was let in before, here or elsewhere.

@@ -60,8 +60,8 @@ def _language(config: SessionConfig, recognizer: Recognizer) -> str:
         raise ClientError(
             Problem.INVALID_CONFIG,
             f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}. "
-            "To serve another language, point SHENAVA_MODEL at a Whisper model that knows it, "
-            "or SHENAVA_RIVA_URI at a Riva server that does",
+            "To serve another language, point NIYOSHA_MODEL at a Whisper model that knows it, "
+            "or NIYOSHA_RIVA_URI at a Riva server that does",
         ) from None
 
 

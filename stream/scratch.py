@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_PREFIX = "shenava-"
+_PREFIX = "niyosha-"
 _LOCK = ".lock"
 # Another process may take a directory for a leftover before it is locked.
 _TRIES = 10

@@ -11,7 +11,7 @@ import pytest
 
 from tests.canary import leak
 from tests.loop_bound import long_callbacks
-from tests.processes import SHENAVA, STUCK_SECONDS, url_in
+from tests.processes import NIYOSHA, STUCK_SECONDS, url_in
 from tests.tiers import register
 from tests.virtual_time import VirtualTimeLoop
 
@@ -75,13 +75,13 @@ def callbacks_are_short(request: pytest.FixtureRequest, callbacks: list[str]) ->
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of a `shenava serve` with the embedded engine, one for the whole run."""
-    database = tmp_path_factory.mktemp("server") / "shenava.db"
-    command = [*SHENAVA, "serve", "--port", "0", "--quiet"]
+    """Base URL of a `niyosha serve` with the embedded engine, one for the whole run."""
+    database = tmp_path_factory.mktemp("server") / "niyosha.db"
+    command = [*NIYOSHA, "serve", "--port", "0", "--quiet"]
     settings = {
-        "SHENAVA_IDLE_MS": "1000",
-        "SHENAVA_IDLE_LIMIT_SECONDS": "2",
-        "SHENAVA_DATABASE_URL": f"sqlite:///{database}",
+        "NIYOSHA_IDLE_MS": "1000",
+        "NIYOSHA_IDLE_LIMIT_SECONDS": "2",
+        "NIYOSHA_DATABASE_URL": f"sqlite:///{database}",
     }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
         try:

@@ -104,7 +104,7 @@ async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncI
 async def listening_nearby(handle: Handle) -> AsyncIterator[str]:
     """As `listening`, on a Unix socket, for the virtual clock; gives its path."""
     # Not pytest's own directory: a socket's path is short.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as folder:
+    with tempfile.TemporaryDirectory(prefix="niyosha-") as folder:
         async with _connections(handle) as connection:
             server = await asyncio.start_unix_server(connection, f"{folder}/socket")
             try:

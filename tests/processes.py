@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-SHENAVA = (sys.executable, "-m", "web.cli")
+NIYOSHA = (sys.executable, "-m", "web.cli")
 # Nothing that passes comes near this; whatever waits for a process waits so long before it calls it stuck.
 STUCK_SECONDS = 60.0
 
@@ -30,20 +30,20 @@ def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         patch.setattr("web.logs.configure_logs", lambda *_: None)
         code: object = 0
         try:
-            app(list(arguments), prog_name="shenava")
+            app(list(arguments), prog_name="niyosha")
         except SystemExit as ended:
             code = ended.code or 0
     # As the interpreter does with a sentence.
     if not isinstance(code, int):
         print(code, file=errors)
         code = 1
-    return subprocess.CompletedProcess(["shenava", *arguments], code, output.getvalue(), errors.getvalue())
+    return subprocess.CompletedProcess(["niyosha", *arguments], code, output.getvalue(), errors.getvalue())
 
 
-def shenava(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def niyosha(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [*SHENAVA, *arguments],
+        [*NIYOSHA, *arguments],
         capture_output=True,
         text=True,
         timeout=STUCK_SECONDS,
@@ -57,7 +57,7 @@ def started(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen
     """A server, engine or worker, and the line that it prints when it is up; killed at the end."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [*SHENAVA, *arguments], stdout=pipe, stderr=pipe, text=True, env=os.environ | settings
+        [*NIYOSHA, *arguments], stdout=pipe, stderr=pipe, text=True, env=os.environ | settings
     ) as process:
         try:
             assert process.stdout is not None
@@ -68,7 +68,7 @@ def started(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen
 
 @contextmanager
 def serving(**settings: str) -> Iterator[str]:
-    """A `shenava serve` with these settings; gives its URL."""
+    """A `niyosha serve` with these settings; gives its URL."""
     with started("serve", "--port", "0", "--quiet", **settings) as (_, line):
         yield url_in(line)
 
@@ -78,7 +78,7 @@ async def started_async(*arguments: str, **settings: str) -> AsyncIterator[tuple
     """As `started`, for a test that does other things while the process starts and works."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *SHENAVA, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
+        *NIYOSHA, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
     )
     try:
         assert process.stdout is not None

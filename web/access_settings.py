@@ -20,12 +20,12 @@ class AccessSettings(RivaSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     token_secret: SecretStr | None = None
-    """With it every request needs a JWT that is signed with it by HS256; `shenava token` makes them."""
+    """With it every request needs a JWT that is signed with it by HS256; `niyosha token` makes them."""
     token_jwks: str | None = None
     """Instead of a secret the keys of whoever makes the tokens (RS256, ES256): a JWKS file, or its https address."""
-    token_issuer: str = "shenava"  # noqa: S105 - a name
+    token_issuer: str = "niyosha"  # noqa: S105 - a name
     """What tokens must have as `iss`."""
-    token_audience: str = "shenava"  # noqa: S105
+    token_audience: str = "niyosha"  # noqa: S105
     """What tokens must have as `aud`."""
     allowed_origins: tuple[str, ...] = ()
     """Pages of other hosts that may connect, as a JSON list such as ["https://app.example"]."""
@@ -102,18 +102,18 @@ class AccessSettings(RivaSettings):
     def _access_agrees(self) -> Self:
         if self.token_secret is not None and self.token_jwks is not None:
             raise ValueError(
-                "SHENAVA_TOKEN_SECRET and SHENAVA_TOKEN_JWKS are both set; set the one that signs your tokens"
+                "NIYOSHA_TOKEN_SECRET and NIYOSHA_TOKEN_JWKS are both set; set the one that signs your tokens"
             )
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("SHENAVA_TLS_CERT and SHENAVA_TLS_KEY belong together; set both or neither")
+            raise ValueError("NIYOSHA_TLS_CERT and NIYOSHA_TLS_KEY belong together; set both or neither")
         if self.tls_self_signed and self.tls_cert is not None:
             raise ValueError(
-                "SHENAVA_TLS_SELF_SIGNED makes a certificate although SHENAVA_TLS_CERT is set; set one of them"
+                "NIYOSHA_TLS_SELF_SIGNED makes a certificate although NIYOSHA_TLS_CERT is set; set one of them"
             )
         if not self.is_keyed and not is_loopback(self.host):
             raise ValueError(
-                f"SHENAVA_HOST is {self.host!r}, which other machines can reach, and nobody would be asked for a key. "
-                "Set SHENAVA_TOKEN_SECRET to at least 32 random bytes (`shenava token --new-secret` makes some), or "
+                f"NIYOSHA_HOST is {self.host!r}, which other machines can reach, and nobody would be asked for a key. "
+                "Set NIYOSHA_TOKEN_SECRET to at least 32 random bytes (`niyosha token --new-secret` makes some), or "
                 "keep to 127.0.0.1 and put a proxy that authenticates in front"
             )
         return self

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from web.stopping import StopSignals
     from web.tls import ServerTls
 
-app = typer.Typer(name="shenava", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="niyosha", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 # A server for one command: on loopback, for everybody there, doing the work itself.
 _OCCASION: dict[str, object] = {
@@ -47,7 +47,7 @@ _Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default
 
 
 @app.callback()
-def shenava() -> None:
+def niyosha() -> None:
     """Real-time speech recognition behind a WebSocket."""
 
 
@@ -114,7 +114,7 @@ def engine(  # noqa: PLR0913, PLR0917
         try:
             _run(_recognize(options, signals, beats=beats, exit_with_stdin=exit_with_stdin))
         except (ModelError, TlsError, RuntimeError) as error:
-            typer.echo(f"shenava engine: {error}", err=True)
+            typer.echo(f"niyosha engine: {error}", err=True)
             raise typer.Exit(CANNOT_START) from None
 
 
@@ -194,7 +194,7 @@ def token(  # noqa: PLR0913, PLR0917
     ] = False,
     new_secret: Annotated[bool, typer.Option("--new-secret", help="Print a new secret, and nothing else.")] = False,
 ) -> None:
-    """Make a token for the servers with this SHENAVA_TOKEN_SECRET, or a new secret."""
+    """Make a token for the servers with this NIYOSHA_TOKEN_SECRET, or a new secret."""
     from web.auth.mint import new_secret as fresh_secret  # noqa: PLC0415
 
     if new_secret:
@@ -210,7 +210,7 @@ def token(  # noqa: PLR0913, PLR0917
         # Where the server listens does not matter here.
         typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish, wall_clock()))
     except (SettingsError, TokenError) as error:
-        sys.exit(f"shenava token: {error}")
+        sys.exit(f"niyosha token: {error}")
 
 
 async def _doctor(overrides: dict[str, object], language: str | None) -> None:
@@ -222,7 +222,7 @@ async def _doctor(overrides: dict[str, object], language: str | None) -> None:
     try:
         works = await examine_everything(_settings(overrides), language, Console(highlight=False))
     except SettingsError as error:
-        sys.exit(f"shenava: {error}")
+        sys.exit(f"niyosha: {error}")
     if not works:
         sys.exit(1)
 
@@ -272,7 +272,7 @@ async def _serve(overrides: dict[str, object], signals: "StopSignals") -> None:
             _announce(server.url, server.tls, is_ready=server.is_ready, is_keyed=settings.is_keyed)
             is_delivered = await server.stopped
     except (SettingsError, StartError) as error:
-        sys.exit(f"shenava: {error}")
+        sys.exit(f"niyosha: {error}")
     except asyncio.CancelledError:
         if not signals.count:
             raise
@@ -294,7 +294,7 @@ async def _work(overrides: dict[str, object], signals: "StopSignals") -> None:
         signals.listen(stop_seconds(settings), nothing, nothing)
         is_finished = await work(settings, typer.echo, lambda sentence: typer.echo(sentence, err=True), signals)
     except (SettingsError, WorkerError) as error:
-        sys.exit(f"shenava worker: {error}")
+        sys.exit(f"niyosha worker: {error}")
     if not is_finished:
         sys.exit(1)
 
@@ -310,11 +310,11 @@ async def _server_for_the_occasion() -> AsyncIterator[str]:
     configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
     with scratch_directory() as directory:
-        database = f"sqlite:///{directory / 'shenava.db'}"
+        database = f"sqlite:///{directory / 'niyosha.db'}"
         try:
             async with running(_settings(_OCCASION | {"database_url": database})) as server:
                 if not server.is_ready:
-                    raise ServerStartError("the recognizer did not start; `shenava serve` shows why")
+                    raise ServerStartError("the recognizer did not start; `niyosha serve` shows why")
                 yield server.url
         except (SettingsError, StartError) as error:
             raise ServerStartError(str(error)) from error
@@ -333,8 +333,8 @@ def _settings(overrides: dict[str, object]) -> "Settings":
 def _announce(url: str, tls: "ServerTls | None", *, is_ready: bool, is_keyed: bool) -> None:
     if not is_ready:
         sentence = "The recognizer does not answer yet; clients are refused until it does."
-        typer.echo(f"{sentence} `shenava doctor` finds out why.", err=True)
-    command = "shenava" if shutil.which("shenava") else sys.argv[0]
+        typer.echo(f"{sentence} `niyosha doctor` finds out why.", err=True)
+    command = "niyosha" if shutil.which("niyosha") else sys.argv[0]
     if tls is not None and tls.self_signed is not None:
         sentence = f"The certificate in {tls.self_signed} is self-signed, which browsers warn of once."
         typer.echo(f"{sentence} Its SHA-256 fingerprint is {tls.fingerprint}", err=True)
@@ -371,7 +371,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def main() -> None:
-    """Run the command `shenava`."""
+    """Run the command `niyosha`."""
     from web.stopping import end_within_limit  # noqa: PLC0415
 
     code: object = 1

@@ -40,16 +40,16 @@ class Metrics:
         self._outboxes: set[Outbox] = set()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        Info("shenava", "The version of this server.", registry=registry).info({"version": version("shenava")})
+        Info("niyosha", "The version of this server.", registry=registry).info({"version": version("niyosha")})
 
         def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"shenava_{name}", about, labels, registry=registry)
+            return Counter(f"niyosha_{name}", about, labels, registry=registry)
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(f"shenava_{name}", about, labels, registry=registry)
+            return Gauge(f"niyosha_{name}", about, labels, registry=registry)
 
         def latency(name: str, about: str) -> Histogram:
-            return Histogram(f"shenava_{name}_seconds", about, registry=registry, buckets=_LATENCY_SECONDS)
+            return Histogram(f"niyosha_{name}_seconds", about, registry=registry, buckets=_LATENCY_SECONDS)
 
         self.live = gauge("live", "1 while the process works.")
         self.live.set(1)
@@ -103,7 +103,7 @@ class Metrics:
         )
         self.requests = counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
         self.request_seconds = Histogram(
-            "shenava_http_request_seconds", "How long they took; of an accepted WebSocket, the handshake.", ["route"],
+            "niyosha_http_request_seconds", "How long they took; of an accepted WebSocket, the handshake.", ["route"],
             registry=registry, buckets=_REQUEST_SECONDS,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ _BY_STATUS = {
 
 
 # Where in its scope the answer to a request leaves the kind of its error, for whoever counts.
-PROBLEM_KEY = "shenava.problem"
+PROBLEM_KEY = "niyosha.problem"
 
 
 class ProblemResponse(Response):

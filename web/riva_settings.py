@@ -145,44 +145,44 @@ class RivaSettings(BaseSettings):
 
     def _tls_settings(self) -> list[str]:
         settings = {
-            "SHENAVA_RIVA_CA": self.riva_ca,
-            "SHENAVA_RIVA_CLIENT_CERT": self.riva_client_cert,
-            "SHENAVA_RIVA_CLIENT_KEY": self.riva_client_key,
-            "SHENAVA_RIVA_SERVER_NAME": self.riva_server_name,
+            "NIYOSHA_RIVA_CA": self.riva_ca,
+            "NIYOSHA_RIVA_CLIENT_CERT": self.riva_client_cert,
+            "NIYOSHA_RIVA_CLIENT_KEY": self.riva_client_key,
+            "NIYOSHA_RIVA_SERVER_NAME": self.riva_server_name,
         }
         return [name for name, value in settings.items() if value is not None]
 
     def _needs_address(self) -> str:
         settings = {
-            "SHENAVA_RIVA_TLS": self.riva_tls,
-            "SHENAVA_RIVA_FUNCTION_ID": self.riva_function_id,
-            "SHENAVA_RIVA_API_KEY": self.riva_api_key,
-            "SHENAVA_RIVA_METADATA": self.riva_metadata,
+            "NIYOSHA_RIVA_TLS": self.riva_tls,
+            "NIYOSHA_RIVA_FUNCTION_ID": self.riva_function_id,
+            "NIYOSHA_RIVA_API_KEY": self.riva_api_key,
+            "NIYOSHA_RIVA_METADATA": self.riva_metadata,
         }
         names = [name for name, value in settings.items() if value] + self._tls_settings()
         if self.riva_uri is not None or not names:
             return ""
-        return f"{names[0]} is set, but SHENAVA_RIVA_URI is not; say where the Riva server is"
+        return f"{names[0]} is set, but NIYOSHA_RIVA_URI is not; say where the Riva server is"
 
     def _contradicts_tls(self) -> str:
         if self.riva_tls is not False or not self._tls_settings():
             return ""
-        return f"{self._tls_settings()[0]} is set, but SHENAVA_RIVA_TLS turns TLS off; leave one of them out"
+        return f"{self._tls_settings()[0]} is set, but NIYOSHA_RIVA_TLS turns TLS off; leave one of them out"
 
     def _is_half_a_certificate(self) -> str:
         if (self.riva_client_cert is None) == (self.riva_client_key is None):
             return ""
         has, lacks = ("CERT", "KEY") if self.riva_client_key is None else ("KEY", "CERT")
-        return f"SHENAVA_RIVA_CLIENT_{has} is set, but SHENAVA_RIVA_CLIENT_{lacks} is not; a client needs both"
+        return f"NIYOSHA_RIVA_CLIENT_{has} is set, but NIYOSHA_RIVA_CLIENT_{lacks} is not; a client needs both"
 
     def _is_said_twice(self) -> str:
         settings = {
-            _FUNCTION_ID: ("SHENAVA_RIVA_FUNCTION_ID", self.riva_function_id),
-            _AUTHORIZATION: ("SHENAVA_RIVA_API_KEY", self.riva_api_key),
+            _FUNCTION_ID: ("NIYOSHA_RIVA_FUNCTION_ID", self.riva_function_id),
+            _AUTHORIZATION: ("NIYOSHA_RIVA_API_KEY", self.riva_api_key),
         }
         for key, (name, value) in settings.items():
             if value is not None and key in self.riva_metadata:
-                return f"SHENAVA_RIVA_METADATA has the key {key}, which is what {name} is for; leave one of them out"
+                return f"NIYOSHA_RIVA_METADATA has the key {key}, which is what {name} is for; leave one of them out"
         return ""
 
     def _would_show_credentials(self) -> str:
@@ -191,14 +191,14 @@ class RivaSettings(BaseSettings):
             return ""
         return (
             f"the key for Riva would go to {far[0]} without encryption, for everybody on the way to read; "
-            "set SHENAVA_RIVA_TLS=1"
+            "set NIYOSHA_RIVA_TLS=1"
         )
 
     def _tls_options(self) -> TlsOptions:
         options = TlsOptions(
-            ca=_read("SHENAVA_RIVA_CA", self.riva_ca),
-            certificate=_read("SHENAVA_RIVA_CLIENT_CERT", self.riva_client_cert),
-            key=_read("SHENAVA_RIVA_CLIENT_KEY", self.riva_client_key),
+            ca=_read("NIYOSHA_RIVA_CA", self.riva_ca),
+            certificate=_read("NIYOSHA_RIVA_CLIENT_CERT", self.riva_client_cert),
+            key=_read("NIYOSHA_RIVA_CLIENT_KEY", self.riva_client_key),
             server_name=self.riva_server_name,
         )
         # gRPC would take anything and never connect: Python's own TLS says what is wrong.
@@ -222,12 +222,12 @@ def _check_authority(path: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
-        raise SettingsError(f"SHENAVA_RIVA_CA is {path}, which holds no certificate in PEM format") from None
+        raise SettingsError(f"NIYOSHA_RIVA_CA is {path}, which holds no certificate in PEM format") from None
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
     """Both can be read; anything but a match of the two is refused."""
-    what = f"SHENAVA_RIVA_CLIENT_CERT is {certificate} and SHENAVA_RIVA_CLIENT_KEY is {key}: "
+    what = f"NIYOSHA_RIVA_CLIENT_CERT is {certificate} and NIYOSHA_RIVA_CLIENT_KEY is {key}: "
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=_refuse_password)
     except _EncryptedKeyError:

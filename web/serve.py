@@ -149,7 +149,7 @@ async def _check_keys(settings: Settings) -> None:
         try:
             await check_file(settings.token_jwks)
         except KeysError as error:
-            raise StartError(f"SHENAVA_TOKEN_JWKS is {settings.token_jwks!r}: {error}") from None
+            raise StartError(f"NIYOSHA_TOKEN_JWKS is {settings.token_jwks!r}: {error}") from None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -160,7 +160,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _listen_for_metrics(port: int) -> socket.socket:
-    with _told_why(f"cannot serve metrics on {METRICS_HOST} port {port}", "set SHENAVA_METRICS_PORT to another one"):
+    with _told_why(f"cannot serve metrics on {METRICS_HOST} port {port}", "set NIYOSHA_METRICS_PORT to another one"):
         return socket.create_server((METRICS_HOST, port))
 
 

@@ -25,13 +25,13 @@ _SECRET = frozenset({"riva_api_key", "riva_metadata", "database_url", "token_sec
 
 
 def _default_database() -> str:
-    return f"sqlite:///{platformdirs.user_data_path('shenava') / 'shenava.db'}"
+    return f"sqlite:///{platformdirs.user_data_path('niyosha') / 'niyosha.db'}"
 
 
 class Settings(AccessSettings):
-    """Every setting is the environment variable SHENAVA_ and its name in capitals."""
+    """Every setting is the environment variable NIYOSHA_ and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="SHENAVA_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="NIYOSHA_", frozen=True)
 
     model: str | None = None
     """Models of the embedded engine, several separated by commas: CTranslate2 Whisper directories, hub ids such as
@@ -59,7 +59,7 @@ class Settings(AccessSettings):
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
     """What is older is deleted."""
     job_streams: Annotated[int, Field(ge=0, le=256)] = 2
-    """Segments of long recordings that this process recognizes at once; 0 leaves them to `shenava worker`."""
+    """Segments of long recordings that this process recognizes at once; 0 leaves them to `niyosha worker`."""
     jobs_per_owner: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Long recordings of one owner that may wait or be worked on at once."""
     models_per_owner: Annotated[int, Field(ge=0, le=100_000)] = 100
@@ -95,8 +95,8 @@ class Settings(AccessSettings):
     def _recordings_are_worked_on(self) -> Self:
         if not self.job_streams and self.database_url.startswith("sqlite"):
             raise ValueError(
-                "SHENAVA_JOB_STREAMS is 0, which leaves long recordings to `shenava worker`, but workers share a "
-                "PostgreSQL database only; set SHENAVA_DATABASE_URL to one, or SHENAVA_JOB_STREAMS to at least 1"
+                "NIYOSHA_JOB_STREAMS is 0, which leaves long recordings to `niyosha worker`, but workers share a "
+                "PostgreSQL database only; set NIYOSHA_DATABASE_URL to one, or NIYOSHA_JOB_STREAMS to at least 1"
             )
         return self
 
@@ -161,5 +161,5 @@ def _sentence(fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
         return message  # about several settings, which it names
-    name = "SHENAVA_" + "_".join(str(part) for part in fault["loc"]).upper()
+    name = "NIYOSHA_" + "_".join(str(part) for part in fault["loc"]).upper()
     return f"{name}: {message}" if fault["loc"][0] in _SECRET else f"{name} is {fault['input']!r}: {message}"

@@ -42,7 +42,7 @@ def server_tls(settings: Settings, now: datetime, directory: Path | None = None)
         return ServerTls(_modern(server_context(settings.tls_cert, settings.tls_key)))
     if not settings.tls_self_signed:
         return None
-    directory = directory or platformdirs.user_data_path("shenava") / "tls"
+    directory = directory or platformdirs.user_data_path("niyosha") / "tls"
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def _make(certificate: Path, key: Path, host: str, now: datetime) -> None:
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: PLC0415
 
     private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Shenava, self-signed")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Niyosha, self-signed")])
     names, addresses = _names(), _addresses(host)
     made = (
         x509.CertificateBuilder()

@@ -42,7 +42,7 @@ class Tracing:
             return
         # 8 MB that a server without a collector has no use for.
         provider = await asyncio.to_thread(_provider, self._endpoint)
-        self._tracer = provider.get_tracer("shenava")
+        self._tracer = provider.get_tracer("niyosha")
         try:
             yield
         finally:
@@ -66,7 +66,7 @@ class Tracing:
         told = {name: headers[name] for name in _HEADERS if name in headers}
         parent = TraceContextTextMapPropagator().extract(told)
         span = self._tracer.start_span(
-            scope["type"], parent, kind=SpanKind.SERVER, attributes={"shenava.request": request_id}
+            scope["type"], parent, kind=SpanKind.SERVER, attributes={"niyosha.request": request_id}
         )
         try:
             # Its own words of an exception would be in the span.
@@ -108,7 +108,7 @@ def _provider(endpoint: str) -> "TracerProvider":
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    resource = Resource.create({"service.name": "shenava", "service.version": version("shenava")})
+    resource = Resource.create({"service.name": "niyosha", "service.version": version("niyosha")})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=_EXPORT_SECONDS)))
     return provider

@@ -60,7 +60,7 @@ async def _work(
 
         # Until the recognizer is there, others do what there is to do.
         if not await _until(lambda: recognizer.is_ready or is_over(), way.ready_seconds):
-            warn("The recognizer does not answer yet; the work begins when it does. `shenava doctor` tells more.")
+            warn("The recognizer does not answer yet; the work begins when it does. `niyosha doctor` tells more.")
             await _until(lambda: recognizer.is_ready or is_over())
         is_finished = True
         if not is_over():
@@ -74,11 +74,11 @@ async def _work(
 def _check(settings: Settings) -> None:
     if not Database(settings.database_url).is_postgres:
         raise WorkerError(
-            "SHENAVA_DATABASE_URL names a SQLite file, and only one process, `shenava serve`, can work on that; "
+            "NIYOSHA_DATABASE_URL names a SQLite file, and only one process, `niyosha serve`, can work on that; "
             "give it and the workers the same postgresql://... URL"
         )
     if not settings.job_streams:
-        raise WorkerError("SHENAVA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
+        raise WorkerError("NIYOSHA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
 
 
 async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bool:

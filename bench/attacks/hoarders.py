@@ -81,7 +81,7 @@ async def _many_idle(host: str, port: int) -> None:
 
 
 async def _dripping_download(host: str, port: int) -> None:
-    """A recording at a URI that comes letter by letter; SHENAVA_FETCH_NETWORKS has to let it."""
+    """A recording at a URI that comes letter by letter; NIYOSHA_FETCH_NETWORKS has to let it."""
     server = await asyncio.start_server(_drip, _DOWNLOADS_ADDRESS, 0)
     async with server:
         uri = f"http://{_DOWNLOADS_ADDRESS}:{server.sockets[0].getsockname()[1]}/a.wav"
@@ -136,6 +136,6 @@ HOARDERS = {
     "held-form": Attack(run=_held_form, seconds=30),
     "many-idle": Attack(run=_many_idle, connections=_IDLE_ATTACKERS, seconds=30),
     "dripping-download": Attack(
-        run=_dripping_download, seconds=30, environment={"SHENAVA_FETCH_NETWORKS": '["127.0.0.2/32"]'}
+        run=_dripping_download, seconds=30, environment={"NIYOSHA_FETCH_NETWORKS": '["127.0.0.2/32"]'}
     ),
 }

@@ -46,7 +46,7 @@ def parse_address(uri: str) -> Address:
     place = uri.removeprefix(_ALL_MACHINES)
     if "://" in place:
         raise ValueError(
-            f"{uri} begins with a scheme; write host:port, and for an encrypted connection set SHENAVA_RIVA_TLS=1"
+            f"{uri} begins with a scheme; write host:port, and for an encrypted connection set NIYOSHA_RIVA_TLS=1"
         )
     host, colon, port = place.rpartition(":")
     if not colon or not host:

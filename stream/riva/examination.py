@@ -16,12 +16,12 @@ _MOST_LANGUAGES = 8
 
 _CALL_ADVICE = {
     grpc.StatusCode.UNIMPLEMENTED: "check the address: this is a gRPC server, but not one for speech recognition",
-    grpc.StatusCode.NOT_FOUND: "check SHENAVA_RIVA_FUNCTION_ID",
-    grpc.StatusCode.UNAUTHENTICATED: "check SHENAVA_RIVA_API_KEY",
-    grpc.StatusCode.PERMISSION_DENIED: "check SHENAVA_RIVA_API_KEY and whether it may use SHENAVA_RIVA_FUNCTION_ID",
+    grpc.StatusCode.NOT_FOUND: "check NIYOSHA_RIVA_FUNCTION_ID",
+    grpc.StatusCode.UNAUTHENTICATED: "check NIYOSHA_RIVA_API_KEY",
+    grpc.StatusCode.PERMISSION_DENIED: "check NIYOSHA_RIVA_API_KEY and whether it may use NIYOSHA_RIVA_FUNCTION_ID",
     grpc.StatusCode.DEADLINE_EXCEEDED: "look whether the server is overloaded or still loads its models",
 }
-_LIVE_ADVICE = "deploy a streaming model on the server, or leave SHENAVA_RIVA_URI out to use the embedded engine"
+_LIVE_ADVICE = "deploy a streaming model on the server, or leave NIYOSHA_RIVA_URI out to use the embedded engine"
 _NO_HEALTH = "the server tells nothing of its health, which is fine"
 
 

@@ -11,7 +11,7 @@ from stream.riva.options import RivaOptions, TlsOptions
 _MOST_NAMES = 4
 _FEW_DAYS = 14
 
-_NAME_ADVICE = "check the name in SHENAVA_RIVA_URI and whether this machine's DNS knows it"
+_NAME_ADVICE = "check the name in NIYOSHA_RIVA_URI and whether this machine's DNS knows it"
 _PORT_ADVICE = "check the port, whether the server runs and listens on that address, and the firewalls in between"
 _SOCKET_ADVICE = "check the path, whether the server runs, and whether this user may open its socket"
 
@@ -59,11 +59,11 @@ _SOMETHING_ELSE = Finding(
 _TLS_FAULTS = {
     TlsFault.UNTRUSTED: (
         "no trusted authority vouches for the certificate",
-        "set SHENAVA_RIVA_CA to the PEM file of the authority that signed it",
+        "set NIYOSHA_RIVA_CA to the PEM file of the authority that signed it",
     ),
     TlsFault.OTHER_NAME: (
         "the certificate is for another name",
-        "write one of its names in SHENAVA_RIVA_URI, or set SHENAVA_RIVA_SERVER_NAME to one",
+        "write one of its names in NIYOSHA_RIVA_URI, or set NIYOSHA_RIVA_SERVER_NAME to one",
     ),
     TlsFault.NOT_YET_VALID: (
         "the certificate is not valid yet",
@@ -106,13 +106,13 @@ def _plain(peer: Peer) -> Finding:
     if peer is Peer.HTTP2:
         return Finding("TLS", Verdict.OK, "off on both sides")
     if peer is Peer.TLS:
-        return Finding("TLS", Verdict.FAULT, "off here, but the server encrypts", "set SHENAVA_RIVA_TLS=1")
+        return Finding("TLS", Verdict.FAULT, "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
     return _SOMETHING_ELSE
 
 
 def _no_tls(peer: Peer) -> Finding:
     if peer is Peer.HTTP2:
-        advice = "leave SHENAVA_RIVA_TLS and the certificates out, or turn TLS on at the server"
+        advice = "leave NIYOSHA_RIVA_TLS and the certificates out, or turn TLS on at the server"
         return Finding("TLS", Verdict.FAULT, "on here, but the server does not encrypt", advice)
     return _SOMETHING_ELSE
 
@@ -120,10 +120,10 @@ def _no_tls(peer: Peer) -> Finding:
 def _client_certificate(*, is_shown: bool) -> Finding:
     if is_shown:
         sentence = "the server hung up after it saw the client certificate"
-        advice = "set SHENAVA_RIVA_CLIENT_CERT to one from an authority that the server trusts"
+        advice = "set NIYOSHA_RIVA_CLIENT_CERT to one from an authority that the server trusts"
     else:
         sentence = "the server hung up where a client certificate could have been shown"
-        advice = "set SHENAVA_RIVA_CLIENT_CERT and SHENAVA_RIVA_CLIENT_KEY"
+        advice = "set NIYOSHA_RIVA_CLIENT_CERT and NIYOSHA_RIVA_CLIENT_KEY"
     return Finding("TLS", Verdict.FAULT, sentence, advice)
 
 

@@ -64,7 +64,7 @@ async def heard(connection: ServerConnection) -> list[bytes]:
 async def serving(handler: Handler, refuse: Refusal | None = None) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
-        with tempfile.TemporaryDirectory(prefix="shenava-") as folder, loop.address_of(f"{folder}/socket") as address:
+        with tempfile.TemporaryDirectory(prefix="niyosha-") as folder, loop.address_of(f"{folder}/socket") as address:
             async with await unix_serve(handler, f"{folder}/socket", process_request=refuse, close_timeout=0.1):
                 yield f"http://{address}"
         return
@@ -277,7 +277,7 @@ async def test_another_kind_of_server_is_named_as_such() -> None:
         with pytest.raises(RefusedError) as caught:
             async with connect(url):
                 pass
-    assert str(caught.value) == f"{url} answered HTTP 404 Not Found; it does not seem to be a Shenava server"
+    assert str(caught.value) == f"{url} answered HTTP 404 Not Found; it does not seem to be a Niyosha server"
     assert caught.value.failure is None
 
 

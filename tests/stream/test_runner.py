@@ -285,7 +285,7 @@ def test_a_language_that_is_not_served_is_refused_with_what_to_do() -> None:
         Harness(config=SessionConfig(language_code="fa"))
     assert caught.value.problem is Problem.INVALID_CONFIG
     assert caught.value.detail.startswith("languageCode is fa, which no model of this server recognizes; served: en-US")
-    assert "SHENAVA_MODEL" in caught.value.detail
+    assert "NIYOSHA_MODEL" in caught.value.detail
 
 
 async def test_partials_are_told_while_the_utterance_goes_on() -> None:

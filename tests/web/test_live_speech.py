@@ -91,7 +91,7 @@ async def test_a_language_that_the_engine_does_not_serve_is_refused_with_what_to
     assert (status, body["type"]) == (400, "invalid_config")
     assert "languageCode is fa" in body["detail"]
     assert "en-US" in body["detail"]
-    assert "SHENAVA_MODEL" in body["detail"]
+    assert "NIYOSHA_MODEL" in body["detail"]
 
 
 async def test_a_language_can_be_asked_for_by_its_region(server: str) -> None:

@@ -217,7 +217,7 @@ async def test_a_fault_of_ours_keeps_what_was_said_and_the_token_to_itself() -> 
 
 @contextmanager
 def serve(**settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A `shenava serve` and its address; its log is its standard error."""
+    """A `niyosha serve` and its address; its log is its standard error."""
     command = [sys.executable, "-m", "web.cli", "serve", "--port", "0"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | settings) as process:
@@ -273,7 +273,7 @@ async def test_no_token_and_nothing_that_was_said_leaves_a_server_that_was_talke
     tmp_path: Path,
 ) -> None:
     canary = token()
-    with serve(SHENAVA_TOKEN_SECRET=SECRET, SHENAVA_DATABASE_URL=f"sqlite:///{tmp_path / 'own.db'}") as (process, url):
+    with serve(NIYOSHA_TOKEN_SECRET=SECRET, NIYOSHA_DATABASE_URL=f"sqlite:///{tmp_path / 'own.db'}") as (process, url):
         metrics = await everything(url, canary)
         process.terminate()
         _, log = await asyncio.to_thread(process.communicate, timeout=40)
@@ -282,7 +282,7 @@ async def test_no_token_and_nothing_that_was_said_leaves_a_server_that_was_talke
     names = [event["event"] for event in events]
     assert names.count("session_opened") == 3
     assert names.count("request") == 5
-    assert metrics.count("\nshenava_") > 100
+    assert metrics.count("\nniyosha_") > 100
     for told in (log, metrics):
         assert not [part for part in (*canary.split("."), SECRET) if part in told]
         assert not [word for word in ("quick", "brown", "fox", "lazy") if word in told.lower()]

@@ -49,7 +49,7 @@ class Numbers:
 
     def __call__(self, name: str, **labels: str) -> float:
         """The value, 0 for what was never counted."""
-        return self.samples.get((f"shenava_{name}", tuple(sorted(labels.items()))), 0.0)
+        return self.samples.get((f"niyosha_{name}", tuple(sorted(labels.items()))), 0.0)
 
     def labels(self, name: str) -> set[str]:
         return {
@@ -302,13 +302,13 @@ async def test_a_port_in_use_is_told() -> None:
 def families() -> dict[str, set[str]]:
     """Our metrics by name, each with its labels."""
     registry = Metrics().registry
-    own = [name for name in registry._names_to_collectors if name.startswith("shenava_")]
+    own = [name for name in registry._names_to_collectors if name.startswith("niyosha_")]
     labels = {name: set(getattr(registry._names_to_collectors[name], "_labelnames", ())) for name in own}
     return {name: found for name, found in labels.items() if not name.endswith("_created")}
 
 
 def queried(text: str) -> set[str]:
-    return set(re.findall(r"\bshenava_\w+", text))
+    return set(re.findall(r"\bniyosha_\w+", text))
 
 
 @pytest.mark.parametrize("name", ["grafana.json", "alerts.yml"])
@@ -341,11 +341,11 @@ def test_every_alert_says_what_it_watches_and_what_to_do() -> None:
 
 def test_every_metric_is_described() -> None:
     text = (ROOT / "docs" / "observability.md").read_text()
-    told = set(re.findall(r"`shenava_(\w+)`", text))
+    told = set(re.findall(r"`niyosha_(\w+)`", text))
     assert told == {
-        (family.name + suffix(family)).removeprefix("shenava_")
+        (family.name + suffix(family)).removeprefix("niyosha_")
         for family in Metrics().registry.collect()
-        if family.name.startswith("shenava")
+        if family.name.startswith("niyosha")
     }
 
 

@@ -42,7 +42,7 @@ HEADS = {
 
 
 def key(**wish: Any) -> str:
-    """What `shenava token` makes."""
+    """What `niyosha token` makes."""
     settings = AccessSettings.model_construct(token_secret=read_settings({"token_secret": SECRET}).token_secret)
     return make_token(settings, TokenWish("ann", **wish), wall_clock())
 

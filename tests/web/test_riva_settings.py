@@ -46,16 +46,16 @@ def test_without_an_address_there_is_no_server() -> None:
 
 def test_a_wrong_address_is_refused() -> None:
     assert refusal(riva_uri="riva") == (
-        "SHENAVA_RIVA_URI is 'riva': riva has no port, which for Riva is mostly 50051; "
+        "NIYOSHA_RIVA_URI is 'riva': riva has no port, which for Riva is mostly 50051; "
         "write host:port, [IPv6 address]:port, dns:///name:port or unix:/path"
     )
 
 
 def test_the_hosted_service_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_RIVA_URI", "grpc.nvcf.nvidia.com:443")
-    monkeypatch.setenv("SHENAVA_RIVA_TLS", "1")
-    monkeypatch.setenv("SHENAVA_RIVA_FUNCTION_ID", "1598d209")
-    monkeypatch.setenv("SHENAVA_RIVA_API_KEY", "nvapi-canary")
+    monkeypatch.setenv("NIYOSHA_RIVA_URI", "grpc.nvcf.nvidia.com:443")
+    monkeypatch.setenv("NIYOSHA_RIVA_TLS", "1")
+    monkeypatch.setenv("NIYOSHA_RIVA_FUNCTION_ID", "1598d209")
+    monkeypatch.setenv("NIYOSHA_RIVA_API_KEY", "nvapi-canary")
     assert options() == RivaOptions(
         ("grpc.nvcf.nvidia.com:443",),
         tls=TlsOptions(),
@@ -64,12 +64,12 @@ def test_the_hosted_service_by_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_RIVA_METADATA", '{"X-Team": "speech"}')
-    monkeypatch.setenv("SHENAVA_RIVA_CUSTOM_CONFIGURATION", '{"run_vad": "false"}')
-    monkeypatch.setenv("SHENAVA_RIVA_MODELS", '{"video": "parakeet"}')
-    monkeypatch.setenv("SHENAVA_RIVA_MOST_PHRASES", "7")
-    monkeypatch.setenv("SHENAVA_RIVA_MOST_SPEAKERS", "3")
-    monkeypatch.setenv("SHENAVA_RIVA_FORCE_EOU", '["default", "video"]')
+    monkeypatch.setenv("NIYOSHA_RIVA_METADATA", '{"X-Team": "speech"}')
+    monkeypatch.setenv("NIYOSHA_RIVA_CUSTOM_CONFIGURATION", '{"run_vad": "false"}')
+    monkeypatch.setenv("NIYOSHA_RIVA_MODELS", '{"video": "parakeet"}')
+    monkeypatch.setenv("NIYOSHA_RIVA_MOST_PHRASES", "7")
+    monkeypatch.setenv("NIYOSHA_RIVA_MOST_SPEAKERS", "3")
+    monkeypatch.setenv("NIYOSHA_RIVA_FORCE_EOU", '["default", "video"]')
     assert options(riva_uri=FAR) == RivaOptions(
         (FAR,),
         metadata=(("x-team", "speech"),),
@@ -114,7 +114,7 @@ def test_certificates_are_read(files: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     assert refusal(riva_uri=FAR, riva_ca=path) == (
-        f"SHENAVA_RIVA_CA is {path}, which cannot be read: No such file or directory"
+        f"NIYOSHA_RIVA_CA is {path}, which cannot be read: No such file or directory"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_an_authority_that_is_none_is_told(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_bytes(content)
-    assert refusal(riva_uri=FAR, riva_ca=path) == f"SHENAVA_RIVA_CA is {path}, which holds no certificate in PEM format"
+    assert refusal(riva_uri=FAR, riva_ca=path) == f"NIYOSHA_RIVA_CA is {path}, which holds no certificate in PEM format"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_client_certificate_that_cannot_be_used_is_told(certificate: str, key:
     (files / "locked.key").write_bytes(locked)
     cert_path, key_path = files / certificate, files / key
     assert refusal(riva_uri=FAR, riva_client_cert=cert_path, riva_client_key=key_path) == (
-        f"SHENAVA_RIVA_CLIENT_CERT is {cert_path} and SHENAVA_RIVA_CLIENT_KEY is {key_path}: {reason}"
+        f"NIYOSHA_RIVA_CLIENT_CERT is {cert_path} and NIYOSHA_RIVA_CLIENT_KEY is {key_path}: {reason}"
     )
 
 
@@ -153,33 +153,33 @@ def test_a_client_certificate_that_cannot_be_used_is_told(certificate: str, key:
     [
         (
             {"riva_api_key": "k"},
-            "SHENAVA_RIVA_API_KEY is set, but SHENAVA_RIVA_URI is not; say where the Riva server is",
+            "NIYOSHA_RIVA_API_KEY is set, but NIYOSHA_RIVA_URI is not; say where the Riva server is",
         ),
-        ({"riva_tls": True}, "SHENAVA_RIVA_TLS is set, but SHENAVA_RIVA_URI is not; say where the Riva server is"),
+        ({"riva_tls": True}, "NIYOSHA_RIVA_TLS is set, but NIYOSHA_RIVA_URI is not; say where the Riva server is"),
         (
             {"riva_ca": Path("ca.pem")},
-            "SHENAVA_RIVA_CA is set, but SHENAVA_RIVA_URI is not; say where the Riva server is",
+            "NIYOSHA_RIVA_CA is set, but NIYOSHA_RIVA_URI is not; say where the Riva server is",
         ),
         (
             {"riva_uri": FAR, "riva_tls": False, "riva_ca": Path("ca.pem")},
-            "SHENAVA_RIVA_CA is set, but SHENAVA_RIVA_TLS turns TLS off; leave one of them out",
+            "NIYOSHA_RIVA_CA is set, but NIYOSHA_RIVA_TLS turns TLS off; leave one of them out",
         ),
         (
             {"riva_uri": FAR, "riva_client_cert": Path("c")},
-            "SHENAVA_RIVA_CLIENT_CERT is set, but SHENAVA_RIVA_CLIENT_KEY is not; a client needs both",
+            "NIYOSHA_RIVA_CLIENT_CERT is set, but NIYOSHA_RIVA_CLIENT_KEY is not; a client needs both",
         ),
         (
             {"riva_uri": FAR, "riva_client_key": Path("k")},
-            "SHENAVA_RIVA_CLIENT_KEY is set, but SHENAVA_RIVA_CLIENT_CERT is not; a client needs both",
+            "NIYOSHA_RIVA_CLIENT_KEY is set, but NIYOSHA_RIVA_CLIENT_CERT is not; a client needs both",
         ),
         (
             {"riva_uri": FAR, "riva_tls": True, "riva_api_key": "k", "riva_metadata": {"Authorization": "Bearer k"}},
-            "SHENAVA_RIVA_METADATA has the key authorization, which is what SHENAVA_RIVA_API_KEY is for; "
+            "NIYOSHA_RIVA_METADATA has the key authorization, which is what NIYOSHA_RIVA_API_KEY is for; "
             "leave one of them out",
         ),
         (
             {"riva_uri": FAR, "riva_function_id": "f", "riva_metadata": {"function-id": "f"}},
-            "SHENAVA_RIVA_METADATA has the key function-id, which is what SHENAVA_RIVA_FUNCTION_ID is for; "
+            "NIYOSHA_RIVA_METADATA has the key function-id, which is what NIYOSHA_RIVA_FUNCTION_ID is for; "
             "leave one of them out",
         ),
     ],
@@ -192,7 +192,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, obj
 def test_a_key_goes_nowhere_without_encryption(secret: dict[str, object]) -> None:
     assert refusal(riva_uri=f"127.0.0.1:1,{FAR}", **secret) == (
         f"the key for Riva would go to {FAR} without encryption, for everybody on the way to read; "
-        "set SHENAVA_RIVA_TLS=1"
+        "set NIYOSHA_RIVA_TLS=1"
     )
 
 
@@ -206,31 +206,31 @@ def test_a_key_may_stay_on_this_machine(uri: str) -> None:
     [
         (
             {"riva_api_key": "canary\n"},
-            "SHENAVA_RIVA_API_KEY: must be printable ASCII, without space or line break at its ends",
+            "NIYOSHA_RIVA_API_KEY: must be printable ASCII, without space or line break at its ends",
         ),
         (
             {"riva_function_id": " f"},
-            "SHENAVA_RIVA_FUNCTION_ID is ' f': must be printable ASCII, without space or line break at its ends",
+            "NIYOSHA_RIVA_FUNCTION_ID is ' f': must be printable ASCII, without space or line break at its ends",
         ),
         (
             {"riva_metadata": {"grpc-timeout": "canary"}},
-            "SHENAVA_RIVA_METADATA: the key 'grpc-timeout' cannot be sent; keys are letters, digits, '_', '-' and "
+            "NIYOSHA_RIVA_METADATA: the key 'grpc-timeout' cannot be sent; keys are letters, digits, '_', '-' and "
             "'.', do not begin with grpc- and do not end with -bin",
         ),
         (
             {"riva_metadata": {"a b": "canary"}},
-            "SHENAVA_RIVA_METADATA: the key 'a b' cannot be sent; keys are letters, digits, '_', '-' and '.', "
+            "NIYOSHA_RIVA_METADATA: the key 'a b' cannot be sent; keys are letters, digits, '_', '-' and '.', "
             "do not begin with grpc- and do not end with -bin",
         ),
         (
             {"riva_metadata": {"token": "canary\r\nx: y"}},
-            "SHENAVA_RIVA_METADATA: the value of token must be printable ASCII, without space at its ends",
+            "NIYOSHA_RIVA_METADATA: the value of token must be printable ASCII, without space at its ends",
         ),
         (
             {"riva_metadata": {"token": ["canary"]}},
-            "SHENAVA_RIVA_METADATA_TOKEN: Input should be a valid string",
+            "NIYOSHA_RIVA_METADATA_TOKEN: Input should be a valid string",
         ),
-        ({"riva_metadata": ["canary"]}, "SHENAVA_RIVA_METADATA: Input should be a valid dictionary"),
+        ({"riva_metadata": ["canary"]}, "NIYOSHA_RIVA_METADATA: Input should be a valid dictionary"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_and_not_repeated(settings: dict[str, object], sentence: str) -> None:
@@ -238,7 +238,7 @@ def test_what_cannot_be_sent_is_refused_and_not_repeated(settings: dict[str, obj
 
 
 def test_metadata_that_is_no_json_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_RIVA_METADATA", "{canary")
+    monkeypatch.setenv("NIYOSHA_RIVA_METADATA", "{canary")
     sentence = refusal(riva_uri=FAR)
     assert "riva_metadata" in sentence
     assert "canary" not in sentence
@@ -253,5 +253,5 @@ def test_secrets_are_not_shown() -> None:
 
 def test_the_page_names_every_setting() -> None:
     page = (DOCS / "riva.md").read_text(encoding="utf-8")
-    names = {f"SHENAVA_{name.upper()}" for name in Settings.model_fields if name.startswith("riva_")}
-    assert names == set(re.findall(r"SHENAVA_RIVA_[A-Z_]+", page))
+    names = {f"NIYOSHA_{name.upper()}" for name in Settings.model_fields if name.startswith("riva_")}
+    assert names == set(re.findall(r"NIYOSHA_RIVA_[A-Z_]+", page))

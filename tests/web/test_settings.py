@@ -4,9 +4,9 @@ from web.settings import Settings, SettingsError, read_settings
 
 
 def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_PORT", "9000")
-    monkeypatch.setenv("SHENAVA_IDLE_MS", "500")
-    monkeypatch.setenv("SHENAVA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
+    monkeypatch.setenv("NIYOSHA_PORT", "9000")
+    monkeypatch.setenv("NIYOSHA_IDLE_MS", "500")
+    monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
     settings = read_settings({"port": 9001})
     assert (settings.port, settings.runner_limits.pause) == (9001, 0.5)
     assert settings.session_config.hangover_ms == 400
@@ -19,9 +19,9 @@ def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.M
 def test_several_models_are_separated_by_commas(
     model: str, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHENAVA_MODEL", model)
+    monkeypatch.setenv("NIYOSHA_MODEL", model)
     assert read_settings({}).models == models
-    monkeypatch.delenv("SHENAVA_MODEL")
+    monkeypatch.delenv("NIYOSHA_MODEL")
     assert read_settings({}).models == ()
 
 
@@ -33,28 +33,28 @@ def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("SHENAVA_PORT", "70000", "SHENAVA_PORT is '70000': Input should be less than or equal to 65535"),
+        ("NIYOSHA_PORT", "70000", "NIYOSHA_PORT is '70000': Input should be less than or equal to 65535"),
         (
-            "SHENAVA_MODEL",
+            "NIYOSHA_MODEL",
             "bundled,",
-            "SHENAVA_MODEL is 'bundled,': between and around commas must be the names of models",
+            "NIYOSHA_MODEL is 'bundled,': between and around commas must be the names of models",
         ),
         (
-            "SHENAVA_ENGINE_SESSIONS",
+            "NIYOSHA_ENGINE_SESSIONS",
             "0",
-            "SHENAVA_ENGINE_SESSIONS is '0': Input should be greater than or equal to 1",
+            "NIYOSHA_ENGINE_SESSIONS is '0': Input should be greater than or equal to 1",
         ),
         (
-            "SHENAVA_HOST",
+            "NIYOSHA_HOST",
             "0.0.0.0",
-            "SHENAVA_HOST is '0.0.0.0', which other machines can reach, and nobody would be asked for a key. Set "
-            "SHENAVA_TOKEN_SECRET to at least 32 random bytes (`shenava token --new-secret` makes some), or keep to "
+            "NIYOSHA_HOST is '0.0.0.0', which other machines can reach, and nobody would be asked for a key. Set "
+            "NIYOSHA_TOKEN_SECRET to at least 32 random bytes (`niyosha token --new-secret` makes some), or keep to "
             "127.0.0.1 and put a proxy that authenticates in front",
         ),
         (
-            "SHENAVA_STREAM_DEFAULTS",
+            "NIYOSHA_STREAM_DEFAULTS",
             '{"hangoverMs": 1}',
-            "SHENAVA_STREAM_DEFAULTS is {'hangoverMs': 1}: hangoverMs is 1; it must be between 100 and 5000",
+            "NIYOSHA_STREAM_DEFAULTS is {'hangoverMs': 1}: hangoverMs is 1; it must be between 100 and 5000",
         ),
     ],
 )
@@ -68,6 +68,6 @@ def test_a_wrong_setting_is_refused_with_its_value_and_what_is_allowed(
 
 
 def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHENAVA_STREAM_DEFAULTS", "{")
+    monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", "{")
     with pytest.raises(SettingsError, match="stream_defaults"):
         read_settings({})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import SHENAVA, STUCK_SECONDS, child_of, url_in
+from tests.processes import NIYOSHA, STUCK_SECONDS, child_of, url_in
 from web.stopping import Step, StopPlan, StopSignals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -167,7 +167,7 @@ web.cli.main()
 
 @pytest.mark.fault(40)
 def test_a_server_whose_loop_is_stuck_ends_with_its_engine_at_the_second_signal() -> None:
-    environment = os.environ | {"SHENAVA_FINAL_LIMIT_SECONDS": "600"}
+    environment = os.environ | {"NIYOSHA_FINAL_LIMIT_SECONDS": "600"}
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-c", STUCK_SERVER], stdout=pipe, stderr=pipe, text=True, env=environment
@@ -191,7 +191,7 @@ def test_a_server_whose_loop_is_stuck_ends_with_its_engine_at_the_second_signal(
 
 def test_a_stop_before_the_server_listens_ends_its_start_and_its_engine() -> None:
     pipe = subprocess.PIPE
-    with subprocess.Popen([*SHENAVA, "serve", "--port", "0"], stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen([*NIYOSHA, "serve", "--port", "0"], stdout=pipe, stderr=pipe, text=True) as process:
         try:
             assert process.stderr is not None
             started = json.loads(process.stderr.readline())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
-from tests.processes import shenava, started
+from tests.processes import niyosha, started
 from tests.recognizers import ScriptedRecognizer
 from tests.sounds import clip_pcm
 from tests.stream.engine.certificates import Certificates, issue
@@ -115,9 +115,9 @@ def test_servers_that_start_together_have_the_same(tmp_path: Path) -> None:
 
 
 async def test_a_place_where_nothing_can_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "shenava").touch()
+    (tmp_path / "niyosha").touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    with pytest.raises(StartError, match=r"a certificate cannot be kept in .*/shenava/tls: Not a directory"):
+    with pytest.raises(StartError, match=r"a certificate cannot be kept in .*/niyosha/tls: Not a directory"):
         async with running(Settings(port=0, tls_self_signed=True), ScriptedRecognizer()):
             raise AssertionError("it started")
 
@@ -129,13 +129,13 @@ def test_serve_tells_the_fingerprint_and_the_commands_say_whom_to_trust(
     clip = "tests/clips/quick.wav"
     with started("serve", "--port", "0", "--quiet", "--tls-self-signed") as (process, line):
         url = next(word for word in line.split() if word.startswith("https://"))
-        certificate = tmp_path / "shenava" / "tls" / "certificate.pem"
+        certificate = tmp_path / "niyosha" / "tls" / "certificate.pem"
         assert f"SSL_CERT_FILE={certificate} " in line
-        refused = shenava("transcribe", "--server", url, clip)
+        refused = niyosha("transcribe", "--server", url, clip)
         assert refused.returncode == 1
         assert "set SSL_CERT_FILE to a copy of that file" in refused.stderr
         for how in ([], ["--remote"]):
-            heard = shenava("transcribe", *how, "--server", url, clip, SSL_CERT_FILE=str(certificate))
+            heard = niyosha("transcribe", *how, "--server", url, clip, SSL_CERT_FILE=str(certificate))
             assert heard.stdout == "The quick brown fox jumps over the lazy dog.\n", heard.stderr
         trusted = ssl.create_default_context(cafile=str(certificate))
         with urllib.request.urlopen(f"{url}/v1/speech/healthcheck", timeout=10, context=trusted) as answer:  # noqa: S310

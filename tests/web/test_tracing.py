@@ -103,7 +103,7 @@ async def test_a_request_is_a_span_with_its_route_and_nothing_that_was_asked_for
         collector.named(f"GET {route}") for route in ("/v1/speech/transcriptions", "unknown", LIVE)
     )
     assert attributes(listed) == {
-        "shenava.request": response.headers["X-Request-ID"],
+        "niyosha.request": response.headers["X-Request-ID"],
         "http.route": "/v1/speech/transcriptions",
         "http.request.method": "GET",
         "http.response.status_code": 200,
@@ -150,5 +150,5 @@ async def test_without_an_endpoint_the_recognizer_is_told_no_trace() -> None:
 
 @pytest.mark.parametrize("url", ["127.0.0.1:4317", "udp://127.0.0.1:4317", "http://"])
 def test_an_endpoint_that_can_be_none_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"SHENAVA_TRACING_ENDPOINT is .*: must be http:"):
+    with pytest.raises(SettingsError, match=r"NIYOSHA_TRACING_ENDPOINT is .*: must be http:"):
         read_settings({"tracing_endpoint": url})

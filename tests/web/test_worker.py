@@ -1,4 +1,4 @@
-"""`shenava worker`, and both kinds of processes killed in the middle of a long recording."""
+"""`niyosha worker`, and both kinds of processes killed in the middle of a long recording."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.hostile.faults import At, Freeze, Late
 from tests.hostile.record import CallEnd
 from tests.hostile.riva import HostileRiva
 from tests.hostile.server import running
-from tests.processes import SHENAVA, STUCK_SECONDS, child_of, started_async
+from tests.processes import NIYOSHA, STUCK_SECONDS, child_of, started_async
 from tests.recognizers import ScriptedRecognizer
 from tests.web.jobs.recordings import Desk, desk, nobody
 from web.settings import read_settings
@@ -105,7 +105,7 @@ class Kill:
 async def test_a_killed_workers_segments_are_done_by_another_one(postgres_url: str) -> None:
     riva = HostileRiva()
     async with desk(postgres_url) as office, running(riva) as server:
-        settings = {"SHENAVA_DATABASE_URL": postgres_url, "SHENAVA_RIVA_URI": server.address}
+        settings = {"NIYOSHA_DATABASE_URL": postgres_url, "NIYOSHA_RIVA_URI": server.address}
         async with (
             started_async("worker", "--quiet", **settings) as (victim, _),
             started_async("worker", **settings) as (_, line),
@@ -126,7 +126,7 @@ async def test_a_killed_workers_segments_are_done_by_another_one(postgres_url: s
 async def test_a_killed_server_with_sqlite_goes_on_when_it_is_started_again(sqlite_url: str) -> None:
     riva = HostileRiva(otherwise=Late(0.1))
     async with desk(sqlite_url) as office, running(riva) as server:
-        settings = {"SHENAVA_DATABASE_URL": sqlite_url, "SHENAVA_RIVA_URI": server.address}
+        settings = {"NIYOSHA_DATABASE_URL": sqlite_url, "NIYOSHA_RIVA_URI": server.address}
         recording_id = await taken(office)
         async with started_async("serve", "--port", "0", "--quiet", **settings) as (victim, _):
             kill = await Kill.of(victim, office, recording_id, riva)
@@ -139,7 +139,7 @@ async def test_a_signal_lets_a_worker_finish_what_is_in_work(postgres_url: str) 
     riva = HostileRiva(otherwise=Late(1.0))
     async with desk(postgres_url) as office, running(riva) as server:
         await taken(office)
-        settings = {"SHENAVA_DATABASE_URL": postgres_url, "SHENAVA_RIVA_URI": server.address}
+        settings = {"NIYOSHA_DATABASE_URL": postgres_url, "NIYOSHA_RIVA_URI": server.address}
         async with started_async("worker", "--streams", "3", "--quiet", **settings) as (worker, line):
             assert line == "Working on long recordings, 3 segments at once.\n"
             await riva.until(lambda: riva.open_calls == 3)
@@ -153,7 +153,7 @@ async def test_a_second_signal_ends_a_worker_at_once_and_its_segments_are_free(p
     riva = HostileRiva(otherwise=Freeze(At.MESSAGE, 1))
     async with desk(postgres_url) as office, running(riva) as server:
         recording_id = await taken(office)
-        settings = {"SHENAVA_DATABASE_URL": postgres_url, "SHENAVA_RIVA_URI": server.address}
+        settings = {"NIYOSHA_DATABASE_URL": postgres_url, "NIYOSHA_RIVA_URI": server.address}
         async with started_async("worker", "--quiet", **settings) as (worker, _):
             await riva.until(lambda: riva.open_calls == 2)
             worker.send_signal(signal.SIGTERM)
@@ -175,7 +175,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def test_a_worker_has_an_engine_of_its_own_that_ends_with_it(postgres_url: str) -> None:
-    async with started_async("worker", "--quiet", SHENAVA_DATABASE_URL=postgres_url) as (worker, line):
+    async with started_async("worker", "--quiet", NIYOSHA_DATABASE_URL=postgres_url) as (worker, line):
         assert line.startswith("Working on")
         engine = child_of(worker.pid)
         assert is_alive(engine)
@@ -185,9 +185,9 @@ async def test_a_worker_has_an_engine_of_its_own_that_ends_with_it(postgres_url:
 
 
 async def test_a_worker_waits_for_its_recognizer_and_takes_nothing_meanwhile(postgres_url: str) -> None:
-    settings = {"SHENAVA_DATABASE_URL": postgres_url, "SHENAVA_RIVA_URI": "127.0.0.1:9"}
+    settings = {"NIYOSHA_DATABASE_URL": postgres_url, "NIYOSHA_RIVA_URI": "127.0.0.1:9"}
     pipe = asyncio.subprocess.PIPE
-    worker = await asyncio.create_subprocess_exec(*SHENAVA, "worker", "--quiet", env=os.environ | settings, stderr=pipe)
+    worker = await asyncio.create_subprocess_exec(*NIYOSHA, "worker", "--quiet", env=os.environ | settings, stderr=pipe)
     try:
         assert worker.stderr is not None
         async with asyncio.timeout(STUCK_SECONDS):
@@ -204,17 +204,17 @@ async def test_a_worker_waits_for_its_recognizer_and_takes_nothing_meanwhile(pos
     ("settings", "sentence"),
     [
         (
-            {"database_url": "sqlite:////tmp/shenava.db"},
-            "SHENAVA_DATABASE_URL names a SQLite file, and only one process, `shenava serve`, can work on that; give "
+            {"database_url": "sqlite:////tmp/niyosha.db"},
+            "NIYOSHA_DATABASE_URL names a SQLite file, and only one process, `niyosha serve`, can work on that; give "
             "it and the workers the same postgresql://... URL",
         ),
         (
             {"database_url": "postgresql://127.0.0.1/x", "job_streams": 0},
-            "SHENAVA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams",
+            "NIYOSHA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams",
         ),
         (
             {"database_url": "postgresql://name:secret@127.0.0.1:9/x", "riva_uri": "127.0.0.1:9"},
-            "the database of SHENAVA_DATABASE_URL cannot be used: connection failed: ",
+            "the database of NIYOSHA_DATABASE_URL cannot be used: connection failed: ",
         ),
     ],
 )
@@ -228,7 +228,7 @@ async def test_a_worker_that_cannot_start_says_why(settings: dict[str, object], 
 
 
 async def test_a_worker_that_cannot_start_ends_with_a_sentence() -> None:
-    async with started_async("worker", SHENAVA_DATABASE_URL="sqlite:////tmp/shenava.db") as (worker, line):
+    async with started_async("worker", NIYOSHA_DATABASE_URL="sqlite:////tmp/niyosha.db") as (worker, line):
         code, errors = await ended(worker)
     assert (code, line) == (1, "")
-    assert errors.startswith("shenava worker: SHENAVA_DATABASE_URL names a SQLite file")
+    assert errors.startswith("niyosha worker: NIYOSHA_DATABASE_URL names a SQLite file")

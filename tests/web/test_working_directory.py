@@ -15,7 +15,7 @@ from tests.web.sockets import converse
 
 ROOT = Path(__file__).parents[2]
 # As it is installed: a script, which puts its own directory on the path and not the one it is called in.
-SHENAVA = Path(sys.executable).with_name("shenava")
+NIYOSHA = Path(sys.executable).with_name("niyosha")
 
 
 def lay_traps(directory: Path) -> Path:
@@ -32,10 +32,10 @@ def lay_traps(directory: Path) -> Path:
 @pytest.mark.fault(31)
 async def test_nothing_from_the_working_directory_runs(tmp_path: Path) -> None:
     mark = lay_traps(tmp_path)
-    settings = {"PYTHONPATH": str(ROOT), "SHENAVA_DATABASE_URL": f"sqlite:///{tmp_path / 'shenava.db'}"}
+    settings = {"PYTHONPATH": str(ROOT), "NIYOSHA_DATABASE_URL": f"sqlite:///{tmp_path / 'niyosha.db'}"}
     pipe = asyncio.subprocess.PIPE
     server = await asyncio.create_subprocess_exec(
-        SHENAVA, "serve", "--port", "0", "--quiet", cwd=tmp_path, env=os.environ | settings, stdout=pipe
+        NIYOSHA, "serve", "--port", "0", "--quiet", cwd=tmp_path, env=os.environ | settings, stdout=pipe
     )
     try:
         assert server.stdout is not None

@@ -5,7 +5,7 @@ import time
 import jwt
 
 SECRET = "s" * 32
-ISSUER = AUDIENCE = "shenava"
+ISSUER = AUDIENCE = "niyosha"
 
 
 def claims(**changed: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Owns how tokens are made where the server has a secret: for `shenava token`, and for who trades one."""
+"""Owns how tokens are made where the server has a secret: for `niyosha token`, and for who trades one."""
 
 import math
 import secrets

@@ -1,1 +1,1 @@
-"""What the commands do that talk to a server: `shenava transcribe`, `shenava doctor`."""
+"""What the commands do that talk to a server: `niyosha transcribe`, `niyosha doctor`."""

@@ -1,4 +1,4 @@
-"""Owns the command `shenava doctor`: what stands between this machine and live recognition, and what to do about it."""
+"""Owns the command `niyosha doctor`: what stands between this machine and live recognition, and what to do about it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def examine_everything(
     """
     if settings.riva_uri is None:
         examinations = {
-            "The embedded engine, as SHENAVA_RIVA_URI names no Riva server": _engine(settings, language, clock)
+            "The embedded engine, as NIYOSHA_RIVA_URI names no Riva server": _engine(settings, language, clock)
         }
     else:
         options = settings.riva_options
@@ -75,7 +75,7 @@ async def _engine(settings: Settings, language: str | None, clock: Clock) -> Fin
     async with engine_child(settings) as child:
         options = RivaOptions((child.address,))
         if not await _is_up_within(READY_SECONDS, options, child.gave_up):
-            advice = "it says why above; SHENAVA_MODEL names the model that it loads"
+            advice = "it says why above; NIYOSHA_MODEL names the model that it loads"
             yield Finding("engine", Verdict.FAULT, "it does not start", advice)
             return
         yield Finding("engine", Verdict.OK, f"ready {asyncio.get_running_loop().time() - began:.1f} s after its start")
@@ -154,7 +154,7 @@ def _language_advice(error: LanguageNotServedError, language: str | None) -> str
         return "deploy a streaming model for it, or ask for a language that is served"
     return (
         "clients that ask for no language are refused: they want en; "
-        f'set SHENAVA_STREAM_DEFAULTS=\'{{"languageCode": "{error.served[0]}"}}\' to give them another one'
+        f'set NIYOSHA_STREAM_DEFAULTS=\'{{"languageCode": "{error.served[0]}"}}\' to give them another one'
     )
 
 

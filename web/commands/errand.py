@@ -1,4 +1,4 @@
-"""Owns what both ways of `shenava transcribe` share: the server, one file after the other, what is told in the end."""
+"""Owns what both ways of `niyosha transcribe` share: the server, one file after the other, what is told in the end."""
 
 import asyncio
 import sys
@@ -176,7 +176,7 @@ def advised(failed: LiveError, options: TranscribeOptions) -> str:
         case UnreachableError(reason=reason) if "CERTIFICATE_VERIFY_FAILED" in reason:
             return f"{failed}; if the server made its certificate itself, set SSL_CERT_FILE to a copy of that file"
         case UnreachableError() if options.server is not None:
-            return f"{failed}; start a server there with `shenava serve`, or leave out --server to have one started"
+            return f"{failed}; start a server there with `niyosha serve`, or leave out --server to have one started"
         case RefusedError(status=HTTPStatus.UNAUTHORIZED):
             return f"{failed}; give a valid token with --token"
         case _:

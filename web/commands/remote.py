@@ -1,4 +1,4 @@
-"""Owns `shenava transcribe --remote`: recordings that the server reads as they are, followed to their end."""
+"""Owns `niyosha transcribe --remote`: recordings that the server reads as they are, followed to their end."""
 
 import asyncio
 import stat

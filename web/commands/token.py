@@ -1,4 +1,4 @@
-"""Owns `shenava token`: a token for the servers that have the same secret."""
+"""Owns `niyosha token`: a token for the servers that have the same secret."""
 
 import json
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ def make_token(settings: AccessSettings, wish: TokenWish, now: float) -> str:
     """Make a token that a server with these settings takes from `now` on, in seconds since 1970; raises TokenError."""
     if settings.token_jwks is not None:
         raise TokenError(
-            "SHENAVA_TOKEN_JWKS is set, so that tokens are only verified; they are made by whoever has the keys"
+            "NIYOSHA_TOKEN_JWKS is set, so that tokens are only verified; they are made by whoever has the keys"
         )
     mint = mint_of(settings)
     if mint is None:
         raise TokenError(
-            "SHENAVA_TOKEN_SECRET is not set; set it to the secret of the server (`shenava token --new-secret` makes "
+            "NIYOSHA_TOKEN_SECRET is not set; set it to the secret of the server (`niyosha token --new-secret` makes "
             "a new one)"
         )
     if not wish.subject:

@@ -1,4 +1,4 @@
-"""Owns the command `shenava transcribe FILE...`: files in, transcripts on stdout, everything else on stderr."""
+"""Owns the command `niyosha transcribe FILE...`: files in, transcripts on stdout, everything else on stderr."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

@@ -42,7 +42,7 @@ async def answer(
         url.copy_with(host=str(address)),
         headers={
             "Host": url.netloc.decode(),
-            "User-Agent": "shenava",
+            "User-Agent": "niyosha",
             "Accept": "*/*",
             "Accept-Encoding": "identity",
             "Connection": "close",

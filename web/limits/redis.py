@@ -18,7 +18,7 @@ _LEASE_SECONDS = 30.0
 # A handshake waits for Redis so long at most.
 _PATIENCE_SECONDS = 1.0
 _CONNECTIONS = 16
-_PREFIX = "shenava"
+_PREFIX = "niyosha"
 _OVERALL = f"{_PREFIX}:streams"
 _UNLIMITED = 1 << 30
 # KEYS: the owner's slots, all slots. ARGV: the owner's limit, the overall one, the lease, the slot or nothing.

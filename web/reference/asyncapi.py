@@ -44,8 +44,8 @@ def asyncapi() -> dict[str, object]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Shenava live recognition",
-            "version": version("shenava"),
+            "title": "Niyosha live recognition",
+            "version": version("niyosha"),
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
@@ -54,7 +54,7 @@ def asyncapi() -> dict[str, object]:
             "gateway": {
                 "host": "{host}:{port}",
                 "protocol": "ws",
-                "description": "A gateway as `shenava serve` starts it",
+                "description": "A gateway as `niyosha serve` starts it",
                 "variables": {"host": {"default": "127.0.0.1"}, "port": {"default": "8000"}},
             }
         },

@@ -16,7 +16,7 @@ _SHELL = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Shenava: the interfaces</title>
+<title>Niyosha: the interfaces</title>
 <link rel="icon" href="static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="static/docs.css">
 </head>
@@ -33,7 +33,7 @@ def docs_page(*, asks_for_token: bool) -> str:
     rest, live = openapi(asks_for_token=asks_for_token), asyncapi()
     sections = [_section(tag["name"], tag["description"], _operations(rest, tag["name"])) for tag in rest["tags"]]
     body = (
-        element("header", element("h1", "Shenava"), element("p", prose(rest["info"]["description"])), _sources()),
+        element("header", element("h1", "Niyosha"), element("p", prose(rest["info"]["description"])), _sources()),
         _contents(rest),
         element("main", *sections, _websocket(live), _schemas(rest, live), _errors(live)),
     )

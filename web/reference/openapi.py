@@ -28,7 +28,7 @@ _TAGS = {
     "OVH": "the speech call of OVH's AI Endpoints",
     "server": "its state, its languages, its page, its documents",
 }
-_JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `shenava token` makes"
+_JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `niyosha token` makes"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _JWT},
     "tokenInQuery": {"type": "apiKey", "in": "query", "name": "jwt", "description": f"{_JWT}; for browsers"},
@@ -81,8 +81,8 @@ def openapi(*, asks_for_token: bool) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Shenava",
-            "version": version("shenava"),
+            "title": "Niyosha",
+            "version": version("niyosha"),
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

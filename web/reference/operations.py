@@ -243,7 +243,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             {201: Answer("the token", _json(reference("TradedToken"), TRADED))},
             "Without a body: for one use, the first handshake or request that it opens, within 60 seconds; its expiry "
             "limits the handshake only. The new token has the `sub`, the limits and the `config` of the key, and no "
-            "scope that the key has not. 404 on servers that only verify tokens (`SHENAVA_TOKEN_JWKS`), or want none.",
+            "scope that the key has not. 404 on servers that only verify tokens (`NIYOSHA_TOKEN_JWKS`), or want none.",
             (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.TOO_LARGE,
              Problem.UNSUPPORTED_MEDIA, Problem.OVERLOADED),
             body={JSON: {"schema": reference("TokenRequest"), "examples": REQUESTS["token"]}},

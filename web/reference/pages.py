@@ -49,7 +49,7 @@ def configuration_page() -> str:
 {_GENERATED.format(source="stream/config.py")}
 
 From the query string of the handshake, then from text messages `{{"config":{{...}}}}`; the later wins, and every key
-may be left out. The defaults are those of a server whose `SHENAVA_STREAM_DEFAULTS` sets no others.
+may be left out. The defaults are those of a server whose `NIYOSHA_STREAM_DEFAULTS` sets no others.
 
 ❄ is frozen by the first audio. The other keys may change at any time and hold from the next utterance on.
 

@@ -1,6 +1,6 @@
 // Owns what one tab tells the others of the same browser: the newest lines of what is being said.
 
-const CHANNEL = "shenava";
+const CHANNEL = "niyosha";
 const KEPT = 3; // two lines of text never show more than two utterances, and the one that is leaving
 
 /**

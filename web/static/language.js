@@ -2,7 +2,7 @@
 
 import { ENGLISH, PERSIAN } from "./texts.js";
 
-const KEY = "shenava.language";
+const KEY = "niyosha.language";
 const LANGUAGES = {
   en: { dir: "ltr", texts: ENGLISH },
   fa: { dir: "rtl", texts: /** @type {Record<string, string>} */ (PERSIAN) },

@@ -4,7 +4,7 @@ import { normalized } from "./matching.js";
 
 export const MOST_PHRASES = 500;
 export const LONGEST_PHRASE = 100;
-const KEY = "shenava.phrases";
+const KEY = "niyosha.phrases";
 
 /**
  * @typedef {object} Phrases

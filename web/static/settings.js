@@ -13,7 +13,7 @@
  * @typedef {keyof Settings} SettingKey
  */
 
-const KEY = "shenava.settings";
+const KEY = "niyosha.settings";
 const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
 const CONFIG = /** @type {const} */ (["languageCode", "asrModel", "hangoverMs", "maxUtteranceMs"]);
 

@@ -3,7 +3,7 @@
 import { text } from "./language.js";
 import { LiveError, retryAfterMsOf } from "./retry.js";
 
-const KEY = "shenava.token";
+const KEY = "niyosha.token";
 const TOKENS = new URL("v1/tokens", document.baseURI);
 // As long as a day's work; not the right to keep phrases, which the page has no use for.
 const KEPT = { oneUse: false, seconds: 28_800, scope: "tokens live recordings" };

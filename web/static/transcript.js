@@ -145,7 +145,7 @@ export class Transcript {
     const parts = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes()];
     const [year, month, day, hour, minute] = parts.map((part) => String(part).padStart(2, "0"));
     const { type, write } = FORMATS[format];
-    const name = `shenava-${year}-${month}-${day}-${hour}${minute}.${format}`;
+    const name = `niyosha-${year}-${month}-${day}-${hour}${minute}.${format}`;
     return { name, type: `${type}; charset=utf-8`, text: write(this) };
   }
 }

@@ -39,7 +39,7 @@ _LOCKED_PAUSE_SECONDS = 0.05
 _TRUNCATE_PAUSES_SECONDS = (0.05, 0.1, 0.2)
 _SHRINK_PAUSE_SECONDS = 0.05
 # What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
-_MIGRATION_LOCK = 0x5348454E
+_MIGRATION_LOCK = 0x4E49594F
 _log = structlog.get_logger()
 
 
@@ -149,7 +149,7 @@ class Database:
             await self._upgrade_in_turn()
         except (DBAPIError, OSError) as error:
             reason = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
-            raise UnusableDatabaseError(f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}") from None
+            raise UnusableDatabaseError(f"the database of NIYOSHA_DATABASE_URL cannot be used: {reason}") from None
 
     async def _upgrade_in_turn(self) -> None:
         """Upgrade, and try again where SQLite fails at once instead of waiting for its turn.

@@ -16,7 +16,7 @@ def migrate(connection: Connection) -> None:
         return
     if revision is not None and revision not in known:
         raise UnusableDatabaseError(
-            f"the database of SHENAVA_DATABASE_URL is at revision {revision}, and this version knows none after "
+            f"the database of NIYOSHA_DATABASE_URL is at revision {revision}, and this version knows none after "
             f"{known[-1]}: a newer version has used it. Start that version, or name another database"
         )
     # 10 MB and 0.1 s that only the first start after an upgrade pays for.

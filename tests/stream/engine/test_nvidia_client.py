@@ -244,7 +244,7 @@ def heard(uri: str, **auth: Any) -> list[str]:
 
 
 async def test_metadata_comes_along_with_and_without_tls(serving: Serving, certificates: Certificates) -> None:
-    metadata_args = [["function-id", "shenava"], ["authorization", "Bearer token"]]
+    metadata_args = [["function-id", "niyosha"], ["authorization", "Bearer token"]]
     for options, auth in (
         (TlsOptions(), {}),
         (TlsOptions(certificates.certificate, certificates.key), {"ssl_root_cert": certificates.ca}),

@@ -42,9 +42,9 @@ def contexts(*phrases: str, boost: float = 20.0) -> asr.SpeechContext:
 
 def test_phrases_of_all_contexts_come_once_each_without_empty_ones() -> None:
     options = read_config(
-        config(speech_contexts=[contexts("Shenava", " Riva  ", ""), contexts("  ", "Riva", "Persian text", boost=40)])
+        config(speech_contexts=[contexts("Niyosha", " Riva  ", ""), contexts("  ", "Riva", "Persian text", boost=40)])
     )
-    assert options.phrases == ("Shenava", "Riva", "Persian text")
+    assert options.phrases == ("Niyosha", "Riva", "Persian text")
     assert options.boost == 40
 
 

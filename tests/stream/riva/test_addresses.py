@@ -39,7 +39,7 @@ def test_addresses_are_read(uri: str, address: Address) -> None:
         (
             "https://riva:443",
             "https://riva:443 begins with a scheme; write host:port, and for an encrypted connection set "
-            "SHENAVA_RIVA_TLS=1",
+            "NIYOSHA_RIVA_TLS=1",
         ),
     ],
 )

@@ -82,7 +82,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
 async def test_a_name_that_nobody_knows() -> None:
     finding = await fault("nowhere.invalid:50051")
     assert finding.sentence.startswith("nowhere.invalid has no address: ")
-    assert finding.advice == "check the name in SHENAVA_RIVA_URI and whether this machine's DNS knows it"
+    assert finding.advice == "check the name in NIYOSHA_RIVA_URI and whether this machine's DNS knows it"
 
 
 async def test_a_closed_port() -> None:
@@ -179,7 +179,7 @@ async def test_a_certificate_of_an_authority_that_is_not_trusted(ca: trustme.CA 
         "no trusted authority vouches for the certificate: certificate of trustme v1.2.1 for localhost, "
         "issued by Example CA, "
     )
-    assert finding.advice == "set SHENAVA_RIVA_CA to the PEM file of the authority that signed it"
+    assert finding.advice == "set NIYOSHA_RIVA_CA to the PEM file of the authority that signed it"
 
 
 async def test_without_an_authority_those_of_grpc_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ async def test_a_certificate_for_another_name() -> None:
         "the certificate is for another name: certificate of trustme v1.2.1 for riva0.example, riva1.example, "
         "riva2.example, riva3.example and 2 more, issued by "
     )
-    assert finding.advice == "write one of its names in SHENAVA_RIVA_URI, or set SHENAVA_RIVA_SERVER_NAME to one"
+    assert finding.advice == "write one of its names in NIYOSHA_RIVA_URI, or set NIYOSHA_RIVA_SERVER_NAME to one"
     assert right[-1].verdict is OK
 
 
@@ -229,20 +229,20 @@ async def test_a_client_certificate_that_is_missing_wrong_or_right() -> None:
             "TLS",
             FAULT,
             "the server hung up where a client certificate could have been shown",
-            "set SHENAVA_RIVA_CLIENT_CERT and SHENAVA_RIVA_CLIENT_KEY",
+            "set NIYOSHA_RIVA_CLIENT_CERT and NIYOSHA_RIVA_CLIENT_KEY",
         )
         assert await fault(uri, client_tls(ca, trustme.CA().issue_cert("gateway"))) == Finding(
             "TLS",
             FAULT,
             "the server hung up after it saw the client certificate",
-            "set SHENAVA_RIVA_CLIENT_CERT to one from an authority that the server trusts",
+            "set NIYOSHA_RIVA_CLIENT_CERT to one from an authority that the server trusts",
         )
         assert (await found(uri, client_tls(ca, client_ca.issue_cert("gateway"))))[-1].verdict is OK
 
 
 async def test_the_server_encrypts_and_we_do_not() -> None:
     async with serving_with(trustme.CA(), "localhost") as uri:
-        assert await fault(uri) == Finding("TLS", FAULT, "off here, but the server encrypts", "set SHENAVA_RIVA_TLS=1")
+        assert await fault(uri) == Finding("TLS", FAULT, "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
 
 
 async def test_we_encrypt_and_the_server_does_not() -> None:
@@ -251,7 +251,7 @@ async def test_we_encrypt_and_the_server_does_not() -> None:
             "TLS",
             FAULT,
             "on here, but the server does not encrypt",
-            "leave SHENAVA_RIVA_TLS and the certificates out, or turn TLS on at the server",
+            "leave NIYOSHA_RIVA_TLS and the certificates out, or turn TLS on at the server",
         )
 
 
@@ -355,12 +355,12 @@ async def test_a_server_without_a_health_service() -> None:
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        (grpc.StatusCode.UNAUTHENTICATED, "check SHENAVA_RIVA_API_KEY"),
+        (grpc.StatusCode.UNAUTHENTICATED, "check NIYOSHA_RIVA_API_KEY"),
         (
             grpc.StatusCode.PERMISSION_DENIED,
-            "check SHENAVA_RIVA_API_KEY and whether it may use SHENAVA_RIVA_FUNCTION_ID",
+            "check NIYOSHA_RIVA_API_KEY and whether it may use NIYOSHA_RIVA_FUNCTION_ID",
         ),
-        (grpc.StatusCode.NOT_FOUND, "check SHENAVA_RIVA_FUNCTION_ID"),
+        (grpc.StatusCode.NOT_FOUND, "check NIYOSHA_RIVA_FUNCTION_ID"),
         (grpc.StatusCode.INTERNAL, "look into the server's log"),
     ],
 )
@@ -391,7 +391,7 @@ async def test_a_server_without_a_live_model(rows: list[dict[str, str]], sentenc
             "models",
             FAULT,
             sentence,
-            "deploy a streaming model on the server, or leave SHENAVA_RIVA_URI out to use the embedded engine",
+            "deploy a streaming model on the server, or leave NIYOSHA_RIVA_URI out to use the embedded engine",
         )
 
 

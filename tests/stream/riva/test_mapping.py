@@ -55,7 +55,7 @@ def test_every_option_reaches_the_request() -> None:
         "en-US",
         profanity_filter=False,
         punctuation=False,
-        phrases=("Riva", "Shenava"),
+        phrases=("Riva", "Niyosha"),
         boost=40.0,
         closed_vocabulary=True,
         finds_endpoints_ms=700,
@@ -64,7 +64,7 @@ def test_every_option_reaches_the_request() -> None:
     assert not config.profanity_filter
     assert not config.enable_automatic_punctuation
     assert config.model == "tele"
-    assert [(list(c.phrases), c.boost) for c in config.speech_contexts] == [(["Riva", "Shenava"], 40.0)]
+    assert [(list(c.phrases), c.boost) for c in config.speech_contexts] == [(["Riva", "Niyosha"], 40.0)]
     assert dict(config.custom_configuration) == {"closed_vocabulary": "true"}
     assert config.endpointing_config.stop_history == 700
 

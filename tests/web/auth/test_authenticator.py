@@ -52,9 +52,9 @@ BAD: dict[str, tuple[Callable[[], str], str]] = {
     "expired": (lambda: token(exp=int(time.time()) - 1), "the token has expired; get a new one"),
     "of another audience": (
         lambda: token(aud=["others", "more"]),
-        "the token's aud is ['others', 'more']; it must be or have \"shenava\"",
+        "the token's aud is ['others', 'more']; it must be or have \"niyosha\"",
     ),
-    "of another issuer": (lambda: token(iss="others"), 'the token\'s iss is "others"; it must be "shenava"'),
+    "of another issuer": (lambda: token(iss="others"), 'the token\'s iss is "others"; it must be "niyosha"'),
     "none": (lambda: unsigned("none"), "the token is not valid; it must be one of this server"),
     "nOnE": (lambda: unsigned("nOnE"), "the token is not valid; it must be one of this server"),
     "of another algorithm": (lambda: jwt.encode(claims(), 2 * SECRET, "HS512"), "the token is not valid"),
@@ -146,7 +146,7 @@ async def test_a_good_token_opens_by_header(guarded: Gateway, scheme: str) -> No
 
 
 async def test_a_good_token_opens_by_query_and_by_subprotocol(guarded: Gateway) -> None:
-    assert (await converse(guarded.base, b"", "close", query=f"jwt={token(aud=['a', 'shenava'])}")).close_code == 1000
+    assert (await converse(guarded.base, b"", "close", query=f"jwt={token(aud=['a', 'niyosha'])}")).close_code == 1000
     subprotocols: Any = ["farsava", f"jwt.{token()}"]
     async with talking(guarded.base, subprotocols=subprotocols) as socket:
         assert socket.subprotocol == "farsava"

@@ -174,7 +174,7 @@ async def test_a_file_without_keys_refuses_to_start(file: Path) -> None:
     with pytest.raises(StartError) as refused:
         async with running(Settings(port=0, token_jwks=str(file)), ScriptedRecognizer()):
             raise AssertionError("it started")
-    assert str(refused.value) == f"SHENAVA_TOKEN_JWKS is '{file}': {NO_JWKS}"
+    assert str(refused.value) == f"NIYOSHA_TOKEN_JWKS is '{file}': {NO_JWKS}"
 
 
 async def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `shenava doctor` prints, and whether it says that live recognition works."""
+"""What `niyosha doctor` prints, and whether it says that live recognition works."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from stream.events import Hypothesis
 from stream.riva.findings import Verdict
-from tests.processes import shenava, started_async, typed
+from tests.processes import niyosha, started_async, typed
 from tests.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.stream.riva.servers import ScriptedRiva, row, server_credentials, serving
 from web.commands import doctor, rehearsal
@@ -127,7 +127,7 @@ async def test_a_server_without_english_works_in_its_own_language(monkeypatch: p
     assert lines[5:7] == [
         "  note   language     en is not served; served: fa-IR",
         "                      -> clients that ask for no language are refused: they want en; set "
-        """SHENAVA_STREAM_DEFAULTS='{"languageCode": "fa-IR"}' to give them another one""",
+        """NIYOSHA_STREAM_DEFAULTS='{"languageCode": "fa-IR"}' to give them another one""",
     ]
     assert still_works
     assert mute[7].startswith("  ok     recognition  an English sentence was heard as nothing, in fa-IR; final ")
@@ -186,22 +186,22 @@ async def test_keys_and_control_characters_are_not_printed() -> None:
 
 
 def test_without_a_server_the_embedded_engine_is_examined() -> None:
-    result = shenava("doctor")
+    result = niyosha("doctor")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "The embedded engine, as SHENAVA_RIVA_URI names no Riva server"
+    assert lines[0] == "The embedded engine, as NIYOSHA_RIVA_URI names no Riva server"
     assert lines[1].startswith("  ok     engine       ready ")
     assert f'"{CLIP_TEXT}" was heard as "{CLIP_TEXT}"; first text ' in lines[-2]
     assert lines[-1] == "Live recognition works."
 
 
 def test_an_engine_that_cannot_start_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    result = typed("doctor", SHENAVA_MODEL=str(tmp_path))
+    result = typed("doctor", NIYOSHA_MODEL=str(tmp_path))
     assert result.returncode == 1
     assert str(tmp_path) in capfd.readouterr().err
     assert result.stdout.splitlines()[-3:] == [
         "  fault  engine       it does not start",
-        "                      -> it says why above; SHENAVA_MODEL names the model that it loads",
+        "                      -> it says why above; NIYOSHA_MODEL names the model that it loads",
         "Live recognition does not work.",
     ]
 
@@ -209,7 +209,7 @@ def test_an_engine_that_cannot_start_is_told(tmp_path: Path, capfd: pytest.Captu
 def test_a_wrong_setting_is_told() -> None:
     result = typed("doctor", "--riva-uri", "riva")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("shenava: SHENAVA_RIVA_URI is 'riva': riva has no port")
+    assert result.stderr.startswith("niyosha: NIYOSHA_RIVA_URI is 'riva': riva has no port")
 
 
 async def test_an_engine_with_tls_is_examined_with_the_right_and_with_a_wrong_authority(

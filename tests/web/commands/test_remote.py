@@ -1,4 +1,4 @@
-"""`shenava transcribe --remote` at real servers; a relay in front of one holds uploads where a test needs it."""
+"""`niyosha transcribe --remote` at real servers; a relay in front of one holds uploads where a test needs it."""
 
 import asyncio
 import functools
@@ -67,7 +67,7 @@ async def serving(recognizer: ScriptedRecognizer | None = None, **settings: Any)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> AsyncIterator[str]:
-    path = tmp_path_factory.mktemp("remote") / "shenava.db"
+    path = tmp_path_factory.mktemp("remote") / "niyosha.db"
     shutil.copyfile(empty_database, path)
     async with serving(database_url=f"sqlite:///{path}") as url:
         yield url
@@ -259,7 +259,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytes
     assert await run(QUICK, YES, options=TranscribeOptions(server="http://127.0.0.1:1")) == 1
     assert capsys.readouterr().err == (
         f"{QUICK} was not transcribed: cannot reach http://127.0.0.1:1: nothing listens there; "
-        "start a server there with `shenava serve`, or leave out --server to have one started\n"
+        "start a server there with `niyosha serve`, or leave out --server to have one started\n"
     )
 
 

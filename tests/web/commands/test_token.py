@@ -1,4 +1,4 @@
-"""`shenava token`, and Row 13: what refuses to start without a key that keeps others out."""
+"""`niyosha token`, and Row 13: what refuses to start without a key that keeps others out."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from tests.processes import shenava, typed
+from tests.processes import niyosha, typed
 from tests.recognizers import ScriptedRecognizer
 from tests.web.sockets import LIVE, converse
 from tests.web.tokens import AUDIENCE, ISSUER, SECRET
@@ -21,19 +21,19 @@ from web.access_settings import LEAST_SECRET_BYTES
 from web.serve import running
 from web.settings import Settings
 
-ADVICE = "Set SHENAVA_TOKEN_SECRET to at least 32 random bytes (`shenava token --new-secret` makes some), or keep to"
+ADVICE = "Set NIYOSHA_TOKEN_SECRET to at least 32 random bytes (`niyosha token --new-secret` makes some), or keep to"
 
 
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own key must not make up for one that a test leaves out."""
     for name in os.environ:
-        if name.startswith("SHENAVA_TOKEN_"):
+        if name.startswith("NIYOSHA_TOKEN_"):
             monkeypatch.delenv(name)
 
 
 def minted(*arguments: str) -> dict[str, Any]:
-    made = typed("token", *arguments, SHENAVA_TOKEN_SECRET=SECRET)
+    made = typed("token", *arguments, NIYOSHA_TOKEN_SECRET=SECRET)
     assert (made.returncode, made.stderr) == (0, "")
     claims: dict[str, Any] = jwt.decode(made.stdout.strip(), SECRET, ["HS256"], audience=AUDIENCE, issuer=ISSUER)
     return claims
@@ -47,7 +47,7 @@ def test_a_token_has_what_was_asked_for() -> None:
     assert claims.pop("exp") == pytest.approx(time.time() + 2 * 86_400, abs=60)
     assert claims.pop("iat") == pytest.approx(time.time(), abs=60)
     assert claims == {
-        "sub": "ann", "iss": "shenava", "aud": "shenava", "scope": "live recordings tokens", "streams": 3,
+        "sub": "ann", "iss": "niyosha", "aud": "niyosha", "scope": "live recordings tokens", "streams": 3,
         "minutes": 90, "config": {"languageCode": "en"},
     }  # fmt: skip
 
@@ -72,9 +72,9 @@ async def url() -> AsyncIterator[str]:
 
 
 async def test_its_token_opens_the_server_that_has_the_secret(url: str) -> None:
-    made = shenava("token", "--sub", "ann", "--scope", "live", SHENAVA_TOKEN_SECRET=SECRET).stdout.strip()
+    made = niyosha("token", "--sub", "ann", "--scope", "live", NIYOSHA_TOKEN_SECRET=SECRET).stdout.strip()
     assert (await converse(url, b"", "close", query=f"jwt={made}")).close_code == 1000
-    other = typed("token", "--sub", "ann", SHENAVA_TOKEN_SECRET=SECRET, SHENAVA_TOKEN_ISSUER="others").stdout  # noqa: S106
+    other = typed("token", "--sub", "ann", NIYOSHA_TOKEN_SECRET=SECRET, NIYOSHA_TOKEN_ISSUER="others").stdout  # noqa: S106
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         assert (await client.get(LIVE, params={"jwt": other.strip()})).status_code == 401
 
@@ -82,7 +82,7 @@ async def test_its_token_opens_the_server_that_has_the_secret(url: str) -> None:
 def test_a_new_secret_needs_no_settings_and_is_long_enough() -> None:
     secrets = set()
     for _ in range(2):
-        made = typed("token", "--new-secret", SHENAVA_PORT="no port")
+        made = typed("token", "--new-secret", NIYOSHA_PORT="no port")
         assert (made.returncode, made.stderr) == (0, "")
         secrets.add(made.stdout.strip())
         assert re.fullmatch("[0-9a-f]{64}", made.stdout.strip())
@@ -104,20 +104,20 @@ def test_a_new_secret_needs_no_settings_and_is_long_enough() -> None:
     ],
 )
 def test_what_is_missing_or_wrong_is_told(arguments: list[str], sentence: str) -> None:
-    refused = typed("token", *arguments, SHENAVA_TOKEN_SECRET=SECRET)
+    refused = typed("token", *arguments, NIYOSHA_TOKEN_SECRET=SECRET)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"shenava token: {sentence}")
+    assert refused.stderr.startswith(f"niyosha token: {sentence}")
     assert SECRET not in refused.stderr
 
 
 def test_without_a_secret_the_way_to_one_is_told(tmp_path: Path) -> None:
     refused = typed("token", "--sub", "ann")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("shenava token: SHENAVA_TOKEN_SECRET is not set; set it to the secret of the")
-    assert "`shenava token --new-secret`" in refused.stderr
-    verifying = typed("token", "--sub", "ann", SHENAVA_TOKEN_JWKS=str(tmp_path / "keys.json"))
+    assert refused.stderr.startswith("niyosha token: NIYOSHA_TOKEN_SECRET is not set; set it to the secret of the")
+    assert "`niyosha token --new-secret`" in refused.stderr
+    verifying = typed("token", "--sub", "ann", NIYOSHA_TOKEN_JWKS=str(tmp_path / "keys.json"))
     assert verifying.returncode == 1
-    assert verifying.stderr.startswith("shenava token: SHENAVA_TOKEN_JWKS is set, so that tokens are only verified")
+    assert verifying.stderr.startswith("niyosha token: NIYOSHA_TOKEN_JWKS is set, so that tokens are only verified")
 
 
 # --- what refuses to start ---
@@ -127,9 +127,9 @@ def test_without_a_secret_the_way_to_one_is_told(tmp_path: Path) -> None:
 def test_a_short_secret_refuses_to_start_and_is_not_shown() -> None:
     short = "only31bytesarenotenoughforasafe"
     for command in (["serve", "--port", "0"], ["token", "--sub", "ann"]):
-        refused = typed(*command, SHENAVA_TOKEN_SECRET=short)
+        refused = typed(*command, NIYOSHA_TOKEN_SECRET=short)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.endswith("SHENAVA_TOKEN_SECRET: it has 31 bytes; at least 32 random ones are needed\n")
+        assert refused.stderr.endswith("NIYOSHA_TOKEN_SECRET: it has 31 bytes; at least 32 random ones are needed\n")
         assert short not in refused.stderr
 
 
@@ -138,13 +138,13 @@ def test_a_short_secret_refuses_to_start_and_is_not_shown() -> None:
 def test_a_public_address_without_a_key_refuses_to_start_and_names_the_ways_out(host: str) -> None:
     refused = typed("serve", "--port", "0", "--host", host)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"shenava: SHENAVA_HOST is '{host}', which other machines can reach, and nobody")
+    assert refused.stderr.startswith(f"niyosha: NIYOSHA_HOST is '{host}', which other machines can reach, and nobody")
     assert f"{ADVICE} 127.0.0.1 and put a proxy that authenticates in front" in refused.stderr
 
 
 def test_keys_that_cannot_be_read_refuse_to_start(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": []}))
-    refused = typed("serve", "--port", "0", SHENAVA_TOKEN_JWKS=str(keys))
+    refused = typed("serve", "--port", "0", NIYOSHA_TOKEN_JWKS=str(keys))
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.splitlines()[-1].startswith(f"shenava: SHENAVA_TOKEN_JWKS is '{keys}': it has no key that")
+    assert refused.stderr.splitlines()[-1].startswith(f"niyosha: NIYOSHA_TOKEN_JWKS is '{keys}': it has no key that")

@@ -252,7 +252,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytes
     assert await run(QUICK, YES, options=TranscribeOptions(server=address)) == 1
     assert capsys.readouterr().err == (
         f"{QUICK} was not transcribed: cannot reach {address}: nothing listens there; "
-        "start a server there with `shenava serve`, or leave out --server to have one started\n"
+        "start a server there with `niyosha serve`, or leave out --server to have one started\n"
     )
 
 
@@ -354,7 +354,7 @@ class NoModel(contextlib.AbstractAsyncContextManager[str]):
     """A server that does not start."""
 
     async def __aenter__(self) -> str:
-        raise ServerStartError("the model is not installed; reinstall shenava")
+        raise ServerStartError("the model is not installed; reinstall niyosha")
 
     async def __aexit__(self, *_: object) -> None:
         raise AssertionError("it never started")
@@ -363,7 +363,7 @@ class NoModel(contextlib.AbstractAsyncContextManager[str]):
 async def test_a_server_that_cannot_be_started_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     options = TranscribeOptions(local_server=unused_address())
     assert await run(YES, options=options, start_server=NoModel) == 1
-    assert capsys.readouterr().err.endswith("\nthe model is not installed; reinstall shenava\n")
+    assert capsys.readouterr().err.endswith("\nthe model is not installed; reinstall niyosha\n")
 
 
 async def test_a_terminal_asks_for_interim_results_and_shows_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ async def server(canary: Server) -> AsyncIterator[Server]:
 async def nearby(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server that every connection leads to, for the virtual clock."""
     # Not pytest's own directory: a socket's path is short.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as folder:
+    with tempfile.TemporaryDirectory(prefix="niyosha-") as folder:
         path = f"{folder}/socket"
         monkeypatch.setattr(httpx, "AsyncHTTPTransport", partial(httpx.AsyncHTTPTransport, uds=path))
         async with Server(OUTSIDE, 8080).serving(path=path) as server:
@@ -212,7 +212,7 @@ async def test_the_request_says_no_more_than_it_has_to(
         [
             f"GET /{path} HTTP/1.1",
             f"Host: audio.test:{server.port}",
-            "User-Agent: shenava",
+            "User-Agent: niyosha",
             "Accept: */*",
             "Accept-Encoding: identity",
             "Connection: close",

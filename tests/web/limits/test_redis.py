@@ -150,9 +150,9 @@ async def test_a_clock_that_was_set_back_an_hour_keeps_nobody_out(redis_url: str
             for key in (_OVERALL, f"{_OVERALL}:a"):
                 client.zadd(key, {"1": ends_at + 3600})
                 client.pexpire(key, hour_ms)
-            client.pexpire("shenava:k", hour_ms)
+            client.pexpire("niyosha:k", hour_ms)
             assert (await store.add("k", 1, 1)).resets_in <= 1
-            client.pexpire("shenava:k", 100 * hour_ms)
+            client.pexpire("niyosha:k", 100 * hour_ms)
             assert (await store.window("k")).resets_in <= 86_400
             while await store.full("a", Room(1, 1)):
                 await asyncio.sleep(0.05)

@@ -32,7 +32,7 @@ BROWSER = [
     # Nobody is there to answer the question; the shell has no place to ask it.
     "--use-fake-ui-for-media-stream",
     # A name that is not this machine's, for a page that came over plain http.
-    "--host-resolver-rules=MAP shenava.test 127.0.0.1",
+    "--host-resolver-rules=MAP niyosha.test 127.0.0.1",
 ]
 expect.set_options(timeout=STUCK_SECONDS * 1000)
 # The end of what quick.wav says. A browser without a sound card swallows sounds when the machine is busy.
@@ -197,6 +197,6 @@ async def stop(page: Page) -> None:
 
 
 async def keep_screenshot(page: Page, name: str) -> None:
-    """Keep how a page looks for whoever wants to see it: in `.artefacts`, or where SHENAVA_ARTEFACTS says."""
-    folder = Path(os.environ.get("SHENAVA_ARTEFACTS", Path(__file__).parents[3] / ".artefacts"))
+    """Keep how a page looks for whoever wants to see it: in `.artefacts`, or where NIYOSHA_ARTEFACTS says."""
+    folder = Path(os.environ.get("NIYOSHA_ARTEFACTS", Path(__file__).parents[3] / ".artefacts"))
     await page.screenshot(path=folder / f"{name}.png")

@@ -47,7 +47,7 @@ def speaking_browser(_browser: Browser, microphone: Microphone) -> Browser:
 
 def own_settings(folder: Path, empty_database: Path) -> Settings:
     """Settings with a database for nobody else: servers of one database share their work."""
-    path = folder / "shenava.db"
+    path = folder / "niyosha.db"
     shutil.copyfile(empty_database, path)
     return Settings(port=0, database_url=f"sqlite:///{path}")
 

@@ -247,7 +247,7 @@ async def test_text_rolls_up_unless_motion_is_unwanted(
 
 async def test_each_line_has_its_own_direction(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, speaker):
-        await speaker.say("سلام Shenava", is_final=True)
+        await speaker.say("سلام Niyosha", is_final=True)
         await speaker.say("Hello سلام", 2)
         await expect(lines(page)).to_have_count(2)
         directions = "[...document.querySelectorAll('#captions p')].map((line) => getComputedStyle(line).direction)"

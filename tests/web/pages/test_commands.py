@@ -100,7 +100,7 @@ async def test_what_is_said_to_the_server(speaking_browser: Browser, counting_se
             socket.on("framesent", lambda payload: texts.append(payload) if isinstance(payload, str) else None)
 
         page.on("websocket", follow)
-        await page.evaluate("localStorage.setItem('shenava.settings', JSON.stringify({languageCode: 'en-GB'}))")
+        await page.evaluate("localStorage.setItem('niyosha.settings', JSON.stringify({languageCode: 'en-GB'}))")
         await page.get_by_role("textbox", name="My phrases").fill("one\n\n  two   words \nOne.")
         await start(page)
         await expect_state(page, "Listening")

@@ -245,7 +245,7 @@ async def test_a_refused_microphone_is_told(playwright: Playwright, counting_ser
 async def test_a_page_that_may_have_no_microphone_says_so_at_once(
     speaking_browser: Browser, counting_server: RunningServer
 ) -> None:
-    async with opened(speaking_browser, counting_server.url.replace("127.0.0.1", "shenava.test")) as page:
+    async with opened(speaking_browser, counting_server.url.replace("127.0.0.1", "niyosha.test")) as page:
         await expect_notice(
             page, "Browsers give the microphone only to secure pages. Open this page over https, or on localhost."
         )

@@ -59,7 +59,7 @@ async def test_spoken_words_appear_settle_and_can_be_downloaded(
         files = [await downloaded(page, ending) for ending in ("txt", "srt", "vtt", "json")]
         await keep_screenshot(page, "dictation-settled")
     for (name, text), ending in zip(files, ("txt", "srt", "vtt", "json"), strict=True):
-        assert re.fullmatch(rf"shenava-\d{{4}}-\d\d-\d\d-\d{{4}}\.{ending}", name)
+        assert re.fullmatch(rf"niyosha-\d{{4}}-\d\d-\d\d-\d{{4}}\.{ending}", name)
         assert QUICK.search(" ".join(text.split())) or ending == "json"
     assert re.match(r"1\n00:00:\d\d,\d{3} --> 00:00:\d\d,\d{3}\n", files[1][1])
     assert files[2][1].startswith("WEBVTT\n")

@@ -52,7 +52,7 @@ def port() -> int:
 
 @asynccontextmanager
 async def served(port: int, engine: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A `shenava serve` of its own in front of an engine that goes on, which a test may kill."""
+    """A `niyosha serve` of its own in front of an engine that goes on, which a test may kill."""
     settings = {"port": str(port), "riva-uri": engine}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     async with started_async("serve", "--quiet", *options) as (process, line):

@@ -28,7 +28,7 @@ SCOPES = "tokens live recordings models"
 
 
 def own(folder: Path, empty_database: Path, **settings: Any) -> Settings:
-    path = folder / "shenava.db"
+    path = folder / "niyosha.db"
     shutil.copyfile(empty_database, path)
     return Settings(port=0, database_url=f"sqlite:///{path}", **settings)
 
@@ -91,7 +91,7 @@ async def test_a_key_is_traded_and_kept_nowhere(speaking_browser: Browser, guard
         assert traffic.trades[0] == key
         assert key not in await kept(page)
         assert key.split(".")[2] not in await kept(page)
-        held = await page.evaluate("sessionStorage.getItem('shenava.token')")
+        held = await page.evaluate("sessionStorage.getItem('niyosha.token')")
         assert payload(held)["sub"] == "reader"
         assert set(payload(held)["scope"].split()) == {"tokens", "live", "recordings"}
         # A recording is sent with what is kept, a connection opened with a token for this one use.

@@ -174,17 +174,17 @@ test("a state that was handed out does not change", () => {
 test("files hold everything, settled or not", () => {
   const transcript = transcriptOf(final(1, "سلام دنیا.", 1), open(2, "and then"));
   assert.deepEqual(transcript.download("txt", NOW), {
-    name: "shenava-2026-01-05-0907.txt",
+    name: "niyosha-2026-01-05-0907.txt",
     type: "text/plain; charset=utf-8",
     text: "سلام دنیا.\nand then\n",
   });
   assert.deepEqual(transcript.download("srt", NOW), {
-    name: "shenava-2026-01-05-0907.srt",
+    name: "niyosha-2026-01-05-0907.srt",
     type: "application/x-subrip; charset=utf-8",
     text: "1\n00:00:01,000 --> 00:00:02,000\nسلام دنیا.\n\n2\n00:00:02,000 --> 00:00:03,000\nand then\n",
   });
   assert.deepEqual(transcript.download("vtt", NOW), {
-    name: "shenava-2026-01-05-0907.vtt",
+    name: "niyosha-2026-01-05-0907.vtt",
     type: "text/vtt; charset=utf-8",
     text: "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nسلام دنیا.\n\n00:00:02.000 --> 00:00:03.000\nand then\n",
   });
@@ -192,7 +192,7 @@ test("files hold everything, settled or not", () => {
 
 test("JSON is as the server answers a transcription", () => {
   const { name, type, text } = transcriptOf(final(1, "Yes.", 1)).download("json", NOW);
-  assert.deepEqual([name, type], ["shenava-2026-01-05-0907.json", "application/json; charset=utf-8"]);
+  assert.deepEqual([name, type], ["niyosha-2026-01-05-0907.json", "application/json; charset=utf-8"]);
   assert.deepEqual(JSON.parse(text), {
     duration: 1.5,
     status: "done",

@@ -47,10 +47,10 @@ async def test_many_processes_may_make_a_new_file_at_once(tmp_path: Path) -> Non
 
 
 async def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'some' / 'where' / 'shenava.db'}")
+    database = Database(f"sqlite:///{tmp_path / 'some' / 'where' / 'niyosha.db'}")
     await database.upgrade()
     await database.close()
-    assert (tmp_path / "some" / "where" / "shenava.db").is_file()
+    assert (tmp_path / "some" / "where" / "niyosha.db").is_file()
 
 
 async def test_writers_wait_for_each_other_and_lose_nothing(database: Database) -> None:
@@ -137,13 +137,13 @@ def test_other_drivers_get_the_plain_url(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("sqlite:////proc/nowhere/shenava.db", "[Errno 2] No such file or directory: '/proc/nowhere'"),
-        ("sqlite:////proc/shenava.db", "unable to open database file"),
+        ("sqlite:////proc/nowhere/niyosha.db", "[Errno 2] No such file or directory: '/proc/nowhere'"),
+        ("sqlite:////proc/niyosha.db", "unable to open database file"),
         ("postgresql://nobody:secret@127.0.0.1:1/name", "connection failed: connection to server at"),
     ],
 )
 async def test_a_database_that_cannot_be_used_stops_the_server_with_a_sentence(url: str, reason: str) -> None:
-    sentence = f"the database of SHENAVA_DATABASE_URL cannot be used: {reason}"
+    sentence = f"the database of NIYOSHA_DATABASE_URL cannot be used: {reason}"
     database = Database(url)
     with pytest.raises(UnusableDatabaseError) as unusable:
         await database.upgrade()
@@ -165,7 +165,7 @@ async def test_no_thread_of_a_connection_outlives_the_database(monkeypatch: pyte
 
     monkeypatch.setattr(aiosqlite.Connection, "stop", stop_late)
     before = set(threading.enumerate())
-    database = Database("sqlite:////proc/shenava.db")
+    database = Database("sqlite:////proc/niyosha.db")
     with pytest.raises(UnusableDatabaseError):
         await database.upgrade()
     await database.close()
@@ -191,7 +191,7 @@ async def test_a_database_of_a_newer_version_is_refused_with_a_sentence(database
     try:
         with pytest.raises(UnusableDatabaseError) as refused:
             await database.upgrade()
-        assert str(refused.value).startswith("the database of SHENAVA_DATABASE_URL is at revision 9999, and this ")
+        assert str(refused.value).startswith("the database of NIYOSHA_DATABASE_URL is at revision 9999, and this ")
         assert str(refused.value).endswith("a newer version has used it. Start that version, or name another database")
         with pytest.raises(StartError) as told:
             async with running(Settings(port=0, database_url=database_url), ScriptedRecognizer()):

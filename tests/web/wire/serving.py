@@ -49,7 +49,7 @@ async def listening() -> AsyncIterator[tuple[socket.socket, int | str]]:
             yield listener, listener.getsockname()[1]
         return
     # Not pytest's own directory: a socket's path is short.
-    with tempfile.TemporaryDirectory(prefix="shenava-") as folder, socket.socket(socket.AF_UNIX) as listener:
+    with tempfile.TemporaryDirectory(prefix="niyosha-") as folder, socket.socket(socket.AF_UNIX) as listener:
         path = f"{folder}/socket"
         listener.bind(path)
         yield listener, path

@@ -100,7 +100,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.fault(22)
 async def test_a_second_signal_does_not_wait_for_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     # The engine stands still, so no final will come, for as long as the settings wait for one.
-    monkeypatch.setenv("SHENAVA_FINAL_LIMIT_SECONDS", "300")
+    monkeypatch.setenv("NIYOSHA_FINAL_LIMIT_SECONDS", "300")
     with started("serve", "--port", "0", "--quiet") as (process, line):
         url, engine = url_in(line), child_of(process.pid)
         is_told = asyncio.Event()
