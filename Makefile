@@ -61,7 +61,7 @@ docs: $(RUNTIME)
 	$(BIN)/python -m web.reference.pages
 
 bench: $(DEVELOPMENT)
-	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.product.live
 
 # Lock files hold versions and hashes only.
 lock: $(DEVELOPMENT)

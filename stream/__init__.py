@@ -1,1 +1,1 @@
-"""Everything between the socket and the recognizer: audio in, one recognition stream per utterance, events out."""
+"""Everything between the socket and the recognizer: audio, sessions, recognition, and the clients of the API."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 
 import pytest
 
-from tests.canary import leak
-from tests.loop_bound import long_callbacks
-from tests.processes import NIYOSHA, STUCK_SECONDS, url_in
-from tests.tiers import register
-from tests.virtual_time import VirtualTimeLoop
+from tests.support.canary import leak
+from tests.support.loops.loop_bound import long_callbacks
+from tests.support.loops.virtual_time import VirtualTimeLoop
+from tests.support.processes import NIYOSHA, STUCK_SECONDS, url_in
+from tests.support.tiers import register
 
 register()
 

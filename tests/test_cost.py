@@ -12,16 +12,16 @@ from python_multipart.multipart import MultipartParser
 from websockets.server import ServerProtocol
 
 from stream.audio.base64 import Base64Decoder
+from stream.audio.containers.wav import WavReader
 from stream.audio.decoder import AudioDecoder
 from stream.audio.format import AudioFormat, AudioTransfer, Encoding
-from stream.audio.wav import WavReader
-from stream.commands import parse_command
-from stream.config import SessionConfig
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
-from tests.tiers import examples
-from tests.web.wire.raw import BINARY, CONT, PING, PONG, TEXT, frame
-from tests.work import work_of
-from web.rest.json_text import STEP_BYTES, JsonText
+from stream.protocols.farsava.commands import parse_command
+from tests.support.tiers import examples
+from tests.support.work import work_of
+from tests.web.transport.raw import BINARY, CONT, PING, PONG, TEXT, frame
+from web.rest.request.json_text import STEP_BYTES, JsonText
 
 SIZE = 1024
 TIMES = 4

@@ -9,7 +9,7 @@ from vad.frames import FRAME_MS, FRAME_SAMPLES
 
 # All levels are RMS of a frame in dB of full scale. Measured over 15 clips at 0, -10, -20 and -30 dB, clean and in
 # white, pink and babble noise 20 and 10 dB below: the share of speech in no utterance at -30 dB falls from 53 % to 0
-# clean, from 91 % to 0.1 % in noise, and no words are lost or gained at 0 dB (`bench/levels.py`).
+# clean, from 91 % to 0.1 % in noise, and no words are lost or gained at 0 dB (`bench/engine/levels.py`).
 _TARGET_DB = -20.0  # of the loudest frames; 3 dB more or less find the same
 _MOST_GAIN_DB = 30.0
 # To what noise may be raised: WebRTC's strictest mode takes pink noise of -40 dB for speech now and then, of -45 dB

@@ -15,27 +15,27 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import ClientError, Problem
-from stream.recognizer import Recognizer
+from stream.paths import HEALTH_PATH, LIVE_PATH
+from stream.recognition.recognizer import Recognizer
 from stream.riva import RivaOptions
-from web.access_log import AccessLog
 from web.auth.origins import OriginRules
 from web.clock import Clock, wall_clock
-from web.cors import Cors
-from web.live import Live
-from web.metrics import Metrics
+from web.composition import serving
+from web.errors import on_client_error, on_http_exception, problem_response
+from web.live.endpoint import Live
+from web.live.registry import Sessions
+from web.observability.access_log import AccessLog
+from web.observability.metrics import Metrics
+from web.observability.tracing import Tracing
 from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
 from web.reference.openapi import asks_for_token, openapi_json
-from web.responses import on_client_error, on_http_exception, problem_response
 from web.rest import languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
+from web.rest.cors import Cors
 from web.rest.health import healthcheck, livez, readyz
 from web.rest.metrics import metrics
-from web.services import serving
-from web.sessions import Sessions
-from web.settings import Settings
-from web.tracing import Tracing
+from web.settings.settings import Settings
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

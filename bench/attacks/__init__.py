@@ -1,4 +1,4 @@
-"""The attacks of `bench.attackers`, by name; a module for each kind of attacker."""
+"""The attacks of `bench.attacks.attackers`, by name; a module for each kind of attacker."""
 
 from bench.attacks.attack import Attack
 from bench.attacks.busywork import BUSYWORK

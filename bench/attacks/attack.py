@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.addresses import LIVE_PATH
+from stream.paths import LIVE_PATH
 
 _ATTACKERS_ADDRESS = "127.0.0.2"
 _UPGRADE = (

@@ -7,12 +7,12 @@ import struct
 import msgspec
 
 from bench.attacks.attack import Attack, connected, frame, upgraded
-from stream.addresses import LIVE_PATH
-from stream.wire import WireResult, WireWord
+from stream.paths import LIVE_PATH
+from stream.protocols.farsava.messages import WireResult, WireWord
 from vad import SAMPLE_RATE
 from web.auth.caller import LOCAL_OWNER
 from web.clock import wall_clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import Kind, Status, transcriptions, utterances
 
 _MESSAGE_BYTES = 1 << 20

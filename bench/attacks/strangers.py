@@ -4,8 +4,8 @@ import asyncio
 import random
 
 from bench.attacks.attack import Attack, connected, frame, upgrade, upgraded
-from bench.gateway import CHUNKS
-from stream.addresses import LIVE_PATH
+from bench.gateway.latency import CHUNKS
+from stream.paths import LIVE_PATH
 
 _PAUSE_SECONDS = 0.02
 

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from stream.audio.agreement import check_kind, check_shape, contradiction
+from stream.audio.containers.agreement import check_kind, check_shape, contradiction
+from stream.audio.containers.opening import LIVE_HEAD_BYTES, FrameWatch, Opening
+from stream.audio.containers.signatures import SNIFF_BYTES, FileKind, Handling, identify, streamed_kind
+from stream.audio.containers.transfer import Transfer
+from stream.audio.containers.wav import WavReader
 from stream.audio.format import AudioFormat, Encoding
 from stream.audio.g711 import decode_alaw, decode_mulaw
 from stream.audio.layout import Shape, usual_layout
-from stream.audio.opening import LIVE_HEAD_BYTES, FrameWatch, Opening
 from stream.audio.resample import Resampler
-from stream.audio.sniff import SNIFF_BYTES, FileKind, Handling, identify, streamed_kind
-from stream.audio.transfer import Transfer
-from stream.audio.wav import WavReader
 from stream.errors import ClientError
 
 if TYPE_CHECKING:
-    from stream.audio.codecs import CodecDecoder
+    from stream.audio.ffmpeg.codecs import CodecDecoder
 
 _TO_PCM16: dict[Encoding, Callable[[bytes], bytes]] = {Encoding.MULAW: decode_mulaw, Encoding.ALAW: decode_alaw}
 _ZEROS_BYTES = 1 << 14
@@ -133,7 +133,7 @@ class AudioDecoder:
             self._wav = WavReader()
         else:
             # PyAV takes 18 MB, which nobody pays who never needs it.
-            from stream.audio.codecs import CodecDecoder  # noqa: PLC0415
+            from stream.audio.ffmpeg.codecs import CodecDecoder  # noqa: PLC0415
 
             self._codec = CodecDecoder(kind, is_recording=self._format.is_recording, file=self._file)
 

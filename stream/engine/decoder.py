@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from stream.engine.bias import BiasedWhisper
-from stream.engine.candidates import Candidates
-from stream.engine.options import CallOptions
-from stream.engine.readings import Decoding, Reading
-from stream.engine.silence import is_speech
-from stream.engine.whisper import Whisper
-from stream.engine.work import Hearing, Work
+from stream.engine.model.hypotheses import Decoding, Reading
+from stream.engine.model.whisper import Whisper
+from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.server.options import CallOptions
+from stream.engine.text.bias import BiasedWhisper
+from stream.engine.text.candidates import Candidates
+from stream.engine.text.speech_check import is_speech
 
 
 class Decoder:

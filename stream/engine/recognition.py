@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from stream.engine.load import Flow
-from stream.engine.options import CallOptions
-from stream.engine.readings import Decoding, Reading
-from stream.engine.scheduler import Scheduler
-from stream.engine.sound import SoundReader
+from stream.engine.model.hypotheses import Decoding, Reading
+from stream.engine.scheduling.load import Flow
+from stream.engine.scheduling.scheduler import Scheduler
+from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.server.options import CallOptions
+from stream.engine.server.sound import SoundReader
 from stream.engine.utterance import Partial, Utterance, UtteranceState
-from stream.engine.work import Hearing, Work
 from vad import (
     SAMPLE_RATE,
     STRICTEST,

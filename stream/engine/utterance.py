@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from stream.engine.features import samples_of
-from stream.engine.pace import Pace
-from stream.engine.readings import Decoding, Reading, Search, Tokens
-from stream.engine.transcript import Transcript
-from stream.engine.work import Hearing, Work
+from stream.engine.model.features import samples_of
+from stream.engine.model.hypotheses import Decoding, Reading, Search, Tokens
+from stream.engine.scheduling.load_control import Pace
+from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.text.transcript import Transcript
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 
 # A partial from less sound than this is junk (measured).

@@ -2,9 +2,9 @@
 
 import grpc
 
-from stream import places
-from stream.places import Refusal
-from stream.recognizer import RecognizerError
+from stream.recognition import places
+from stream.recognition.places import Refusal
+from stream.recognition.recognizer import RecognizerError
 
 _RETRYABLE = frozenset(
     {

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from stream.events import RecognitionOptions
-from stream.languages import matching_language
-from stream.recognizer import Capacity, LanguageNotServedError, RecognizerError, RecognizerFullError
-from stream.riva.channels import OpenChannel, open_channel
+from stream.recognition.languages import matching_language
+from stream.recognition.recognizer import Capacity, LanguageNotServedError, RecognizerError, RecognizerFullError
 from stream.riva.options import RivaOptions
-from stream.riva.places import Hold
-from stream.riva.server import RivaServer
+from stream.riva.servers.channels import OpenChannel, open_channel
+from stream.riva.servers.places import Hold
+from stream.riva.servers.server import RivaServer
 from stream.riva.stream import RivaStream
+from stream.session.events import RecognitionOptions
 
 # How long a stream waits for a server that is down or left alone, and how often it looks.
 _WAIT_SECONDS = 8.0

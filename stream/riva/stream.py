@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 import grpc
 from riva.client.proto import riva_asr_pb2 as pb
 
-from stream.events import Hypothesis
-from stream.recognizer import Acknowledged
+from stream.recognition.recognizer import Acknowledged
 from stream.riva.errors import UNDECODABLE, RivaError, riva_error
-from stream.riva.mapping import ResponseReader
+from stream.riva.responses.mapping import ResponseReader
+from stream.session.events import Hypothesis
 
 if TYPE_CHECKING:
     Call = grpc.aio.StreamStreamCall[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]

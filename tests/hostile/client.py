@@ -8,9 +8,9 @@ import grpc
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
-from tests.hostile.audio import spoken_numbers
-from tests.memory_grpc import plain_channel
-from tests.processes import STUCK_SECONDS
+from tests.hostile.riva.audio import spoken_numbers
+from tests.support.memory_grpc import plain_channel
+from tests.support.processes import STUCK_SECONDS
 
 _MESSAGE_BYTES = 3_200
 _NEVER_MS = 30_000

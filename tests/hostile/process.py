@@ -5,13 +5,11 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from tests.hostile.server import ReservedPort
-from tests.processes import STUCK_SECONDS
-
-_ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+from tests.support.processes import STUCK_SECONDS
 
 
 class RivaProcess:
@@ -37,7 +35,7 @@ class RivaProcess:
     async def start(self) -> None:
         command = [sys.executable, "-m", "tests.hostile.server", "--port", str(self.port), "--report"]
         self._process = await asyncio.create_subprocess_exec(
-            *command, *self._arguments, cwd=_ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *command, *self._arguments, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         assert self._process.stdout
         async with asyncio.timeout(STUCK_SECONDS):

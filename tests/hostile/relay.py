@@ -14,8 +14,8 @@ import grpc
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
-from tests.hostile.call import abort
-from tests.hostile.faults import Abort, At, Duplicate, EmptyResponses, EndEarly, Entry, Fault, Freeze, faults_of
+from tests.hostile.riva.call import abort
+from tests.hostile.riva.faults import Abort, At, Duplicate, EmptyResponses, EndEarly, Entry, Fault, Freeze, faults_of
 
 if TYPE_CHECKING:
     StreamContext = grpc.aio.ServicerContext[pb.StreamingRecognizeRequest, pb.StreamingRecognizeResponse]

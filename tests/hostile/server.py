@@ -1,8 +1,8 @@
 """Owns a hostile Riva that serves on loopback, in this process or, with `python -m tests.hostile.server`, in its own.
 
 As a process it prints `127.0.0.1:port`, then with `--report` a line of JSON for every call that has ended. It exits
-when its stdin closes. On the virtual clock it is in memory, see tests/memory_grpc.py. See tests/hostile/riva.py for
-the tools around it.
+when its stdin closes. On the virtual clock it is in memory, see tests/support/memory_grpc.py. See
+tests/hostile/riva/riva.py for the tools around it.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2
 
-from tests.hostile.call import Temper
-from tests.hostile.faults import faults, loads
-from tests.hostile.record import CallRecord
-from tests.hostile.riva import HostileRiva
-from tests.memory_grpc import MemoryServer, is_in_memory
-from tests.ports import unused_port
+from tests.hostile.riva.call import Temper
+from tests.hostile.riva.faults import faults, loads
+from tests.hostile.riva.record import CallRecord
+from tests.hostile.riva.riva import HostileRiva
+from tests.support.memory_grpc import MemoryServer, is_in_memory
+from tests.support.ports import unused_port
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 _HOST = "127.0.0.1"
@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--language", action="append", help="may be given again; en-US without")
     options.add_argument("--ability", action="append", default=[], metavar="NAME=VALUE")
     options.add_argument("--interim-ms", type=int, default=250)
-    options.add_argument("--script", default="[]", help="as tests.hostile.faults.dumps writes it")
+    options.add_argument("--script", default="[]", help="as tests.hostile.riva.faults.dumps writes it")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--faults", type=int, default=0, help="so many random entries after the script")
     options.add_argument("--otherwise", default="[[]]", help="the entry after the last, as a script of one")

@@ -9,14 +9,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
-from tests.hostile.audio import numbered_speech
 from tests.hostile.client import opening, recognize
-from tests.hostile.faults import Abort, At, EndEarly, Entry, Freeze, dumps
 from tests.hostile.process import running_process
-from tests.hostile.record import CallEnd
-from tests.hostile.riva import HostileRiva
+from tests.hostile.riva.audio import numbered_speech
+from tests.hostile.riva.faults import Abort, At, EndEarly, Entry, Freeze, dumps
+from tests.hostile.riva.record import CallEnd
+from tests.hostile.riva.riva import HostileRiva
 from tests.hostile.server import running
-from tests.memory_grpc import plain_channel
+from tests.support.memory_grpc import plain_channel
 
 WORDS = numbered_speech([2])
 GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}

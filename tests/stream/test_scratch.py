@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stream.scratch import remove_leftovers, scratch_directory
-from tests.processes import STUCK_SECONDS
+from tests.support.processes import STUCK_SECONDS
 
 _HOLDING = """
 from stream.scratch import scratch_directory

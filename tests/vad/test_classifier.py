@@ -1,6 +1,6 @@
 import pytest
 
-from tests.sounds import SILENT_FRAME, SPEECH_FRAME, MarkedClassifier, clip_pcm
+from tests.support.sounds import SILENT_FRAME, SPEECH_FRAME, MarkedClassifier, clip_pcm
 from vad import FRAME_SAMPLES, Framer, WebRtcClassifier, speech_samples
 
 

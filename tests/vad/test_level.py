@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.sounds import CLIPS, clip_pcm
-from tests.tiers import examples
+from tests.support.places import CLIPS
+from tests.support.sounds import clip_pcm
+from tests.support.tiers import examples
 from vad import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Framer, SegmentEnded, Segmenter, SegmenterOptions
 from vad.classifier import FrameClassifier, WebRtcClassifier
 from vad.level import LevelAdjuster

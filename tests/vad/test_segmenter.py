@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sounds import SILENT_FRAME, SPEECH_FRAME
+from tests.support.sounds import SILENT_FRAME, SPEECH_FRAME
 from vad import (
     FRAME_SAMPLES,
     EndReason,

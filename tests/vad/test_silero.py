@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.sounds import CLIPS, SILENT_FRAME, clip_pcm
+from tests.support.places import CLIPS
+from tests.support.sounds import SILENT_FRAME, clip_pcm
 from vad import SAMPLE_RATE, FrameClassifier, Framer, SegmentEnded, Segmenter, SegmenterOptions
 from vad.silero import THRESHOLDS, WINDOW_SAMPLES, SileroClassifier, model_bytes
 

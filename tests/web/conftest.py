@@ -19,15 +19,15 @@ from procrastinate import PsycopgConnector
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from tests.canary import leak
-from tests.processes import STUCK_SECONDS
-from tests.web.gateway import Gateway, ScriptBook, held_while_sqlite_works, running_gateway
-from tests.web.sockets import http_client
-from tests.web.tokens import SECRET, bearer
-from web.jobs.ledger import Ledger
-from web.metrics import Metrics
-from web.settings import Settings
-from web.store.database import Database
+from tests.support.canary import leak
+from tests.support.processes import STUCK_SECONDS
+from tests.web.support.gateway import Gateway, ScriptBook, held_while_sqlite_works, running_gateway
+from tests.web.support.sockets import http_client
+from tests.web.support.tokens import SECRET, bearer
+from web.jobs.job_table import Ledger
+from web.observability.metrics import Metrics
+from web.settings.settings import Settings
+from web.store.database.database import Database
 from web.store.tables import metadata
 
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
-from tests.web.gateway import ScriptBook, running_gateway
-from tests.web.sockets import http_client
-from web.settings import Settings
+from tests.web.support.gateway import ScriptBook, running_gateway
+from tests.web.support.sockets import http_client
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

@@ -1,1 +1,1 @@
-"""Who may come, and as whom."""
+"""Authentication and authorization: tokens, their claims and keys, allowed origins."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 from stream.errors import ClientError, Problem
-from web.access_settings import AccessSettings
 from web.auth.caller import LOCAL_OWNER, Caller, Scope
 from web.auth.claims import Expected, caller_of
 from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
 from web.auth.origins import OriginRules, check_origin
 from web.auth.uses import SharedUses, Uses, UseShared
 from web.clock import Clock
+from web.settings.access import AccessSettings
 
 if TYPE_CHECKING:
     from jwt.types import Options

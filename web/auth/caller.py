@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stream.config import SessionConfig
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 
 # Who everybody is where nobody is asked for a token.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from stream.errors import ClientError, Problem, quoted, shown
-from web.access_settings import AccessSettings
 from web.auth.caller import ORDINARY, Caller, scopes_in
+from web.settings.access import AccessSettings
 
 LONGEST_OWNER = 255
 # Clocks of two machines agree as far as this: a token that was made just now counts as made.

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from web.access_settings import AccessSettings
 from web.auth.caller import Caller, Scope
 from web.auth.claims import Expected
+from web.settings.access import AccessSettings
 
 ALGORITHM = "HS256"
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from starlette.requests import HTTPConnection
 
-from stream.addresses import is_loopback
 from stream.errors import ClientError, Problem, quoted
-from web.access_settings import AccessSettings
+from stream.paths import is_loopback
+from web.settings.access import AccessSettings
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SECURE_SCHEMES = frozenset({"https", "wss"})

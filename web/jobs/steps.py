@@ -9,18 +9,18 @@ from typing import BinaryIO, Protocol
 
 import structlog
 
-from stream.audio.agreement import TextError
-from stream.config import SessionConfig
-from stream.cutting import Cutter, Segment
+from stream.audio.containers.agreement import TextError
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.patience import Habits
-from stream.recognition import RecognitionLimits
-from stream.recognizer import Recognizer
-from stream.segments import SegmentFailedError, recognize_segment
+from stream.recognition.recognition import RecognitionLimits
+from stream.recognition.recognizer import Recognizer
+from stream.recognition.stall import Habits
+from stream.recordings.segmentation import Cutter, Segment
+from stream.recordings.segments import SegmentFailedError, recognize_segment
 from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
-from web.limits.holdings import BodyStores, FullError, Holdings
-from web.store.away import DatabaseAwayError
+from web.memory.budget import BodyStores, FullError, Holdings
+from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings, SegmentKey
 
 # A segment of a file waits behind all live speech, so an answer may take long.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from web.access_settings import AccessSettings
+from web.settings.access import AccessSettings
 
 
 @dataclass(frozen=True, slots=True)

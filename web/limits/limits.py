@@ -10,7 +10,6 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from stream.errors import ClientError, Problem
-from web.access_settings import AccessSettings
 from web.auth.caller import Caller
 from web.auth.uses import UseShared
 from web.clock import Clock
@@ -19,6 +18,7 @@ from web.limits.memory import MemoryStore
 from web.limits.refused import Refused
 from web.limits.sources import source_of, source_of_host
 from web.limits.store import Full, Room, Store, StoreUnavailableError, Window
+from web.settings.access import AccessSettings
 
 _DAY_SECONDS = 86_400
 # When streams end nobody knows; whoever waits asks again so soon.

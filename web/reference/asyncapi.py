@@ -9,8 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.addresses import LIVE_PATH
 from stream.errors import Problem
+from stream.paths import LIVE_PATH
 from web.reference.configuration import Schema, configuration_schema
 from web.reference.messages import EXTENDED, PLAIN, MessageKind, schemas
 

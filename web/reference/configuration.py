@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from stream.config import KEYS, SessionConfig
-from stream.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageModelKey, NumberKey
+from stream.configuration.config import KEYS, SessionConfig
+from stream.configuration.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageModelKey, NumberKey
 
 Schema = dict[str, Any]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from stream.config import KEYS
-from stream.events import Reason
-from stream.wire import EXTENDED_TYPES, Done, Failure, Partial
+from stream.configuration.config import KEYS
+from stream.protocols.farsava.messages import EXTENDED_TYPES, Done, Failure, Partial
+from stream.session.events import Reason
 from web.reference.configuration import Schema, configuration_schema
 from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
 

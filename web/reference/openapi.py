@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import Problem
-from stream.wire import failure
+from stream.protocols.farsava.messages import failure
+from web.composition import Services
 from web.reference.configuration import Schema
 from web.reference.examples import DETAILS
 from web.reference.operations import JSON, OPERATIONS, Answer, Operation
 from web.reference.responses import problem_schema, rest_schemas
-from web.services import Services
 
 _ABOUT = """\
 Recordings in, text out. Live recognition is a WebSocket, described by `/asyncapi.json`; `/docs` shows both to people.

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from stream.addresses import HEALTH_PATH, LIVE_PATH
 from stream.errors import Problem
+from stream.paths import HEALTH_PATH, LIVE_PATH
 from web.reference.configuration import Schema
 from web.reference.examples import (
     HEALTHY,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stream.config import KEYS, PRESETS
+from stream.configuration.config import KEYS, PRESETS
 from stream.errors import Problem
 from web.reference.configuration import allowed, default
 
@@ -46,7 +46,7 @@ def configuration_page() -> str:
         for name, preset in PRESETS.items()
     )
     return f"""# Configuration of a connection
-{_GENERATED.format(source="stream/config.py")}
+{_GENERATED.format(source="stream/configuration/config.py")}
 
 From the query string of the handshake, then from text messages `{{"config":{{...}}}}`; the later wins, and every key
 may be left out. The defaults are those of a server whose `NIYOSHA_STREAM_DEFAULTS` sets no others.

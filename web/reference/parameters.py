@@ -1,6 +1,6 @@
 """Owns the parameters of the HTTP routes, as OpenAPI describes them."""
 
-from stream.config import LANGUAGE_MODELS
+from stream.configuration.config import LANGUAGE_MODELS
 from web.reference.configuration import Schema, configuration_schema
 
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from stream.config import VAD_KINDS
+from stream.configuration.config import VAD_KINDS
 from web.reference.configuration import Schema, configuration_schema
 from web.reference.structures import reference
 

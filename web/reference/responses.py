@@ -5,15 +5,15 @@ from collections.abc import Collection
 import msgspec
 
 from stream.errors import Problem
-from stream.wire import Done, Failure
+from stream.protocols.farsava.messages import Done, Failure
 from web.reference.configuration import Schema
 from web.reference.requests import request_schemas
 from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
-from web.rest.bodies import ExtendedTranscription, TranscriptionList
 from web.rest.health import Health, Liveness
 from web.rest.languagemodels import LanguageModelResult
 from web.rest.languages import LanguageList
 from web.rest.ovh import OvhResult
+from web.rest.response.transcription import ExtendedTranscription, TranscriptionList
 from web.rest.tokens import TradedToken
 from web.store.tables import Kind, Status, Training
 

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem
-from stream.recognizer import Capacity, RecognizerError
-from web.admission import full
+from stream.recognition.recognizer import Capacity, RecognizerError
 from web.auth.caller import Caller
-from web.services import Services
-from web.store.away import Absence, DatabaseAwayError
+from web.composition import Services
+from web.limits.capacity import full
+from web.store.database.away import Absence, DatabaseAwayError
 
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"

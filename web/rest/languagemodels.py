@@ -6,14 +6,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.config import LANGUAGE_MODELS
+from stream.configuration.config import LANGUAGE_MODELS
+from stream.configuration.keys import is_id
 from stream.errors import ClientError, Problem, quoted
-from stream.keys import is_id
-from stream.phrases import clean
+from stream.vocabulary.training import clean
 from web.auth.caller import Scope
-from web.rest.bodies import is_extended, timestamp
-from web.rest.requests import JSON_TYPE, check_keys, read_object
-from web.services import Services
+from web.composition import Services
+from web.rest.request.body import JSON_TYPE, check_keys, read_object
+from web.rest.response.transcription import is_extended, timestamp
 from web.store.languagemodels import LanguageModel
 from web.store.tables import Training
 from web.store.transcriptions import new_id

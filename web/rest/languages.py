@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from web.auth.caller import Scope
-from web.rest.requests import JSON_TYPE
-from web.services import Services
+from web.composition import Services
+from web.rest.request.body import JSON_TYPE
 
 
 class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

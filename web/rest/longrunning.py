@@ -6,21 +6,21 @@ from typing import BinaryIO
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from stream.cutting import check_cuttable
+from stream.configuration.keys import is_id
 from stream.errors import ClientError, Problem
-from stream.keys import is_id
-from stream.request import recognition_options
+from stream.recognition.options import recognition_options
+from stream.recordings.segmentation import check_cuttable
 from web.auth.caller import Caller, Scope
+from web.composition import Services
 from web.fetch.download import check_uri
-from web.formats import OutputFormat
 from web.jobs.steps import UnwantedError
-from web.limits.holdings import FullError
-from web.rest.audio import Audio, read_audio_request
-from web.rest.bodies import address_of, is_extended, transcription_response
+from web.memory.budget import FullError
 from web.rest.recognize import check_ready
-from web.rest.requests import chunks
-from web.services import Services
-from web.store.away import DatabaseAwayError
+from web.rest.request.audio import Audio, read_audio_request
+from web.rest.request.body import chunks
+from web.rest.response.formats import OutputFormat
+from web.rest.response.transcription import address_of, is_extended, transcription_response
+from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recording
 from web.store.transcriptions import new_id
 

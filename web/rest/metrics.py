@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError
-from stream.recognizer import Capacity
+from stream.recognition.recognizer import Capacity
 from stream.riva import RivaRecognizer
 from web.auth.caller import Scope
-from web.metrics import Metrics
+from web.composition import Services
+from web.observability.metrics import Metrics
 from web.rest.health import capacity_in_time, check_admission, database_fault
-from web.services import Services
-from web.store.away import DatabaseAwayError
+from web.store.database.away import DatabaseAwayError
 
 _TEXT_TYPE = "text/plain; version=0.0.4"
 # Prometheus gives up after ten.

@@ -4,13 +4,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.results import results
-from stream.wire import WireResult
+from stream.protocols.farsava.messages import WireResult
+from stream.protocols.farsava.results import results
 from web.auth.caller import Scope
-from web.rest.audio import file_audio
+from web.composition import Services
 from web.rest.recognize import check_ready, configured, transcribe
-from web.rest.requests import JSON_TYPE, Body, parse_object, read_form
-from web.services import Services
+from web.rest.request.audio import file_audio
+from web.rest.request.body import JSON_TYPE, Body, parse_object, read_form
 
 _MOST_SECONDS = 601.0
 # Ten minutes of 48 kHz stereo.

@@ -6,15 +6,15 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.config import SessionConfig
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.events import Finished
-from stream.whole import is_complete, recognize_whole
+from stream.recordings.recognize_file import is_complete, recognize_whole
+from stream.session.events import Finished
 from web.auth.caller import Caller, Scope
-from web.formats import OutputFormat
-from web.rest.audio import MOST_JSON_BYTES, Audio, read_audio_request
-from web.rest.bodies import address_of, is_extended, transcription_response
-from web.services import Services
+from web.composition import Services
+from web.rest.request.audio import MOST_JSON_BYTES, Audio, read_audio_request
+from web.rest.response.formats import OutputFormat
+from web.rest.response.transcription import address_of, is_extended, transcription_response
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, new_id, stored
 

@@ -7,9 +7,9 @@ from starlette.responses import Response
 from stream.errors import ClientError, Problem, shown
 from web.auth.caller import Caller, Scope, scopes_in
 from web.auth.mint import expiry
-from web.rest.bodies import timestamp
-from web.rest.requests import JSON_TYPE, check_keys, read_object
-from web.services import Services
+from web.composition import Services
+from web.rest.request.body import JSON_TYPE, check_keys, read_object
+from web.rest.response.transcription import timestamp
 
 USUAL_SECONDS = 60
 # For one use a token has to last for the opening of a connection; to be kept, for a day's work.

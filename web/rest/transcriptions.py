@@ -7,18 +7,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stream.configuration.keys import is_id
 from stream.errors import ClientError, Problem, quoted
-from stream.keys import is_id
 from web.auth.caller import Scope
-from web.rest.bodies import (
+from web.composition import Services
+from web.rest.request.body import JSON_TYPE
+from web.rest.response.transcription import (
     TranscriptionList,
     chosen_format,
     is_extended,
     summary_body,
     transcription_response,
 )
-from web.rest.requests import JSON_TYPE
-from web.services import Services
 from web.store.transcriptions import Summary
 
 _MOST_LISTED = 100

@@ -2,7 +2,7 @@
 
 import { match } from "./matching.js";
 
-// As in stream/vocabularies.py. All languages at once: no word of one means the opposite in another.
+// As in stream/vocabulary/vocabularies.py. All languages at once: no word of one means the opposite in another.
 const YES = `yes, yeah, yep, yup, sure, okay, right, correct, of course, بله, بلی, آره, آری, باشه, درسته, حتما, البته,
   نعم, أجل, أكيد, صحيح, ja, jawohl, doch, genau, richtig, sí, claro, vale, correcto, por supuesto, oui, ouais, si,
   d'accord, bien sûr, sì, certo, esatto, va bene, sim, isso, да, ага, конечно, верно, evet, tabii, doğru, tamam`;

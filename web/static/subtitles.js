@@ -1,4 +1,4 @@
-// Subtitles of one channel: words with times to readable captions, as SRT or WebVTT. Follows stream/subtitles.py
+// Subtitles of one channel: words with times to readable captions, as SRT or WebVTT. Follows stream/recordings/subtitles.py
 // function by function; tests/web/static/test_subtitles.py holds the two together, so change both or neither.
 
 /**

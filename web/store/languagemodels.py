@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stream.config import SessionConfig
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from web.clock import Clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import Training, language_models, transcriptions
 
 # What a statement may compare with at once is limited on both databases.

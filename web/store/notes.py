@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, select, update
 
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import notes, transcriptions
 
 

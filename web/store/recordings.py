@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 import msgspec
 from sqlalchemy import Update, func, insert, select, update
 
-from stream.cutting import Segment
 from stream.errors import ClientError, Problem
-from stream.events import RecognitionOptions, Settled
+from stream.recordings.segmentation import Segment
+from stream.session.events import RecognitionOptions, Settled
 from web.clock import Clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 from web.store.transcriptions import stored, unfinished
 

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from web.store.away import DatabaseAwayError
+from web.store.database.away import DatabaseAwayError
 
 _WAIT_SECONDS = 5.0
 _TRY_SECONDS = 20.0

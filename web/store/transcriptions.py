@@ -11,11 +11,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stream.errors import ClientError, Problem
-from stream.events import Settled
-from stream.results import results
-from stream.wire import WireResult
+from stream.protocols.farsava.messages import WireResult
+from stream.protocols.farsava.results import results
+from stream.session.events import Settled
 from web.clock import Clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 
 _MOST_SWEPT = 50

@@ -3,7 +3,7 @@
 from sqlalchemy import delete
 
 from web.clock import Clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.tables import token_uses
 
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from stream.audio import AudioDecoder, AudioFormat, AudioTransfer, Encoding
 from stream.errors import ClientError, Problem
-from tests.sounds import CLIPS, clip_pcm, cut, wav
 from tests.stream.audio.encoders import encoded, recorded
-from tests.tiers import examples
+from tests.support.places import CLIPS
+from tests.support.sounds import clip_pcm, cut, wav
+from tests.support.tiers import examples
 
 PCM = clip_pcm("yes.wav")
 WAV = (CLIPS / "yes.wav").read_bytes()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.audio.mix import Mixer
-from tests.sounds import clip_pcm
-from tests.tiers import examples
+from tests.support.sounds import clip_pcm
+from tests.support.tiers import examples
 
 Wave = NDArray[np.float64]
 RATE = 16_000

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.audio.resample import Resampler
-from tests.tiers import examples
+from tests.support.tiers import examples
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)
 

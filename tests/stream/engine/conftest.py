@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
-from stream.engine.admission import Admission
-from stream.engine.models import Models
-from stream.engine.scheduler import Scheduler
-from stream.engine.servicer import RecognitionServicer, add_places_to_server
-from stream.engine.whisper import Whisper
+from stream.engine.model.models import Models
+from stream.engine.model.whisper import Whisper
+from stream.engine.scheduling.scheduler import Scheduler
+from stream.engine.server.admission import Admission
+from stream.engine.server.servicer import RecognitionServicer, add_places_to_server
 from tests.stream.engine.certificates import Certificates, issue
 from tests.stream.engine.remembering import RememberingWhisper
 

@@ -8,11 +8,11 @@ import grpc.aio
 from grpc.aio import EOF, AioRpcError, Metadata
 from riva.client.proto import riva_asr_pb2 as asr
 
-from stream.engine.admission import Admission
-from stream.engine.models import Models
-from stream.engine.scheduler import Scheduler
-from stream.engine.servicer import RecognitionServicer
-from stream.engine.whisper import Whisper
+from stream.engine.model.models import Models
+from stream.engine.model.whisper import Whisper
+from stream.engine.scheduling.scheduler import Scheduler
+from stream.engine.server.admission import Admission
+from stream.engine.server.servicer import RecognitionServicer
 from tests.stream.engine.pools import TimedPool
 
 Pairs = Sequence[tuple[str, str]]

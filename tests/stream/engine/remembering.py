@@ -3,9 +3,9 @@
 import hashlib
 from collections import OrderedDict
 
-from stream.engine.features import Samples
-from stream.engine.readings import PLAIN_SEARCH, Decoding, Search
-from stream.engine.whisper import Encoded, Whisper
+from stream.engine.model.features import Samples
+from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Search
+from stream.engine.model.whisper import Encoded, Whisper
 
 _Asked = tuple[bytes, str, Search]
 # What the encoder heard takes 2 MB.

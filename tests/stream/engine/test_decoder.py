@@ -3,14 +3,14 @@ from itertools import product
 import pytest
 
 from stream.engine.decoder import Decoder
-from stream.engine.features import samples_of
-from stream.engine.options import CallOptions
-from stream.engine.readings import Search
-from stream.engine.whisper import Whisper
-from stream.engine.work import Hearing, Work
-from tests.sounds import clip_pcm
+from stream.engine.model.features import samples_of
+from stream.engine.model.hypotheses import Search
+from stream.engine.model.whisper import Whisper
+from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.server.options import CallOptions
 from tests.stream.engine.calls import noise, silence, tone, words_of
-from tests.tiers import tiered
+from tests.support.sounds import clip_pcm
+from tests.support.tiers import tiered
 from vad import SegmenterOptions
 
 

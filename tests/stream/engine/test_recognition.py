@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from stream.engine.options import CallOptions
-from stream.engine.readings import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
 from stream.engine.recognition import Final, Recognition
-from stream.engine.scheduler import Scheduler
+from stream.engine.scheduling.scheduler import Scheduler
+from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.server.options import CallOptions
 from stream.engine.utterance import Partial, Utterance
-from stream.engine.work import Hearing, Work
-from tests.sounds import clip_pcm
 from tests.stream.engine.calls import silence
 from tests.stream.engine.pools import TimedPool
+from tests.support.sounds import clip_pcm
 from vad import SAMPLE_RATE, SegmenterOptions
 
 pytestmark = pytest.mark.virtual_time

@@ -2,14 +2,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.engine.pace import Pace
-from stream.engine.readings import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.whisper import Whisper
+from stream.engine.scheduling.load_control import Pace
+from stream.engine.scheduling.work import Hearing, Work
 from stream.engine.utterance import Partial, Utterance, UtteranceState
-from stream.engine.whisper import Whisper
-from stream.engine.work import Hearing, Work
-from tests.sounds import SPEECH_FRAME, clip_pcm, clip_texts
 from tests.stream.engine.calls import SECOND_BYTES, words_of
-from tests.tiers import tiered
+from tests.support.sounds import SPEECH_FRAME, clip_pcm, clip_texts
+from tests.support.tiers import tiered
 from vad import FRAME_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier
 
 PACE = Pace(step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4)

@@ -12,18 +12,17 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from stream.recognizer import RecognizerError
+from stream.recognition.recognizer import RecognizerError
 from stream.riva import RivaOptions
-from stream.riva.channels import ChannelPool
-from stream.riva.discovery import discover
 from stream.riva.errors import RivaError
-from stream.riva.server import RivaServer
-from tests.hostile.call import NO_MESSAGE
-from tests.hostile.faults import Undecodable
-from tests.hostile.riva import HostileRiva
+from stream.riva.servers.channels import ChannelPool
+from stream.riva.servers.discovery import discover
+from stream.riva.servers.server import RivaServer
+from tests.hostile.riva.call import NO_MESSAGE
+from tests.hostile.riva.faults import Undecodable
+from tests.hostile.riva.riva import HostileRiva
 from tests.hostile.server import running
-from tests.processes import STUCK_SECONDS
-from tests.stream.riva.servers import (
+from tests.stream.riva.scripted_riva import (
     OPTIONS,
     SECOND,
     ScriptedRiva,
@@ -33,6 +32,7 @@ from tests.stream.riva.servers import (
     recognizing,
     serving,
 )
+from tests.support.processes import STUCK_SECONDS
 
 UNCLEAR = RivaError(grpc.StatusCode.INTERNAL, "Internal error from Core")
 
@@ -175,7 +175,7 @@ async def test_a_stream_above_the_servers_limit_waits_and_can_be_cancelled() -> 
 
 
 async def test_a_connection_that_leads_nowhere_is_given_up_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.5)
+    monkeypatch.setattr("stream.riva.servers.discovery.DISCOVERY_SECONDS", 0.5)
     lost = 0
     number = itertools.count()
 
@@ -245,7 +245,7 @@ async def test_nobody_there_is_told_without_waiting() -> None:
 
 
 async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.riva.discovery.DISCOVERY_SECONDS", 0.1)
+    monkeypatch.setattr("stream.riva.servers.discovery.DISCOVERY_SECONDS", 0.1)
 
     async def swallow(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(-1)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from stream.events import Hypothesis
-from stream.recognizer import LanguageNotServedError, RecognizerError
+from stream.recognition.recognizer import LanguageNotServedError, RecognizerError
 from stream.riva import RivaRecognizer
-from tests.stream.riva.servers import OPTIONS, ScriptedRiva, converse, recognizing, row, serving
+from stream.session.events import Hypothesis
+from tests.stream.riva.scripted_riva import OPTIONS, ScriptedRiva, converse, recognizing, row, serving
 
 pytestmark = pytest.mark.virtual_time
 

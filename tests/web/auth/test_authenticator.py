@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 from websockets.exceptions import InvalidStatus
 
-from tests.web.gateway import Gateway, ScriptBook, running_gateway
-from tests.web.sockets import LIVE, converse, http_client, refusal, talking
-from tests.web.tokens import SECRET, bearer, claims, token
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.sockets import LIVE, converse, http_client, refusal, talking
+from tests.web.support.tokens import SECRET, bearer, claims, token
 from vad import SAMPLE_RATE
-from web.settings import Settings
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

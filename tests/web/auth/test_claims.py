@@ -1,7 +1,7 @@
 import pytest
 
 from stream.errors import ClientError, Problem
-from tests.web.tokens import AUDIENCE, ISSUER, claims
+from tests.web.support.tokens import AUDIENCE, ISSUER, claims
 from web.auth.caller import ORDINARY, Caller, Scope
 from web.auth.claims import LEEWAY_SECONDS, Expected, caller_of
 

@@ -10,14 +10,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.clock import MovableClock
-from tests.recognizers import MuteStream
-from tests.sounds import clip_pcm
-from tests.web.gateway import Gateway, ScriptBook, running_gateway
-from tests.web.sockets import converse, talking
-from tests.web.tokens import SECRET, token
+from tests.support.loops.clock import MovableClock
+from tests.support.recognizers import MuteStream
+from tests.support.sounds import clip_pcm
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.sockets import converse, talking
+from tests.web.support.tokens import SECRET, token
 from vad import SAMPLE_RATE
-from web.settings import Settings
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

@@ -22,14 +22,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stream.errors import ClientError, Problem
-from tests.plain_http import Reply, Scripted, listening, listening_nearby
-from tests.recognizers import ScriptedRecognizer
-from tests.web.gateway import Gateway, ScriptBook, running_gateway
-from tests.web.sockets import converse, http_client, refusal
-from tests.web.tokens import SECRET, bearer, claims, token
+from tests.support.plain_http import Reply, Scripted, listening, listening_nearby
+from tests.support.recognizers import ScriptedRecognizer
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.sockets import converse, http_client, refusal
+from tests.web.support.tokens import SECRET, bearer, claims, token
 from web.auth.keys import KEEP_SECONDS, REFRESH_SECONDS, KeysError, PublicKeys, check_file, loader, parsed
-from web.serve import StartError, running
-from web.settings import Settings
+from web.process.serve import StartError, running
+from web.settings.settings import Settings
 
 # For tests of the gateway that is shared.
 ON_SHARED = pytest.mark.asyncio(loop_scope="module")

@@ -26,8 +26,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
-from tests.ports import unused_port
-from tests.processes import STUCK_SECONDS
+from tests.support.ports import unused_port
+from tests.support.processes import STUCK_SECONDS
 from web.fetch.download import CHUNK_BYTES, FetchError, FetchOptions, check_uri, fetched
 from web.fetch.networks import Address
 from web.fetch.pinned import Resolver

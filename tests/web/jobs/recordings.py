@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from stream.cutting import Segment
-from stream.events import Hypothesis, RecognitionOptions
-from tests.clock import MovableClock
-from tests.processes import STUCK_SECONDS
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.web.gateway import held_while_sqlite_works
+from stream.recordings.segmentation import Segment
+from stream.session.events import Hypothesis, RecognitionOptions
+from tests.support.loops.clock import MovableClock
+from tests.support.processes import STUCK_SECONDS
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.web.support.gateway import held_while_sqlite_works
 from vad import SAMPLE_RATE
 from web.jobs.steps import StepOptions, Steps
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.recordings import Recording, Recordings, SegmentKey
 from web.store.tables import Status
 from web.store.transcriptions import Transcription, Transcriptions, new_id

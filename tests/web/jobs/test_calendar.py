@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.clock import MovableClock
-from tests.tiers import examples
-from tests.web.gateway import held_while_sqlite_works
-from tests.web.said import said
+from tests.support.loops.clock import MovableClock
+from tests.support.tiers import examples
+from tests.web.support.gateway import held_while_sqlite_works
+from tests.web.support.utterances import said
 from web.jobs.calendar import Calendar, Seen
-from web.jobs.upkeep import Upkeep
-from web.store.database import Database
+from web.jobs.cleanup import Upkeep
+from web.store.database.database import Database
 from web.store.notes import Notes
 from web.store.recordings import Recordings
 from web.store.tables import Kind
@@ -144,7 +144,7 @@ async def test_a_machine_that_runs_two_hours_a_day_deletes_too(machine: Machine)
 
 
 async def test_an_upload_is_not_given_up_by_a_leap(machine: Machine) -> None:
-    from stream.events import RecognitionOptions  # noqa: PLC0415
+    from stream.session.events import RecognitionOptions  # noqa: PLC0415
     from web.store.recordings import Recording  # noqa: PLC0415
 
     recording = Recording(new_id(), "ann", None, {}, RecognitionOptions("en-US"))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from stream.config import SessionConfig
-from stream.cutting import Cutter, Segment
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.events import Hypothesis
-from tests.hostile.audio import numbered_speech
-from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
+from stream.recordings.segmentation import Cutter, Segment
+from stream.session.events import Hypothesis
+from tests.hostile.riva.audio import numbered_speech
 from tests.stream.audio.encoders import recorded
+from tests.support.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
 from web.fetch.download import FetchError, FetchOptions
 from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError

@@ -10,11 +10,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.recognizers import ScriptedRecognizer
-from tests.web.gateway import running_gateway
-from tests.web.sockets import LIVE, Conversation, converse, http_client, received, talking
-from tests.web.tokens import SECRET, token
-from web.settings import read_settings
+from tests.support.recognizers import ScriptedRecognizer
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import LIVE, Conversation, converse, http_client, received, talking
+from tests.web.support.tokens import SECRET, token
+from web.settings.settings import read_settings
 
 SECOND = bytes(32_000)
 OWNER_FULL = (429, "rate_limited", 5)

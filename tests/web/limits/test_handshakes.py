@@ -9,11 +9,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from stream.errors import ClientError
-from tests.processes import STUCK_SECONDS
-from tests.web.captured import captured
+from tests.support.processes import STUCK_SECONDS
 from tests.web.limits.gateway import admitted, limited
-from tests.web.sockets import address, http_client, received, talking
-from tests.web.tokens import bearer, token
+from tests.web.support.captured import captured
+from tests.web.support.sockets import address, http_client, received, talking
+from tests.web.support.tokens import bearer, token
 from web.limits.amounts import Amounts
 from web.limits.limits import Limits
 from web.limits.refused import Refused

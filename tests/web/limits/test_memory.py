@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from stream.errors import ClientError, Problem
-from tests.clock import MovableClock
-from tests.tiers import examples
+from tests.support.loops.clock import MovableClock
+from tests.support.tiers import examples
 from web.auth.caller import Caller
 from web.limits.amounts import Amounts
 from web.limits.limits import Limits

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from stream.errors import ClientError, Problem
-from tests.sounds import clip_pcm
+from tests.support.sounds import clip_pcm
 from tests.web.limits.gateway import SECOND, explained, limited, refused, speak
-from tests.web.sockets import converse, http_client
-from tests.web.tokens import bearer, token
+from tests.web.support.sockets import converse, http_client
+from tests.web.support.tokens import bearer, token
 from web.auth.caller import Caller
 from web.limits.amounts import Amounts
 from web.limits.limits import Limits

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.processes import STUCK_SECONDS
+from tests.support.processes import STUCK_SECONDS
 from tests.web.limits.gateway import OWNER_FULL, SECOND, explained, limited, refused, speak, stream
-from tests.web.redis import PASSWORD, executable, running_redis
-from tests.web.sockets import received
-from tests.web.tokens import token
+from tests.web.support.redis import PASSWORD, executable, running_redis
+from tests.web.support.sockets import received
+from tests.web.support.tokens import token
 from web.limits.memory import MemoryStore
 from web.limits.redis import _OVERALL, redis_store
 from web.limits.store import Full, Room, Store

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm
-from tests.web.gateway import running_gateway
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.support.sounds import clip_pcm
 from tests.web.limits.gateway import OWNER_FULL, SERVER_FULL, admitted, explained, limited, refused, stream
-from tests.web.sockets import LIVE, converse, received, talking
-from tests.web.tokens import token
-from web.settings import Settings
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import LIVE, converse, received, talking
+from tests.web.support.tokens import token
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.virtual_time
 

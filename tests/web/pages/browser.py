@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, expect
 
-from tests.processes import STUCK_SECONDS
-from tests.sounds import clip_pcm, wav
+from tests.support.processes import STUCK_SECONDS
+from tests.support.sounds import clip_pcm, wav
 
 # Only what a machine without a display, a sound card and a network needs; nothing that changes what a page may do.
 BROWSER = [

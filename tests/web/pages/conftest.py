@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
-from tests.recognizers import ScriptedRecognizer
+from tests.support.recognizers import ScriptedRecognizer
 from tests.web.pages.browser import Microphone, launched, opened
-from web.serve import RunningServer, running
-from web.settings import Settings
+from web.process.serve import RunningServer, running
+from web.settings.settings import Settings
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Playwright, expect
 
-from tests.recognizers import ScriptedRecognizer
-from tests.tiers import tiered
+from tests.support.recognizers import ScriptedRecognizer
+from tests.support.tiers import tiered
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     Microphone,
@@ -25,8 +25,8 @@ from tests.web.pages.browser import (
     track_states,
     wait_for,
 )
-from web.serve import RunningServer, running
-from web.settings import Settings
+from web.process.serve import RunningServer, running
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

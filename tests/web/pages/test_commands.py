@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import Browser, Page, WebSocket, expect
 
-from stream.events import Alternative, Hypothesis, Word
-from stream.vocabularies import vocabulary
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.tiers import tiered
+from stream.session.events import Alternative, Hypothesis, Word
+from stream.vocabulary.vocabularies import vocabulary
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.support.tiers import tiered
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     Microphone,
@@ -23,8 +23,8 @@ from tests.web.pages.browser import (
     start,
     stop,
 )
-from web.serve import RunningServer, running
-from web.settings import Settings
+from web.process.serve import RunningServer, running
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

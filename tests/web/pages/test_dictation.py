@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Browser, Page, Playwright, Response, expect
 
-from stream.events import Hypothesis
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.tiers import tiered
+from stream.session.events import Hypothesis
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.support.tiers import tiered
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     expect_notice,
@@ -22,8 +22,8 @@ from tests.web.pages.browser import (
     track_states,
     wait_for,
 )
-from web.serve import RunningServer, running
-from web.settings import Settings
+from web.process.serve import RunningServer, running
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Download, Page, expect
 
-from tests.sounds import CLIPS
+from tests.support.places import CLIPS
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import (
     QUICK,
@@ -20,7 +20,7 @@ from tests.web.pages.browser import (
     stop,
     wait_for,
 )
-from web.serve import RunningServer
+from web.process.serve import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.sounds import clip_pcm, wav
+from tests.support.sounds import clip_pcm, wav
 from tests.web.pages.browser import expect_notice, expect_state, opened, start, track_states
 from vad import SAMPLE_RATE
-from web.serve import RunningServer
+from web.process.serve import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 
 from tests.web.pages.browser import opened
 from tests.web.static.signals import RATE, by_soxr, noise, signal_to_noise
-from web.serve import RunningServer
+from web.process.serve import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from stream.places import Refusal
-from stream.recognizer import RecognizerFullError
-from tests.ports import unused_port
-from tests.processes import started_async
-from tests.recognizers import ScriptedRecognizer
-from tests.sounds import clip_pcm, clip_texts, words_of
+from stream.recognition.places import Refusal
+from stream.recognition.recognizer import RecognizerFullError
+from tests.support.ports import unused_port
+from tests.support.processes import started_async
+from tests.support.recognizers import ScriptedRecognizer
+from tests.support.sounds import clip_pcm, clip_texts, words_of
 from tests.web.pages.browser import (
     Microphone,
     expect_heard,
@@ -25,8 +25,8 @@ from tests.web.pages.browser import (
     track_states,
     wait_for,
 )
-from web.serve import running
-from web.settings import Settings
+from web.process.serve import running
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, Response, Route, expect
 
-from stream.events import Alternative, Hypothesis, RecognitionOptions, Word
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm, wav
-from tests.tiers import tiered
+from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.support.sounds import clip_pcm, wav
+from tests.support.tiers import tiered
 from tests.web.pages.browser import expect_state, opened, start, stop
 from tests.web.pages.conftest import own_settings
 from vad import SAMPLE_RATE
-from web.serve import RunningServer, running
+from web.process.serve import RunningServer, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.async_api import Browser, Page, Request, expect
 from pydantic import SecretStr
 
-from tests.recognizers import ScriptedRecognizer
-from tests.sounds import CLIPS
+from tests.support.places import CLIPS
+from tests.support.recognizers import ScriptedRecognizer
 from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop
-from tests.web.tokens import SECRET, claims, token
-from web.serve import RunningServer, running
-from web.settings import Settings
+from tests.web.support.tokens import SECRET, claims, token
+from web.process.serve import RunningServer, running
+from web.settings.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

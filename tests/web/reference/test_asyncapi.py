@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, ValidationError
 
-from stream.commands import parse_command
-from stream.config import KEYS, SessionConfig
+from stream.configuration.config import KEYS, SessionConfig
 from stream.errors import ClientError, Problem
-from stream.wire import EXTENDED_TYPES
-from tests.recognizers import CountingStream, FailingStream
-from tests.sounds import clip_pcm, cut
-from tests.web.gateway import Gateway
-from tests.web.sockets import LIVE, Conversation, converse, http_client
-from tests.web.tokens import token
+from stream.protocols.farsava.commands import parse_command
+from stream.protocols.farsava.messages import EXTENDED_TYPES
+from tests.support.recognizers import CountingStream, FailingStream
+from tests.support.sounds import clip_pcm, cut
+from tests.web.support.gateway import Gateway
+from tests.web.support.sockets import LIVE, Conversation, converse, http_client
+from tests.web.support.tokens import token
 from web.reference.asyncapi import asyncapi
 
 DOCUMENT: dict[str, Any] = asyncapi()

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from stream.config import KEYS
-from tests.recognizers import CountingStream, ScriptedRecognizer
-from tests.sounds import clip_pcm
-from tests.web.gateway import running_gateway
-from tests.web.sockets import Conversation, converse
-from web.settings import Settings
+from stream.configuration.config import KEYS
+from tests.support.recognizers import CountingStream, ScriptedRecognizer
+from tests.support.sounds import clip_pcm
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import Conversation, converse
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

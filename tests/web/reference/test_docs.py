@@ -3,24 +3,23 @@
 import re
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright
 
 from stream.errors import Problem
-from tests.recognizers import ScriptedRecognizer
-from tests.web.gateway import running_gateway
+from tests.support.places import ROOT
+from tests.support.recognizers import ScriptedRecognizer
 from tests.web.pages.browser import launched
-from tests.web.sockets import http_client
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import http_client
+from web.process.serve import running
 from web.reference.asyncapi import asyncapi
 from web.reference.docs import docs_page
 from web.reference.markup import element, listing, prose
 from web.reference.openapi import openapi
-from web.serve import running
-from web.settings import Settings
+from web.settings.settings import Settings
 
-ROOT = Path(__file__).parents[3]
 PAGE = docs_page(asks_for_token=False)
 EMPTY = {"meta", "link"}
 CONTRASTS = """

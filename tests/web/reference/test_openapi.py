@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,17 +10,18 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from stream.config import SessionConfig
+from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from tests.recognizers import ScriptedRecognizer
-from tests.web.gateway import Gateway, running_gateway
-from tests.web.sockets import http_client
-from tests.web.tokens import bearer, token
+from tests.support.places import CLIPS
+from tests.support.recognizers import ScriptedRecognizer
+from tests.web.support.gateway import Gateway, running_gateway
+from tests.web.support.sockets import http_client
+from tests.web.support.tokens import bearer, token
 from web.app import create_app
 from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
 from web.reference.openapi import openapi
 from web.reference.parameters import BEFORE
-from web.settings import Settings
+from web.settings.settings import Settings
 
 DOCUMENT: dict[str, Any] = openapi(asks_for_token=False)
 OPERATIONS = {
@@ -29,7 +29,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-CLIP = Path(__file__).parents[2] / "clips" / "quick.wav"
+CLIP = CLIPS / "quick.wav"
 ASR, LONG = "/v1/speech/asr", "/v1/speech/asrlongrunning"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
 NOBODY = "11111111-2222-4333-8444-555555555555"

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from stream.audio import Encoding
-from stream.config import KEYS, PRESETS
+from stream.configuration.config import KEYS, PRESETS
 from stream.errors import Problem
-from stream.events import Reason
+from stream.session.events import Reason
+from tests.support.places import DOCS
 from web.reference.messages import EXTENDED, schemas
 from web.reference.pages import PAGES, configuration_page, errors_page
-
-DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.recognizers import ScriptedRecognizer
-from tests.tiers import tiered
-from tests.web.tokens import SECRET, token
+from tests.support.places import ROOT
+from tests.support.recognizers import ScriptedRecognizer
+from tests.support.tiers import tiered
+from tests.web.support.tokens import SECRET, token
+from web.process.serve import running
 from web.reference.operations import OPERATIONS
-from web.serve import running
-from web.settings import Settings
+from web.settings.settings import Settings
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 # All but the address of the document itself, which schemathesis leaves out.
 _TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.processes import STUCK_SECONDS
-from tests.sounds import clip_pcm
+from tests.support.processes import STUCK_SECONDS
+from tests.support.sounds import clip_pcm
 
 QUICK_AND_TRAIN = clip_pcm("quick.wav") + bytes(32_000) + clip_pcm("train.wav")
 

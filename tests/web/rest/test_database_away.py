@@ -11,14 +11,14 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from tests.processes import STUCK_SECONDS
-from tests.sounds import clip_pcm, wav
-from tests.web.gateway import running_gateway
+from tests.support.processes import STUCK_SECONDS
+from tests.support.sounds import clip_pcm, wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
-from tests.web.sockets import converse, http_client, refusal
-from web.settings import read_settings
-from web.store import engines
-from web.store.engines import libpq_url
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import converse, http_client, refusal
+from web.settings.settings import read_settings
+from web.store.database import engines
+from web.store.database.engines import libpq_url
 
 virtual_time = pytest.mark.virtual_time
 ALL, LONG, MODELS = "/v1/speech/transcriptions", "/v1/speech/asrlongrunning", "/v1/speech/languagemodels"
@@ -237,9 +237,9 @@ async def test_a_postgresql_that_hangs_costs_a_request_no_more_than_its_limit(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A real server lives on the clock of the machine: the bounds are told from their absence by shorter ones.
-    monkeypatch.setattr("web.store.database._TRANSACTION_SECONDS", 0.5)
+    monkeypatch.setattr("web.store.database.database._TRANSACTION_SECONDS", 0.5)
     monkeypatch.setattr("web.rest.health._DATABASE_SECONDS", 0.2)
-    monkeypatch.setattr("web.jobs.spread._ANNOUNCE_SECONDS", 0.2)
+    monkeypatch.setattr("web.jobs.postgres_queue._ANNOUNCE_SECONDS", 0.2)
     parts = httpx.URL(libpq_url(postgres_url).replace("postgresql", "http", 1))
     folder = parts.params["host"]
     async with Wire(f"{folder}/.s.PGSQL.{parts.params.get('port', '5432')}").laid() as wire:

@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from stream.audio.g711 import decode_mulaw
-from stream.engine.likeness import spoken
-from tests.sounds import CLIPS, clip_pcm, clip_texts, wav, words_of
+from stream.engine.text.phonetics import spoken
 from tests.stream.audio.encoders import encoded
+from tests.support.places import CLIPS
+from tests.support.sounds import clip_pcm, clip_texts, wav, words_of
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, ended, trained
-from tests.web.sockets import converse, http_client
+from tests.web.support.sockets import converse, http_client
 from web.reference.examples import LANGUAGES
 
 ASR = "/v1/speech/asr"

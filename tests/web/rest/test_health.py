@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, closing
 import httpx
 import pytest
 
-from stream.places import Refusal
-from stream.recognizer import Capacity, RecognizerFullError
-from tests.recognizers import MuteStream, ScriptedRecognizer
-from tests.sounds import clip_pcm
-from tests.web.gateway import Gateway, running_gateway
-from tests.web.sockets import converse, http_client, talking
-from web.settings import Settings
+from stream.recognition.places import Refusal
+from stream.recognition.recognizer import Capacity, RecognizerFullError
+from tests.support.recognizers import MuteStream, ScriptedRecognizer
+from tests.support.sounds import clip_pcm
+from tests.web.support.gateway import Gateway, running_gateway
+from tests.web.support.sockets import converse, http_client, talking
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

@@ -7,15 +7,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.web.gateway import Gateway, ScriptBook, running_gateway
 from tests.web.rest.recordings import trained
-from tests.web.said import said
-from tests.web.sockets import converse, http_client, refusal
-from tests.web.tokens import SECRET, bearer, token
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.sockets import converse, http_client, refusal
+from tests.web.support.tokens import SECRET, bearer, token
+from tests.web.support.utterances import said
 from vad import FRAME_BYTES
 from web.clock import wall_clock
-from web.settings import Settings
-from web.store.database import Database
+from web.settings.settings import Settings
+from web.store.database.database import Database
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions, new_id
 

@@ -1,9 +1,9 @@
 import httpx
 import pytest
 
-from tests.web.gateway import Gateway
-from tests.web.sockets import http_client
-from tests.web.tokens import token
+from tests.web.support.gateway import Gateway
+from tests.web.support.sockets import http_client
+from tests.web.support.tokens import token
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recognizers import CountingStream, MuteStream
-from tests.sounds import clip_pcm, wav
 from tests.stream.audio.encoders import recorded
-from tests.web.gateway import Gateway, running_gateway
+from tests.support.recognizers import CountingStream, MuteStream
+from tests.support.sounds import clip_pcm, wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked, ended
-from tests.web.sockets import http_client
-from web.settings import Settings
+from tests.web.support.gateway import Gateway, running_gateway
+from tests.web.support.sockets import http_client
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,7 +50,7 @@ async def test_a_file_in_which_ffmpeg_jumps_is_read_where_the_form_lies(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The decoder makes none of its own.
-    monkeypatch.setattr("stream.audio.codecs.tempfile.SpooledTemporaryFile", None)
+    monkeypatch.setattr("stream.audio.ffmpeg.codecs.tempfile.SpooledTemporaryFile", None)
     answer = await client.post(LONG, files={"audio": recorded(QUICK_AND_TRAIN, "mp4", "aac")})
     assert len((await ended(client, answer.json()["transcriptionId"])).json()["results"]) == 2
 

@@ -1,9 +1,9 @@
 import httpx
 import pytest
 
-from tests.sounds import clip_pcm, wav
-from tests.web.gateway import Gateway
+from tests.support.sounds import clip_pcm, wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN
+from tests.web.support.gateway import Gateway
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

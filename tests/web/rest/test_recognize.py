@@ -5,14 +5,14 @@ from typing import Any
 import httpx
 import pytest
 
-from stream.events import Hypothesis
-from stream.keys import is_id
-from tests.recognizers import CountingStream, FailingStream, ScriptedRecognizer
-from tests.sounds import wav
+from stream.configuration.keys import is_id
+from stream.session.events import Hypothesis
 from tests.stream.audio.encoders import recorded
-from tests.web.gateway import Gateway, running_gateway
+from tests.support.recognizers import CountingStream, FailingStream, ScriptedRecognizer
+from tests.support.sounds import wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
-from tests.web.sockets import http_client
+from tests.web.support.gateway import Gateway, running_gateway
+from tests.web.support.sockets import http_client
 from web.store.transcriptions import Transcriptions
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]

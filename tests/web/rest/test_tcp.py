@@ -6,12 +6,12 @@ import urllib.request
 
 import pytest
 
-from tests.recognizers import ScriptedRecognizer
-from tests.sounds import wav
+from tests.support.recognizers import ScriptedRecognizer
+from tests.support.sounds import wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, ended
-from tests.web.sockets import http_client
-from web.serve import running
-from web.settings import Settings
+from tests.web.support.sockets import http_client
+from web.process.serve import running
+from web.settings.settings import Settings
 
 LONG = "/v1/speech/asrlongrunning"
 ALL = "/v1/speech/transcriptions"

@@ -12,14 +12,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.clock import MovableClock
-from tests.recognizers import ScriptedRecognizer
-from tests.web.gateway import running_gateway
-from tests.web.sockets import LIVE, converse, http_client, refusal
-from tests.web.tokens import AUDIENCE, ISSUER, SECRET, bearer
+from tests.support.loops.clock import MovableClock
+from tests.support.recognizers import ScriptedRecognizer
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import LIVE, converse, http_client, refusal
+from tests.web.support.tokens import AUDIENCE, ISSUER, SECRET, bearer
 from vad import SAMPLE_RATE
 from web.clock import wall_clock
-from web.settings import Settings
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

@@ -3,13 +3,13 @@ from typing import Any
 import httpx
 import pytest
 
-from stream.subtitles import LINE_CHARACTERS
-from tests.clock import MovableClock
-from tests.sounds import wav
-from tests.web.gateway import running_gateway
+from stream.recordings.subtitles import LINE_CHARACTERS
+from tests.support.loops.clock import MovableClock
+from tests.support.sounds import wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked
-from tests.web.sockets import http_client
-from web.settings import Settings
+from tests.web.support.gateway import running_gateway
+from tests.web.support.sockets import http_client
+from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 

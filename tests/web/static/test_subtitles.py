@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stream.subtitles import srt, vtt
-from stream.wire import WireResult, WireWord
-from tests.tiers import examples
+from stream.protocols.farsava.messages import WireResult, WireWord
+from stream.recordings.subtitles import srt, vtt
+from tests.support.tiers import examples
 
 RUNNER = Path(__file__).with_name("subtitles.js")
 WAIT_SECONDS = 30.0

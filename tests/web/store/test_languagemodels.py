@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
-from stream.config import LANGUAGE_MODELS, SessionConfig
+from stream.configuration.config import LANGUAGE_MODELS, SessionConfig
 from stream.errors import ClientError, Problem
-from tests.clock import MovableClock
+from tests.support.loops.clock import MovableClock
 from web.clock import wall_clock
-from web.store.database import Database
+from web.store.database.database import Database
 from web.store.languagemodels import LanguageModel, LanguageModels, Untrained
 from web.store.tables import Kind, Training
 from web.store.transcriptions import Transcriptions, new_id

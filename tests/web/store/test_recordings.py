@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from stream.errors import ClientError, Problem
-from stream.events import Alternative, Hypothesis, Reason, RecognitionOptions, Settled, Word
-from tests.tiers import examples
+from stream.session.events import Alternative, Hypothesis, Reason, RecognitionOptions, Settled, Word
+from tests.support.tiers import examples
 from tests.web.jobs.recordings import OWNER, Desk, desk, segment
 from web.store.recordings import Recording
 from web.store.tables import Status, utterances

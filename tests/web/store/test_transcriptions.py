@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.clock import MovableClock
-from tests.web.said import said
-from web.jobs.upkeep import Upkeep
-from web.store.database import Database
+from tests.support.loops.clock import MovableClock
+from tests.web.support.utterances import said
+from web.jobs.cleanup import Upkeep
+from web.store.database.database import Database
 from web.store.recordings import Recordings
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Transcriptions, new_id

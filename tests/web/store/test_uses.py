@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.clock import MovableClock
+from tests.support.loops.clock import MovableClock
 from tests.web.limits.gateway import limited, refused, stream
-from tests.web.tokens import token
-from web.store.database import Database
+from tests.web.support.tokens import token
+from web.store.database.database import Database
 from web.store.uses import TokenUses
 
 

@@ -1,0 +1,1 @@
+"""What several benches use: servers, clips, figures, resource usage."""

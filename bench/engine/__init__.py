@@ -1,0 +1,1 @@
+"""Benches of the embedded engine: accuracy, load, phrases, levels of sound."""

@@ -1,0 +1,1 @@
+"""Benches of the gateway: latency, load, churn, failures, shutdown."""

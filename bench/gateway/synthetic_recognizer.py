@@ -1,0 +1,101 @@
+"""Owns a recognizer that never stops talking: the text of an hour in minutes, whatever is said to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+
+from stream.recognition.recognizer import Capacity
+from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from vad import SAMPLE_BYTES
+
+# Read English: 150 words a minute, in lines of 12, each shown in as many states as it has words.
+LINE = ["fishing", "boats", "left", "the", "harbor", "before", "the", "sun", "came", "up", "over", "it"]
+WORD_SECONDS = 0.4
+
+
+@dataclass(slots=True)
+class Storyteller:
+    """Tells a line of text every 4.8 s of its own time, which passes `pace` times as fast as the clock."""
+
+    pace: float
+    is_ready: bool = True
+    most_phrases: int = 500
+    languages: tuple[str, ...] = ("en-US",)
+
+    def match_language(self, language_code: str) -> str:
+        """Return the only language there is."""
+        return self.languages[0]
+
+    def forces_endpoints(self, _asr_model: str) -> bool:
+        return False
+
+    def admitted(self, _options: RecognitionOptions, owner: str = "") -> AbstractAsyncContextManager[None]:
+        """Let everybody in, whoever the `owner` is."""
+        del owner
+        return nullcontext()
+
+    async def capacity(self) -> Capacity:
+        """Return no limit."""
+        return Capacity()
+
+    async def open(self, options: RecognitionOptions) -> "Story":
+        """Begin a story."""
+        return Story(WORD_SECONDS / self.pace)
+
+
+class Story:
+    """One stream; its time follows the sound that it is sent, so that word times stay within it."""
+
+    def __init__(self, word_seconds: float) -> None:
+        self._word_seconds = word_seconds
+        self._heard = 0
+        self._is_finished = asyncio.Event()
+
+    async def send(self, pcm: bytes) -> None:
+        """Count the sound."""
+        self._heard += len(pcm) // SAMPLE_BYTES
+
+    async def force_endpoint(self) -> None:
+        """It finds no endpoints."""
+
+    async def finish(self) -> None:
+        """End after the line."""
+        self._is_finished.set()
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        """Tell line after line."""
+        settled = 0
+        while not self._is_finished.is_set():
+            for n_words in range(1, len(LINE) + 1):
+                await asyncio.sleep(self._word_seconds)
+                if self._heard > settled:
+                    yield self._hypothesis(LINE[:n_words], settled, is_final=False)
+            await asyncio.sleep(self._word_seconds)
+            if self._heard > settled:
+                yield self._hypothesis(LINE, settled, is_final=True)
+                settled = self._heard
+
+    async def abandon(self, *, is_stalled: bool = False) -> None:
+        """Stop."""
+        self._is_finished.set()
+
+    def _hypothesis(self, texts: list[str], begin: int, *, is_final: bool) -> Hypothesis:
+        each = (self._heard - begin) // len(texts)
+        words = tuple(
+            Word(text, begin + n * each, begin + (n + 1) * each, 0.9) if is_final else Word(text)
+            for n, text in enumerate(texts)
+        )
+        stable = max(len(texts) - 3, 0)
+        return Hypothesis(
+            (Alternative(words, 0.9 if is_final else 0.0),),
+            is_final=is_final,
+            is_stretch=is_final and not self._is_finished.is_set(),
+            stable_words=stable,
+            processed=self._heard,
+        )
+
+
+def lines_in(minutes: float) -> int:
+    """How many lines a storyteller has in so many minutes of its own time."""
+    return int(60 * minutes / (WORD_SECONDS * (len(LINE) + 1)))

@@ -1,0 +1,1 @@
+"""Benches of the whole product: live socket, page, recordings, published clients."""

@@ -1,0 +1,1 @@
+"""Container formats: file signatures, WAV, MPEG frames, Ogg pages, transfer encodings."""

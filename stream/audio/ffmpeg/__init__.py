@@ -1,0 +1,1 @@
+"""Decoding by FFmpeg's libraries (PyAV): a thread for each decoder, with bounded memory."""

@@ -1,0 +1,197 @@
+"""Owns the configuration of a connection: its keys, what they default to, and what may still change when."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from stream.audio import AudioFormat, AudioTransfer, Encoding
+from stream.configuration.keys import (
+    BooleanKey,
+    ChoiceKey,
+    IntegerKey,
+    Key,
+    LanguageKey,
+    LanguageModelKey,
+    NumberKey,
+    PhrasesKey,
+)
+from stream.errors import ClientError, Problem, quoted
+from vad import SegmenterOptions, frames_in
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What an `asrModel` sets where the client does not; `meaning` is for people."""
+
+    hangover_ms: int
+    vad_aggressiveness: int
+    meaning: str
+
+
+PRESETS = {
+    "default": Preset(600, 3, "good sound, sentences of any length"),
+    "video": Preset(800, 3, "several speakers, thoughtful pauses"),
+    "command_and_search": Preset(300, 3, "short phrases that want a quick answer"),
+    "phone_call": Preset(600, 2, "narrow, quiet telephone sound: more of it is taken for speech"),
+}
+VAD_KINDS = ("webrtc", "silero", "off")
+LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
+
+KEYS: tuple[Key, ...] = (
+    ChoiceKey("audioEncoding", "audio_encoding", "what the audio is", True, tuple(e.value for e in Encoding)),
+    IntegerKey("sampleRateHertz", "sample_rate_hertz", "the rate of headerless samples", True, 8000, 48000),
+    LanguageKey("languageCode", "language_code", "the tag itself, else one of the same language", False),
+    IntegerKey("maxAlternatives", "max_alternatives", "hypotheses of an utterance; 0 means 1", False, 0, 5),
+    BooleanKey("profanityFilter", "profanity_filter", "all but the first letter becomes *", False),
+    ChoiceKey("asrModel", "asr_model", "the kind of sound; see the presets", False, tuple(PRESETS)),
+    LanguageModelKey("languageModel", "language_model", "what is expected to be said", False, LANGUAGE_MODELS),
+    BooleanKey("interimResults", "interim_results", "send unsettled text too", False),
+    BooleanKey("extended", "extended", "the messages of extended mode", True),
+    BooleanKey("wholeSeconds", "whole_seconds", "`duration` and `inferenceTime` as integers", True),
+    ChoiceKey(
+        "audioTransfer",
+        "audio_transfer",
+        "samples as they are, or as base64 text",
+        True,
+        tuple(t.value for t in AudioTransfer),
+    ),
+    ChoiceKey("vad", "vad", "what finds speech; `off` leaves that to the recognizer", True, VAD_KINDS),
+    IntegerKey(
+        "vadAggressiveness", "vad_aggressiveness", "from 0, nearly all is speech, to 3, most is noise", False, 0, 3
+    ),
+    IntegerKey("prerollMs", "preroll_ms", "audio kept from before the onset of speech", False, 0, 1000),
+    IntegerKey("hangoverMs", "hangover_ms", "the pause that ends an utterance", False, 100, 5000),
+    IntegerKey("maxUtteranceMs", "max_utterance_ms", "the longest utterance", False, 2000, 30000),
+    PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, 500, 100),
+    NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, 100),
+    BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
+    IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
+    BooleanKey("store", "store", "keep the transcription", True),
+    IntegerKey("asrStatus", "asr_status", "the status with which `POST /v1/speech/asr` answers", True, 200, 201),
+)
+_KEYS = {key.name: key for key in KEYS}
+# What a voice activity detector needs and a recognizer that finds the endpoints itself does not.
+_DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
+# An endless segment of sound: longer than any connection may last.
+_ENDLESS = SegmenterOptions(onset=0, preroll=0, hangover=1 << 40, longest=1 << 41, longest_search=0)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """The configuration in force; `explicit` names the keys that somebody set.
+
+    `trained_phrases` is what a trained `language_model` stands for, once it was looked up; `is_file` when nobody
+    waits for each word.
+    """
+
+    audio_encoding: str = "LINEAR16"
+    sample_rate_hertz: int = 16_000
+    language_code: str = "en"
+    max_alternatives: int = 1
+    profanity_filter: bool = True
+    asr_model: str = "default"
+    language_model: str = "general"
+    interim_results: bool = True
+    extended: bool = False
+    whole_seconds: bool = False
+    audio_transfer: str = "auto"
+    vad: str = "webrtc"
+    vad_aggressiveness: int = 3
+    preroll_ms: int = 300
+    hangover_ms: int = 600
+    max_utterance_ms: int = 20_000
+    phrases: tuple[str, ...] = ()
+    boost: float = 20
+    punctuation: bool = True
+    channels: int = 1
+    store: bool = True
+    asr_status: int = 201
+    explicit: frozenset[str] = field(default=frozenset())
+    trained_phrases: tuple[str, ...] = ()
+    is_file: bool = False
+
+    @property
+    def names_trained_model(self) -> bool:
+        return self.language_model not in LANGUAGE_MODELS
+
+    @property
+    def set_values(self) -> dict[str, object]:
+        """The keys that somebody set; `with_message` makes the same configuration of them again."""
+        return {key.name: getattr(self, key.attribute) for key in KEYS if key.name in self.explicit}
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return AudioFormat(
+            Encoding(self.audio_encoding),
+            AudioTransfer(self.audio_transfer),
+            self.sample_rate_hertz,
+            self.channels,
+            encoding_is_explicit="audioEncoding" in self.explicit,
+            rate_is_explicit="sampleRateHertz" in self.explicit,
+        )
+
+    @property
+    def segmenter_options(self) -> SegmenterOptions:
+        if self.vad == "off":
+            return _ENDLESS
+        longest = frames_in(self.max_utterance_ms)
+        return SegmenterOptions(
+            preroll=frames_in(self.preroll_ms),
+            hangover=frames_in(self.hangover_ms),
+            longest=longest,
+            # The last 2 s before the limit, but never so much that no utterance could pass it.
+            longest_search=min(200, longest // 4),
+        )
+
+    def on_wire(self) -> dict[str, object]:
+        """Every key with the value in force."""
+        return {key.name: getattr(self, key.attribute) for key in KEYS}
+
+    def with_query(self, parameters: Iterable[tuple[str, str]]) -> "SessionConfig":
+        """Apply the query string of the handshake; raises ClientError."""
+        texts: dict[str, list[str]] = {}
+        for name, text in parameters:
+            texts.setdefault(name, []).append(text)
+        return self._with({name: _key(name).from_texts(values) for name, values in texts.items()})
+
+    def with_message(self, values: Mapping[str, object], *, audio_began: bool) -> "SessionConfig":
+        """Apply a config message; raises ClientError, also for a key that the first audio froze."""
+        changed = self._with(values)
+        for name in values:
+            key = _key(name)
+            before, after = getattr(self, key.attribute), getattr(changed, key.attribute)
+            if audio_began and key.frozen_by_audio and before != after:
+                raise ClientError(
+                    Problem.INVALID_CONFIG,
+                    f"{name} is {after} after the first audio was received with {before}; it must be set before",
+                )
+        return changed
+
+    def _with(self, values: Mapping[str, object]) -> "SessionConfig":
+        checked = {_key(name).attribute: _key(name).check(value) for name, value in values.items()}
+        explicit = self.explicit | values.keys()
+        preset = PRESETS[str(checked.get("asr_model", self.asr_model))]
+        if "hangoverMs" not in explicit:
+            checked["hangover_ms"] = preset.hangover_ms
+        if "vadAggressiveness" not in explicit:
+            checked["vad_aggressiveness"] = preset.vad_aggressiveness
+        changed = replace(self, explicit=explicit, **checked)  # type: ignore[arg-type]
+        changed._check_together()
+        return changed
+
+    def _check_together(self) -> None:
+        """Refuse keys that contradict each other."""
+        if self.channels == 2 and not self.extended:
+            raise ClientError(Problem.INVALID_CONFIG, "channels is 2, which needs extended to be true")
+        for name in _DETECTOR_KEYS:
+            if self.vad == "off" and name in self.explicit:
+                raise ClientError(
+                    Problem.INVALID_CONFIG, f"{name} is set although vad is off; set it with webrtc or silero only"
+                )
+
+
+def _key(name: str) -> Key:
+    try:
+        return _KEYS[name]
+    except KeyError:
+        known = ", ".join(_KEYS)
+        raise ClientError(Problem.INVALID_CONFIG, f"{quoted(name)} is not a key; known are {known}") from None

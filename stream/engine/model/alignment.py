@@ -1,0 +1,112 @@
+"""Owns the times of words: where attention found them, set right by the pauses of the sound."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.engine.model.features import HOP_SAMPLES, Samples
+
+# Attention moves on to a word 100 ms after it began (90 sentences of three voices whose times are known, 1,052 words).
+_LATE_SAMPLES = 1_600
+_SHORTEST_WORD_SAMPLES = 640
+# A frame is quiet 35 dB below the loud ones, or within 6 dB of the faintest where noise fills the pauses.
+_QUIET_DB = 35.0
+_ABOVE_FLOOR_DB = 6.0
+_LEAST_RANGE_DB = 12.0  # in less, nothing tells a pause from a word
+# A stop closes the mouth for up to 80 ms, and noise hides faint consonants for longer.
+_PAUSE_FRAMES = 10
+_PAUSE_IN_NOISE_FRAMES = 20
+# Before the first word a room may be heard that is too loud for quiet: so long, up to so little before the first frame
+# that is as loud as speech. Faint consonants begin a word, but not for so long.
+_SPEECH_DB = 25.0
+_ROOM_FRAMES = 15
+_FAINT_ONSET_FRAMES = 8
+# A pause parts words when attention turned to the next one nearby, a long one whatever attention says;
+# one after punctuation rather than one without.
+_REACH_FRAMES = 25
+_LONG_PAUSE_FRAMES = 30
+_PUNCTUATION_FRAMES = 10
+_PUNCTUATION = ",.?!;:"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Quiet from frame `start` to frame `end` of 10 ms each."""
+
+    start: int
+    end: int
+
+
+def levels(samples: Samples) -> NDArray[np.float32]:
+    """Return the level of every 10 ms in dB, 0 for a full-scale square wave: `float32[ceil(n_samples / 160)]`."""
+    n_frames = -(-len(samples) // HOP_SAMPLES)
+    padded = np.zeros(n_frames * HOP_SAMPLES, dtype=np.float32)
+    padded[: len(samples)] = samples
+    power = np.square(padded).reshape(n_frames, HOP_SAMPLES).mean(axis=1)
+    return np.asarray(10 * np.log10(power + 1e-9), dtype=np.float32)
+
+
+def find_pauses(samples: Samples) -> list[Pause]:
+    """Find where nobody speaks, the quiet at both ends of the sound included, however short that is."""
+    if len(samples) < HOP_SAMPLES:
+        return []
+    smooth = np.convolve(np.pad(levels(samples), 1, mode="edge"), np.full(3, 1 / 3), "valid")
+    floor, loud = np.quantile(smooth, (0.05, 0.95))
+    if loud - floor < _LEAST_RANGE_DB:
+        return []
+    quiet = smooth < max(loud - _QUIET_DB, floor + _ABOVE_FLOOR_DB)
+    shortest = _PAUSE_FRAMES if loud - floor >= _QUIET_DB else _PAUSE_IN_NOISE_FRAMES
+    loud_from = int(np.argmax(smooth >= loud - _SPEECH_DB))
+    if loud_from - int(np.argmin(quiet)) > _ROOM_FRAMES:
+        quiet[: loud_from - _FAINT_ONSET_FRAMES] = True
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])))).reshape(-1, 2)
+    pauses = [Pause(int(start), int(end)) for start, end in edges]
+    return [p for p in pauses if p.end - p.start >= shortest or p.start == 0 or p.end == len(quiet)]
+
+
+def word_spans(samples: Samples, words: Sequence[str], attended: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the samples at which each of `words` begins and ends, in order, apart, and inside the sound.
+
+    `attended` is the sample at which attention turned to each word.
+    """
+    turns = [max(0, min(sample, len(samples)) - _LATE_SAMPLES) for sample in attended] + [len(samples)]
+    starts, ends = turns[:-1], turns[1:]
+    frames = np.array(turns) / HOP_SAMPLES
+    stops = np.array([0] + [_PUNCTUATION_FRAMES * word.endswith(tuple(_PUNCTUATION)) for word in words])
+    last_frame = -(-len(samples) // HOP_SAMPLES)
+    # The longest pause last: its word is the one that it parts, whatever shorter ones made of it.
+    for pause in sorted(find_pauses(samples), key=lambda pause: pause.end - pause.start):
+        distances = np.maximum(0, np.maximum(pause.start - frames, frames - pause.end))
+        parted = int(np.argmin(distances - stops))
+        is_near = distances[parted] <= _REACH_FRAMES or pause.end - pause.start >= _LONG_PAUSE_FRAMES
+        if pause.start == 0:
+            parted = 0
+        elif pause.end == last_frame:
+            parted = len(words)
+        elif not is_near:
+            continue
+        if parted > 0:
+            ends[parted - 1] = pause.start * HOP_SAMPLES
+        if parted < len(words):
+            starts[parted] = pause.end * HOP_SAMPLES
+    return _in_order(starts, ends, len(samples))
+
+
+def _in_order(starts: list[int], ends: list[int], n_samples: int) -> list[tuple[int, int]]:
+    """Push the spans apart, each at least 40 ms long where the sound is long enough for all of them."""
+    shortest = min(_SHORTEST_WORD_SAMPLES, n_samples // max(1, len(starts)))
+    spans: list[tuple[int, int]] = []
+    before = 0
+    for start, end in zip(starts, ends, strict=True):
+        begin = max(start, before)
+        before = max(end, begin + shortest)
+        spans.append((begin, before))
+    limit = n_samples
+    for index in range(len(spans) - 1, -1, -1):
+        begin, end = spans[index]
+        end = min(end, limit)
+        limit = min(begin, end - shortest)
+        spans[index] = (limit, end)
+    return spans

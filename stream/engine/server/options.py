@@ -1,0 +1,110 @@
+"""Owns what one call asks for: Riva's RecognitionConfig, checked."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from riva.client.proto import riva_asr_pb2, riva_audio_pb2
+
+from stream.engine.server.endpointing import segmenter_options
+from stream.recognition.places import WorkClass
+from vad import SegmenterOptions
+
+MOST_ALTERNATIVES = 5
+MOST_PHRASES = 500
+_LONGEST_PHRASE = 100
+_CLOSED_VOCABULARY = "closed_vocabulary"
+_BOOLEANS = {"true": True, "false": False, "": False}
+
+
+class RequestError(Exception):
+    """The caller asked for something that is not served; the sentence says what, and is sent to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What one call is recognized with; `segmenter` cuts its sound into utterances.
+
+    `model` is a name, of one of our models or of any other. `phrases` are what is likely to be said, `boost` how
+    much more so than without; with `closed_vocabulary` nothing else is said. `punctuation` is whether the caller asks
+    for punctuation and capitals, `profanity_filter` for masked words.
+    """
+
+    language_code: str
+    rate_hertz: int
+    alternatives: int
+    word_times: bool
+    segmenter: SegmenterOptions
+    model: str = ""
+    phrases: tuple[str, ...] = ()
+    boost: float = 0.0
+    closed_vocabulary: bool = False
+    profanity_filter: bool = False
+    punctuation: bool = False
+
+    @property
+    def work_class(self) -> WorkClass:
+        """What decides how much the call costs."""
+        return WorkClass.of(self.phrases, closed_vocabulary=self.closed_vocabulary)
+
+
+def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
+    """Check a RecognitionConfig; raises RequestError. Keys of custom_configuration that are not ours are ignored."""
+    _check_sound(config)
+    try:
+        segmenter = segmenter_options(config.endpointing_config)
+    except ValueError as error:
+        raise RequestError(f"endpointing_config: {error}") from None
+    return CallOptions(
+        language_code=config.language_code,
+        rate_hertz=config.sample_rate_hertz,
+        alternatives=min(max(1, config.max_alternatives), MOST_ALTERNATIVES),
+        word_times=config.enable_word_time_offsets,
+        segmenter=segmenter,
+        model=config.model,
+        phrases=_phrases(config.speech_contexts),
+        boost=_boost(config.speech_contexts),
+        closed_vocabulary=_is_closed(config.custom_configuration),
+        profanity_filter=config.profanity_filter,
+        punctuation=config.enable_automatic_punctuation,
+    )
+
+
+def _check_sound(config: riva_asr_pb2.RecognitionConfig) -> None:
+    encodings = riva_audio_pb2.AudioEncoding
+    if config.encoding not in (encodings.ENCODING_UNSPECIFIED, encodings.LINEAR_PCM):
+        name = encodings.Name(config.encoding) if config.encoding in encodings.values() else config.encoding
+        raise RequestError(f"encoding is {name}; only LINEAR_PCM is served")
+    if config.audio_channel_count not in (0, 1):
+        raise RequestError(f"audio_channel_count is {config.audio_channel_count}; only one channel is served")
+    if config.sample_rate_hertz < 0:
+        raise RequestError(f"sample_rate_hertz is {config.sample_rate_hertz}; 16000 is served")
+
+
+def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:
+    """The phrases of all contexts, each once, without space around them."""
+    stripped = (phrase.strip() for context in contexts for phrase in context.phrases)
+    phrases = tuple(dict.fromkeys(phrase for phrase in stripped if phrase))
+    if len(phrases) > MOST_PHRASES:
+        raise RequestError(f"speech_contexts has {len(phrases)} phrases; at most {MOST_PHRASES} are taken")
+    if longest := next((phrase for phrase in phrases if len(phrase) > _LONGEST_PHRASE), None):
+        raise RequestError(
+            f"a phrase of speech_contexts has {len(longest)} characters, {longest[:20]!r}...; "
+            f"at most {_LONGEST_PHRASE} are taken"
+        )
+    return phrases
+
+
+def _boost(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> float:
+    """The largest boost of the contexts."""
+    boosts = [context.boost for context in contexts]
+    if unusable := next((boost for boost in boosts if not math.isfinite(boost)), None):
+        raise RequestError(f"the boost of a speech_context is {unusable}; it must be a finite number")
+    return max(boosts, default=0.0)
+
+
+def _is_closed(custom_configuration: Mapping[str, str]) -> bool:
+    text = custom_configuration.get(_CLOSED_VOCABULARY, "")
+    if text.lower() not in _BOOLEANS:
+        raise RequestError(f"custom_configuration: {_CLOSED_VOCABULARY} is {text!r}; it must be true or false")
+    return _BOOLEANS[text.lower()]

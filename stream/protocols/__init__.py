@@ -1,0 +1,1 @@
+"""Client protocols: each turns client messages into commands and session events into messages."""

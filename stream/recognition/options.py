@@ -1,0 +1,74 @@
+"""Owns what a connection's configuration asks of the recognizer; made once for each configuration."""
+
+from typing import Protocol
+
+from stream.configuration.config import LANGUAGE_MODELS, SessionConfig
+from stream.errors import ClientError, Problem
+from stream.recognition.recognizer import LanguageNotServedError, Recognizer
+from stream.session.events import RecognitionOptions
+from stream.vocabulary.vocabularies import VocabularyLanguageError, vocabulary
+
+
+class ModelLookup(Protocol):
+    """Finds what the trained language model of a configuration stands for."""
+
+    async def __call__(self, config: SessionConfig) -> SessionConfig:
+        """Return the configuration with the phrases of its model; raises ClientError when there is no such one."""
+        ...
+
+
+async def no_models(config: SessionConfig) -> SessionConfig:
+    """Look up language models where there are none but the built-in ones."""
+    if config.names_trained_model:
+        detail = f"there is no language model {config.language_model}; it may be one of {', '.join(LANGUAGE_MODELS)}"
+        raise ClientError(Problem.NOT_FOUND, detail)
+    return config
+
+
+def recognition_options(config: SessionConfig, recognizer: Recognizer) -> RecognitionOptions:
+    """Build the options of every stream; raises ClientError for what the recognizer does not serve."""
+    language_code = _language(config, recognizer)
+    words = () if config.names_trained_model else _vocabulary(config.language_model, language_code)
+    phrases = tuple(dict.fromkeys((*config.phrases, *config.trained_phrases, *words)))
+    if len(phrases) > recognizer.most_phrases:
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            f"phrases and languageModel make {len(phrases)} phrases; the recognizer takes at most "
+            f"{recognizer.most_phrases}",
+        )
+    return RecognitionOptions(
+        language_code=language_code,
+        max_alternatives=max(1, config.max_alternatives),
+        interim_results=config.interim_results,
+        profanity_filter=config.profanity_filter,
+        punctuation=config.punctuation,
+        asr_model=config.asr_model,
+        phrases=phrases,
+        boost=config.boost,
+        closed_vocabulary=bool(words),
+        finds_endpoints_ms=config.hangover_ms if config.vad == "off" else None,
+        is_file=config.is_file,
+        forces_endpoints=config.vad == "off" and recognizer.forces_endpoints(config.asr_model),
+    )
+
+
+def _language(config: SessionConfig, recognizer: Recognizer) -> str:
+    try:
+        return recognizer.match_language(config.language_code)
+    except LanguageNotServedError as error:
+        served = ", ".join(error.served) or "none"
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}. "
+            "To serve another language, point NIYOSHA_MODEL at a Whisper model that knows it, "
+            "or NIYOSHA_RIVA_URI at a Riva server that does",
+        ) from None
+
+
+def _vocabulary(name: str, language_code: str) -> tuple[str, ...]:
+    if name == "general":
+        return ()
+    try:
+        return vocabulary(name, language_code)
+    except VocabularyLanguageError as error:
+        raise ClientError(Problem.INVALID_CONFIG, f"languageModel is {name}: {error}") from None

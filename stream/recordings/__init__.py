@@ -1,0 +1,1 @@
+"""Whole files and long recordings: format detection, segmentation, recognition, subtitles."""

@@ -1,0 +1,55 @@
+"""Owns the recognition of a whole recording at once, through the same session that a live connection has."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from stream.configuration.config import SessionConfig
+from stream.recognition.recognizer import Recognizer
+from stream.runtime.fairness import Turns
+from stream.runtime.outbox import Outbox
+from stream.runtime.runner import Meter, SessionRunner, unmetered
+from stream.session.deadlines import RunnerLimits
+from stream.session.events import EndCause, Finished
+
+_CLOSE = '{"type":"close"}'
+
+
+class WholeRecording:
+    """A recording as a client that sends it as fast as it is taken, then closes."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks: Iterator[bytes] = iter(chunks)
+
+    async def receive(self) -> bytes | str | None:
+        return next(self._chunks, _CLOSE)
+
+
+async def recognize_whole(  # noqa: PLR0913
+    recognizer: Recognizer,
+    config: SessionConfig,
+    chunks: Iterable[bytes],
+    limits: RunnerLimits,
+    turns: Turns | None = None,
+    *,
+    meter: Meter = unmetered,
+) -> Finished:
+    """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
+
+    `chunks` are the bytes of the recording, cut anywhere; its audio may last `limits.audio` seconds. An error of the
+    audio is in the result, and so is the refusal of the `meter`, which is told of the audio as it is decoded.
+    """
+    outbox = Outbox()
+    settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
+    runner = SessionRunner(recognizer, settings, outbox, limits, meter=meter, turns=turns, is_recording=True)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(runner.run(WholeRecording(chunks)))
+        while not isinstance(event := await outbox.get(), Finished):
+            pass
+        await running
+    return event
+
+
+def is_complete(finished: Finished) -> bool:
+    """Whether all of the audio was heard, to its own end."""
+    return finished.cause is EndCause.CLOSE and not finished.totals.lost

@@ -1,0 +1,118 @@
+"""Owns the cutting of a recording into segments, exactly as a live session would cut it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from stream.audio import AudioDecoder, AudioTransfer, Samples
+from stream.configuration.config import SessionConfig
+from stream.errors import ClientError, Problem
+from stream.session.channel import Channel, ClassifierFactory
+from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, SegmentEnded, SegmentEvent, SegmentStarted
+from vad import make_classifier as any_classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A span with speech; positions are samples of the recording, `pcm` is `int16[end - start]`.
+
+    `number` counts from 1 in the order in which segments begin, on whichever channel.
+    """
+
+    number: int
+    channel: int
+    start: int
+    end: int
+    pcm: bytes
+
+
+@dataclass(slots=True)
+class _Open:
+    number: int
+    start: int
+    pcm: bytearray = field(default_factory=bytearray)
+
+
+def check_cuttable(config: SessionConfig) -> None:
+    """Raise ClientError for a configuration with which nothing is cut."""
+    if config.vad == "off":
+        raise ClientError(
+            Problem.INVALID_CONFIG, "vad is off; a recording is cut by webrtc or silero, only live sound goes uncut"
+        )
+
+
+class Cutter:
+    """Decodes a recording and cuts it; what comes depends on the bytes alone, never on their cuts.
+
+    At most one segment for each channel is held, 30 s. `close` it in the end.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        most_seconds: float,
+        make_classifier: ClassifierFactory = any_classifier,
+        *,
+        file: BinaryIO | None = None,
+    ) -> None:
+        """Raises ClientError for what leaves nothing to cut; `file` has the whole recording, if there is one."""
+        check_cuttable(config)
+        self._config = config
+        self._file = file
+        # What comes from a file or a body is never base64 text.
+        audio_format = replace(config.audio_format, transfer=AudioTransfer.RAW, is_recording=True)
+        self._decoder = AudioDecoder(audio_format, file)
+        self._framers = [Framer() for _ in range(config.channels)]
+        self._channels = [Channel(index, config, make_classifier) for index in range(config.channels)]
+        self._open: dict[int, _Open] = {}
+        self._count = 0
+        self._most_samples = most_seconds * SAMPLE_RATE
+
+    @property
+    def position(self) -> int:
+        """Samples decoded and framed so far."""
+        return self._channels[0].position
+
+    @property
+    def copies_to_disk(self) -> bool:
+        """Whether what is pushed is kept in a temporary file until `flush`."""
+        return self._decoder.needs_file and self._file is None
+
+    def push(self, data: bytes) -> Iterator[Segment]:
+        """Yield the segments that `data` completes; raises ClientError for what is no audio, or too long."""
+        for samples in self._decoder.push(data):
+            yield from self._framed(samples)
+
+    def flush(self) -> Iterator[Segment]:
+        """Yield what the end of the recording completes; raises ClientError as `push` does."""
+        for samples in self._decoder.flush():
+            yield from self._framed(samples)
+        for channel, framer in zip(self._channels, self._framers, strict=True):
+            if rest := framer.flush():
+                yield from self._followed(channel, channel.push(rest))
+            yield from self._followed(channel, channel.cut())
+
+    def close(self) -> None:
+        """Release what decoding holds."""
+        self._decoder.close()
+
+    def _framed(self, samples: Samples) -> Iterator[Segment]:
+        if self.position + len(samples[0]) // SAMPLE_BYTES > self._most_samples:
+            limit_minutes = self._most_samples / SAMPLE_RATE / 60
+            raise ClientError(Problem.TOO_LARGE, f"the audio is longer than {limit_minutes:g} minutes")
+        framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
+        for frames in framed:
+            for channel, frame in zip(self._channels, frames, strict=True):
+                yield from self._followed(channel, channel.push(frame))
+
+    def _followed(self, channel: Channel, events: list[SegmentEvent]) -> Iterator[Segment]:
+        for event in events:
+            match event:
+                case SegmentStarted(start):
+                    self._count += 1
+                    self._open[channel.index] = _Open(self._count, start)
+                case SegmentAudio(_, pcm):
+                    self._open[channel.index].pcm += pcm
+                case SegmentEnded(end):
+                    whole = self._open.pop(channel.index)
+                    yield Segment(whole.number, channel.index, whole.start, end, bytes(whole.pcm))

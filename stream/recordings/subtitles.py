@@ -1,0 +1,276 @@
+"""Owns subtitles: from words with times to readable captions, as SRT or WebVTT."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import chain, pairwise
+
+from stream.protocols.farsava.messages import WireResult
+
+LINE_CHARACTERS = 42
+CUE_CHARACTERS = 2 * LINE_CHARACTERS
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 7.0
+PAUSE_SECONDS = 1.0  # no caption spans a silence as long as this: its end would be read before it is said
+UNTIMED_WORD_SECONDS = 0.4  # 150 words a minute, ordinary speech
+
+READ_MS = 40  # a character, of a caption that another speaker's cuts short; it stays beside that one until it is read
+TOGETHER_MS = 300  # captions that begin so close to each other begin together
+
+SENTENCE_ENDS = (".", "?", "!", "…", "؟", "۔", "。")
+CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One caption of one or two lines, shown from `start_ms` up to `end_ms`.
+
+    `speaker` counts from 1 where there are several.
+    """
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[str, ...]
+    speaker: int | None = None
+
+
+def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
+    """Write the utterances as a SubRip file; empty if nothing was said.
+
+    `channels` has the channel of each utterance, if there are several. What their speakers say at once is shown one
+    after another, because few players show two captions: a caption ends where the next begins, or is repeated in it
+    until it can have been read.
+    """
+    return "".join(srt_pieces(results, channels))
+
+
+def srt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
+    """Yield what `srt` writes, a caption at a time; so much work is done for each as its utterance takes."""
+    for number, cue in enumerate(_alone(_cues(results, channels)), start=1):
+        gap = "\n" if number > 1 else ""
+        yield f"{gap}{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n"
+
+
+def vtt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
+    """Write the utterances as a WebVTT file; only its header if nothing was said. Captions of speakers may overlap."""
+    return "".join(vtt_pieces(results, channels))
+
+
+def vtt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
+    """Yield what `vtt` writes, a caption at a time, as `srt_pieces` does."""
+    yield "WEBVTT\n"
+    for cue in _cues(results, channels):
+        text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        voice = "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
+        yield f"\n{_span(cue, '.')}\n{voice}{text}\n"
+
+
+def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cue]:
+    """Break utterances into captions: in order, no word lost; those of one channel rise and never overlap.
+
+    `results` are utterances, one after another, not alternatives of one. Words without times (0.0, or
+    none but in the transcript) are spread over the gap in which they were said.
+    """
+    return list(_cues(results, channels))
+
+
+def _cues(results: Iterable[WireResult], channels: Sequence[int]) -> Iterator[Cue]:
+    if len(set(channels)) < 2:
+        return _cues_of_one(results)
+    said = list(results)
+    each = (_cues_of_channel(said, channels, channel) for channel in sorted(set(channels)))
+    return merge(*each, key=lambda cue: (cue.start_ms, cue.speaker))
+
+
+def _cues_of_channel(said: Sequence[WireResult], channels: Sequence[int], channel: int) -> Iterator[Cue]:
+    for cue in _cues_of_one(one for one, its in zip(said, channels, strict=True) if its == channel):
+        yield replace(cue, speaker=channel + 1)
+
+
+def _cues_of_one(results: Iterable[WireResult]) -> Iterator[Cue]:
+    phrases = _phrases(_timed(_spoken(results)))
+    return _placed(chain.from_iterable(map(_captions, phrases)))
+
+
+def _alone(overlapping: Iterable[Cue]) -> Iterator[Cue]:
+    """Let captions of several speakers follow each other, each named and each shown from its own time on."""
+    block: tuple[Cue, ...] = ()
+    start_ms = end_ms = 0
+    for cue in overlapping:
+        if cue.start_ms >= end_ms:
+            yield from _together(block, start_ms, end_ms)
+            block, start_ms, end_ms = (cue,), cue.start_ms, cue.end_ms
+        elif cue.start_ms - start_ms < TOGETHER_MS:
+            block, end_ms = (*block, cue), max(end_ms, cue.end_ms)
+        else:
+            yield from _together(block, start_ms, cue.start_ms)
+            before = block[-1]
+            read_ms = before.start_ms + min(before.end_ms - before.start_ms, READ_MS * len(" ".join(before.lines)))
+            block = (before, cue) if cue.start_ms < read_ms else (cue,)
+            start_ms, end_ms = cue.start_ms, max(cue.end_ms, read_ms)
+    yield from _together(block, start_ms, end_ms)
+
+
+def _together(block: tuple[Cue, ...], start_ms: int, end_ms: int) -> Iterator[Cue]:
+    """Yield the captions of a block as one; nothing for an empty block."""
+    if block:
+        yield Cue(start_ms, end_ms, tuple(line for cue in block for line in _named(cue)))
+
+
+def _named(cue: Cue) -> tuple[str, ...]:
+    if cue.speaker is None:
+        return cue.lines
+    first, *more = cue.lines
+    return (f"Speaker {cue.speaker}: {first}", *more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """`end` is 0.0 where the times are not known; `is_last` of its utterance."""
+
+    text: str
+    start: float
+    end: float
+    is_last: bool
+
+
+def _spoken(results: Iterable[WireResult]) -> Iterator[_Word]:
+    for result in results:
+        pieces = [(text, word.start_time, word.end_time) for word in result.words for text in word.word.split()]
+        if not pieces:
+            pieces = [(text, 0.0, 0.0) for text in result.transcript.split()]
+        for left, (text, start, end) in enumerate(pieces, start=1 - len(pieces)):
+            yield _Word(text, start, end, is_last=left == 0)
+
+
+def _timed(words: Iterable[_Word]) -> Iterator[_Word]:
+    """Give every word a time, none before the end of the one before it."""
+    clock = 0.0
+    untimed: list[_Word] = []
+    for word in words:
+        if word.end > 0:
+            for one in _spread(untimed, clock, max(word.start - clock, 0.0)):
+                clock = one.end
+                yield one
+            untimed = []
+            start = max(word.start, clock)
+            clock = max(word.end, start)
+            yield _Word(word.text, start, clock, word.is_last)
+        else:
+            untimed.append(word)
+    yield from _spread(untimed, clock, float("inf"))
+
+
+def _spread(words: Sequence[_Word], clock: float, room: float) -> Iterator[_Word]:
+    """Give words that have none times one after another from `clock` on, within so many seconds."""
+    for word in words:
+        end = clock + min(UNTIMED_WORD_SECONDS, room / len(words))
+        yield _Word(word.text, clock, end, word.is_last)
+        clock = end
+
+
+def _phrases(words: Iterable[_Word]) -> Iterator[Sequence[_Word]]:
+    """Cut where a caption has to end: after an utterance and at a long pause."""
+    phrase: list[_Word] = []
+    for word in words:
+        if phrase and (phrase[-1].is_last or word.start - phrase[-1].end >= PAUSE_SECONDS):
+            yield phrase
+            phrase = []
+        phrase.append(word)
+    if phrase:
+        yield phrase
+
+
+def _captions(phrase: Sequence[_Word]) -> list[Sequence[_Word]]:
+    """Cut a phrase into captions that fit, at the least total cost (see `_cost`)."""
+    reach = _reach(phrase)
+    cheapest = [0.0] + [float("inf")] * len(phrase)
+    cut_before = [0] * (len(phrase) + 1)
+    for first in range(len(phrase)):
+        for last in range(first, reach[first]):
+            if last > first and phrase[last].end - phrase[first].start > LONGEST_SECONDS:
+                break
+            cost = cheapest[first] + _cost(phrase, first, last)
+            if cost < cheapest[last + 1]:
+                cheapest[last + 1], cut_before[last + 1] = cost, first
+    captions = []
+    end = len(phrase)
+    while end:
+        captions.append(phrase[cut_before[end] : end])
+        end = cut_before[end]
+    return captions[::-1]
+
+
+def _reach(phrase: Sequence[_Word]) -> list[int]:
+    """For each word, where a caption that begins with it must end at the latest to fit two lines."""
+    line_ends = []
+    end, width = 0, -1
+    for first, word in enumerate(phrase):
+        while end < len(phrase) and width + 1 + len(phrase[end].text) <= LINE_CHARACTERS:
+            width += 1 + len(phrase[end].text)
+            end += 1
+        line_ends.append(max(end, first + 1))
+        if end == first:  # longer than a line: it stands alone
+            end = first + 1
+        else:
+            width -= 1 + len(word.text)
+    too_long = [len(word.text) > LINE_CHARACTERS for word in phrase]
+    return [
+        end if alone or end == len(phrase) or too_long[end] else line_ends[end]
+        for end, alone in zip(line_ends, too_long, strict=True)
+    ]
+
+
+def _cost(phrase: Sequence[_Word], first: int, last: int) -> float:
+    """How badly the words from `first` to `last` would read as one caption; each caption costs 1 besides.
+
+    Up to 1 for ending where neither punctuation nor a pause is, up to 1 for being shorter than can be
+    read, and up to 1/2 for being far from full, which keeps neighbours alike.
+    """
+    text = phrase[last].text
+    ending = 0.0
+    if last + 1 < len(phrase) and not text.endswith(SENTENCE_ENDS):
+        pause = phrase[last + 1].start - phrase[last].end
+        ending = max((0.4 if text.endswith(CLAUSE_ENDS) else 1.0) - pause, 0.0)
+    seconds = phrase[last].end - phrase[first].start
+    shortness = max(1.0 - seconds / SHORTEST_SECONDS, 0.0)
+    characters = sum(len(word.text) + 1 for word in phrase[first : last + 1]) - 1
+    emptiness = max(1.0 - characters / CUE_CHARACTERS, 0.0)
+    return 1.0 + ending + shortness + 0.5 * emptiness**2
+
+
+def _lines(words: Sequence[_Word]) -> tuple[str, ...]:
+    """Lay a caption out in one line, or in two of like length, the first better ended by punctuation."""
+    texts = [word.text for word in words]
+    whole = " ".join(texts)
+    if len(texts) == 1 or len(whole) <= LINE_CHARACTERS:
+        return (whole,)
+    splits = [(" ".join(texts[:cut]), " ".join(texts[cut:])) for cut in range(1, len(texts))]
+    fitting = [pair for pair in splits if max(map(len, pair)) <= LINE_CHARACTERS]
+    bonus = LINE_CHARACTERS // 3
+    return min(
+        fitting,
+        key=lambda pair: abs(len(pair[0]) - len(pair[1])) - bonus * pair[0].endswith(SENTENCE_ENDS + CLAUSE_ENDS),
+    )
+
+
+def _placed(captions: Iterable[Sequence[_Word]]) -> Iterator[Cue]:
+    """Put captions on the clock: a short one stays until it can be read or the next one comes."""
+    earliest_ms = 0
+    for caption, following in pairwise(chain(captions, (None,))):
+        assert caption is not None  # noqa: S101 - only the last one is
+        start, next_start = caption[0].start, float("inf") if following is None else following[0].start
+        end = max(caption[-1].end, min(start + SHORTEST_SECONDS, next_start))
+        start_ms = max(round(start * 1000), earliest_ms)
+        # Times that make no sense still give a valid file: every cue lasts, and the next one waits for it.
+        end_ms = max(round(min(end, start + LONGEST_SECONDS) * 1000), start_ms + 1)
+        yield Cue(start_ms, end_ms, _lines(caption))
+        earliest_ms = end_ms
+
+
+def _span(cue: Cue, mark: str) -> str:
+    return f"{_clock(cue.start_ms, mark)} --> {_clock(cue.end_ms, mark)}"
+
+
+def _clock(ms: int, mark: str) -> str:
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{mark}{ms % 1000:03}"

@@ -1,0 +1,1 @@
+"""The checks of `niyosha doctor`: name, port, TLS, health, models, a real recognition."""

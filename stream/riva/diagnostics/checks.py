@@ -1,0 +1,68 @@
+"""Owns the examination of one server, step by step from its name to its models."""
+
+from contextlib import aclosing
+
+import grpc
+
+from stream.riva.diagnostics.connectivity import examine_way
+from stream.riva.diagnostics.report import Finding, Findings, Verdict, listed
+from stream.riva.errors import RivaError
+from stream.riva.options import RivaOptions
+from stream.riva.servers.addresses import parse_address
+from stream.riva.servers.channels import ChannelPool
+from stream.riva.servers.discovery import NotServingError, Served, discover
+
+_MOST_LANGUAGES = 8
+
+_CALL_ADVICE = {
+    grpc.StatusCode.UNIMPLEMENTED: "check the address: this is a gRPC server, but not one for speech recognition",
+    grpc.StatusCode.NOT_FOUND: "check NIYOSHA_RIVA_FUNCTION_ID",
+    grpc.StatusCode.UNAUTHENTICATED: "check NIYOSHA_RIVA_API_KEY",
+    grpc.StatusCode.PERMISSION_DENIED: "check NIYOSHA_RIVA_API_KEY and whether it may use NIYOSHA_RIVA_FUNCTION_ID",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "look whether the server is overloaded or still loads its models",
+}
+_LIVE_ADVICE = "deploy a streaming model on the server, or leave NIYOSHA_RIVA_URI out to use the embedded engine"
+_NO_HEALTH = "the server tells nothing of its health, which is fine"
+
+
+async def examine(options: RivaOptions, uri: str, now: float) -> Findings:
+    """Examine one of the options' servers at `now`, in seconds since 1970; the first fault is the last finding."""
+    for step in (examine_way(options, parse_address(uri), now), _examine_service(options, uri)):
+        is_fault = False
+        async with aclosing(step):
+            async for finding in step:
+                yield finding
+                is_fault = finding.verdict is Verdict.FAULT
+        if is_fault:
+            return
+
+
+async def _examine_service(options: RivaOptions, uri: str) -> Findings:
+    pool = ChannelPool(uri, options)
+    try:
+        served = await discover(pool.first, options.metadata)
+    except NotServingError:
+        advice = "wait until it has loaded its models, and look into its log if that takes long"
+        yield Finding("health", Verdict.FAULT, "the server says that it is not ready", advice)
+        return
+    except RivaError as error:
+        advice = _CALL_ADVICE.get(error.code, "look into the server's log")
+        yield Finding("health", Verdict.FAULT, f"the server cannot be asked: {error}", advice)
+        return
+    finally:
+        await pool.close()
+    yield Finding("health", Verdict.OK, "the server says that it is ready" if served.tells_health else _NO_HEALTH)
+    yield _models(served)
+
+
+def _models(served: Served) -> Finding:
+    languages: dict[str, tuple[str, ...]] = {}
+    for model in served.models:
+        name = f"{model.name or 'without a name'}, {model.mode}"
+        languages[name] = languages.get(name, ()) + model.languages
+    models = "; ".join(f"{name}: {listed(tags, _MOST_LANGUAGES) or 'no language'}" for name, tags in languages.items())
+    if served.languages:
+        return Finding("models", Verdict.OK, models)
+    if served.models:
+        return Finding("models", Verdict.FAULT, f"none recognizes while people talk: {models}", _LIVE_ADVICE)
+    return Finding("models", Verdict.FAULT, "none", _LIVE_ADVICE)

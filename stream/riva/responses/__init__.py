@@ -1,0 +1,1 @@
+"""Riva's responses as hypotheses: words, their times and their confidences."""

@@ -1,0 +1,129 @@
+"""Translate between our terms and Riva's messages; pure."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from riva.client.proto import riva_asr_pb2 as pb
+from riva.client.proto import riva_audio_pb2
+
+from stream.riva.options import STOP_HISTORY_MS
+from stream.riva.responses.confidence import scale
+from stream.riva.responses.words import timed_words, words_in
+from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.session.stable_prefix import Agreement
+from vad import SAMPLE_RATE
+
+# Riva marks a first-pass hypothesis of the whole utterance with this stability; it is not to be concatenated.
+_WHOLE_UTTERANCE_STABILITY = 1.0
+# The embedded engine marks leading words that stay with 0.9, which single precision makes a little less.
+_STABLE_STABILITY = 0.89
+
+
+def opening_request(  # noqa: PLR0913 - what a stream is opened with
+    options: RecognitionOptions,
+    *,
+    model: str = "",
+    knows_closed_vocabularies: bool = False,
+    custom_configuration: Mapping[str, str] = MappingProxyType({}),
+    stop_history_ms: int = STOP_HISTORY_MS,
+    most_speakers: int = 0,
+) -> pb.StreamingRecognizeRequest:
+    """Build the first message of a stream.
+
+    `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is;
+    `stop_history_ms` holds where each stream is one utterance, 0 for the server's own. `most_speakers` are told apart,
+    0 asks for no speakers.
+    """
+    endpoint_ms = options.finds_endpoints_ms or stop_history_ms
+    config = pb.RecognitionConfig(
+        encoding=riva_audio_pb2.LINEAR_PCM,
+        sample_rate_hertz=SAMPLE_RATE,
+        audio_channel_count=1,
+        language_code=options.language_code,
+        max_alternatives=options.max_alternatives,
+        profanity_filter=options.profanity_filter,
+        enable_word_time_offsets=True,
+        enable_automatic_punctuation=options.punctuation,
+        model=model,
+        endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms) if endpoint_ms else None,
+        custom_configuration=custom_configuration,
+    )
+    if most_speakers:
+        config.diarization_config.enable_speaker_diarization = True
+        config.diarization_config.max_speaker_count = most_speakers
+    if options.phrases:
+        config.speech_contexts.append(pb.SpeechContext(phrases=options.phrases, boost=options.boost))
+    if options.closed_vocabulary and knows_closed_vocabularies:
+        config.custom_configuration["closed_vocabulary"] = "true"
+    return pb.StreamingRecognizeRequest(
+        streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=options.interim_results)
+    )
+
+
+class ResponseReader:
+    """Turns the responses of one stream into hypotheses, each about what follows the last final one.
+
+    Stable words are the server's where it promises them, else those on which hypotheses agreed for a while.
+    """
+
+    def __init__(self, options: RecognitionOptions, *, promises_stable_words: bool = False) -> None:
+        self._most_alternatives = options.max_alternatives
+        self._agreement = None if promises_stable_words else Agreement()
+
+    def read(self, response: pb.StreamingRecognizeResponse) -> list[Hypothesis]:
+        """Return what the response says: its finals, then its unsettled text; none when it says nothing."""
+        finals = [self._final(result) for result in response.results if result.is_final]
+        if finals and self._agreement is not None:
+            self._agreement = Agreement()
+        interim = [result for result in response.results if not result.is_final and result.alternatives]
+        whole = [result for result in interim if result.stability == _WHOLE_UTTERANCE_STABILITY]
+        return finals + ([self._unsettled(whole[-1:] or interim)] if interim else [])
+
+    def _final(self, result: pb.StreamingRecognitionResult) -> Hypothesis:
+        spoken = [alternative for alternative in _alternatives(result) if alternative.words]
+        alternatives = tuple(spoken[: self._most_alternatives])
+        return Hypothesis(alternatives, is_final=True, stability=1.0, processed=_samples(result))
+
+    def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
+        spoken = words_in(_joined(results))
+        promised = words_in(_joined(itertools.takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)))
+        kept = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(promised, spoken, strict=False))
+        words = tuple(Word(word) for word in spoken)
+        hypothesis = Hypothesis(
+            (Alternative(words),) if words else (),
+            stability=min(result.stability for result in results),
+            stable_words=len(list(kept)),
+            processed=max(_samples(result) for result in results),
+            first_word=_first_word(results),
+        )
+        if self._agreement is None:
+            return hypothesis
+        return replace(hypothesis, stable_words=self._agreement.stable_words(hypothesis))
+
+
+def _samples(result: pb.StreamingRecognitionResult) -> int:
+    """How much of the stream the server had heard; 0 where it does not say."""
+    seconds = result.audio_processed
+    return round(seconds * SAMPLE_RATE) if math.isfinite(seconds) and seconds > 0 else 0
+
+
+def _first_word(results: Iterable[pb.StreamingRecognitionResult]) -> int:
+    """Where unsettled text begins, as few servers tell; 0 where it is not told."""
+    infos = (info for result in results for info in result.alternatives[0].words if info.end_time > 0)
+    return max(0, next((info.start_time for info in infos), 0)) * SAMPLE_RATE // 1000
+
+
+def _joined(results: Iterable[pb.StreamingRecognitionResult]) -> str:
+    return "".join(result.alternatives[0].transcript for result in results)
+
+
+def _alternatives(result: pb.StreamingRecognitionResult) -> tuple[Alternative, ...]:
+    reported = [word.confidence for alternative in result.alternatives for word in alternative.words]
+    confidence = scale([alternative.confidence for alternative in result.alternatives] + reported)
+    return tuple(
+        Alternative(timed_words(alternative, confidence), confidence(alternative.confidence))
+        for alternative in result.alternatives
+    )

@@ -1,0 +1,1 @@
+"""Riva servers: addresses, discovery, channels, circuit breakers, sessions at each server."""

@@ -1,0 +1,78 @@
+"""Owns one channel of a session: its segmenter and its utterances, in the order in which they were spoken."""
+
+from collections import deque
+from typing import Protocol
+
+from stream.configuration.config import SessionConfig
+from stream.session.utterance import Utterance
+from vad import FRAME_BYTES, FrameClassifier, Segmenter, SegmentEvent
+
+
+class ClassifierFactory(Protocol):
+    """Makes the frame classifier of a kind (`webrtc`, `silero`) for an aggressiveness from 0 to 3."""
+
+    def __call__(self, kind: str, aggressiveness: int, /) -> FrameClassifier: ...
+
+
+class Channel:
+    """Frames in, segments out; `unsettled` are the utterances whose final has not been told."""
+
+    def __init__(self, index: int, config: SessionConfig, classifier_factory: ClassifierFactory) -> None:
+        self.index = index
+        self.unsettled: deque[Utterance] = deque()
+        self.speaking: Utterance | None = None
+        self.segmented = 0
+        self._classifier_factory = classifier_factory
+        self._segmenter = Segmenter(config.segmenter_options)
+        self._detector = config.vad, config.vad_aggressiveness
+        self._classifier = self._make_classifier()
+
+    @property
+    def position(self) -> int:
+        """Samples received so far."""
+        return self._segmenter.position
+
+    @property
+    def settled(self) -> int:
+        """The sample before which everything is in a told final or skipped for good."""
+        return self.unsettled[0].start if self.unsettled else self._segmenter.held_from
+
+    def configure(self, config: SessionConfig) -> None:
+        """Follow a changed configuration; only between utterances."""
+        self._segmenter.options = config.segmenter_options
+        if self._detector != (config.vad, config.vad_aggressiveness):
+            self._detector = config.vad, config.vad_aggressiveness
+            self._classifier = self._make_classifier()
+
+    def push(self, frame: bytes) -> list[SegmentEvent]:
+        """Take the next frame; a shorter one is the last and no speech."""
+        is_speech = self._classifier is not None and len(frame) == FRAME_BYTES and self._classifier.is_speech(frame)
+        return self._segmenter.push(frame, is_speech)
+
+    def cut(self) -> list[SegmentEvent]:
+        """End the open segment here."""
+        return self._segmenter.cut()
+
+    def find(self, stream_id: int) -> Utterance | None:
+        """The utterance that a stream is about, unless it is settled: nothing that comes later changes it."""
+        return next((u for u in self.unsettled if u.stream_id == stream_id and not u.is_settled), None)
+
+    def split(self, utterance: Utterance, position: int, next_id: int) -> None:
+        """End an utterance at `position` because the recognizer settled it; its stream goes on with the next."""
+        following = Utterance(next_id, utterance.stream_id, self.index, position, utterance.origin)
+        following.end, following.speech_end, following.reason = utterance.end, utterance.speech_end, utterance.reason
+        utterance.end = utterance.speech_end = position
+        if self.speaking is utterance:
+            self.speaking = following
+        self.unsettled.insert(self.unsettled.index(utterance) + 1, following)
+
+    def pop_settled(self) -> Utterance | None:
+        """Take the earliest utterance away if it is settled."""
+        first = self.unsettled[0] if self.unsettled else None
+        if first is None or not first.is_settled or not first.is_complete:
+            return None
+        return self.unsettled.popleft()
+
+    def _make_classifier(self) -> FrameClassifier | None:
+        kind, aggressiveness = self._detector
+        return None if kind == "off" else self._classifier_factory(kind, aggressiveness)

@@ -1,0 +1,359 @@
+"""Owns the vocabulary of a session: hypotheses, what goes into its core, what comes out, what it orders.
+
+All positions and spans are samples on the connection's one clock, 16 kHz, from its first sample.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from stream.configuration.config import SessionConfig
+from stream.errors import ClientError
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word; `start` and `end` are 0, `confidence` is 0.0 and `speaker` 0 where they are not known."""
+
+    text: str
+    start: int = 0
+    end: int = 0
+    confidence: float = 0.0
+    speaker: int = 0
+
+    @property
+    def key(self) -> str:
+        """The word without case and punctuation, for comparing; never empty for a word that is not."""
+        return "".join(letter for letter in self.text.casefold() if letter.isalnum()) or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One reading of an utterance; `confidence` from 0 to 1, 0.0 for unknown."""
+
+    words: tuple[Word, ...] = ()
+    confidence: float = 0.0
+
+    @property
+    def transcript(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The recognizer's current text for an utterance, best alternative first.
+
+    `stable_words` leading words of the best alternative will not change any more, `stability` is the
+    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard, `first_word`
+    where the first word of unsettled text begins; 0 where that is not told.
+    A final hypothesis that `is_stretch` settles what was said so far; the stream goes on.
+    """
+
+    alternatives: tuple[Alternative, ...] = ()
+    is_final: bool = False
+    is_stretch: bool = False
+    stability: float = 0.0
+    stable_words: int = 0
+    processed: int = 0
+    first_word: int = 0
+
+    @property
+    def best(self) -> Alternative:
+        return self.alternatives[0] if self.alternatives else Alternative()
+
+
+class EndCause(Enum):
+    """Why the audio ended."""
+
+    CLOSE = "close"
+    DISCONNECT = "disconnect"
+    IDLE = "idle"
+    LIMIT = "limit"
+    SHUTDOWN = "shutdown"
+    ERROR = "error"
+
+
+class Reason(Enum):
+    """Why an utterance was settled."""
+
+    ENDPOINT = "endpoint"
+    MAX_UTTERANCE = "maxUtterance"
+    FINALIZE = "finalize"
+    CLOSE = "close"
+    IDLE = "idle"
+    LIMIT = "limit"
+    SHUTDOWN = "shutdown"
+    DISCONNECT = "disconnect"
+    RECOGNIZER = "recognizer"
+    ERROR = "error"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionOptions:
+    """What the recognition of one stream is asked for.
+
+    `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
+    settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
+    streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
+    `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be told to
+    settle now and go on, where it finds the endpoints.
+    """
+
+    language_code: str
+    max_alternatives: int = 1
+    interim_results: bool = True
+    profanity_filter: bool = True
+    punctuation: bool = True
+    asr_model: str = "default"
+    phrases: tuple[str, ...] = ()
+    boost: float = 20.0
+    closed_vocabulary: bool = False
+    finds_endpoints_ms: int | None = None
+    session_id: str = ""
+    is_file: bool = False
+    forces_endpoints: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where time went, in seconds: received to sent on, last audio sent to hypothesis."""
+
+    queue_seconds: float = 0.0
+    recognizer_seconds: float = 0.0
+
+
+# --- into the session ---
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """The next frame of each channel, `int16[160]`; only the last one of a connection may be shorter."""
+
+    pcm: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A configuration that was checked, and what it means for the recognizer."""
+
+    config: SessionConfig
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceFinalized:
+    """The client wants the open utterance settled now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPaused:
+    """Nothing was received for a while: an open utterance ends here, the connection goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FellBehind:
+    """Audio waits unread, because of `whom`: the recognizer or the client itself."""
+
+    whom: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNears:
+    """The connection will be ended after so many more seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEnded:
+    """No more audio will come; with an `error` it is told after the open utterances were finished."""
+
+    cause: EndCause
+    error: ClientError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisReceived:
+    """The recognizer's word on a stream."""
+
+    stream_id: int
+    hypothesis: Hypothesis
+    latency: Latency = Latency()
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionFailed:
+    """The recognition of a stream was given up; what comes before sample `settled` of it is not lost.
+
+    `is_heard` when there is unsettled text of all of it, and only the final did not come.
+    """
+
+    stream_id: int
+    settled: int = 0
+    is_heard: bool = False
+
+
+SessionInput = (
+    FrameReceived
+    | Configured
+    | UtteranceFinalized
+    | SenderPaused
+    | FellBehind
+    | LimitNears
+    | AudioEnded
+    | HypothesisReceived
+    | RecognitionFailed
+)
+
+
+# --- what the session orders ---
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Begin the recognition of an utterance, or of several where the recognizer finds the endpoints."""
+
+    stream_id: int
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SendAudio:
+    """Send the stream's next samples, `int16[n_samples]`."""
+
+    stream_id: int
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForceEndpoint:
+    """Let the recognizer settle what was said so far; the stream goes on."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishStream:
+    """Drain the stream: no more audio follows."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonStream:
+    """Stop the recognition of the stream now."""
+
+    stream_id: int
+
+
+Order = OpenStream | SendAudio | ForceEndpoint | FinishStream | AbandonStream
+
+
+# --- what the session tells the client ---
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the connection is: samples received, and those before which everything is settled or skipped."""
+
+    received: int = 0
+    settled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The configuration in force, at the beginning and after each change, even one that changes nothing."""
+
+    config: SessionConfig
+    language_code: str
+    progress: Progress = Progress()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """An utterance began; `onset` is the first sample of its speech."""
+
+    utterance_id: int
+    onset: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The endpoint of an utterance; `end` is the first sample after it."""
+
+    utterance_id: int
+    end: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A hypothesis that may change, positions on the connection's clock; `revision` counts from 1."""
+
+    utterance_id: int
+    hypothesis: Hypothesis
+    heard: int
+    inference_seconds: float
+    revision: int = 1
+    channel: int = 0
+    latency: Latency = Latency()
+    progress: Progress = Progress()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The last word on an utterance.
+
+    `was_shown` when an unsettled hypothesis of it was told, `endpoint` is the samples from its last speech
+    to its end, `broke_promise` when it changed words that were told to be stable.
+    """
+
+    utterance_id: int
+    hypothesis: Hypothesis
+    reason: Reason
+    heard: int
+    inference_seconds: float
+    was_shown: bool
+    start: int = 0
+    endpoint: int = 0
+    channel: int = 0
+    latency: Latency = Latency()
+    progress: Progress = Progress()
+    broke_promise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that does not end the connection: `gap`, `slow`, `quiet` or `limit`; a gap has its span of samples."""
+
+    code: str
+    detail: str
+    start: int | None = None
+    end: int | None = None
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of the samples of all channels: received = recognized + skipped + lost."""
+
+    received: int = 0
+    recognized: int = 0
+    skipped: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of the session: all that was settled and not empty, in order; `received` on the one clock."""
+
+    settled: tuple[Settled, ...]
+    totals: Totals
+    received: int
+    inference_seconds: float
+    cause: EndCause
+    error: ClientError | None = None
+
+
+ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Warned | Finished

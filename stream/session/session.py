@@ -1,0 +1,370 @@
+"""Owns the decisions of one connection: which samples belong to which utterance, what is ordered, what is told.
+
+A core without I/O: `receive` an event, then drain `take_orders` and `take_events`. Its only clock is the
+count of received samples.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from stream.errors import ClientError, Problem
+from stream.session.channel import Channel, ClassifierFactory
+from stream.session.events import (
+    AbandonStream,
+    AudioEnded,
+    ClientEvent,
+    Configured,
+    EndCause,
+    FellBehind,
+    Finished,
+    FinishStream,
+    ForceEndpoint,
+    FrameReceived,
+    HypothesisReceived,
+    LimitNears,
+    OpenStream,
+    Order,
+    Progress,
+    Ready,
+    Reason,
+    RecognitionFailed,
+    SendAudio,
+    SenderPaused,
+    SessionInput,
+    SpeechEnded,
+    SpeechStarted,
+    Totals,
+    UtteranceFinalized,
+    Warned,
+)
+from stream.session.quiet import QuietWatch
+from stream.session.transcript import SettledUtterances
+from stream.session.utterance import Utterance
+from vad import (
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    EndReason,
+    SegmentAudio,
+    SegmentEnded,
+    SegmentEvent,
+    SegmentStarted,
+    make_classifier,
+)
+
+# More than this many unsettled utterances mean that the recognizer is behind; audio then waits unread.
+MOST_OPEN_UTTERANCES = 4
+# As many failed utterances in a row are no accident any more.
+MOST_FAILURES_IN_A_ROW = 3
+_REASONS = {EndReason.ENDPOINT: Reason.ENDPOINT, EndReason.LONGEST: Reason.MAX_UTTERANCE}
+
+
+class State(Enum):
+    """CONFIGURING until the first frame, STREAMING until the audio ends, DRAINING until all is settled."""
+
+    CONFIGURING = auto()
+    STREAMING = auto()
+    DRAINING = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what becomes of the samples of all channels."""
+
+    received: int = 0
+    recognized: int = 0
+    skipped: int = 0
+    lost: int = 0
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(self.received, self.recognized, self.skipped, self.lost)
+
+
+class Session:
+    """Follows one connection from its first sample to its last final.
+
+    Utterances of a channel are settled in the order in which they were spoken. In plain mode nothing of
+    an utterance is told before all earlier ones are settled; in extended mode partials may interleave.
+    """
+
+    def __init__(self, configured: Configured, classifier_factory: ClassifierFactory = make_classifier) -> None:
+        self.state = State.CONFIGURING
+        self._classifier_factory = classifier_factory
+        self._channels: list[Channel] = []
+        self._next_config: Configured | None = None
+        self._utterance_count = 0
+        self._failures_in_a_row = 0
+        self._tally = Tally()
+        self._inference_seconds = 0.0
+        self._settled = SettledUtterances()
+        self._quiet = QuietWatch()
+        self._ending: AudioEnded | None = None
+        self._orders: list[Order] = []
+        self._events: list[ClientEvent] = []
+        self._apply(configured)
+        self._announce(Ready(self._config, self._options.language_code, self._progress()))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further frames have to wait for a final."""
+        return sum(len(channel.unsettled) for channel in self._channels) >= MOST_OPEN_UTTERANCES
+
+    @property
+    def is_in_utterance(self) -> bool:
+        return any(channel.speaking is not None for channel in self._channels)
+
+    def receive(self, event: SessionInput) -> None:
+        """Take in what happened; what it leads to is in `take_orders` and `take_events`."""
+        if self.state is State.CLOSED:
+            return
+        match event:
+            case FrameReceived(pcm):
+                self._receive_frame(pcm)
+            case Configured():
+                self._configure(event)
+            case UtteranceFinalized():
+                self._finalize()
+            case SenderPaused():
+                self._cut(Reason.IDLE)
+            case FellBehind() | LimitNears():
+                self._warn(event)
+            case AudioEnded():
+                self._end_audio(event)
+            case HypothesisReceived():
+                self._receive_hypothesis(event)
+            case RecognitionFailed():
+                self._fail(event)
+
+    def take_orders(self) -> list[Order]:
+        orders, self._orders = self._orders, []
+        return orders
+
+    def take_events(self) -> list[ClientEvent]:
+        events, self._events = self._events, []
+        return events
+
+    # --- audio in ---
+
+    def _receive_frame(self, pcm: tuple[bytes, ...]) -> None:
+        if self.state is State.CONFIGURING:
+            self._enter(State.STREAMING)
+        if self.state is not State.STREAMING:
+            return
+        for channel, frame in zip(self._channels, pcm, strict=True):
+            self._tally.received += len(frame) // SAMPLE_BYTES
+            self._follow(channel, channel.push(frame), Reason.ENDPOINT)
+        if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
+            self._announce(Warned("quiet", detail))
+
+    @property
+    def _watches_for_words(self) -> bool:
+        """Without a detector and without unsettled text, words are known too late to miss them."""
+        return self._config.extended and (self._config.vad != "off" or self._config.interim_results)
+
+    @property
+    def _decided(self) -> int:
+        """The sample before which it is known where words are: an utterance may hold some until it is settled."""
+        if self._config.vad == "off":
+            return self._channels[0].position
+        return min(channel.unsettled[0].start if channel.unsettled else channel.position for channel in self._channels)
+
+    def _finalize(self) -> None:
+        if self._config.vad != "off" or not self._options.forces_endpoints:
+            self._cut(Reason.FINALIZE)
+            return
+        for utterance in (channel.speaking for channel in self._channels):
+            if utterance is not None:
+                utterance.is_forced = True
+                self._orders.append(ForceEndpoint(utterance.stream_id))
+
+    def _cut(self, reason: Reason) -> None:
+        for channel in self._channels:
+            self._follow(channel, channel.cut(), reason)
+
+    def _follow(self, channel: Channel, segment_events: list[SegmentEvent], cut_reason: Reason) -> None:
+        for event in segment_events:
+            match event:
+                case SegmentStarted(start, onset):
+                    self._open_utterance(channel, start, onset)
+                case SegmentAudio(_, pcm) if channel.speaking is not None:
+                    self._orders.append(SendAudio(channel.speaking.stream_id, pcm))
+                case SegmentEnded(end, speech_end, reason):
+                    self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
+
+    def _open_utterance(self, channel: Channel, start: int, onset: int) -> None:
+        self._utterance_count += 1
+        utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
+        channel.speaking = utterance
+        channel.unsettled.append(utterance)
+        self._tally.skipped += start - channel.segmented
+        self._orders.append(OpenStream(utterance.stream_id, self._options))
+        if self._config.vad != "off":
+            self._announce(SpeechStarted(utterance.utterance_id, onset, channel.index))
+
+    def _finish_utterance(self, channel: Channel, end: int, speech_end: int, reason: Reason) -> None:
+        utterance, channel.speaking = channel.speaking, None
+        if utterance is None:
+            return
+        utterance.end = channel.segmented = end
+        utterance.speech_end = speech_end
+        utterance.reason = reason
+        self._orders.append(FinishStream(utterance.stream_id))
+        if self._config.vad != "off":
+            self._announce(SpeechEnded(utterance.utterance_id, end, channel.index))
+        if self._next_config is not None and not self.is_in_utterance:
+            self._apply(self._next_config)
+
+    # --- configuration ---
+
+    def _configure(self, event: Configured) -> None:
+        if self.is_in_utterance:
+            self._next_config = event
+        else:
+            self._apply(event)
+        if event.config.extended:
+            self._events.append(Ready(event.config, event.options.language_code, self._progress()))
+
+    def _apply(self, event: Configured) -> None:
+        self._next_config = None
+        self._config = event.config
+        self._options = event.options
+        if self.state is State.CONFIGURING:
+            self._channels = [
+                Channel(index, event.config, self._classifier_factory) for index in range(event.config.channels)
+            ]
+        for channel in self._channels:
+            channel.configure(event.config)
+
+    # --- hypotheses in ---
+
+    def _receive_hypothesis(self, event: HypothesisReceived) -> None:
+        channel, utterance = self._find(event.stream_id)
+        if channel is None or utterance is None:
+            return
+        hypothesis = event.hypothesis
+        if hypothesis.is_stretch:
+            self._utterance_count += 1
+            channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
+            utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER
+        utterance.hear(hypothesis, event.latency)
+        if hypothesis.best.words:
+            self._quiet.find(self._channels[0].position)
+        if hypothesis.is_final:
+            self._inference_seconds += event.latency.recognizer_seconds
+            self._failures_in_a_row = 0
+        self._tell()
+
+    def _boundary(self, channel: Channel, utterance: Utterance, processed: int) -> int:
+        """Where the recognizer settled a stretch of its stream."""
+        last = utterance.end if utterance.is_complete else channel.position
+        return max(utterance.start, min(utterance.origin + processed, last)) if processed else last
+
+    def _fail(self, failed: RecognitionFailed) -> None:
+        channel, utterance = self._find(failed.stream_id)
+        if channel is None or utterance is None:
+            return
+        if utterance is channel.speaking:
+            self._follow(channel, channel.cut(), Reason.GAP)
+        self._lose(utterance, utterance.origin + failed.settled)
+        # A recognizer that only never settles what it hears has not failed.
+        self._failures_in_a_row += not failed.is_heard
+        self._tell()
+        if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
+            self._give_up()
+
+    def _lose(self, utterance: Utterance, settled: int) -> None:
+        """Settle an utterance with what is known of it; its audio from `settled` on is lost."""
+        utterance.lose(settled)
+        start, end = utterance.end - utterance.lost, utterance.end
+        detail = (
+            f"the recognizer failed; audio from {start / SAMPLE_RATE:.2f} to {end / SAMPLE_RATE:.2f} seconds "
+            "may be missing in the text"
+        )
+        self._announce(Warned("gap", detail, start, end, utterance.channel))
+
+    def _find(self, stream_id: int) -> tuple[Channel | None, Utterance | None]:
+        for channel in self._channels:
+            utterance = channel.find(stream_id)
+            if utterance is not None:
+                return channel, utterance
+        return None, None
+
+    # --- what the client is told ---
+
+    def _announce(self, event: ClientEvent) -> None:
+        """Tell what only extended mode has."""
+        if self._config.extended:
+            self._events.append(event)
+
+    def _warn(self, event: FellBehind | LimitNears) -> None:
+        match event:
+            case FellBehind(whom):
+                self._announce(Warned("slow", f"audio waits: {whom} is behind"))
+            case LimitNears(seconds):
+                self._announce(Warned("limit", f"the connection ends in {seconds:g} seconds"))
+
+    def _tell(self) -> None:
+        for channel in self._channels:
+            while (utterance := channel.pop_settled()) is not None:
+                self._settle(utterance)
+            shown = list(channel.unsettled)[: None if self._config.extended else 1]
+            for utterance in shown if self._config.interim_results else ():
+                if utterance.has_news and not utterance.is_settled:
+                    self._events.append(utterance.unsettled(self._inference_seconds, self._progress()))
+        self._finish_if_drained()
+
+    def _progress(self) -> Progress:
+        return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
+
+    def _settle(self, utterance: Utterance) -> None:
+        self._tally.recognized += utterance.length - utterance.lost
+        self._tally.lost += utterance.lost
+        settled = utterance.settled(self._inference_seconds, self._progress())
+        if settled.hypothesis.best.words:
+            self._settled.add(settled)
+        elif not utterance.length and not settled.was_shown:
+            return  # the end of a stream whose last stretch the recognizer had settled already
+        self._events.append(settled)
+
+    # --- the end ---
+
+    def _end_audio(self, event: AudioEnded) -> None:
+        if self.state is State.DRAINING:
+            return
+        self._cut(Reason(event.cause.value))
+        self._ending = event
+        self._enter(State.DRAINING)
+        self._finish_if_drained()
+
+    def _give_up(self) -> None:
+        detail = f"the recognizer failed {MOST_FAILURES_IN_A_ROW} times in a row; try again later"
+        self._ending = AudioEnded(EndCause.ERROR, ClientError(Problem.RECOGNIZER_FAILED, detail))
+        self._cut(Reason.ERROR)
+        for channel in self._channels:
+            for utterance in channel.unsettled:
+                self._orders.append(AbandonStream(utterance.stream_id))
+                if not utterance.is_settled:
+                    self._lose(utterance, utterance.start)
+        self._enter(State.DRAINING)
+        self._tell()
+
+    def _finish_if_drained(self) -> None:
+        if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):
+            return
+        for channel in self._channels:
+            self._tally.skipped += channel.position - channel.segmented
+        self._enter(State.CLOSED)
+        self._events.append(
+            Finished(
+                self._settled.all(),
+                self._tally.totals,
+                self._channels[0].position,
+                self._inference_seconds,
+                self._ending.cause,
+                self._ending.error,
+            )
+        )
+
+    def _enter(self, state: State) -> None:
+        self.state = state

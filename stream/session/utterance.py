@@ -1,0 +1,123 @@
+"""Owns one utterance: what is known of its words, and where they lie on the connection's clock."""
+
+from dataclasses import dataclass, field, replace
+
+from stream.session.events import Alternative, Hypothesis, Latency, Progress, Reason, Settled, Unsettled, Word
+from stream.session.stable_prefix import Promise
+
+
+@dataclass(slots=True)
+class Utterance:
+    """A segment and its recognition; positions are samples on the connection's clock.
+
+    `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
+    the recognizer settled earlier utterances of that stream. `is_forced` once it was told to settle this one, `lost` is
+    how many samples at its end were given up.
+    """
+
+    utterance_id: int
+    stream_id: int
+    channel: int
+    start: int
+    origin: int
+    end: int = 0
+    speech_end: int = 0
+    reason: Reason | None = None
+    hypothesis: Hypothesis = field(default_factory=Hypothesis)
+    latency: Latency = field(default_factory=Latency)
+    shown: tuple[tuple[Word, ...], int] = ((), 0)
+    revision: int = 0
+    is_settled: bool = False
+    is_forced: bool = False
+    lost: int = 0
+    promise: Promise = field(default_factory=Promise)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether its audio has ended."""
+        return self.reason is not None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there are words to show, and not the same as before."""
+        words = self.hypothesis.best.words
+        return bool(words) and (words, self.hypothesis.stable_words) != self.shown
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    def hear(self, hypothesis: Hypothesis, latency: Latency) -> None:
+        """Take a newer hypothesis; a final one settles the utterance."""
+        self.hypothesis = hypothesis if hypothesis.is_final else self.promise.kept(hypothesis)
+        self.latency = latency
+        self.is_settled = hypothesis.is_final
+
+    def lose(self, settled: int) -> None:
+        """Settle it with what is known, although its audio from `settled` on was not recognized."""
+        self.reason = Reason.GAP
+        self.is_settled = True
+        self.lost = self.end - max(self.start, min(settled, self.end))
+
+    def unsettled(self, inference_seconds: float, progress: Progress) -> Unsettled:
+        """What is shown before the end: words only, as times and confidences are still to come."""
+        self.shown = self.hypothesis.best.words, self.hypothesis.stable_words
+        self.revision += 1
+        alternatives = tuple(
+            Alternative(tuple(Word(word.text) for word in alternative.words))
+            for alternative in self.hypothesis.alternatives
+        )
+        return Unsettled(
+            self.utterance_id,
+            replace(self.hypothesis, alternatives=alternatives),
+            self.origin + self.hypothesis.processed,
+            inference_seconds,
+            self.revision,
+            self.channel,
+            self.latency,
+            progress,
+        )
+
+    def settled(self, inference_seconds: float, progress: Progress) -> Settled:
+        """The last word on it; every word has a time."""
+        alternatives = tuple(
+            replace(alternative, words=self._placed(alternative.words)) for alternative in self.hypothesis.alternatives
+        )
+        return Settled(
+            self.utterance_id,
+            replace(self.hypothesis, alternatives=alternatives, is_final=True),
+            self.reason or Reason.ENDPOINT,
+            self.end,
+            inference_seconds,
+            self.revision > 0,
+            self.start,
+            max(0, self.end - self.speech_end),
+            self.channel,
+            self.latency,
+            progress,
+            broke_promise=not self.promise.is_kept_by(self.hypothesis.best.words),
+        )
+
+    def _placed(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
+        """Move the words onto the connection's clock; without times they are spread over the utterance."""
+        if any(word.end <= 0 for word in words):
+            return spread(words, self.start, self.length)
+        return tuple(
+            replace(word, start=self._clamped(self.origin + word.start), end=self._clamped(self.origin + word.end))
+            for word in words
+        )
+
+    def _clamped(self, position: int) -> int:
+        return max(self.start, min(position, self.end))
+
+
+def spread(words: tuple[Word, ...], start: int, length: int) -> tuple[Word, ...]:
+    """Give each word a share of the `length` samples from `start` on, in proportion to its letters."""
+    letters = sum(len(word.text) for word in words) or 1
+    spread = []
+    before = 0
+    for word in words:
+        begin = start + length * before // letters
+        before += len(word.text)
+        spread.append(replace(word, start=begin, end=start + length * before // letters))
+    return tuple(spread)

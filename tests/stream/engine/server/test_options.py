@@ -1,0 +1,96 @@
+from typing import Any
+
+import pytest
+from riva.client.proto import riva_asr_pb2 as asr
+
+from stream.engine.server.options import CallOptions, RequestError, read_config
+from vad import SegmenterOptions
+
+ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover=80, longest=2400)
+
+
+def config(stop_history: int = 0, **fields: Any) -> asr.RecognitionConfig:
+    return asr.RecognitionConfig(endpointing_config=asr.EndpointingConfig(stop_history=stop_history), **fields)
+
+
+def test_an_empty_config_is_served() -> None:
+    assert read_config(asr.RecognitionConfig()) == CallOptions("", 0, 1, False, ENDPOINTS_AFTER_800_MS)
+
+
+def test_everything_is_taken_from_the_config() -> None:
+    options = read_config(
+        config(
+            encoding=1,
+            sample_rate_hertz=8000,
+            language_code="en-US",
+            max_alternatives=3,
+            audio_channel_count=1,
+            enable_word_time_offsets=True,
+        )
+    )
+    assert options == CallOptions("en-US", 8000, 3, True, ENDPOINTS_AFTER_800_MS)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(-1, 1), (0, 1), (1, 1), (5, 5), (30, 5)])
+def test_one_to_five_alternatives_are_given(asked: int, given: int) -> None:
+    assert read_config(config(max_alternatives=asked)).alternatives == given
+
+
+def contexts(*phrases: str, boost: float = 20.0) -> asr.SpeechContext:
+    return asr.SpeechContext(phrases=phrases, boost=boost)
+
+
+def test_phrases_of_all_contexts_come_once_each_without_empty_ones() -> None:
+    options = read_config(
+        config(speech_contexts=[contexts("Niyosha", " Riva  ", ""), contexts("  ", "Riva", "Persian text", boost=40)])
+    )
+    assert options.phrases == ("Niyosha", "Riva", "Persian text")
+    assert options.boost == 40
+
+
+def test_five_hundred_phrases_of_a_hundred_characters_are_taken() -> None:
+    phrases = [f"{number:0100}" for number in range(500)]
+    assert read_config(config(speech_contexts=[contexts(*phrases, "")])).phrases == tuple(phrases)
+
+
+@pytest.mark.parametrize(("text", "is_closed"), [("true", True), ("True", True), ("false", False), ("", False)])
+def test_a_closed_vocabulary_is_asked_for_by_custom_configuration(text: str, is_closed: bool) -> None:
+    options = read_config(config(custom_configuration={"closed_vocabulary": text, "other": "anything"}))
+    assert options.closed_vocabulary is is_closed
+
+
+def test_what_shapes_the_text_is_carried() -> None:
+    options = read_config(config(profanity_filter=True, enable_automatic_punctuation=True, model="base"))
+    assert (options.profanity_filter, options.punctuation, options.model) == (True, True, "base")
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"encoding": 2}, "encoding is FLAC; only LINEAR_PCM is served"),
+        ({"encoding": 77}, "encoding is 77; only LINEAR_PCM is served"),
+        ({"audio_channel_count": 2}, "audio_channel_count is 2; only one channel is served"),
+        ({"sample_rate_hertz": -1}, "sample_rate_hertz is -1; 16000 is served"),
+        ({"stop_history": -5}, "endpointing_config: stop_history is -5; it must be 0 milliseconds or more"),
+        (
+            {"speech_contexts": [contexts(*map(str, range(300))), contexts(*map(str, range(299, 501)))]},
+            "speech_contexts has 501 phrases; at most 500 are taken",
+        ),
+        (
+            {"speech_contexts": [contexts("fine", "a" * 101)]},
+            "a phrase of speech_contexts has 101 characters, 'aaaaaaaaaaaaaaaaaaaa'...; at most 100 are taken",
+        ),
+        (
+            {"speech_contexts": [contexts("a", boost=float("inf"))]},
+            "the boost of a speech_context is inf; it must be a finite number",
+        ),
+        (
+            {"custom_configuration": {"closed_vocabulary": "1"}},
+            "custom_configuration: closed_vocabulary is '1'; it must be true or false",
+        ),
+    ],
+)
+def test_what_is_not_served_is_refused_with_a_sentence(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_config(config(**fields))
+    assert str(caught.value) == sentence

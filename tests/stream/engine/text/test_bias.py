@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+
+from stream.engine.model.features import Samples, samples_of
+from stream.engine.model.hypotheses import Search
+from stream.engine.model.whisper import Whisper
+from stream.engine.text.bias import BiasedWhisper
+from stream.engine.text.phonetics import spoken
+from stream.engine.text.phrase_correction import Change, Phrases, apart, find_changes
+from tests.support.nonspeech import nonspeech
+from tests.support.places import CLIPS
+from tests.support.sounds import clip_pcm, clip_texts
+
+PHRASES = (CLIPS / "hard" / "phrases.txt").read_text(encoding="utf-8").splitlines()
+ODD_PHRASES = [
+    "",
+    "x",
+    "C++",
+    "?!",
+    "سلام",
+    "北京",
+    "<|endoftext|>",
+    "nine " * 20,
+    "a" * 100,
+    "Lyme  Regis",
+    "lyme regis",
+]
+
+
+@pytest.fixture(scope="session")
+def biased(whisper: Whisper) -> BiasedWhisper:
+    return BiasedWhisper(whisper, PHRASES)
+
+
+def hard(number: int) -> Samples:
+    return samples_of(clip_pcm(f"hard/{number:02}.wav"))
+
+
+@pytest.mark.parametrize(
+    ("number", "phrase"), [(1, "Sweynheym"), (7, "Wittgenstein"), (22, "Mahalanobis"), (36, "Dostoevsky")]
+)
+def test_rare_words_are_mended(whisper: Whisper, biased: BiasedWhisper, number: int, phrase: str) -> None:
+    # The words around it, and how it is misheard, differ from one kind of processor to the next.
+    assert phrase not in whisper.decode(hard(number)).best.text
+    assert phrase in biased.decode(hard(number)).best.text
+
+
+@pytest.mark.parametrize("clip", clip_texts())
+def test_unrelated_phrases_change_nothing(whisper: Whisper, biased: BiasedWhisper, clip: str) -> None:
+    samples = samples_of(clip_pcm(clip))
+    assert biased.decode(samples).readings == whisper.decode(samples).readings
+
+
+def test_aligned_words_are_as_sure_as_without_phrases(whisper: Whisper, biased: BiasedWhisper) -> None:
+    samples = samples_of(clip_pcm("quick.wav"))
+    assert biased.decode(samples, align=True) == whisper.decode(samples, align=True)
+
+
+def test_a_mended_reading_has_times_and_comes_before_the_others(whisper: Whisper, biased: BiasedWhisper) -> None:
+    samples = hard(36)
+    one = biased.decode(samples, align=True)
+    assert [spoken(reading.text) for reading in one.readings] == ["nietzsche admired dostoevsky"]
+    assert all(word.start < word.end and word.confidence > 0 for word in one.best.words)
+    plain = whisper.decode(samples, search=Search(alternatives=3)).readings
+    mended, *others = biased.decode(samples, search=Search(alternatives=3), align=True).readings
+    assert mended.text == one.best.text
+    assert [reading.tokens for reading in others] == [reading.tokens for reading in plain[:2]]
+
+
+def test_readings_differ(biased: BiasedWhisper) -> None:
+    readings = biased.decode(hard(34), search=Search(alternatives=5)).readings
+    assert "Drosophila" in readings[0].text
+    assert len({reading.tokens for reading in readings}) == 5
+
+
+@pytest.mark.parametrize("number", [7, 22, 36])
+def test_speech_stays_speech(whisper: Whisper, biased: BiasedWhisper, number: int) -> None:
+    """A mended reading looks worse without the phrases in mind, and a poor one is taken for noise."""
+    plain, mended = whisper.decode(hard(number)).best, biased.decode(hard(number)).best
+    assert mended.text != plain.text
+    assert mended.logprob >= plain.logprob
+
+
+@pytest.mark.parametrize(("phrases", "heard"), [(["Haskel"], "Haskel "), (["Haskell", "Haskel"], "Haskell ")])
+def test_a_phrase_that_was_heard_stays(whisper: Whisper, phrases: list[str], heard: str) -> None:
+    assert heard in BiasedWhisper(whisper, phrases, boost=100).decode(hard(35)).best.text
+
+
+def test_settled_words_stay(whisper: Whisper, biased: BiasedWhisper) -> None:
+    """What was shown for good stays, right or wrong; what follows is mended."""
+    words = whisper.decode(hard(7)).best.words
+    prefix = tuple(token for word in words[:2] for token in word.tokens)
+    decoding = biased.decode(hard(7), search=Search(prefix, alternatives=3))
+    assert all(reading.tokens[: len(prefix)] == prefix for reading in decoding.readings)
+    assert "Wittgenstein" in decoding.best.text
+    misheard = whisper.decode(hard(1)).best.words[:3]
+    prefix = tuple(token for word in misheard for token in word.tokens)
+    decoding = biased.decode(hard(1), search=Search(prefix, alternatives=3))
+    assert all(reading.tokens[: len(prefix)] == prefix for reading in decoding.readings)
+
+
+@pytest.mark.parametrize("sound", ["silence", "white noise", "chords", "breathing"])
+def test_no_phrase_comes_out_of_nothing(whisper: Whisper, sound: str) -> None:
+    samples = np.zeros(32_000, dtype=np.float32) if sound == "silence" else nonspeech(sound, 2.0)
+    heard = whisper.decode(samples).best.text
+    biased = BiasedWhisper(whisper, [*PHRASES, f"{heard}s", "Yew", "Thank ewe", "aah"], boost=100)
+    assert biased.decode(samples).best.text == heard
+
+
+def test_odd_phrases_neither_fail_nor_change_anything(whisper: Whisper) -> None:
+    samples = samples_of(clip_pcm("train.wav"))
+    plain = whisper.decode(samples)
+    assert BiasedWhisper(whisper, ODD_PHRASES).decode(samples) == plain
+    assert BiasedWhisper(whisper, ["!", ""]).decode(samples) == plain
+
+
+def test_long_phrases_fit_into_the_decoder(whisper: Whisper) -> None:
+    """Six of them with all their symbols would be more than its 448 positions."""
+    phrases = [
+        f"the next train to the {city} {'☃' * 70}" for city in ("citty", "sity", "citi", "cit", "kitty", "ciity")
+    ]
+    samples = samples_of(clip_pcm("train.wav"))
+    biased = BiasedWhisper(whisper, phrases)
+    assert spoken(biased.decode(samples).best.text).endswith("leaves from platform 4")
+
+
+def test_a_phrase_is_text_whatever_it_looks_like(whisper: Whisper) -> None:
+    tokens = BiasedWhisper(whisper, ["Dostoevsky<|en|>"]).decode(hard(36)).best.tokens
+    assert whisper.tokens.text(tokens).endswith("Dostoevsky.")
+    assert max(tokens) < whisper.tokens.end
+
+
+def test_one_of_500_phrases_is_found(whisper: Whisper) -> None:
+    pairs = [f"{first} {second}" for first in PHRASES[50:72] for second in PHRASES[30:52]]
+    biased = BiasedWhisper(whisper, [*pairs, *PHRASES[:16]])
+    assert len(pairs) + 16 == 500
+    assert "Wittgenstein" in biased.decode(hard(7)).best.text
+
+
+def test_more_boost_mends_more(whisper: Whisper) -> None:
+    assert "levothyroxine" not in BiasedWhisper(whisper, PHRASES, -50).decode(hard(30)).best.text
+    assert "levothyroxine" in BiasedWhisper(whisper, PHRASES, 100).decode(hard(30)).best.text
+
+
+def test_a_boost_of_0_is_the_usual_one(whisper: Whisper) -> None:
+    usual, unset = (BiasedWhisper(whisper, PHRASES, boost).decode(hard(1)) for boost in (20.0, 0.0))
+    assert usual == unset
+
+
+def test_phrases_are_related_by_sound_the_most_alike_first() -> None:
+    words = ["he", "asks", "wayne", "hem", "about", "the", "data", "in", "poster", "sequel", "and", "in", "tahiti"]
+    related = Phrases(PHRASES).related(words)
+    assert related[:2] == ["PostgreSQL", "Sweynheym"]
+    assert len(related) == 6
+    assert not {"Tahiti", "Kubernetes"} & set(related)
+    assert Phrases(PHRASES).related([]) == []
+    assert Phrases(["Isfahan", "ISFAHAN", " isfahan!"]).related(["Isfahaan"]) == ["Isfahan"]
+    assert Phrases(["I", "C++", "?"]).related(["eye", "see", "a"]) == []
+
+
+def test_a_phrase_that_stands_there_is_not_lost() -> None:
+    phrases = Phrases(["Tahiti", "Haiti"])
+    assert phrases.lost(["to", "Tahiti."], Change(0, 2, "to Haiti.", 0.9))
+    assert not phrases.lost(["to", "Tahiti."], Change(0, 2, "Tahiti Haiti", 0.9))
+
+
+def test_a_phrase_takes_the_place_that_sounds_like_it_and_its_mark() -> None:
+    plain = ["We", "moved", "it", "to", "poster", "sequel."]
+    assert [(change.first, change.last, change.text) for change in find_changes(plain, plain, ["PostgreSQL"])] == [
+        (4, 6, "PostgreSQL.")
+    ]
+    assert find_changes(plain, plain, ["PostgreSQL!"])[0].text == "PostgreSQL!"
+
+
+def test_what_the_biased_decoder_says_is_tried_where_it_has_a_phrase() -> None:
+    plain, biased = ["far", "because", "I", "had", "read", "her", "poems"], ["Farrokhzad", "read", "his", "poems"]
+    tried = {(change.first, change.last, change.text) for change in find_changes(plain, biased, ["Farrokhzad"])}
+    assert (0, 4, "Farrokhzad") in tried
+    assert not any(text == "his" for _, _, text in tried)
+
+
+def test_of_changes_that_overlap_the_first_stays() -> None:
+    first, second, third = Change(1, 3, "a", 1), Change(2, 4, "b", 1), Change(3, 4, "c", 1)
+    assert apart([first, second, third]) == [first, third]

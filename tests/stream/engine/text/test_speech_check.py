@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from stream.engine.model.features import Samples, samples_of
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.whisper import Whisper
+from stream.engine.text.speech_check import is_speech, voiced_seconds
+from tests.support.nonspeech import nonspeech, signal_tone
+from tests.support.sounds import clip_pcm
+from tests.support.tiers import tiered
+from vad import SAMPLE_RATE
+
+_NOISE = nonspeech("white noise", 2.0)
+_TONE = nonspeech("low tone", 2.0)
+_CLICK = _NOISE + np.where(np.arange(len(_NOISE)) < 0.05 * SAMPLE_RATE, _TONE, 0).astype(np.float32)
+_SPEECH = samples_of(clip_pcm("yes.wav"))
+_RINGING = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
+
+
+def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
+    words = tuple(DecodedWord(word, (number,)) for number, word in enumerate(text.split()))
+    return Decoding((Reading(words, logprob),), no_speech_prob, "en-US")
+
+
+@pytest.mark.parametrize(
+    ("samples", "heard"),
+    [
+        (_SPEECH, decoding("", 0.0, 0.0)),
+        (_SPEECH, decoding(". . .", 0.1, -0.5)),
+        (_SPEECH, decoding("you", 0.95, -0.5)),
+        (_SPEECH, decoding("Thank you.", 0.7, -1.2)),
+        (_SPEECH, decoding("No, no, no, no.", 0.7, -0.3)),
+        (_NOISE, decoding("Thank you.", 0.4, -0.5)),
+        (_NOISE, decoding("Ah...", 0.1, -1.9)),
+        (_TONE, decoding("you.", 0.2, -3.1)),
+        (_RINGING, decoding("Thank you very much.", 0.6, -1.5)),
+        (_CLICK, decoding("you", 0.4, -1.5)),
+        (_SPEECH, decoding("so many words in a quarter of a second of voice that nobody can have said", 0.3, -1.0)),
+        (np.zeros(100, dtype=np.float32), decoding("you", 0.3, -1.0)),
+    ],
+)
+def test_words_without_a_voice_are_not_believed(samples: Samples, heard: Decoding) -> None:
+    assert not is_speech(samples, heard)
+
+
+@pytest.mark.parametrize(
+    ("samples", "heard"),
+    [
+        (_SPEECH, decoding("yes", 0.05, -0.3)),
+        (_SPEECH, decoding("yes", 0.5, -1.9)),
+        (_SPEECH, decoding("printing in the only sense", 0.7, -0.8)),
+        (_NOISE, decoding("a whisper, read well", 0.1, -0.5)),
+        (np.tile(_SPEECH, 5), decoding("99999", 0.25, -1.1)),
+    ],
+)
+def test_doubtful_words_with_a_voice_are(samples: Samples, heard: Decoding) -> None:
+    assert is_speech(samples, heard)
+
+
+def test_vowels_and_tones_are_voiced_and_noise_is_not() -> None:
+    assert voiced_seconds(_NOISE) == 0
+    assert voiced_seconds(_TONE) == pytest.approx(2.0, abs=0.05)
+    assert 0.1 < voiced_seconds(_SPEECH) < len(_SPEECH) / SAMPLE_RATE
+
+
+# 24 s fill the encoder's window, and there the model is the most talkative.
+@pytest.mark.parametrize(
+    ("seconds", "names"),
+    [
+        (1.3, tiered(("silence", "typing", "hum"), ("silence", "tone", "typing", "drums", "hum"))),
+        (24.0, tiered(("applause",), ("low tone", "applause"))),
+    ],
+)
+def test_no_sound_without_speech_has_words(whisper: Whisper, seconds: float, names: tuple[str, ...]) -> None:
+    sounds = {name: nonspeech(name, seconds) for name in names}
+    assert [name for name, sound in sounds.items() if is_speech(sound, whisper.decode(sound))] == []
+
+
+@pytest.mark.parametrize("clip", ["yes.wav", "train.wav"])
+def test_speech_in_noise_is_heard(whisper: Whisper, clip: str) -> None:
+    spoken = samples_of(clip_pcm(clip))
+    level = 10 ** (-10 / 20) * float(np.sqrt(np.mean(spoken**2)))
+    noisy = (spoken + level * np.random.default_rng(5).standard_normal(len(spoken))).astype(np.float32)
+    assert is_speech(noisy, whisper.decode(noisy))

@@ -1,0 +1,42 @@
+import pytest
+
+from stream.configuration.config import SessionConfig
+from stream.errors import ClientError, Problem
+from stream.recognition.options import no_models, recognition_options
+from tests.support.recognizers import ScriptedRecognizer
+
+TRAINED = "8ac4b75e-d3f8-48f2-80f2-d910fbeb02f4"
+
+
+def configured(**values: object) -> SessionConfig:
+    return SessionConfig().with_message(values, audio_began=False)
+
+
+async def test_where_there_are_no_trained_models_none_is_found() -> None:
+    assert await no_models(configured(languageModel="city")) == configured(languageModel="city")
+    with pytest.raises(ClientError) as refused:
+        await no_models(configured(languageModel=TRAINED))
+    assert refused.value.problem is Problem.NOT_FOUND
+    assert refused.value.detail.startswith(f"there is no language model {TRAINED}; it may be one of general, numbers")
+
+
+def test_phrases_of_every_origin_are_asked_for_once() -> None:
+    config = configured(languageModel="yesno", phrases=["axolotl", "yes"])
+    options = recognition_options(config, ScriptedRecognizer())
+    assert options.phrases[:2] == ("axolotl", "yes")
+    assert len(options.phrases) == len(set(options.phrases)) > 10
+    assert options.closed_vocabulary
+
+
+def test_more_phrases_than_the_recognizer_takes_are_refused_and_never_cut() -> None:
+    config = configured(phrases=["one", "two", "three"])
+    with pytest.raises(ClientError) as refused:
+        recognition_options(config, ScriptedRecognizer(most_phrases=2))
+    assert refused.value.problem is Problem.INVALID_CONFIG
+    assert refused.value.detail == "phrases and languageModel make 3 phrases; the recognizer takes at most 2"
+
+
+def test_a_vocabulary_that_there_is_not_in_the_language_is_refused() -> None:
+    recognizer = ScriptedRecognizer(languages=("tlh",))
+    with pytest.raises(ClientError, match="languageModel is yesno: the vocabulary yesno has no tlh; it has ar, de, en"):
+        recognition_options(configured(languageCode="tlh", languageModel="yesno"), recognizer)

@@ -1,0 +1,59 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.session.events import Alternative, Hypothesis, Word
+from stream.session.stable_prefix import Agreement, Promise
+from tests.support.tiers import examples
+
+
+def heard(text: str, seconds: float = 0.0, stable: int = 0) -> Hypothesis:
+    words = tuple(Word(word) for word in text.split())
+    return Hypothesis((Alternative(words),), processed=int(16000 * seconds), stable_words=stable)
+
+
+def test_words_are_stable_once_three_hypotheses_agree_for_a_second() -> None:
+    agreement = Agreement()
+    stable = [
+        agreement.stable_words(hypothesis)
+        for hypothesis in (
+            heard("a", 0.5),
+            heard("a b", 1.0),
+            heard("a b c", 1.4),
+            heard("a b c d", 1.5),
+            heard("a b x", 2.0),
+        )
+    ]
+    assert stable == [0, 0, 0, 1, 2]
+
+
+def test_a_hypothesis_that_differs_begins_the_wait_anew() -> None:
+    agreement = Agreement()
+    for hypothesis in (heard("a", 0.0), heard("a", 0.6), heard("b", 1.2)):
+        agreement.stable_words(hypothesis)
+    assert agreement.stable_words(heard("b", 1.8)) == 0
+    assert agreement.stable_words(heard("b", 2.4)) == 1
+
+
+def test_what_was_promised_stays_in_front() -> None:
+    promise = Promise()
+    promise.kept(heard("one two three", stable=2))
+    kept = promise.kept(heard("won two four five", stable=0))
+    assert (kept.best.transcript, kept.stable_words) == ("one two four five", 2)
+    assert not promise.is_kept_by(heard("one too").best.words)
+    assert promise.is_kept_by(heard("one two.").best.words) is False
+
+
+_TEXTS = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
+
+
+@examples(25)
+@given(st.lists(st.tuples(_TEXTS, st.integers(0, 8)), max_size=12))
+def test_stable_words_never_shrink_and_never_change(hypotheses: list[tuple[str, int]]) -> None:
+    promise = Promise()
+    promised: list[str] = []
+    for text, stable in hypotheses:
+        kept = promise.kept(heard(text, stable=stable))
+        words = [word.text for word in kept.best.words]
+        assert words[: len(promised)] == promised
+        assert len(promised) <= kept.stable_words <= len(words)
+        promised = words[: kept.stable_words]

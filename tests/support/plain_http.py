@@ -1,0 +1,185 @@
+"""Servers of plain HTTP for tests: one that answers as its script says, and a relay that cuts or holds a real one."""
+
+import asyncio
+import contextlib
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+
+from tests.support.loops.virtual_time import VirtualTimeLoop
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+NEVER = 1 << 60
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered, after so many seconds; `breaks` ends the connection instead, `drips` never ends."""
+
+    status: int = 200
+    body: object = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    breaks: bool = False
+    seconds: float = 0.0
+    drips: bool = False
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else msgspec.json.encode(self.body)
+
+
+@dataclass
+class Scripted:
+    """Answers the requests of each method in turn; the last reply of a method holds for all later ones."""
+
+    replies: Mapping[str, list[Reply]]
+    asked: list[Asked] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def count(self, method: str) -> int:
+        return sum(one.method == method for one in self.asked)
+
+    @property
+    def pauses(self) -> list[float]:
+        """How many seconds lie between two requests."""
+        return [after - before for before, after in pairwise(self.times)]
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+            method, target, _ = first.split()
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            self.asked.append(Asked(method, target, headers, body))
+            self.times.append(asyncio.get_running_loop().time())
+            replies = self.replies[method]
+            reply = replies[min(self.count(method), len(replies)) - 1]
+            if reply.breaks:
+                return
+            await asyncio.sleep(reply.seconds)
+            length = NEVER if reply.drips else len(reply.content)
+            head = [f"HTTP/1.1 {reply.status} Scripted", f"Content-Length: {length}"]
+            head += [f"{name}: {value}" for name, value in reply.headers.items()]
+            writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + reply.content)
+            while reply.drips:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve until the block ends, on the virtual clock over a Unix socket; gives the address."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        async with listening_nearby(handle) as path:
+            with loop.address_of(path) as address:
+                yield f"http://{address}"
+        return
+    async with _connections(handle) as connection:
+        server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
+        try:
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+    await server.wait_closed()
+
+
+@asynccontextmanager
+async def listening_nearby(handle: Handle) -> AsyncIterator[str]:
+    """As `listening`, on a Unix socket, for the virtual clock; gives its path."""
+    # Not pytest's own directory: a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="niyosha-") as folder:
+        async with _connections(handle) as connection:
+            server = await asyncio.start_unix_server(connection, f"{folder}/socket")
+            try:
+                yield f"{folder}/socket"
+            finally:
+                server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def _connections(handle: Handle) -> AsyncIterator[Handle]:
+    """`handle` with its faults forgiven, and each connection closed, at the end of the block at the latest."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await handle(reader, writer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    try:
+        yield connection
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Relay:
+    """Passes on to `upstream`; of each upload in turn at most so many bytes, then it cuts the line or holds it."""
+
+    upstream: str
+    allowed: list[int]
+    holds: bool = False
+    uploads: int = 0
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = self.upstream.removeprefix("http://").split(":")
+        above, below = await asyncio.open_connection(host, int(port))
+        down = asyncio.create_task(self._pass(above, writer, NEVER))
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            below.write(head)
+            # A line is used for one request after another; an upload is the last that is counted on it.
+            while not head.startswith(b"PUT"):
+                length = next(
+                    (int(one.split()[1]) for one in head.lower().split(b"\r\n") if b"content-length" in one), 0
+                )
+                below.write(await reader.readexactly(length))
+                head = await reader.readuntil(b"\r\n\r\n")
+                below.write(head)
+            self.uploads += 1
+            most = self.allowed.pop(0) if self.allowed else NEVER
+            await self._pass(reader, below, most)
+            if most != NEVER:
+                self.reached.set()
+                if self.holds:
+                    await asyncio.Event().wait()
+                writer.transport.abort()
+                below.transport.abort()
+        finally:
+            down.cancel()
+            await asyncio.gather(down, return_exceptions=True)
+            below.close()
+            with contextlib.suppress(OSError):
+                await below.wait_closed()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int) -> None:
+        while most > 0 and (data := await reader.read(min(most, 1 << 16))):
+            writer.write(data)
+            await writer.drain()
+            most -= len(data)

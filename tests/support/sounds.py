@@ -1,0 +1,87 @@
+"""Sound for tests: committed clips, marked frames, and audio whose samples tell their own position."""
+
+import csv
+import io
+import wave
+from itertools import cycle
+
+import numpy as np
+from whisper_normalizer.english import EnglishTextNormalizer
+
+from tests.support.places import CLIPS
+from vad import FRAME_BYTES, FRAME_SAMPLES
+
+_normalize = EnglishTextNormalizer()
+SPEECH_FRAME = b"\x01\x00" * FRAME_SAMPLES
+SILENT_FRAME = bytes(FRAME_BYTES)
+
+
+def clip_pcm(name: str) -> bytes:
+    """Samples of a committed clip, `int16[n_samples]` at 16 kHz."""
+    with wave.open(str(CLIPS / name)) as clip:
+        assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (16000, 1, 2)
+        pcm: bytes = clip.readframes(clip.getnframes())
+        return pcm
+
+
+def wav(pcm: bytes, rate: int = 16_000, channels: int = 1) -> bytes:
+    """A WAV file of `int16[n_samples]`, the samples of the channels in turn."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as clip:
+        clip.setparams((channels, 2, rate, 0, "NONE", ""))
+        clip.writeframes(pcm)
+    return file.getvalue()
+
+
+def cut(data: bytes, *sizes: int) -> list[bytes]:
+    """Cut into pieces of these sizes, over and over."""
+    pieces: list[bytes] = []
+    start = 0
+    for size in cycle(sizes):
+        if start >= len(data):
+            return pieces
+        pieces.append(data[start : start + size])
+        start += size
+    return pieces
+
+
+def clip_texts() -> dict[str, str]:
+    """File name and text of every committed clip."""
+    with (CLIPS / "manifest.tsv").open(encoding="utf-8") as manifest:
+        return {row["file"]: row["text"] for row in csv.DictReader(manifest, delimiter="\t")}
+
+
+def words_of(text: str) -> list[str]:
+    """The words without spelling: case, punctuation, `four` or `4`, `harbour` or `harbor`."""
+    normalized: str = _normalize(text)
+    return normalized.split()
+
+
+class MarkedClassifier:
+    """Takes a frame for speech when its first sample is odd, whatever it was made for."""
+
+    def __init__(self, kind: str = "webrtc", aggressiveness: int = 3) -> None:
+        self.kind = kind
+        self.aggressiveness = aggressiveness
+
+    def is_speech(self, frame: bytes) -> bool:
+        return frame[0] % 2 == 1
+
+
+def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:
+    """Samples that carry their own frame number, and in the lowest bit whether the frame is speech.
+
+    `pattern` lists (is_speech, frames); up to 16,000 frames can be told apart.
+    """
+    frames = [is_speech for is_speech, count in pattern for _ in range(count)]
+    assert len(frames) < 1 << 14
+    return b"".join(
+        ((number << 1) | is_speech).to_bytes(2, "little") * FRAME_SAMPLES for number, is_speech in enumerate(frames)
+    )
+
+
+def frame_numbers(pcm: bytes) -> list[int]:
+    """Read the frame numbers back out of numbered samples, one for each whole or broken frame."""
+    numbers = np.frombuffer(pcm, "<i2") >> 1
+    changes = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return [int(number) for number in numbers[changes]]

@@ -1,0 +1,88 @@
+"""What a person sees while a file is transcribed."""
+
+import io
+
+from rich.console import Console
+
+from stream.protocols.farsava.messages import Done, Partial, WireResult, WireWord
+from tests.support.places import CLIPS
+from web.cli.media import Clip
+from web.cli.progress import SETTLED_LINES, Screen, printable, shown
+
+YES = CLIPS / "yes.wav"
+
+
+def unsettled(text: str) -> Partial:
+    return Partial("id", 1.0, 0.1, "partial", 1, [WireResult(text, 0.0, [WireWord(0.0, 0.0, text, 0.0)])])
+
+
+def settled(text: str, end: float = 0.5) -> Partial:
+    return Partial("id", 1.0, 0.1, "partial", 1, [WireResult(text, 0.9, [WireWord(0.1, end, text, 0.9)])])
+
+
+def drawn(screen: Screen) -> list[str]:
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    with console.capture() as captured:
+        console.print(screen)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_settled_lines_stand_above_the_growing_one_and_the_bars() -> None:
+    screen = Screen(Clip(YES))
+    screen.show(settled("yes"))
+    screen.show(unsettled("of"))
+    screen.show(unsettled("of course"))
+    screen.sent(0.7)
+    title, first, second, sent, done = drawn(screen)
+    assert title == f"{YES}, 0.8 s"
+    assert [first, second] == ["yes", "of course"]
+    assert (sent.split()[0], sent.split()[-2:]) == ("sent", ["0.7", "s"])
+    assert (done.split()[0], done.split()[-2:]) == ("settled", ["0.5", "s"])
+
+
+def test_a_settled_line_takes_the_place_of_the_growing_one() -> None:
+    screen = Screen(Clip(YES))
+    screen.show(unsettled("yess"))
+    screen.show(settled("yes"))
+    assert drawn(screen)[1:3] == ["yes", ""]
+
+
+def test_an_utterance_that_settles_empty_vanishes() -> None:
+    screen = Screen(Clip(YES))
+    screen.show(unsettled("uh"))
+    screen.show(Partial("id", 1.0, 0.1, "partial", 2, [WireResult("", 0.0, [])]))
+    assert drawn(screen)[1] == ""
+
+
+def test_only_the_last_settled_lines_are_kept_in_view() -> None:
+    screen = Screen(Clip(YES))
+    for number in range(20):
+        screen.show(settled(f"line {number}"))
+    screen.show(Done("id", 0.75, 0.1, "done", []))
+    lines = drawn(screen)
+    assert lines[1 : SETTLED_LINES + 1] == [f"line {number}" for number in range(20 - SETTLED_LINES, 20)]
+    assert lines[-1].endswith("0.8 s")
+
+
+def test_markup_and_control_characters_of_others_are_only_text() -> None:
+    screen = Screen(Clip(YES))
+    screen.show(settled("[red]no[/red] \x1b[2J:smile:"))
+    assert drawn(screen)[1] == "[red]no[/red]  [2J:smile:"
+
+
+def test_persian_joiners_are_kept() -> None:
+    assert printable("قایق\u200cها\x07") == "قایق\u200cها "
+
+
+def test_a_pipe_sees_nothing_of_it() -> None:
+    log = io.StringIO()
+    with shown(Clip(YES), Console(file=log, force_terminal=False)) as screen:
+        screen.show(unsettled("yes"))
+    assert log.getvalue() == ""
+
+
+def test_a_terminal_sees_it_grow() -> None:
+    log = io.StringIO()
+    with shown(Clip(YES), Console(file=log, force_terminal=True, width=100)) as screen:
+        screen.show(unsettled("growing"))
+    assert "growing" in log.getvalue()

@@ -1,0 +1,175 @@
+"""A child that dies or hangs is replaced, on the virtual clock, by a script of children."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from web.process.exit_codes import CANNOT_START
+from web.process.heartbeat import HANG_LIMITS
+from web.process.lifeline import READY
+from web.process.supervisor import Supervisor
+
+pytestmark = pytest.mark.virtual_time
+
+KILLED = -9
+
+
+class ScriptedChild:
+    """Is ready after `loads` seconds, beats until `silent_after`, and works then or does not; dies by itself or not."""
+
+    def __init__(
+        self,
+        *,
+        loads: float = 1.0,
+        silent_after: float = 1e9,
+        beats_while_loading: bool = True,
+        works: bool = False,
+        dies: tuple[float, int] | None = None,
+    ) -> None:
+        self.pid = 4711
+        self.began = self.ended_at = -1.0
+        self.was_killed = self.was_stopped = False
+        self._loads, self._silent_after, self._works, self._dies = loads, silent_after, works, dies
+        self._beats_while_loading = beats_while_loading
+        self._is_ready = False
+        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.began = loop.time()
+        if self._dies is not None:
+            loop.call_later(self._dies[0], self._end, self._dies[1])
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._code)
+
+    async def read(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            age = loop.time() - self.began
+            if self._code.done():
+                return b""
+            if age > self._silent_after or (age < self._loads and not self._beats_while_loading):
+                continue
+            if age >= self._loads and not self._is_ready:
+                self._is_ready = True
+                return f".{READY} unix:x\n".encode()
+            return b"."
+
+    def is_working(self) -> bool:
+        return self._works
+
+    def kill(self) -> None:
+        self.was_killed = True
+        self._end(KILLED)
+
+    async def stop(self) -> None:
+        self.was_stopped = True
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        if not self._code.done():
+            self.ended_at = asyncio.get_running_loop().time()
+            self._code.set_result(code)
+
+
+@asynccontextmanager
+async def supervised(children: Sequence[ScriptedChild]) -> AsyncIterator[Supervisor]:
+    waiting = iter(children)
+
+    async def start() -> ScriptedChild:
+        child = next(waiting)
+        child.start()
+        return child
+
+    supervisor = Supervisor(start, HANG_LIMITS)
+    running = asyncio.create_task(supervisor.run())
+    try:
+        yield supervisor
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_child_that_hangs_is_killed_and_replaced() -> None:
+    first, second = ScriptedChild(silent_after=100), ScriptedChild()
+    async with supervised([first, second]) as supervisor:
+        await asyncio.sleep(99.5)
+        assert supervisor.is_answering
+        # New streams wait before the child is given up.
+        await asyncio.sleep(4.6)
+        assert not supervisor.is_answering
+        assert not first.was_killed
+        await asyncio.sleep(4)
+        assert first.was_killed
+        assert first.ended_at - first.began == pytest.approx(100 + HANG_LIMITS.idle, abs=2)
+        await asyncio.sleep(2)
+        assert second.began - first.ended_at < 1
+        assert supervisor.is_answering
+        assert not second.was_killed
+    assert second.was_stopped
+
+
+async def test_a_child_that_is_busy_is_left_alone() -> None:
+    busy = ScriptedChild(silent_after=10, works=True)
+    async with supervised([busy]) as supervisor:
+        await asyncio.sleep(12)
+        assert supervisor.is_answering
+        await asyncio.sleep(50)
+        assert not busy.was_killed
+
+
+async def test_a_child_that_loads_for_long_is_never_killed() -> None:
+    slow = ScriptedChild(loads=3000)
+    async with supervised([slow]) as supervisor:
+        await asyncio.sleep(2999)
+        assert not supervisor.is_answering
+        await asyncio.sleep(3)
+        assert supervisor.is_answering
+    assert not slow.was_killed
+
+
+async def test_a_machine_too_slow_to_start_within_the_patience_gets_more_each_time() -> None:
+    children = [ScriptedChild(loads=300, beats_while_loading=False) for _ in range(4)]
+    async with supervised(children) as supervisor:
+        await asyncio.sleep(1000)
+        # 60, 120, 240 s, and then 480 are enough.
+        assert [child.was_killed for child in children] == [True, True, True, False]
+        assert supervisor.is_answering
+
+
+async def test_a_child_that_dies_is_started_again_after_growing_pauses() -> None:
+    children = [ScriptedChild(dies=(0.5, 1)) for _ in range(9)] + [ScriptedChild()]
+    async with supervised(children) as supervisor:
+        await asyncio.sleep(60)
+        assert supervisor.is_answering
+    pauses = [later.began - one.ended_at for one, later in itertools.pairwise(children)]
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5])
+
+
+async def test_a_child_that_dies_after_it_lived_is_started_again_at_once() -> None:
+    children = [ScriptedChild(dies=(20, 1)) for _ in range(3)] + [ScriptedChild()]
+    async with supervised(children):
+        await asyncio.sleep(100)
+    assert [later.began - one.ended_at for one, later in itertools.pairwise(children)] == pytest.approx([0.1, 0.1, 0.1])
+
+
+async def test_a_child_that_can_never_start_is_given_up() -> None:
+    async with supervised([ScriptedChild(dies=(0.5, CANNOT_START))]) as supervisor:
+        await supervisor.gave_up.wait()
+        assert not supervisor.is_answering
+
+
+async def test_a_child_that_is_dropped_is_killed_and_has_no_successor() -> None:
+    child, never = ScriptedChild(), ScriptedChild()
+    async with supervised([child, never]) as supervisor:
+        await asyncio.sleep(5)
+        supervisor.drop()
+        await asyncio.sleep(60)
+        assert child.was_killed
+        assert never.began < 0
+        assert not supervisor.is_answering

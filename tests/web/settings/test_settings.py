@@ -1,0 +1,73 @@
+import pytest
+
+from web.settings.settings import Settings, SettingsError, read_settings
+
+
+def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIYOSHA_PORT", "9000")
+    monkeypatch.setenv("NIYOSHA_IDLE_MS", "500")
+    monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
+    settings = read_settings({"port": 9001})
+    assert (settings.port, settings.runner_limits.pause) == (9001, 0.5)
+    assert settings.session_config.hangover_ms == 400
+
+
+@pytest.mark.parametrize(
+    ("model", "models"),
+    [("/models/base", ("/models/base",)), ("bundled, org/name", ("bundled", "org/name"))],
+)
+def test_several_models_are_separated_by_commas(
+    model: str, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIYOSHA_MODEL", model)
+    assert read_settings({}).models == models
+    monkeypatch.delenv("NIYOSHA_MODEL")
+    assert read_settings({}).models == ()
+
+
+def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
+    settings = Settings(stream_defaults={"sampleRateHertz": 8000})
+    assert not settings.session_config.audio_format.rate_is_explicit
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("NIYOSHA_PORT", "70000", "NIYOSHA_PORT is '70000': Input should be less than or equal to 65535"),
+        (
+            "NIYOSHA_MODEL",
+            "bundled,",
+            "NIYOSHA_MODEL is 'bundled,': between and around commas must be the names of models",
+        ),
+        (
+            "NIYOSHA_ENGINE_SESSIONS",
+            "0",
+            "NIYOSHA_ENGINE_SESSIONS is '0': Input should be greater than or equal to 1",
+        ),
+        (
+            "NIYOSHA_HOST",
+            "0.0.0.0",
+            "NIYOSHA_HOST is '0.0.0.0', which other machines can reach, and nobody would be asked for a key. Set "
+            "NIYOSHA_TOKEN_SECRET to at least 32 random bytes (`niyosha token --new-secret` makes some), or keep to "
+            "127.0.0.1 and put a proxy that authenticates in front",
+        ),
+        (
+            "NIYOSHA_STREAM_DEFAULTS",
+            '{"hangoverMs": 1}',
+            "NIYOSHA_STREAM_DEFAULTS is {'hangoverMs': 1}: hangoverMs is 1; it must be between 100 and 5000",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_value_and_what_is_allowed(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    assert str(caught.value) == sentence
+
+
+def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", "{")
+    with pytest.raises(SettingsError, match="stream_defaults"):
+        read_settings({})

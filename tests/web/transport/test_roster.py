@@ -1,0 +1,144 @@
+"""More connections than there is room for: idle ones give way, and health is answered all the same."""
+
+import asyncio
+import gc
+import json
+import resource
+import weakref
+from contextlib import AsyncExitStack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from tests.support.processes import STUCK_SECONDS
+from tests.support.tiers import examples
+from tests.web.transport.raw import RawClient, connected
+from tests.web.transport.serving import serving
+from tests.web.transport.test_heads import answer, application, begun
+from web.process.descriptors import connections_within, raise_limit
+from web.transport.limits import wire_config
+from web.transport.roster import Entrance, Roster
+
+GET = b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def entered(roster: Roster, key: str, host: str, closed: list[str]) -> Entrance:
+    return roster.enter(key, host, lambda: closed.append(key))
+
+
+@pytest.mark.fault(47)
+def test_an_address_has_its_number_and_its_oldest_idle_one_makes_room() -> None:
+    roster, closed = Roster(most=100, of_source=2), list[str]()
+    assert [entered(roster, key, "10.0.0.1", closed) for key in "abc"] == [Entrance.OPEN] * 3
+    assert closed == ["a"]
+    roster.begin("b")
+    assert entered(roster, "d", "10.0.0.1", closed) is Entrance.OPEN
+    roster.begin("d")
+    assert closed == ["a", "c"]
+    assert entered(roster, "e", "10.0.0.1", closed) is Entrance.HEALTH_ONLY
+    assert entered(roster, "f", "10.0.0.2", closed) is Entrance.OPEN
+    roster.end("b")
+    assert entered(roster, "g", "10.0.0.1", closed) is Entrance.OPEN
+
+
+def test_a_proxy_and_a_unix_socket_have_the_number_of_all() -> None:
+    for host in ("10.0.0.1", ""):
+        roster, closed = Roster(most=4, of_source=2, is_proxy="10.0.0.1".__eq__), list[str]()
+        assert [entered(roster, key, host, closed) for key in "abcde"] == [Entrance.OPEN] * 5
+        assert closed == ["a"]
+
+
+@pytest.mark.fault(47)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["enter", "begin", "end", "leave"]), st.integers(0, 60), st.sampled_from("ab")),
+        max_size=200,
+    )
+)
+@examples(60)
+def test_there_are_never_more_than_there_is_room_for(steps: list[tuple[str, int, str]]) -> None:
+    roster, there = Roster(most=12, of_source=8), set[int]()
+    for step, key, host in steps:
+        match step:
+            case "enter" if key not in there:
+                entrance = roster.enter(key, host, lambda key=key: there.discard(key))  # type: ignore[misc]
+                there.update([key] if entrance is not Entrance.CLOSED else [])
+            case "leave":
+                roster.leave(key)
+                there.discard(key)
+            case "begin" | "end":
+                getattr(roster, step)(key)
+        assert len(roster) == len(there) <= 12 + 16
+    for key in list(there):
+        roster.leave(key)
+    assert [roster.enter(n, "a", lambda: None) for n in range(100, 108)] == [Entrance.OPEN] * 8
+
+
+@pytest.mark.virtual_time
+@pytest.mark.fault(47)
+async def test_idle_connections_make_room_for_requests() -> None:
+    async with serving(application()) as (server, place), AsyncExitStack() as stack:
+        roster = wire_config(server.config).roster
+        roster._most = 20
+        idle = [await stack.enter_async_context(connected(place)) for _ in range(20)]
+        await idle[1].send(b"GET /page HT")
+        await asyncio.sleep(0.1)
+        async with connected(place) as client:
+            await client.send(GET)
+            assert await answer(client) == (200, b"0")
+        assert await idle[0].is_closed()
+        assert len(roster) == len(server.server_state.connections)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.fault(47)
+async def test_where_all_are_in_use_health_is_answered_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.transport.http._HEALTH_PATHS", frozenset({"/page"}))
+    with capture_logs() as logs:
+        async with serving(application()) as (server, place), AsyncExitStack() as stack:
+            wire_config(server.config).roster._most = 2
+            for _ in range(2):
+                await reading(await stack.enter_async_context(connected(place)))
+            async with connected(place) as client:
+                await client.send(GET.replace(b"/page", b"/pieces"))
+                status, body = await answer(client)
+                assert (status, json.loads(body)["type"]) == (503, "overloaded")
+            async with connected(place) as client:
+                await client.send(GET)
+                assert await answer(client) == (200, b"0")
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["connections_full"]
+
+
+async def reading(client: RawClient) -> None:
+    """Ask for something that has no end."""
+    before = len(begun)
+    await client.send(GET.replace(b"/page", b"/pieces"))
+    async with asyncio.timeout(STUCK_SECONDS):
+        while len(begun) == before:
+            await asyncio.sleep(0.01)
+
+
+def test_the_limit_of_descriptors_is_the_hard_one_and_some_are_kept() -> None:
+    assert raise_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert [connections_within(n) for n in (100, 1024, 20_000, 1 << 20, resource.RLIM_INFINITY)] == [
+        50, 896, 16_384, 16_384, 16_384
+    ]  # fmt: skip
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("said", [b"", GET], ids=["idle", "used"])
+async def test_a_connection_that_is_over_is_freed_without_the_garbage_collector(said: bytes) -> None:
+    async with serving(application()) as (server, place):
+        gc.disable()
+        try:
+            async with connected(place) as client:
+                await client.send(said)
+                await asyncio.sleep(0.1)
+                (connection,) = map(weakref.ref, server.server_state.connections)
+            await asyncio.sleep(0.1)
+            assert connection() is None
+        finally:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""The command line: `serve`, `worker`, `engine`, `transcribe`, `doctor`, `token`."""

@@ -1,1 +1,0 @@
-"""What the commands do that talk to a server: `niyosha transcribe`, `niyosha doctor`."""

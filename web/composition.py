@@ -1,0 +1,179 @@
+"""Owns what the routes work with: one of each for the life of the application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from stream.recognition.recognizer import Recognizer
+from stream.riva import RivaOptions, RivaRecognizer
+from stream.runtime.fairness import Turns
+from web.auth.authenticator import Authenticator, authenticator_of
+from web.auth.mint import Mint, mint_of
+from web.clock import Clock, boot_clock, steady_clock, wall_clock
+from web.fetch.download import FetchOptions
+from web.jobs.calendar import Calendar
+from web.jobs.cleanup import Upkeep
+from web.jobs.queue import Queue
+from web.jobs.sqlite_queue import LocalQueue
+from web.jobs.steps import StepOptions, Steps
+from web.jobs.training import Trainer
+from web.limits.limits import Limits, limiting
+from web.live.registry import Sessions
+from web.memory.budget import BodyStores
+from web.memory.trim import giving_back
+from web.observability.instrumented_recognizer import CountedRecognizer
+from web.observability.metrics import Metrics
+from web.observability.tracing import Tracing
+from web.settings.settings import Settings
+from web.store.database.database import Database, libpq_url
+from web.store.languagemodels import LanguageModels
+from web.store.notes import Notes
+from web.store.recordings import Recordings
+from web.store.storing import Storing, storing
+from web.store.transcriptions import Transcriptions
+from web.store.uses import TokenUses
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The recognizer, the stores and the queue; `sessions` are those that are open now, `mint` makes tokens.
+
+    `clock` tells the time of day.
+    """
+
+    settings: Settings
+    sessions: Sessions
+    auth: Authenticator
+    mint: Mint | None
+    limits: Limits
+    recognizer: CountedRecognizer
+    transcriptions: Transcriptions
+    storing: Storing
+    recordings: Recordings
+    models: LanguageModels
+    trainer: Trainer
+    queue: Queue
+    steps: Steps
+    fetch: FetchOptions
+    bodies: BodyStores
+    database: Database
+    metrics: Metrics
+    turns: Turns
+    clock: Clock
+
+
+@asynccontextmanager
+async def serving(  # noqa: PLR0913
+    settings: Settings,
+    sessions: Sessions,
+    recognizer: Recognizer | RivaOptions,
+    metrics: Metrics,
+    tracing: Tracing,
+    *,
+    clock: Clock = wall_clock,
+) -> AsyncIterator[Services]:
+    """Connect to everything, and work on what waits until the context ends."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing.running())
+        database = await stack.enter_async_context(opened(settings.database_url))
+        ready = CountedRecognizer(await stack.enter_async_context(recognizing(recognizer)), metrics, tracing)
+        recordings = Recordings(database, settings.retention_seconds, clock=clock)
+        transcriptions = Transcriptions(database, settings.retention_seconds, clock=clock)
+        models = LanguageModels(database, clock=clock)
+        options = step_options(settings)
+        loop_clock = asyncio.get_running_loop().time
+        limits = await stack.enter_async_context(limiting(settings, loop_clock))
+        bodies = BodyStores(options.fetch.most_bytes)
+        use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
+        steps = Steps(recordings, ready, options, limits.recording_meter, disk=bodies.disk)
+        queue = _queue(settings, database, steps, recordings)
+        stores = await stack.enter_async_context(storing())
+        # Leaves room for the phrases of a request.
+        trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
+        calendar = Calendar(Notes(database), clock=clock, boot_clock=boot_clock)
+        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar)
+        for work in (queue.run(), trainer.run(), upkeep.run(), giving_back()):
+            await stack.enter_async_context(_running(work))
+        yield Services(
+            settings,
+            sessions,
+            authenticator_of(settings, clock=clock, loop_clock=loop_clock, use_shared=use_shared),
+            mint_of(settings),
+            limits,
+            ready,
+            transcriptions,
+            stores,
+            recordings,
+            models,
+            trainer,
+            queue,
+            steps,
+            options.fetch,
+            bodies,
+            database,
+            metrics,
+            Turns(steady_clock),
+            clock,
+        )
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """The database, with all its tables."""
+    database = Database(url)
+    try:
+        await database.upgrade()
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def recognizing(recognizer: Recognizer | RivaOptions) -> AsyncIterator[Recognizer]:
+    """The recognizer; the channels to a Riva server live and end with the context."""
+    if not isinstance(recognizer, RivaOptions):
+        yield recognizer
+        return
+    riva = RivaRecognizer(recognizer)
+    async with _running(riva.watch()):
+        try:
+            yield riva
+        finally:
+            await riva.close()
+
+
+def step_options(settings: Settings) -> StepOptions:
+    """How long recordings are read."""
+    fetch = FetchOptions(settings.fetch_networks, settings.recording_limit_bytes, settings.fetch_limit_seconds)
+    return StepOptions(settings.session_config, settings.recording_limit_minutes * 60, fetch)
+
+
+def _queue(settings: Settings, database: Database, steps: Steps, recordings: Recordings) -> Queue:
+    if database.path is not None:
+        return LocalQueue(steps, recordings, settings.job_streams, database.path.with_suffix(".lock"))
+    from web.jobs.postgres_queue import SpreadQueue  # noqa: PLC0415  only who has PostgreSQL loads its queue
+
+    return SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Keep something going beside the context; what ends it early is logged, and takes nothing else with it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_note_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("service_ended", exc_info=error)

@@ -1,1 +1,0 @@
-"""The connections of the server: uvicorn's protocols, with what it leaves unbounded bounded."""

@@ -1,0 +1,38 @@
+"""Owns what is counted of one live connection, from the events that pass on their way to the client."""
+
+from stream.session.events import ClientEvent, Finished, Reason, Settled, Warned
+from vad import SAMPLE_RATE
+from web.observability.metrics import Metrics
+
+
+class Watch:
+    """Sees every event of a connection, in the order in which they are sent."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        metrics.streams_opened.inc()
+        metrics.live_streams.inc()
+
+    def see(self, event: ClientEvent) -> None:
+        """Count an event that is about to be sent."""
+        match event:
+            case Settled():
+                self._settled(event)
+            case Warned(code):
+                self._metrics.warnings.labels(code).inc()
+            case Finished():
+                self._metrics.heard("live", event.totals)
+
+    def close(self, cause: str) -> None:
+        """The connection is over: by a cause of the session, or a kind of error."""
+        self._metrics.live_streams.dec()
+        self._metrics.streams_closed.labels(cause).inc()
+
+    def _settled(self, event: Settled) -> None:
+        metrics = self._metrics
+        metrics.utterances.labels(event.reason.value).inc()
+        if event.broke_promise:
+            metrics.contradicted.inc()
+        if event.reason is not Reason.GAP:
+            metrics.endpoint.observe(event.endpoint / SAMPLE_RATE)
+            metrics.final.observe(event.latency.recognizer_seconds)

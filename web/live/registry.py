@@ -1,0 +1,41 @@
+"""Owns the register of open sessions: counted, and told when the server stops."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stream.errors import ClientError, Problem
+from stream.runtime.runner import SessionRunner
+from stream.session.events import EndCause
+
+
+class Sessions:
+    """The sessions that are open now; once draining, no further one is admitted."""
+
+    def __init__(self) -> None:
+        self._open: set[SessionRunner] = set()
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def check_admission(self) -> None:
+        """Raise ClientError when the server is stopping."""
+        if self.is_draining:
+            raise ClientError(Problem.SHUTTING_DOWN, "the server is stopping; connect again in a few seconds")
+
+    @contextmanager
+    def holding(self, runner: SessionRunner) -> Iterator[None]:
+        """Register a session while it lasts."""
+        self._open.add(runner)
+        if self.is_draining:
+            runner.end(EndCause.SHUTDOWN)
+        try:
+            yield
+        finally:
+            self._open.discard(runner)
+
+    def drain(self) -> None:
+        """Let every session deliver what was said, and end."""
+        self.is_draining = True
+        for runner in self._open:
+            runner.end(EndCause.SHUTDOWN)

@@ -1,0 +1,141 @@
+"""Owns the numbers that the server tells of itself: counted here, for Prometheus.
+
+Labels come from closed lists: no owner, no address of a caller, nothing that anybody sent.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from stream.runtime.outbox import Outbox
+from stream.session.events import Totals
+from vad import SAMPLE_RATE
+
+# What a talker notices lies between a tenth of a second and some seconds.
+_LATENCY_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, math.inf)
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, math.inf)
+_DISCONNECTED = "none"
+# When each counter was made says nothing here, and doubles the lines.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """Every metric of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._outboxes: set[Outbox] = set()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Info("niyosha", "The version of this server.", registry=registry).info({"version": version("niyosha")})
+
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"niyosha_{name}", about, labels, registry=registry)
+
+        def gauge(name: str, about: str, *labels: str) -> Gauge:
+            return Gauge(f"niyosha_{name}", about, labels, registry=registry)
+
+        def latency(name: str, about: str) -> Histogram:
+            return Histogram(f"niyosha_{name}_seconds", about, registry=registry, buckets=_LATENCY_SECONDS)
+
+        self.live = gauge("live", "1 while the process works.")
+        self.live.set(1)
+        self.ready = gauge("ready", "1 while new streams would be admitted, as /readyz says.")
+        self.recognizer_ready = gauge("recognizer_ready", "1 while the recognizer can be used.")
+        self.database_up = gauge("database_up", "1 while the database answers.")
+        self.live_streams = gauge("live_streams", "Live connections that are open now.")
+        self.streams_opened = counter("streams_opened", "Live connections that were accepted.")
+        self.streams_closed = counter(
+            "streams_closed", "Live connections that ended, by cause or kind of error.", "cause"
+        )
+        self.utterances = counter("utterances", "Utterances of live connections that were settled.", "reason")
+        self.warnings = counter("warnings", "Warnings told in extended mode: gap, slow, quiet, limit.", "code")
+        self.contradicted = counter(
+            "stable_words_contradicted", "Settled texts that changed words which were told to be stable."
+        )
+        self.audio = counter(
+            "audio_seconds", "Audio of ended live connections and short recordings: received, and what became of it.",
+            "kind", "fate",
+        )  # fmt: skip
+        self.outbox = gauge("outbox_messages", "Messages that wait for the clients of all live connections.")
+        self.outbox.set_function(lambda: sum(len(outbox) for outbox in self._outboxes))
+        self.outbox_fullest = gauge("outbox_fullest_messages", "Messages that wait for the slowest client.")
+        self.outbox_fullest.set_function(lambda: max((len(outbox) for outbox in self._outboxes), default=0))
+        self.segments_waiting = gauge("job_segments_waiting", "Segments of long recordings that are not settled.")
+        self.segments_in_work = gauge("job_segments_in_work", "Segments that this process is recognizing.")
+        self.refusals = counter("refusals", "Requests and handshakes that were refused, by kind.", "reason", "protocol")
+        self.recognizer_streams = counter("recognizer_streams", "Streams opened at the recognizer.")
+        self.recognizer_failures = counter(
+            "recognizer_failures",
+            "Streams that failed: could not be opened, broke, or were given up because nothing came.", "stage",
+        )  # fmt: skip
+        self.recognizer_held = counter(
+            "recognizer_held", "Times that a stream was refused by a recognizer that is full, and held until it is not."
+        )
+        self.places = gauge("places", "Places for live streams; NaN while unlimited or unknown.")
+        self.places_taken = gauge("places_taken", "Places that are taken; a quiet stream takes half of one.")
+        self.places_free = gauge("places_free", "Streams that would be admitted now; NaN while unlimited or unknown.")
+        self.decodes_waiting = gauge("decodes_waiting", "What waits for a worker of the embedded engine.")
+        self.places_refused = counter(
+            "places_refused", "Live streams for which there was no place: full, owner (has its share), late.", "reason"
+        )
+        self.server_up = gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
+        self.server_usable = gauge("riva_server_usable", "0 also while its breaker is open.", "server")
+        self.server_streams = gauge("riva_server_streams", "Streams that are open there.", "server")
+        self.first_partial = latency("first_partial", "From the opening of a recognizer stream to its first text.")
+        self.endpoint = latency("endpoint", "From the last speech of an utterance to its endpoint.")
+        self.final = latency("final", "From the last audio that was sent of an utterance to its settled text.")
+        self.loop_stall = gauge(
+            "loop_stall_seconds", "The longest time within a minute that the event loop was held up by one thing."
+        )
+        self.requests = counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
+        self.request_seconds = Histogram(
+            "niyosha_http_request_seconds", "How long they took; of an accepted WebSocket, the handshake.", ["route"],
+            registry=registry, buckets=_REQUEST_SECONDS,
+        )  # fmt: skip
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def answered(self, route: str, method: str, status: int | None, seconds: float) -> None:
+        """A request, or a handshake, is over; without a `status` it was given up by the caller."""
+        self.requests.labels(route, method, _DISCONNECTED if status is None else str(status)).inc()
+        self.request_seconds.labels(route).observe(seconds)
+
+    def refused(self, problem: str, protocol: str) -> None:
+        """A request, or a handshake, was answered with an error of the table."""
+        self.refusals.labels(problem, protocol).inc()
+
+    def heard(self, kind: str, totals: Totals) -> None:
+        """Audio came to its end."""
+        fates = {
+            "received": totals.received,
+            "recognized": totals.recognized,
+            "skipped": totals.skipped,
+            "lost": totals.lost,
+        }
+        for fate, samples in fates.items():
+            self.audio.labels(kind, fate).inc(samples / SAMPLE_RATE)
+
+    @contextmanager
+    def watching(self, outbox: Outbox) -> Iterator[None]:
+        """Count what waits in an outbox while the context lasts."""
+        self._outboxes.add(outbox)
+        try:
+            yield
+        finally:
+            self._outboxes.discard(outbox)

@@ -1,0 +1,116 @@
+"""Keep a child process running: start it again when it dies, and replace it when it hangs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from web.process.exit_codes import CANNOT_START
+from web.process.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
+from web.process.lifeline import READY
+
+# A child that dies at once is not started again at once; one that lived starts from the first pause.
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+_HEALTHY_SECONDS = 10.0
+_log = structlog.get_logger()
+
+
+class Child(Protocol):
+    """A process that was started."""
+
+    pid: int
+
+    async def wait(self) -> int:
+        """Wait for its end; return its exit code."""
+
+    async def read(self) -> bytes:
+        """Wait for what it writes; empty when it will write no more."""
+
+    def is_working(self) -> bool:
+        """Whether it did anything since the last call."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    async def stop(self) -> None:
+        """Ask it to end, and end it if it does not."""
+
+
+class Supervisor:
+    """Runs one child after the other until one says that it can never start, which sets `gave_up`."""
+
+    def __init__(self, start: Callable[[], Awaitable[Child]], limits: HangLimits) -> None:
+        """Supervise what `start` starts: it writes once a second, and `READY` as soon as it is ready."""
+        self.gave_up = asyncio.Event()
+        self._start = start
+        self._limits = limits
+        self.pid: int | None = None  # of the child that runs now
+        self._heartbeat: Heartbeat | None = None
+        self._hangs = 0  # in a row
+        self._child: Child | None = None
+        self._dropped = asyncio.Event()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the child said that it is ready, and is not suspected of hanging."""
+        return self._heartbeat is not None and self._heartbeat.health is Health.WELL
+
+    def drop(self) -> None:
+        """Kill the child, and start no other one."""
+        self._dropped.set()
+        if self._child is not None:
+            self._child.kill()
+
+    async def run(self) -> None:
+        """Keep a child running until cancelled, which stops it."""
+        clock = asyncio.get_running_loop().time
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._dropped.is_set():
+            started = clock()
+            code = await self._run_once()
+            if self._dropped.is_set():
+                return
+            _log.error("engine_died", exit_code=code)
+            if code == CANNOT_START:
+                self.gave_up.set()
+                return
+            pause = _FIRST_PAUSE_SECONDS if clock() - started > _HEALTHY_SECONDS else pause
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _run_once(self) -> int:
+        """Run a child until it ends, killed if it hangs."""
+        child = await self._start()
+        self._child, self.pid = child, child.pid
+        if self._dropped.is_set():
+            child.kill()
+        _log.info("engine_started", pid=child.pid)
+        self._heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
+        besides = [asyncio.create_task(work) for work in (_listen(child, self._heartbeat), self._watch(child))]
+        try:
+            return await child.wait()
+        finally:
+            for task in besides:
+                task.cancel()
+            await asyncio.gather(*besides, return_exceptions=True)
+            self._heartbeat = self._child = self.pid = None
+            await child.stop()
+
+    async def _watch(self, child: Child) -> None:
+        """Look at the child once a second, and kill it when it hangs."""
+        assert self._heartbeat is not None  # noqa: S101
+        heartbeat, clock = self._heartbeat, asyncio.get_running_loop().time
+        while heartbeat.look(clock(), is_working=child.is_working()) is not Health.HUNG:
+            if heartbeat.is_proven:
+                self._hangs = 0
+            await asyncio.sleep(BEAT_SECONDS)
+        self._hangs += 1
+        _log.error("engine_hung", pid=child.pid)
+        child.kill()
+
+
+async def _listen(child: Child, heartbeat: Heartbeat) -> None:
+    while written := await child.read():
+        heartbeat.beat(is_ready=READY.encode() in written)

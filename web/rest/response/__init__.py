@@ -1,0 +1,1 @@
+"""Response bodies of a transcription: JSON, plain text, SRT and WebVTT."""

@@ -1,0 +1,259 @@
+"""Owns how a transcription is answered: as the reference's body, with more where that is asked for, or as text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stream.errors import ClientError, Problem, quoted
+from stream.protocols.farsava.messages import AudioProgress, Done, WireResult, WireWord
+from stream.protocols.farsava.results import MOST_DONE_BYTES, plain_results, seconds, shortened, without_speakers
+from stream.recordings.subtitles import srt_pieces, vtt_pieces
+from stream.runtime.fairness import Turns
+from vad import SAMPLE_RATE
+from web.rest.request.body import JSON_TYPE
+from web.rest.response.formats import OutputFormat
+from web.store.tables import Status
+from web.store.transcriptions import StoredUtterance, Summary, Transcription
+
+_SAMPLES_PER_MS = SAMPLE_RATE / 1000
+_MEDIA_TYPES = {
+    OutputFormat.JSON: JSON_TYPE,
+    OutputFormat.TEXT: "text/plain; charset=utf-8",
+    OutputFormat.SRT: "application/x-subrip; charset=utf-8",
+    OutputFormat.VTT: "text/vtt; charset=utf-8",
+}
+_RESULTS = b'"results":['
+# Captions, or utterances: about a millisecond of work.
+_PARTS_AT_ONCE = 10
+# What a client may ask for, by `?format=` and by `Accept`.
+_BY_NAME = {"json": OutputFormat.JSON, "txt": OutputFormat.TEXT, "srt": OutputFormat.SRT, "vtt": OutputFormat.VTT}
+_BY_TYPE = {
+    JSON_TYPE: OutputFormat.JSON,
+    "text/plain": OutputFormat.TEXT,
+    "application/x-subrip": OutputFormat.SRT,
+    "text/srt": OutputFormat.SRT,
+    "text/vtt": OutputFormat.VTT,
+}
+
+
+class UtteranceResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One utterance: the best hypothesis, its span in seconds, and all hypotheses, best first."""
+
+    transcript: str
+    confidence: float
+    words: list[WireWord]
+    alternatives: list[WireResult]
+    utterance_id: int
+    channel: int
+    start_time: float
+    end_time: float
+
+
+class ExtendedTranscription(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What `extended=true` gets: besides the plain body how far it is, 0 to 1, and every utterance by itself."""
+
+    transcription_id: str
+    duration: int | float
+    inference_time: int | float
+    status: str
+    results: list[UtteranceResult]
+    kind: str
+    created_at: str
+    progress: float
+    audio: AudioProgress
+
+
+class TranscriptionSummary(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A transcription in the list, without its text; of one that failed `error` has the kind of error."""
+
+    transcription_id: str
+    duration: int | float
+    inference_time: int | float
+    status: str
+    kind: str
+    created_at: str
+    error: str | None = None
+
+
+class TranscriptionList(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The newest transcriptions; `next` is the address of the following ones, null at the end."""
+
+    transcriptions: list[TranscriptionSummary]
+    next: str | None = None
+
+
+def plain_body(transcription: Transcription) -> Done:
+    """Exactly the fields of the reference: one result for each utterance, or all hypotheses of the only one."""
+    summary = transcription.summary
+    return shortened(
+        Done(
+            summary.id,
+            duration(summary),
+            inference_time(summary),
+            summary.status.value,
+            plain_results([without_speakers(one.alternatives) for one in transcription.utterances if not one.is_empty]),
+        )
+    )
+
+
+def extended_body(transcription: Transcription) -> ExtendedTranscription:
+    """The plain body's fields and more."""
+    summary = transcription.summary
+    settled_ms = transcription.settled_samples / _SAMPLES_PER_MS
+    return ExtendedTranscription(
+        summary.id,
+        duration(summary),
+        inference_time(summary),
+        summary.status.value,
+        [_utterance(one) for one in transcription.utterances if not one.is_empty],
+        summary.kind.value,
+        timestamp(summary.created_at),
+        progress(transcription),
+        AudioProgress(summary.received_samples / _SAMPLES_PER_MS, settled_ms),
+    )
+
+
+def summary_body(summary: Summary) -> TranscriptionSummary:
+    """The transcription's line in the list."""
+    error = None if summary.error is None else summary.error.problem.value.type
+    return TranscriptionSummary(
+        summary.id,
+        duration(summary),
+        inference_time(summary),
+        summary.status.value,
+        summary.kind.value,
+        timestamp(summary.created_at),
+        error,
+    )
+
+
+def progress(transcription: Transcription) -> float:
+    """How much is recognized, 0 to 1; of a recording whose length nobody knows yet, of what has arrived."""
+    summary = transcription.summary
+    if summary.status is Status.DONE:
+        return 1.0
+    arrived = summary.received_bytes / summary.total_bytes if summary.total_bytes else 1.0
+    recognized = transcription.settled_samples / summary.received_samples if summary.received_samples else 0.0
+    return round(min(arrived, 1.0) * recognized, 4)
+
+
+def duration(summary: Summary) -> int | float:
+    """Seconds of sound received."""
+    return round(summary.received_samples / SAMPLE_RATE) if summary.whole_seconds else seconds(summary.received_samples)
+
+
+def inference_time(summary: Summary) -> int | float:
+    """Seconds spent waiting on the recognizer."""
+    return round(summary.inference_seconds) if summary.whole_seconds else round(summary.inference_seconds, 3)
+
+
+def address_of(transcription_id: str) -> str:
+    """Where a transcription is."""
+    return f"/v1/speech/transcriptions/{transcription_id}"
+
+
+def timestamp(epoch_seconds: float) -> str:
+    """A point in time as RFC 3339 has it."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def chosen_format(request: Request) -> OutputFormat:
+    """What the client wants: `?format=`, else the first media type of `Accept` that there is, else JSON."""
+    name = request.query_params.get("format")
+    if name is not None:
+        if name not in _BY_NAME:
+            raise ClientError(
+                Problem.INVALID_CONFIG, f"format is {quoted(name)}; it must be one of {', '.join(_BY_NAME)}"
+            )
+        return _BY_NAME[name]
+    accepted = (part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(","))
+    return next((_BY_TYPE[kind] for kind in accepted if kind in _BY_TYPE), OutputFormat.JSON)
+
+
+def is_extended(request: Request) -> bool:
+    """Whether the query asks for the extended body; raises ClientError for what is no boolean."""
+    text = request.query_params.get("extended", "false")
+    if text not in ("true", "1", "false", "0"):
+        raise ClientError(Problem.INVALID_CONFIG, f"extended is {quoted(text)}; it must be true or false")
+    return text in ("true", "1")
+
+
+async def transcription_response(
+    transcription: Transcription, written: OutputFormat, turns: Turns, *, extended: bool
+) -> Response:
+    """The transcription in one of the formats; text and captions hold what is settled so far.
+
+    That of hours takes half a second to write, so that others have their turn in between.
+    """
+    parts = []
+    for number, part in enumerate(_written(transcription, written, extended=extended), start=1):
+        parts.append(part)
+        if not number % _PARTS_AT_ONCE:
+            async with turns.turn():
+                pass
+    return Response(b"".join(parts), media_type=_MEDIA_TYPES[written])
+
+
+def _written(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Iterator[bytes]:
+    """Yield the body; none of it after a step that completed none."""
+    spoken = [one for one in transcription.utterances if not one.is_empty]
+    said, channels = [one.alternatives[0] for one in spoken], [one.channel for one in spoken]
+    match written:
+        case OutputFormat.JSON:
+            return _extended(transcription, spoken) if extended else _plain(transcription, spoken)
+        case OutputFormat.TEXT:
+            return (f"{one.transcript}\n".encode() for one in said)
+        case OutputFormat.SRT:
+            return (piece.encode() for piece in srt_pieces(said, channels))
+        case OutputFormat.VTT:
+            return (piece.encode() for piece in vtt_pieces(said, channels))
+
+
+def _plain(transcription: Transcription, spoken: Sequence[StoredUtterance]) -> Iterator[bytes]:
+    """Yield what `plain_body` is on the wire."""
+    if len(spoken) < 2:
+        yield msgspec.json.encode(plain_body(transcription))
+        return
+    body = msgspec.json.encode(plain_body(replace(transcription, utterances=())))
+    head, tail = body[: body.index(_RESULTS) + len(_RESULTS)], body[body.rindex(b"]") :]
+    results = []
+    for one in spoken:
+        results.append(msgspec.json.encode(without_speakers(one.alternatives[:1])[0]))
+        yield b""
+    excess_bytes = len(head) + sum(map(len, results)) + len(results) - 1 + len(tail) - MOST_DONE_BYTES
+    for position, one in enumerate(spoken):
+        if excess_bytes <= 0:
+            break
+        bare = msgspec.json.encode(msgspec.structs.replace(one.alternatives[0], words=[]))
+        excess_bytes -= len(results[position]) - len(bare)
+        results[position] = bare
+        yield b""
+    yield head + b",".join(results) + tail
+
+
+def _extended(transcription: Transcription, spoken: Sequence[StoredUtterance]) -> Iterator[bytes]:
+    """Yield what `extended_body` is on the wire."""
+    body = msgspec.json.encode(extended_body(replace(transcription, utterances=())))
+    head, _, tail = body.partition(_RESULTS)
+    yield head + _RESULTS
+    for number, one in enumerate(spoken):
+        yield (b"," if number else b"") + msgspec.json.encode(_utterance(one))
+    yield tail
+
+
+def _utterance(one: StoredUtterance) -> UtteranceResult:
+    best = one.alternatives[0]
+    return UtteranceResult(
+        best.transcript,
+        best.confidence,
+        best.words,
+        one.alternatives,
+        one.number,
+        one.channel,
+        seconds(one.start),
+        seconds(one.end),
+    )
