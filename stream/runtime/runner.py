@@ -183,10 +183,9 @@ class SessionRunner:
             case bytes():
                 await self._step()
             case str():
-                await self._step()
                 # A command may be answered, and nobody may read the answers.
                 await self._outbox.room()
-                await self._take_command(message)
+                await self._step(work_seconds=await self._take_command(message))
 
     async def _step(self, sound_seconds: float = 0.0, work_seconds: float = 0.0) -> None:
         """Let others have their turn after a step that brought so much sound and took so long."""
@@ -207,19 +206,27 @@ class SessionRunner:
         options = recognition_options(config, self._recognizer)
         return Configured(config, replace(options, session_id=self._session_id))
 
-    async def _take_command(self, text: str) -> None:
+    async def _take_command(self, text: str) -> float:
+        """Carry out a command; return how many seconds of work it was."""
+        clock = self._turns.work_clock
+        began = clock()
         match parse_command(text):
             case Close():
                 await self._end_audio(EndCause.CLOSE)
+                return 0.0
             case Finalize():
                 self._feed(UtteranceFinalized())
             case KeepAlive():
                 pass
             case Configure(values):
                 config = self.config.with_message(values, audio_began=self._decoder is not None)
+                # Others work while this one waits for the database.
+                before = clock() - began
                 config = await self._look_up(config)
+                began = clock() - before
                 self._feed(self._configured(config))
                 self.config = config
+        return clock() - began
 
     async def _end_audio(self, cause: EndCause, error: ClientError | None = None) -> None:
         try:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -347,8 +348,8 @@ async def test_a_stream_of_which_nothing_is_heard_for_long_is_sent_all_the_same(
 class CountedTurns(Turns):
     """Counts the turns that were taken, and how often somebody was seen to speak."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, work_clock: Callable[[], float] = lambda: 0.0) -> None:
+        super().__init__(work_clock)
         self.taken = 0
         self.live_at: list[float] = []
 
@@ -378,6 +379,23 @@ async def test_who_speaks_takes_no_turns_and_is_seen_to_be_live() -> None:
     assert turns.taken == 0
     # The first second tells nothing yet.
     assert [seconds - began for seconds in sorted(set(turns.live_at))] == [1, 1.125, 1.25, 1.375]
+
+
+@pytest.mark.fault(36)
+async def test_commands_that_take_work_wait_for_turns_and_others_do_not() -> None:
+    def worked(seconds: float) -> Callable[[], float]:
+        ticks = count()
+        return lambda: seconds * next(ticks)
+
+    commands = ['{"config":{"maxAlternatives":3}}'] * 60
+    taken = []
+    for seconds in (0.0, 0.001):
+        turns = CountedTurns(worked(seconds))
+        await Harness(turns=turns).run(*commands, "close")
+        taken.append(turns.taken)
+    # Sixty commands are nothing; sixty times three milliseconds are more than a client may take at once.
+    assert taken[0] == 0
+    assert taken[1] > 30
 
 
 @pytest.mark.fault(8)
