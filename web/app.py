@@ -19,9 +19,8 @@ from stream.errors import ClientError, Problem
 from stream.paths import HEALTH_PATH, LIVE_PATH
 from stream.recognition.recognizer import Recognizer
 from stream.riva import RivaOptions
-from web.auth.origins import OriginRules
 from web.clock import Clock, wall_clock
-from web.composition import serving
+from web.composition import origin_rules, serving
 from web.errors import on_client_error, on_http_exception, problem_response
 from web.live.endpoint import Live
 from web.live.registry import Sessions
@@ -58,7 +57,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
     """
     sessions = Sessions()
     numbers, tracing = Metrics(), Tracing(settings.tracing_endpoint)
-    rules = OriginRules.of(settings)
+    rules = origin_rules(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

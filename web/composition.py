@@ -11,8 +11,12 @@ import structlog
 from stream.recognition.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.runtime.fairness import Turns
-from web.auth.authenticator import Authenticator, authenticator_of
-from web.auth.mint import Mint, mint_of
+from web.auth.authenticator import Authenticator, Verification
+from web.auth.claims import Expected
+from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
+from web.auth.mint import Mint
+from web.auth.origins import OriginRules
+from web.auth.uses import SharedUses, UseShared
 from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.fetch.download import FetchOptions
 from web.jobs.calendar import Calendar
@@ -21,7 +25,7 @@ from web.jobs.queue import Queue
 from web.jobs.sqlite_queue import LocalQueue
 from web.jobs.steps import StepOptions, Steps
 from web.jobs.training import Trainer
-from web.limits.limits import Limits, limiting
+from web.limits.limits import Amounts, Limits, limiting
 from web.live.registry import Sessions
 from web.memory.budget import BodyStores
 from web.memory.trim import giving_back
@@ -88,7 +92,7 @@ async def serving(  # noqa: PLR0913
         models = LanguageModels(database, clock=clock)
         options = step_options(settings)
         loop_clock = asyncio.get_running_loop().time
-        limits = await stack.enter_async_context(limiting(settings, loop_clock))
+        limits = await stack.enter_async_context(limiting(amounts(settings), settings.limits_url, loop_clock))
         bodies = BodyStores(options.fetch.most_bytes)
         use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
         steps = Steps(recordings, ready, options, limits.recording_meter, disk=bodies.disk)
@@ -103,8 +107,8 @@ async def serving(  # noqa: PLR0913
         yield Services(
             settings,
             sessions,
-            authenticator_of(settings, clock=clock, loop_clock=loop_clock, use_shared=use_shared),
-            mint_of(settings),
+            _authenticator(settings, clock=clock, loop_clock=loop_clock, use_shared=use_shared),
+            _mint(settings),
             limits,
             ready,
             transcriptions,
@@ -152,6 +156,45 @@ def step_options(settings: Settings) -> StepOptions:
     """How long recordings are read."""
     fetch = FetchOptions(settings.fetch_networks, settings.recording_limit_bytes, settings.fetch_limit_seconds)
     return StepOptions(settings.session_config, settings.recording_limit_minutes * 60, fetch)
+
+
+def amounts(settings: Settings) -> Amounts:
+    """What is allowed; without a key there is one owner only, whom the limit of all streams bounds."""
+    return Amounts(
+        streams=settings.streams,
+        streams_per_owner=settings.streams_per_owner if settings.is_keyed else None,
+        handshakes_per_second=settings.handshakes_per_second,
+        minutes_per_day=settings.minutes_per_day,
+    )
+
+
+def origin_rules(settings: Settings) -> OriginRules:
+    """The pages that may connect."""
+    return OriginRules.parsed(settings.allowed_origins, is_keyed=settings.is_keyed)
+
+
+def _authenticator(
+    settings: Settings, *, clock: Clock, loop_clock: Clock, use_shared: UseShared | None
+) -> Authenticator:
+    """Tokens expire by `clock`, the time of day; keys age by the event loop's."""
+    keys: TokenKeys | None = None
+    if settings.token_secret is not None:
+        keys = SecretKey(settings.token_secret.get_secret_value())
+    elif settings.token_jwks is not None:
+        keys = PublicKeys(loader(settings.token_jwks), loop_clock)
+    verification = None if keys is None else Verification(keys, _expected(settings))
+    shared_uses = None if use_shared is None else SharedUses(use_shared, loop_clock)
+    return Authenticator(origin_rules(settings), verification, clock=clock, shared_uses=shared_uses)
+
+
+def _mint(settings: Settings) -> Mint | None:
+    if settings.token_secret is None:
+        return None
+    return Mint(settings.token_secret.get_secret_value(), _expected(settings))
+
+
+def _expected(settings: Settings) -> Expected:
+    return Expected(settings.token_issuer, settings.token_audience)
 
 
 def _queue(settings: Settings, database: Database, steps: Steps, recordings: Recordings) -> Queue:

@@ -1,26 +1,33 @@
-"""Owns the keys that tokens are verified with: the server's secret, or the public keys of whoever makes the tokens."""
+"""The keys that tokens are verified with: the server's secret, or the public keys of another issuer (JWKS)."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 import structlog
 
 from stream.errors import ClientError, Problem
+from stream.lazy_import import lazy_import
 from web.auth.mint import ALGORITHM
 from web.clock import Clock
 
-# Between two fetches, whoever sends tokens of unknown keys; and after which a key that is gone there is gone here.
+if TYPE_CHECKING:
+    import jwt
+else:
+    jwt = lazy_import("jwt")
+
 REFRESH_SECONDS = 30.0
+"""The least time between two fetches, however many tokens name unknown keys."""
 KEEP_SECONDS = 600.0
+"""The age at which keys are fetched again, so that a key that the issuer has withdrawn is not accepted for longer."""
 _FETCH_SECONDS = 5.0
 _MOST_BYTES = 256 * 1024
 _LEAST_RSA_BITS = 2048
-# What each kind of key is made of; a private half, should it be there, is not even read.
+# The algorithm of each kind of key, and its public parameters; private ones, should they be there, are not read.
 _PARTS = {"RSA": ("RS256", ("n", "e")), "EC": ("ES256", ("crv", "x", "y"))}
 _CURVE = "P-256"
 _log = structlog.get_logger()
@@ -30,22 +37,22 @@ Load = Callable[[], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and the one algorithm that it is for."""
+    """A key and its one algorithm."""
 
     key: Any
     algorithm: str
 
 
 class TokenKeys(Protocol):
-    """Where the key of a token comes from."""
+    """Looks up the key of a token."""
 
     async def key_for(self, kid: str | None) -> Key | None:
-        """Find the key that a token names, None if there is no such one; raises ClientError when that is unknown."""
+        """Return the key of this id, None if there is none; raises ClientError while no keys can be had."""
         ...
 
 
 class KeysError(Exception):
-    """The keys cannot be had; `str()` says why."""
+    """The keys cannot be had; `str()` is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,12 @@ class SecretKey:
     secret: str
 
     async def key_for(self, kid: str | None) -> Key | None:
-        """Find the secret, whatever the token calls it."""
+        """Return the secret, whatever id the token names."""
         return Key(self.secret, ALGORITHM)
 
 
 class PublicKeys:
-    """The keys of a JWKS: kept while it cannot be had, asked for again when a token names an unknown one.
+    """The keys of a JWKS: kept while it cannot be fetched, fetched again when a token names an unknown key.
 
     Their age is counted on `loop_clock`, the event loop's.
     """
@@ -73,10 +80,10 @@ class PublicKeys:
         self._loading = asyncio.Lock()
 
     async def key_for(self, kid: str | None) -> Key | None:
-        """Find a key by its `kid`; a token without one has the only key there is."""
+        """Return a key by its `kid`; a token without one uses the only key, if there is only one."""
         key = self._find(kid)
         is_old = self._loop_clock() - self._loaded_at >= KEEP_SECONDS
-        # Who has a key does not wait for somebody else's fetch.
+        # A caller whose key is known does not wait for a fetch that another caller began.
         if key is None or (is_old and not self._loading.locked()):
             await self._refresh()
             key = self._find(kid)
@@ -104,7 +111,7 @@ class PublicKeys:
 
 
 def loader(where: str) -> Load:
-    """What reads the JWKS of a setting: a file, or an https address."""
+    """Return what reads the JWKS of a setting: a file, or an https address."""
 
     async def fetched() -> bytes:
         return await _fetched(where)
@@ -116,13 +123,13 @@ def loader(where: str) -> Load:
 
 
 async def check_file(where: str) -> None:
-    """Raise KeysError for a file that cannot be used; an address may well answer later."""
+    """Raise KeysError for a file that cannot be used; an address is not tried, it may answer later."""
     if "://" not in where:
         parsed(await loader(where)())
 
 
 def parsed(text: bytes) -> dict[str | None, Key]:
-    """The keys of a JWKS that tokens may be signed with, by their `kid`; raises KeysError when there are none."""
+    """Return the signing keys of a JWKS by their `kid`; raises KeysError if there are none."""
     try:
         found = json.loads(text)["keys"]
         keys = {one.get("kid"): key for one in found if (key := _key(one)) is not None}
@@ -134,10 +141,7 @@ def parsed(text: bytes) -> dict[str | None, Key]:
 
 
 def _key(jwk: Mapping[str, Any]) -> Key | None:
-    """The key, unless it is for something else."""
-    # Loaded by servers only that have a JWKS.
-    import jwt  # noqa: PLC0415
-
+    """Return the key, None for one that is weak, or not for signing with RS256 or ES256."""
     kind = str(jwk.get("kty"))
     algorithm, names = _PARTS.get(kind, ("", ()))
     is_for_signing = jwk.get("use", "sig") == "sig" and jwk.get("alg", algorithm) == algorithm
@@ -163,7 +167,7 @@ def _read(path: Path) -> bytes:
 
 async def _fetched(address: str) -> bytes:
     text = b""
-    # Compressed, a few bytes could become any number.
+    # A few compressed bytes could expand to any number.
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     try:
         async with (

@@ -1,38 +1,41 @@
-"""Owns how tokens are made where the server has a secret: for `niyosha token`, and for who trades one."""
+"""Make tokens with the server's secret: for `niyosha token`, and in exchange for another token."""
 
 import math
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from stream.lazy_import import lazy_import
 from web.auth.caller import Caller, Scope
 from web.auth.claims import Expected
-from web.settings.access import AccessSettings
+
+if TYPE_CHECKING:
+    import jwt
+else:
+    jwt = lazy_import("jwt")
 
 ALGORITHM = "HS256"
 
 
 def new_secret() -> str:
-    """Make a secret that tokens can be signed with: 32 random bytes, in hexadecimal."""
+    """Make a secret to sign tokens with: 32 random bytes, in hexadecimal."""
     return secrets.token_hex(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Makes tokens that servers with the same secret take."""
+    """Makes tokens that servers with the same secret accept."""
 
     secret: str
     expected: Expected
 
     def token(self, claims: Mapping[str, object]) -> str:
-        """Sign claims, with those of every token of this server."""
-        # What signs takes 9 MB, and most servers never sign anything.
-        import jwt  # noqa: PLC0415
-
+        """Sign claims, and with them the issuer and the audience of this server."""
         return jwt.encode({**claims, **self.expected.claims}, self.secret, ALGORITHM)
 
     def traded(self, caller: Caller, scopes: Iterable[Scope], now: float, seconds: float, *, one_use: bool) -> str:
-        """Make a token that lets `caller` do no more than theirs did, and no longer; for `seconds` at most."""
+        """Make a token that allows no more than the caller's own and expires no later, after `seconds` at most."""
         expires_at = expiry(caller, now, seconds)
         claims: dict[str, object] = {
             "sub": caller.owner,
@@ -50,13 +53,6 @@ class Mint:
 
 
 def expiry(caller: Caller, now: float, seconds: float) -> float:
-    """When a token expires that was traded for the caller's, who could otherwise go on for ever."""
+    """Return when a token expires that is made for the caller's: never later than the caller's own."""
     asked = math.ceil(now + seconds)
     return asked if caller.expires_at is None else min(asked, caller.expires_at)
-
-
-def mint_of(settings: AccessSettings) -> Mint | None:
-    """What makes tokens with the settings' secret; None where there is none."""
-    if settings.token_secret is None:
-        return None
-    return Mint(settings.token_secret.get_secret_value(), Expected.of(settings))

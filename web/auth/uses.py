@@ -1,4 +1,4 @@
-"""Which tokens for one use were used: kept until they expire, and no more of them than there is room for."""
+"""The tokens for one use that were used, each remembered until it expires."""
 
 import asyncio
 import hashlib
@@ -11,43 +11,40 @@ import structlog
 from stream.errors import ClientError, Problem
 from web.clock import Clock
 
-# Some 20 MB. So many were to be used within the minute for which each is good.
+# About 20 MB. Tokens for one use last a minute unless asked otherwise, so this allows as many handshakes a minute.
 _MOST_USES = 100_000
-# A handshake waits so long for what is shared, which is then left alone for a while.
+# How long a handshake waits for the shared store, and for how long the store is left alone after it failed.
 _SHARED_SECONDS = 2.0
 _RECOVERY_SECONDS = 5.0
 USED = "the token was for one use, and was used; get a new one"
-
-
 _log = structlog.get_logger()
 
 UseShared = Callable[[str, float], Awaitable[bool]]
-"""Notes that the token with this digest was used, for so many seconds; whether it is the first time anywhere."""
+"""Marks the token with this digest as used for so many seconds; returns whether it was not marked before."""
 
 
 class SharedUses:
-    """The tokens that were used at all gateways with one Redis, or one PostgreSQL.
+    """The tokens that were used at any gateway with the same Redis or PostgreSQL.
 
-    While neither answers each gateway knows its own uses only, as with the limits: a token could then be used once at
-    each of them.
+    While that does not answer, each gateway knows its own uses only, and a token can be used once at each.
     """
 
     def __init__(self, use: UseShared, loop_clock: Clock) -> None:
         self._use = use
         self._loop_clock = loop_clock
-        self._asked_from = -math.inf
+        self._retry_at = -math.inf
 
     async def use(self, use_id: str, seconds: float) -> None:
-        """Use a token up that expires in so many seconds; raises ClientError for one that was used anywhere."""
-        if self._loop_clock() < self._asked_from:
+        """Use up a token that expires in so many seconds; raises ClientError if it was used at any gateway."""
+        if self._loop_clock() < self._retry_at:
             return
-        # A digest: whoever reads the store learns no id.
+        # The store gets a digest, so that nobody who reads it learns an id.
         digest = hashlib.sha256(use_id.encode()).hexdigest()
         try:
             async with asyncio.timeout(_SHARED_SECONDS):
                 is_first = await self._use(digest, seconds)
-        except Exception as error:  # whichever store it is: a gateway without it still serves
-            self._asked_from = self._loop_clock() + _RECOVERY_SECONDS
+        except Exception as error:  # whatever store it is, the gateway still serves without it
+            self._retry_at = self._loop_clock() + _RECOVERY_SECONDS
             _log.warning("token_uses_counted_alone", error=type(error).__name__)
             return
         if not is_first:
@@ -55,7 +52,7 @@ class SharedUses:
 
 
 class Uses:
-    """The ids of used tokens, each until its expiry, that were used at this gateway."""
+    """The ids of the tokens that were used at this gateway, each until it expires; `most` ids at most."""
 
     def __init__(self, most: int = _MOST_USES) -> None:
         self._most = most
@@ -66,12 +63,12 @@ class Uses:
         return len(self._ids)
 
     def check(self, use_id: str) -> None:
-        """Raise ClientError for a token that was used."""
+        """Raise ClientError if the token was used."""
         if use_id in self._ids:
             raise ClientError(Problem.UNAUTHENTICATED, USED)
 
     def use(self, use_id: str, expires_at: float, now: float) -> None:
-        """Use a token up; raises ClientError for one that was used, and when no more can be kept in mind."""
+        """Use a token up; raises ClientError if it was used, or if there is no room to remember it."""
         while self._by_expiry and self._by_expiry[0][0] <= now:
             self._ids.discard(heapq.heappop(self._by_expiry)[1])
         self.check(use_id)

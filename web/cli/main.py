@@ -200,15 +200,23 @@ def token(  # noqa: PLR0913, PLR0917
     if new_secret:
         typer.echo(fresh_secret())
         return
-    from web.cli.token import TokenError, TokenWish, make_token  # noqa: PLC0415
+    from web.cli.token import TokenError, TokenRequest, make_token  # noqa: PLC0415
     from web.clock import wall_clock  # noqa: PLC0415
     from web.settings.settings import SettingsError  # noqa: PLC0415
 
     seconds = days * 86_400 if minutes_valid is None else minutes_valid * 60
-    wish = TokenWish(sub, scope or (), seconds, streams, minutes, config, for_published_samples)
+    request = TokenRequest(
+        subject=sub,
+        scopes=scope or (),
+        seconds=seconds,
+        streams=streams,
+        minutes=minutes,
+        config=config,
+        for_published_samples=for_published_samples,
+    )
     try:
         # Where the server listens does not matter here.
-        typer.echo(make_token(_settings({"host": "127.0.0.1"}), wish, wall_clock()))
+        typer.echo(make_token(_settings({"host": "127.0.0.1"}), request, wall_clock()))
     except (SettingsError, TokenError) as error:
         sys.exit(f"niyosha token: {error}")
 

@@ -1,4 +1,4 @@
-"""Owns `niyosha token`: a token for the servers that have the same secret."""
+"""The command `niyosha token`: make a token for the servers with the same secret."""
 
 import json
 from collections.abc import Sequence
@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, quoted
 from web.auth.caller import Scope, scopes_in
-from web.auth.claims import caller_of
-from web.auth.mint import mint_of
+from web.auth.claims import Expected
+from web.auth.keys import Key
+from web.auth.mint import ALGORITHM, Mint
+from web.auth.verification import verified_with
 from web.settings.access import AccessSettings
 
 _DAY_SECONDS = 86_400
-# What published programs want: Go's reads integers for seconds, Python's and Node's take only 200 for success.
+# What published clients need: the Go client reads seconds as integers, the Python and Node ones accept only status 200.
 PUBLISHED_SAMPLES: dict[str, object] = {"wholeSeconds": True, "asrStatus": 200}
 
 
 class TokenError(Exception):
-    """The token cannot be made; `str()` says why and what to do."""
+    """The token cannot be made; `str()` is the reason and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenWish:
-    """What the command line asks for; `seconds` is how long the token is good."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """The options of the command; the token expires after `seconds`."""
 
     subject: str | None
     scopes: Sequence[str] = ()
@@ -33,31 +35,33 @@ class TokenWish:
     for_published_samples: bool = False
 
 
-def make_token(settings: AccessSettings, wish: TokenWish, now: float) -> str:
-    """Make a token that a server with these settings takes from `now` on, in seconds since 1970; raises TokenError."""
+def make_token(settings: AccessSettings, request: TokenRequest, now: float) -> str:
+    """Make a token for servers with these settings at `now`, in seconds since 1970; raises TokenError."""
     if settings.token_jwks is not None:
         raise TokenError(
             "NIYOSHA_TOKEN_JWKS is set, so that tokens are only verified; they are made by whoever has the keys"
         )
-    mint = mint_of(settings)
-    if mint is None:
+    if settings.token_secret is None:
         raise TokenError(
             "NIYOSHA_TOKEN_SECRET is not set; set it to the secret of the server (`niyosha token --new-secret` makes "
             "a new one)"
         )
-    if not wish.subject:
+    if not request.subject:
         raise TokenError("--sub is missing; say who the token is for, as in --sub ann: they see their own things only")
-    claims: dict[str, object] = {"sub": wish.subject, "iat": int(now), "exp": int(now + wish.seconds)}
-    optional = {"streams": wish.streams, "minutes": wish.minutes, "config": _config(wish)}
+    claims: dict[str, object] = {"sub": request.subject, "iat": int(now), "exp": int(now + request.seconds)}
+    optional = {"streams": request.streams, "minutes": request.minutes, "config": _config(request)}
     claims |= {name: value for name, value in optional.items() if value is not None}
-    if wish.scopes:
-        claims["scope"] = _scope(wish.scopes)
+    if request.scopes:
+        claims["scope"] = _scope(request.scopes)
+    secret = settings.token_secret.get_secret_value()
+    expected = Expected(settings.token_issuer, settings.token_audience)
+    token = Mint(secret, expected).token(claims)
     try:
-        # A token that the server would refuse is no use to anybody.
-        caller_of(claims | mint.expected.claims, mint.expected, now)
+        # The server would refuse the same token, with the same sentence.
+        verified_with(token, Key(secret, ALGORITHM), expected, now)
     except ClientError as refused:
         raise TokenError(refused.detail) from None
-    return mint.token(claims)
+    return token
 
 
 def _scope(given: Sequence[str]) -> str:
@@ -68,13 +72,13 @@ def _scope(given: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(names))
 
 
-def _config(wish: TokenWish) -> dict[str, object] | None:
-    """What the token sets; keys that were given go over those for published samples."""
-    usual = PUBLISHED_SAMPLES if wish.for_published_samples else {}
-    if wish.config is None:
+def _config(request: TokenRequest) -> dict[str, object] | None:
+    """Return the configuration that the token sets; keys that were given override those for published samples."""
+    usual = PUBLISHED_SAMPLES if request.for_published_samples else {}
+    if request.config is None:
         return dict(usual) or None
     try:
-        config = json.loads(wish.config)
+        config = json.loads(request.config)
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):

@@ -43,7 +43,7 @@ Announce = Callable[[Sequence[SegmentKey]], Awaitable[None]]
 class Meter(Protocol):
     """Counts the audio of one recording, in seconds, while it is decoded."""
 
-    async def heard(self, seconds: float) -> None:
+    async def add(self, seconds: float) -> None:
         """Take note of more audio; raises ClientError when the owner may have no more."""
         ...
 
@@ -62,7 +62,7 @@ class _Unmetered:
     def __init__(self, *_: object) -> None:
         pass
 
-    async def heard(self, _: float) -> None:
+    async def add(self, _: float) -> None:
         pass
 
     async def settle(self) -> None:
@@ -290,13 +290,13 @@ class _Intake:
         )
         if not is_wanted:
             raise UnwantedError
-        await self._meter.heard(await self._uncounted(position) / SAMPLE_RATE)
+        await self._meter.add(await self._uncounted(position) / SAMPLE_RATE)
 
     async def settle(self, position: int) -> None:
         """Count what was decoded since the last note, of whatever became of the recording."""
         try:
             with suppress(ClientError):  # the day's minutes: all that is left to do is to count
-                await self._meter.heard(await self._uncounted(position) / SAMPLE_RATE)
+                await self._meter.add(await self._uncounted(position) / SAMPLE_RATE)
         finally:
             await self._meter.settle()
 

@@ -1,70 +1,75 @@
-"""Owns what is refused for being too much, with when to come back."""
+"""Limits on streams, handshakes and minutes of audio; each refusal says when to come back."""
 
 import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from starlette.requests import HTTPConnection
 
 from stream.errors import ClientError, Problem
+from stream.lazy_import import lazy_import
 from web.auth.caller import Caller
 from web.auth.uses import UseShared
 from web.clock import Clock
-from web.limits.amounts import Amounts
-from web.limits.memory import MemoryStore
-from web.limits.refused import Refused
-from web.limits.sources import source_of, source_of_host
-from web.limits.store import Full, Room, Store, StoreUnavailableError, Window
-from web.settings.access import AccessSettings
-
-_DAY_SECONDS = 86_400
-# When streams end nobody knows; whoever waits asks again so soon.
-_STREAM_RETRY_SECONDS = 5
-# A shared store that failed is left alone for so long.
-_RECOVERY_SECONDS = 5.0
-# Audio is counted in milliseconds, and told to the store when so much has come together.
-_COUNTED_MS = 1000
-# A recording is decoded a hundred times as fast as it is spoken.
-_RECORDED_MS = 5000
+from web.limits.addresses import RefusedSources, source_of, source_of_host
+from web.limits.meters import LiveMeter, RecordingMeter
+from web.limits.store import DAY_SECONDS, Full, MemoryStore, SlotLimits, Store, StoreUnavailableError, Window
 
 if TYPE_CHECKING:
-    from web.limits.redis import RedisStore
+    from web.limits import redis
+else:
+    redis = lazy_import("web.limits.redis")
+
+# When a stream will end is not known; suggest a short retry.
+_STREAM_RETRY_SECONDS = 5
+# How long a shared store that failed is left alone.
+_RECOVERY_SECONDS = 5.0
 
 T = TypeVar("T")
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """What is allowed where a token sets no limit of its own; None for no limit."""
+
+    streams: int
+    streams_per_owner: int | None
+    handshakes_per_second: int
+    minutes_per_day: float | None
+
+
 class Limits:
-    """Counts in a shared store, if there is one, and alone while that is away."""
+    """Enforces the limits: counts in a shared store if there is one, and alone while that is unavailable."""
 
     def __init__(
         self, amounts: Amounts, clock: Clock, shared: Store | None = None, use_shared: UseShared | None = None
     ) -> None:
-        """`use_shared` notes used tokens where `shared` counts."""
+        """`clock` is the event loop's; `use_shared` marks tokens as used in the store that `shared` counts in."""
         self.use_shared = use_shared
         self._amounts = amounts
         self._clock = clock
         self._shared = shared
         self._local = MemoryStore(clock)
         self._shared_from = -math.inf
-        self._refused = Refused()
+        self._refused = RefusedSources()
 
     async def check_handshake(self, connection: HTTPConnection) -> None:
-        """Count a handshake of this address; raises ClientError when there were too many, refused ones among them."""
-        most = self._amounts.handshakes_per_second
+        """Count a handshake of this address; raises ClientError if there were too many, refused ones included."""
         source = source_of(connection)
         _, window = await self._counted(lambda store: store.add(f"handshakes:{source}", 1, 1))
-        if window.amount > most:
-            self._refused.add(source, self._clock() + window.resets_in)
+        if window.amount > self._amounts.handshakes_per_second:
+            self._refused.add(source, self._clock() + window.resets_in_seconds)
             raise self._too_fast()
 
     def still_refused(self, host: str) -> ClientError | None:
-        """Tell whether handshakes of this address are refused until the second is over; to ask costs next to nothing.
+        """Return the refusal of handshakes of this address until its second is over; a lookup, nothing is counted.
 
-        Behind a proxy `host` is the proxy's, which nobody refuses.
+        Behind a proxy `host` is the proxy's, which is never refused.
         """
         return self._too_fast() if self._refused.holds(source_of_host(host), self._clock()) else None
 
@@ -73,86 +78,72 @@ class Limits:
         return ClientError(Problem.RATE_LIMITED, detail, retry_after_seconds=1)
 
     async def check_stream(self, caller: Caller) -> None:
-        """Raise ClientError when a further stream would be refused."""
-        room = self._room(caller)
-        _, full = await self._counted(lambda store: store.full(caller.owner, room))
-        self._refuse(full, room)
+        """Raise ClientError if another stream would be refused."""
+        limits = self._slot_limits(caller)
+        _, full = await self._counted(lambda store: store.full(caller.owner, limits))
+        _refuse(full, limits)
 
     @asynccontextmanager
     async def stream(self, caller: Caller) -> AsyncIterator[None]:
-        """Hold one of the owner's and the server's streams while the context lasts; raises ClientError."""
-        room, slot = self._room(caller), uuid.uuid4().hex
-        store, full = await self._counted(lambda store: store.take(slot, caller.owner, room))
-        self._refuse(full, room)
+        """Hold one of the owner's and the server's slots while the context lasts; raises ClientError."""
+        limits, slot = self._slot_limits(caller), uuid.uuid4().hex
+        store, full = await self._counted(lambda store: store.take(slot, caller.owner, limits))
+        _refuse(full, limits)
         try:
             yield
         finally:
             try:
-                await store.give_back(slot, caller.owner)
+                await store.release(slot, caller.owner)
             except StoreUnavailableError as error:
-                _log.warning("slot_not_given_back", error=str(error))  # its lease ends by itself
+                _log.warning("slot_not_released", error=str(error))  # its lease ends by itself
 
     async def check_minutes(self, caller: Caller) -> None:
-        """Raise ClientError when the owner has had their minutes of the day."""
+        """Raise ClientError if the owner has used up the minutes of the day."""
         minutes = self.minutes_of(caller)
         if minutes is None:
             return
         _, window = await self._counted(lambda store: store.window(_audio_key(caller.owner)))
         if window.amount >= minutes * 60_000:
-            raise _used_up(minutes, window.resets_in)
-
-    async def heard(self, owner: str, seconds: float) -> None:
-        """Count audio, whatever it comes to."""
-        milliseconds = round(seconds * 1000)
-        if milliseconds:
-            await self._add_audio(owner, milliseconds)
+            raise _used_up(minutes, window)
 
     def minutes_of(self, caller: Caller) -> float | None:
         """Return the minutes of audio that a caller may have in a day, None for no limit."""
         return self._amounts.minutes_per_day if caller.minutes is None else caller.minutes
 
-    def meter(self, caller: Caller) -> "AudioMeter":
-        """What counts the audio of one live stream."""
-        return AudioMeter(self, caller.owner, self.minutes_of(caller))
+    def live_meter(self, caller: Caller) -> LiveMeter:
+        """Return a meter for the audio of one live stream."""
+        return LiveMeter(self, caller.owner, self.minutes_of(caller))
 
-    def recording_meter(self, owner: str, minutes: float | None, counted_seconds: float = 0.0) -> "RecordingMeter":
-        """What counts the audio of one recording, of which `counted_seconds` were counted before."""
+    def recording_meter(self, owner: str, minutes: float | None, counted_seconds: float = 0.0) -> RecordingMeter:
+        """Return a meter for the audio of one recording, of which `counted_seconds` were counted before."""
         return RecordingMeter(self, owner, minutes, counted_seconds)
 
-    async def heard_live(self, owner: str, milliseconds: int, minutes: float) -> None:
-        """Count audio; raises ClientError when it is more than the minutes of the day."""
+    async def count_audio(self, owner: str, milliseconds: int) -> None:
+        if milliseconds:
+            await self._add_audio(owner, milliseconds)
+
+    async def count_live_audio(self, owner: str, milliseconds: int, minutes: float) -> None:
         window = await self._add_audio(owner, milliseconds)
         if window.amount > minutes * 60_000:
-            raise _used_up(minutes, window.resets_in)
+            raise _used_up(minutes, window)
 
-    async def heard_recorded(self, owner: str, milliseconds: int, own_milliseconds: int, minutes: float | None) -> None:
-        """Count audio of a recording; raises ClientError when the owner's other audio uses the day up."""
+    async def count_recorded_audio(
+        self, owner: str, milliseconds: int, own_milliseconds: int, minutes: float | None
+    ) -> None:
         window = await self._add_audio(owner, milliseconds)
         if minutes is not None and window.amount - own_milliseconds >= minutes * 60_000:
-            raise _used_up(minutes, window.resets_in)
+            raise _used_up(minutes, window)
 
     async def _add_audio(self, owner: str, milliseconds: int) -> Window:
-        _, window = await self._counted(lambda store: store.add(_audio_key(owner), milliseconds, _DAY_SECONDS))
+        _, window = await self._counted(lambda store: store.add(_audio_key(owner), milliseconds, DAY_SECONDS))
         return window
 
-    def _room(self, caller: Caller) -> Room:
-        of_owner = self._amounts.streams_per_owner if caller.streams is None else caller.streams
-        return Room(of_owner, self._amounts.streams)
-
-    def _refuse(self, full: Full | None, room: Room) -> None:
-        match full:
-            case Full.OWNER:
-                problem = Problem.RATE_LIMITED
-                detail = f"{room.of_owner} of your streams are open, which is as many as you may have; end one of them"
-            case Full.SERVER:
-                problem = Problem.OVERLOADED
-                detail = f"{room.overall} streams are open, which is as many as this server takes; come again soon"
-            case None:
-                return
-        raise ClientError(problem, detail, retry_after_seconds=_STREAM_RETRY_SECONDS)
+    def _slot_limits(self, caller: Caller) -> SlotLimits:
+        per_owner = self._amounts.streams_per_owner if caller.streams is None else caller.streams
+        return SlotLimits(per_owner, self._amounts.streams)
 
     async def _counted(self, count: Callable[[Store], Awaitable[T]]) -> tuple[Store, T]:
-        """Count where all servers do; where that is away, better alone than not at all."""
+        """Count in the shared store, or in this process while that is unavailable; return which store it was."""
         if self._shared is not None and self._clock() >= self._shared_from:
             try:
                 return self._shared, await count(self._shared)
@@ -162,75 +153,33 @@ class Limits:
         return self._local, await count(self._local)
 
 
-class AudioMeter:
-    """Counts the audio of one live stream towards its owner's day."""
-
-    def __init__(self, limits: Limits, owner: str, minutes: float | None) -> None:
-        self._limits = limits
-        self._owner = owner
-        self._minutes = minutes
-        self._uncounted_ms = 0.0
-
-    async def heard(self, seconds: float) -> None:
-        """Take note of more audio; raises ClientError when the day's minutes are over."""
-        if self._minutes is None:
-            return
-        self._uncounted_ms += 1000 * seconds
-        if self._uncounted_ms >= _COUNTED_MS:
-            milliseconds = int(self._uncounted_ms)
-            self._uncounted_ms -= milliseconds
-            await self._limits.heard_live(self._owner, milliseconds, self._minutes)
-
-    async def settle(self) -> None:
-        """Count what is left at the end of the stream."""
-        rest, self._uncounted_ms = self._uncounted_ms, 0.0
-        await self._limits.heard(self._owner, rest / 1000)
-
-
-class RecordingMeter:
-    """Counts the audio of one recording towards its owner's day while it is decoded, so that what is cut off counts.
-
-    A recording that began within the day's minutes may exceed them by itself. Beside others of its owner it may not:
-    otherwise any number that begin at once would all be let through.
-    """
-
-    def __init__(self, limits: Limits, owner: str, minutes: float | None, counted_seconds: float) -> None:
-        self._limits = limits
-        self._owner = owner
-        self._minutes = minutes
-        self._own_ms = round(1000 * counted_seconds)
-        self._uncounted_ms = 0.0
-
-    async def heard(self, seconds: float) -> None:
-        """Take note of more audio; raises ClientError when others have used up the day's minutes meanwhile."""
-        self._uncounted_ms += 1000 * seconds
-        if self._uncounted_ms >= _RECORDED_MS:
-            milliseconds = int(self._uncounted_ms)
-            self._uncounted_ms -= milliseconds
-            self._own_ms += milliseconds
-            await self._limits.heard_recorded(self._owner, milliseconds, self._own_ms, self._minutes)
-
-    async def settle(self) -> None:
-        """Count what is left at the end of the recording, however it ended."""
-        rest, self._uncounted_ms = self._uncounted_ms, 0.0
-        await self._limits.heard(self._owner, rest / 1000)
-
-
 @asynccontextmanager
-async def limiting(settings: AccessSettings, clock: Clock) -> AsyncIterator[Limits]:
-    """The limits that the settings ask for, counted where they say."""
-    async with AsyncExitStack() as stack:
-        shared: RedisStore | None = None
-        if not settings.limits_url.startswith("memory:"):
-            from web.limits.redis import redis_store  # noqa: PLC0415  only who has Redis loads its client
-
-            shared = await stack.enter_async_context(redis_store(settings.limits_url))
-        yield Limits(Amounts.of(settings), clock, shared, None if shared is None else shared.use)
+async def limiting(amounts: Amounts, url: str, clock: Clock) -> AsyncIterator[Limits]:
+    """Count limits at a memory:, redis:// or rediss:// URL while the context lasts."""
+    if url.startswith("memory:"):
+        yield Limits(amounts, clock)
+        return
+    async with redis.redis_store(url) as shared:
+        yield Limits(amounts, clock, shared, shared.use)
 
 
-def _used_up(minutes: float, resets_in: float) -> ClientError:
+def _refuse(full: Full | None, limits: SlotLimits) -> None:
+    match full:
+        case Full.OWNER:
+            problem = Problem.RATE_LIMITED
+            detail = f"{limits.per_owner} of your streams are open, which is as many as you may have; end one of them"
+        case Full.SERVER:
+            problem = Problem.OVERLOADED
+            detail = f"{limits.overall} streams are open, which is as many as this server takes; come again soon"
+        case None:
+            return
+    raise ClientError(problem, detail, retry_after_seconds=_STREAM_RETRY_SECONDS)
+
+
+def _used_up(minutes: float, window: Window) -> ClientError:
     detail = f"{minutes:g} minutes of audio a day are allowed, and they are used up"
-    return ClientError(Problem.RATE_LIMITED, detail, retry_after_seconds=max(1, math.ceil(resets_in)))
+    retry_after_seconds = max(1, math.ceil(window.resets_in_seconds))
+    return ClientError(Problem.RATE_LIMITED, detail, retry_after_seconds=retry_after_seconds)
 
 
 def _audio_key(owner: str) -> str:

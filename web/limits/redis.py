@@ -1,4 +1,4 @@
-"""Owns the counting of several servers together, in Redis; loaded only where it is asked for."""
+"""Counters for limits that several servers share, in Redis."""
 
 import asyncio
 import math
@@ -11,12 +11,12 @@ from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from web.limits.store import Full, Room, StoreUnavailableError, Window
+from web.limits.store import DAY_SECONDS, Full, SlotLimits, StoreUnavailableError, Window
 
-# The slots of a server that was killed are free after so long; one that lives renews its own in time.
+# After so long the slots of a server that was killed are free; a running server renews its own every third of it.
 _LEASE_SECONDS = 30.0
-# A handshake waits for Redis so long at most.
-_PATIENCE_SECONDS = 1.0
+# The longest time that a handshake waits for Redis.
+_TIMEOUT_SECONDS = 1.0
 _CONNECTIONS = 16
 _PREFIX = "niyosha"
 _OVERALL = f"{_PREFIX}:streams"
@@ -53,8 +53,8 @@ end
 redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] * 1000))
 return 0
 """
-# KEYS: a window. ARGV: its longest time in milliseconds. Redis counts that down on its wall clock: set back, a window
-# of a second would last an hour more.
+# KEYS: a window. ARGV: its longest time in milliseconds. Redis counts it down on its wall clock, so that without this
+# bound a window of a second would last an hour after the clock was set back by one.
 _RESETS_IN = """
 local left = redis.call('PTTL', KEYS[1])
 if left > tonumber(ARGV[1]) then
@@ -63,13 +63,12 @@ if left > tonumber(ARGV[1]) then
 end
 return left
 """
-_DAY_SECONDS = 86_400
 _FULL = {0: None, 1: Full.OWNER, 2: Full.SERVER}
 _log = structlog.get_logger()
 
 
 class RedisStore:
-    """Counts together with all servers that have the same Redis."""
+    """Counts together with all servers that use the same Redis."""
 
     def __init__(self, redis: Redis, windows: RedisStorage, lease_seconds: float) -> None:
         self._redis = redis
@@ -81,52 +80,52 @@ class RedisStore:
         self._held: dict[str, str] = {}
 
     async def add(self, key: str, amount: int, seconds: int) -> Window:
-        """Count in a window of so many seconds, which begins with the first count."""
-        with _told():
+        """Add to a window of so many seconds, which begins with the first addition."""
+        with _unavailable():
             return Window(await self._windows.incr(key, seconds, amount), await self._resets_in(key, seconds))
 
     async def window(self, key: str) -> Window:
-        """What is counted so far."""
-        with _told():
-            return Window(await self._windows.get(key), await self._resets_in(key, _DAY_SECONDS))
+        """Return what was counted so far."""
+        with _unavailable():
+            return Window(await self._windows.get(key), await self._resets_in(key, DAY_SECONDS))
 
     async def use(self, digest: str, seconds: float) -> bool:
-        """Note for so long that a token was used; whether it is the first time, at any server."""
-        with _told():
+        """Mark a token as used for so long; return whether it was not marked before by any server."""
+        with _unavailable():
             is_first = await self._redis.set(
                 f"{_PREFIX}:use:{digest}", 1, nx=True, px=max(1, math.ceil(1000 * seconds))
             )
         return bool(is_first)
 
-    async def full(self, owner: str, room: Room) -> Full | None:
-        """Why there would be no slot now, None if there is one."""
-        return await self._take("", owner, room)
+    async def full(self, owner: str, limits: SlotLimits) -> Full | None:
+        """Return why there is no free slot, None if there is one."""
+        return await self._take("", owner, limits)
 
-    async def take(self, slot: str, owner: str, room: Room) -> Full | None:
-        """Take a slot, unless there is none."""
-        full = await self._take(slot, owner, room)
+    async def take(self, slot: str, owner: str, limits: SlotLimits) -> Full | None:
+        """Take a slot; return why there is none, None if it was taken."""
+        full = await self._take(slot, owner, limits)
         if full is None:
             self._held[slot] = owner
         return full
 
-    async def give_back(self, slot: str, owner: str) -> None:
-        """Free a slot; one that is free already stays so."""
+    async def release(self, slot: str, owner: str) -> None:
+        """Free a slot; nothing happens if it is free already."""
         self._held.pop(slot, None)
-        with _told():
+        with _unavailable():
             await self._redis.zrem(_key(owner), slot)
             await self._redis.zrem(_OVERALL, slot)
 
     async def renew(self) -> None:
-        """Say that the slots of this server are still held."""
+        """Renew the leases of the slots that this server holds."""
         held = list(self._held.items())
         if held:
-            with _told():
+            with _unavailable():
                 keys = [_OVERALL, *(_key(owner) for _, owner in held)]
                 values: list[float | str] = [self._lease_seconds, *(slot for slot, _ in held)]
                 await self._renew_script(keys, values)
 
-    async def keep(self) -> None:
-        """Renew the slots until cancelled."""
+    async def keep_renewing(self) -> None:
+        """Renew the leases until cancelled."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             try:
@@ -134,14 +133,14 @@ class RedisStore:
             except StoreUnavailableError as error:
                 _log.warning("slots_not_renewed", error=str(error))
 
-    async def _take(self, slot: str, owner: str, room: Room) -> Full | None:
-        most = _UNLIMITED if room.of_owner is None else room.of_owner
-        with _told():
-            amounts: list[float | str] = [most, room.overall, self._lease_seconds, slot]
+    async def _take(self, slot: str, owner: str, limits: SlotLimits) -> Full | None:
+        most = _UNLIMITED if limits.per_owner is None else limits.per_owner
+        with _unavailable():
+            amounts: list[float | str] = [most, limits.overall, self._lease_seconds, slot]
             return _FULL[await self._take_script([_key(owner), _OVERALL], amounts)]
 
     async def _resets_in(self, key: str, longest_seconds: int) -> float:
-        # By Redis's own clock, which all servers share; a key that is gone, or never expires, has a negative time.
+        # On Redis's own clock, which all servers share; a key that is gone, or never expires, has a negative time.
         milliseconds: int = await self._resets_in_script([f"{_PREFIX}:{key}"], [1000 * longest_seconds])
         return max(0.0, milliseconds / 1000)
 
@@ -152,29 +151,29 @@ async def redis_store(url: str, lease_seconds: float = _LEASE_SECONDS) -> AsyncI
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
-        timeout=_PATIENCE_SECONDS,
-        socket_timeout=_PATIENCE_SECONDS,
-        socket_connect_timeout=_PATIENCE_SECONDS,
+        timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
     )
     windows = RedisStorage(
         f"async+{url}", implementation="redispy", key_prefix=_PREFIX, connection_pool=cast(bool, pool)
     )
     store = RedisStore(Redis(connection_pool=pool), windows, lease_seconds)
-    keeping = asyncio.create_task(store.keep())
+    renewing = asyncio.create_task(store.keep_renewing())
     try:
         yield store
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
         await pool.disconnect()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _unavailable() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        # The text of such an error may hold the address, and the password with it.
+        # The text of the error may hold the address with its password.
         raise StoreUnavailableError(type(error).__name__) from None
 
 

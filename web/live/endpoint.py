@@ -138,10 +138,10 @@ class Live:
         # What a few bytes may unfold to has an end, too; whoever sends in real time never sees it.
         limits = replace(limits, audio=_SPED_UP * limits.stream)
         config = await look_up(config)
-        meter = services.limits.meter(caller)
+        meter = services.limits.live_meter(caller)
         held.push_async_callback(meter.settle)
         runner = SessionRunner(
-            services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.heard, turns=services.turns
+            services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.add, turns=services.turns
         )
         return runner, caller
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from web.clock import wall_clock
-from web.composition import opened, recognizing, step_options
+from web.composition import amounts, opened, recognizing, step_options
 from web.jobs.postgres_queue import SpreadQueue
 from web.jobs.steps import Steps
 from web.limits.limits import limiting
@@ -51,7 +51,8 @@ async def _work(
         database = await stack.enter_async_context(opened(settings.database_url))
         recognizer = await stack.enter_async_context(recognizing(way.recognizer))
         recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
-        limits = await stack.enter_async_context(limiting(settings, asyncio.get_running_loop().time))
+        loop_clock = asyncio.get_running_loop().time
+        limits = await stack.enter_async_context(limiting(amounts(settings), settings.limits_url, loop_clock))
         steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
         queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 

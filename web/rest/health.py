@@ -19,7 +19,7 @@ _API_VERSION = "1.0.7"
 _DATABASE_SECONDS = 1.0
 _CAPACITY_SECONDS = 1.0
 # Nobody's name: has no stream open, and may have one.
-_ANYBODY = Caller("", streams=1)
+_ANYBODY = Caller(owner="", streams=1)
 
 
 class Health(msgspec.Struct, frozen=True):

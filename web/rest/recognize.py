@@ -68,7 +68,7 @@ async def transcribe(
         copy.require(audio.size_bytes)
         try:
             finished = await recognize_whole(
-                services.recognizer, config, audio.chunks, limits, services.turns, meter=meter.heard
+                services.recognizer, config, audio.chunks, limits, services.turns, meter=meter.add
             )
         finally:
             await meter.settle()

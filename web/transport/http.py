@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from stream.paths import HEALTH_PATH
-from web.limits.sources import source_of_host
+from web.limits.addresses import source_of_host
 from web.transport.flow import Flow, Unparsed
 from web.transport.half_close import end_writing
 from web.transport.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
@@ -71,7 +71,7 @@ class HttpConnection(HttpToolsProtocol):
         self._unparsed = Unparsed(transport)
         self.flow = self._own_flow = Flow(transport, self._go_on)
         self._head_timer.set(self._limits.head, self._close)
-        entrance = self._roster.enter(transport, self._host, transport.abort)
+        entrance = self._roster.enter(transport, host=self._host, source=self._source, close=transport.abort)
         if entrance is not Entrance.OPEN:
             self._log_full()
         self._is_for_health = entrance is Entrance.HEALTH_ONLY

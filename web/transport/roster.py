@@ -5,8 +5,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from web.limits.sources import source_of_host
-
 # So many more are taken where all are in use, for whoever asks how the server is.
 _FOR_HEALTH = 16
 _TOLD_SECONDS = 10.0
@@ -45,9 +43,9 @@ class Roster:
     def __len__(self) -> int:
         return len(self._members)
 
-    def enter(self, key: Hashable, host: str, close: Callable[[], None]) -> Entrance:
+    def enter(self, key: Hashable, *, host: str, source: str, close: Callable[[], None]) -> Entrance:
         """Add a connection, which is idle; one that has to make room for it is closed by its `close`."""
-        source = "" if not host or self._is_proxy(host) else source_of_host(host)
+        source = "" if not host or self._is_proxy(host) else source
         entrance = self._entrance(source)
         if entrance is not Entrance.CLOSED:
             self._members[key] = self._idle[key] = _Member(source, close)

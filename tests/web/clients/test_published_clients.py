@@ -15,7 +15,7 @@ from tests.web.support.clients import parse_strictly, parse_whole_seconds
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import converse, http_client, received, talking
 from tests.web.support.tokens import SECRET, token
-from web.cli.token import TokenWish, make_token
+from web.cli.token import TokenRequest, make_token
 from web.clock import wall_clock
 from web.settings.access import AccessSettings
 from web.settings.settings import Settings, read_settings
@@ -41,10 +41,10 @@ HEADS = {
 }
 
 
-def key(**wish: Any) -> str:
+def key(**request: Any) -> str:
     """What `niyosha token` makes."""
     settings = AccessSettings.model_construct(token_secret=read_settings({"token_secret": SECRET}).token_secret)
-    return make_token(settings, TokenWish("ann", **wish), wall_clock())
+    return make_token(settings, TokenRequest(subject="ann", **request), wall_clock())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

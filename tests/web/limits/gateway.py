@@ -14,11 +14,18 @@ from tests.support.recognizers import ScriptedRecognizer
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import LIVE, Conversation, converse, http_client, received, talking
 from tests.web.support.tokens import SECRET, token
+from web.limits.limits import Amounts
 from web.settings.settings import read_settings
 
 SECOND = bytes(32_000)
 OWNER_FULL = (429, "rate_limited", 5)
 SERVER_FULL = (503, "overloaded", 5)
+
+
+def amounts(**changed: Any) -> Amounts:
+    """Limits that only the changed ones reach."""
+    usual = {"streams": 1000, "streams_per_owner": 100, "handshakes_per_second": 50, "minutes_per_day": None}
+    return Amounts(**(usual | changed))
 
 
 @asynccontextmanager

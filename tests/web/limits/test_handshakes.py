@@ -10,13 +10,12 @@ from websockets.exceptions import InvalidStatus
 
 from stream.errors import ClientError
 from tests.support.processes import STUCK_SECONDS
-from tests.web.limits.gateway import admitted, limited
+from tests.web.limits.gateway import admitted, amounts, limited
 from tests.web.support.captured import captured
 from tests.web.support.sockets import address, http_client, received, talking
 from tests.web.support.tokens import bearer, token
-from web.limits.amounts import Amounts
+from web.limits.addresses import RefusedSources
 from web.limits.limits import Limits
-from web.limits.refused import Refused
 
 
 @pytest.mark.fault(10)
@@ -74,7 +73,7 @@ async def answered(base: str) -> tuple[int, str | None, bytes]:
 
 async def test_a_refused_address_is_forgotten_when_its_second_is_over_or_others_crowd_it_out() -> None:
     now = 0.0
-    limits = Limits(Amounts(handshakes_per_second=1), lambda: now)
+    limits = Limits(amounts(handshakes_per_second=1), lambda: now)
     await limits.check_handshake(coming_from("192.0.2.1"))
     with pytest.raises(ClientError) as caught:
         await limits.check_handshake(coming_from("192.0.2.1"))
@@ -84,7 +83,7 @@ async def test_a_refused_address_is_forgotten_when_its_second_is_over_or_others_
     assert limits.still_refused("192.0.2.2") is None
     now = 1.1
     assert limits.still_refused("192.0.2.1") is None
-    refused_ = Refused()
+    refused_ = RefusedSources()
     for number in range(5000):
         refused_.add(str(number), 2.0)
     assert [refused_.holds(str(number), 1.0) for number in (0, 4999)] == [False, True]
@@ -104,7 +103,7 @@ def coming_from(host: str) -> HTTPConnection:
     ],
 )
 async def test_addresses_of_one_subscriber_count_together(first: str, second: str, *, is_one: bool) -> None:
-    limits = Limits(Amounts(handshakes_per_second=1), lambda: 0.0)
+    limits = Limits(amounts(handshakes_per_second=1), lambda: 0.0)
     await limits.check_handshake(coming_from(first))
     if is_one:
         with pytest.raises(ClientError):

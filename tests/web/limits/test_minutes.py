@@ -9,11 +9,10 @@ import pytest
 
 from stream.errors import ClientError, Problem
 from tests.support.sounds import clip_pcm
-from tests.web.limits.gateway import SECOND, explained, limited, refused, speak
+from tests.web.limits.gateway import SECOND, amounts, explained, limited, refused, speak
 from tests.web.support.sockets import converse, http_client
 from tests.web.support.tokens import bearer, token
 from web.auth.caller import Caller
-from web.limits.amounts import Amounts
 from web.limits.limits import Limits
 
 pytestmark = pytest.mark.virtual_time
@@ -85,10 +84,10 @@ async def test_a_long_recording_uses_the_minutes_when_its_audio_is_here() -> Non
 
 
 async def test_the_day_begins_with_the_first_audio_and_ends_24_hours_later() -> None:
-    limits, ann = Limits(Amounts(minutes_per_day=1), asyncio.get_running_loop().time), Caller("ann")
-    await limits.heard("ann", 30)
+    limits, ann = Limits(amounts(minutes_per_day=1), asyncio.get_running_loop().time), Caller(owner="ann")
+    await limits.count_audio("ann", 30_000)
     await asyncio.sleep(3600)
-    await limits.heard("ann", 30)
+    await limits.count_audio("ann", 30_000)
     for retry_after_seconds in (82_800, 1):
         with pytest.raises(ClientError) as caught:
             await limits.check_minutes(ann)
@@ -123,18 +122,18 @@ async def test_what_was_decoded_of_an_upload_that_breaks_off_is_counted_and_once
 
 
 async def test_recordings_that_begin_at_once_share_the_minutes() -> None:
-    limits = Limits(Amounts(minutes_per_day=1), asyncio.get_running_loop().time)
+    limits = Limits(amounts(minutes_per_day=1), asyncio.get_running_loop().time)
     alone = limits.recording_meter("bob", 1.0)
     for _ in range(30):
-        await alone.heard(10)  # one that began in time may be as long as it is
+        await alone.add(10)  # one that began in time may be as long as it is
     meters = {number: limits.recording_meter("ann", 1.0) for number in range(10)}
-    heard_seconds = [0] * 10
+    counted_seconds = [0] * 10
     for _ in range(30):
         for number, meter in list(meters.items()):
-            heard_seconds[number] += 10
+            counted_seconds[number] += 10
             try:
-                await meter.heard(10)
+                await meter.add(10)
             except ClientError as error:
                 assert error.problem is Problem.RATE_LIMITED
                 del meters[number]
-    assert sum(heard_seconds) - max(heard_seconds) <= 60 + 10 * 10
+    assert sum(counted_seconds) - max(counted_seconds) <= 60 + 10 * 10

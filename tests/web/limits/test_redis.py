@@ -16,9 +16,8 @@ from tests.web.limits.gateway import OWNER_FULL, SECOND, explained, limited, ref
 from tests.web.support.redis import PASSWORD, executable, running_redis
 from tests.web.support.sockets import received
 from tests.web.support.tokens import token
-from web.limits.memory import MemoryStore
 from web.limits.redis import _OVERALL, redis_store
-from web.limits.store import Full, Room, Store
+from web.limits.store import Full, MemoryStore, SlotLimits, Store
 
 needs_redis = pytest.mark.skipif(executable() is None, reason="there is no Redis server for this machine")
 
@@ -52,19 +51,19 @@ async def test_both_stores_count_alike(redis_url: str) -> None:
 
 
 async def _check_store(store: Store) -> None:
-    room = Room(2, 3)
+    room = SlotLimits(2, 3)
     assert [await store.take(slot, "a", room) for slot in "12"] == [None, None]
     assert await store.take("3", "a", room) is await store.full("a", room) is Full.OWNER
-    assert await store.take("3", "a", Room(None, 3)) is None
+    assert await store.take("3", "a", SlotLimits(None, 3)) is None
     assert await store.take("4", "b", room) is await store.full("b", room) is Full.SERVER
     for _ in range(2):
-        await store.give_back("1", "a")
+        await store.release("1", "a")
     assert await store.full("b", room) is None
     assert await store.full("a", room) is Full.OWNER
     assert (await store.window("k")).amount == 0
     assert [(await store.add("k", amount, 100)).amount for amount in (1, 5)] == [1, 6]
     window = await store.window("k")
-    assert (window.amount, 0 < window.resets_in <= 100) == (6, True)
+    assert (window.amount, 0 < window.resets_in_seconds <= 100) == (6, True)
     assert (await store.add("other", 2, 100)).amount == 2
 
 
@@ -84,7 +83,7 @@ async def test_servers_with_one_redis_share_streams_and_minutes(redis_url: str) 
 @pytest.mark.fault(10)
 @needs_redis
 async def test_the_slots_of_a_killed_server_are_free_after_their_lease(redis_url: str) -> None:
-    room = Room(2, 2)
+    room = SlotLimits(2, 2)
     async with redis_store(redis_url, 1) as living, asyncio.timeout(STUCK_SECONDS):
         assert await living.take("2", "a", room) is None
         async with redis_store(redis_url, 1) as killed:
@@ -92,7 +91,7 @@ async def test_the_slots_of_a_killed_server_are_free_after_their_lease(redis_url
         while await living.full("a", room):
             await asyncio.sleep(0.05)
         # Its own is held still, or again where this machine was too slow to renew it in time.
-        while await living.full("a", Room(1, 2)) is not Full.OWNER:
+        while await living.full("a", SlotLimits(1, 2)) is not Full.OWNER:
             await asyncio.sleep(0.05)
         assert await living.full("a", room) is None
 
@@ -102,7 +101,7 @@ async def test_the_slots_of_a_killed_server_are_free_after_their_lease(redis_url
 async def test_a_living_server_renews_its_slots(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         async with redis_store(redis_url, 0.3) as living, asyncio.timeout(STUCK_SECONDS):
-            assert await living.take("1", "a", Room(1, 1)) is None
+            assert await living.take("1", "a", SlotLimits(1, 1)) is None
             for key in (_OVERALL, f"{_OVERALL}:a"):
                 ends: set[Any] = set()
                 while len(ends) < 3:
@@ -143,7 +142,7 @@ async def test_a_clock_that_was_set_back_an_hour_keeps_nobody_out(redis_url: str
     with Redis.from_url(redis_url) as client:
         async with redis_store(redis_url, 1) as store, asyncio.timeout(STUCK_SECONDS):
             await store.add("k", 5, 1)
-            assert await store.take("1", "a", Room(1, 1)) is None
+            assert await store.take("1", "a", SlotLimits(1, 1)) is None
             # What Redis holds once its clock was set back: everything ends an hour later.
             store._held.clear()
             ends_at: Any = client.zscore(_OVERALL, "1")
@@ -151,10 +150,10 @@ async def test_a_clock_that_was_set_back_an_hour_keeps_nobody_out(redis_url: str
                 client.zadd(key, {"1": ends_at + 3600})
                 client.pexpire(key, hour_ms)
             client.pexpire("niyosha:k", hour_ms)
-            assert (await store.add("k", 1, 1)).resets_in <= 1
+            assert (await store.add("k", 1, 1)).resets_in_seconds <= 1
             client.pexpire("niyosha:k", 100 * hour_ms)
-            assert (await store.window("k")).resets_in <= 86_400
-            while await store.full("a", Room(1, 1)):
+            assert (await store.window("k")).resets_in_seconds <= 86_400
+            while await store.full("a", SlotLimits(1, 1)):
                 await asyncio.sleep(0.05)
 
 

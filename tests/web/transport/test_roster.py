@@ -17,6 +17,7 @@ from tests.support.tiers import examples
 from tests.web.transport.raw import RawClient, connected
 from tests.web.transport.serving import serving
 from tests.web.transport.test_heads import answer, application, begun
+from web.limits.addresses import source_of_host
 from web.process.descriptors import connections_within, raise_limit
 from web.transport.limits import wire_config
 from web.transport.roster import Entrance, Roster
@@ -25,7 +26,7 @@ GET = b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 def entered(roster: Roster, key: str, host: str, closed: list[str]) -> Entrance:
-    return roster.enter(key, host, lambda: closed.append(key))
+    return roster.enter(key, host=host, source=source_of_host(host), close=lambda: closed.append(key))
 
 
 @pytest.mark.fault(47)
@@ -63,7 +64,7 @@ def test_there_are_never_more_than_there_is_room_for(steps: list[tuple[str, int,
     for step, key, host in steps:
         match step:
             case "enter" if key not in there:
-                entrance = roster.enter(key, host, lambda key=key: there.discard(key))  # type: ignore[misc]
+                entrance = roster.enter(key, host=host, source=host, close=lambda key=key: there.discard(key))  # type: ignore[misc]
                 there.update([key] if entrance is not Entrance.CLOSED else [])
             case "leave":
                 roster.leave(key)
@@ -73,7 +74,7 @@ def test_there_are_never_more_than_there_is_room_for(steps: list[tuple[str, int,
         assert len(roster) == len(there) <= 12 + 16
     for key in list(there):
         roster.leave(key)
-    assert [roster.enter(n, "a", lambda: None) for n in range(100, 108)] == [Entrance.OPEN] * 8
+    assert [roster.enter(n, host="a", source="a", close=lambda: None) for n in range(100, 108)] == [Entrance.OPEN] * 8
 
 
 @pytest.mark.virtual_time

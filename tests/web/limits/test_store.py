@@ -10,27 +10,26 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from stream.errors import ClientError, Problem
 from tests.support.loops.clock import MovableClock
 from tests.support.tiers import examples
+from tests.web.limits.gateway import amounts
 from web.auth.caller import Caller
-from web.limits.amounts import Amounts
 from web.limits.limits import Limits
-from web.limits.memory import MemoryStore
-from web.limits.store import Full, Room, StoreUnavailableError, Window
+from web.limits.store import Full, MemoryStore, SlotLimits, StoreUnavailableError, Window
 
 
 class Slots(RuleBasedStateMachine):
     """Streams of three owners come and go in every way, in any order; the model is a list of who is there."""
 
-    room = Room(2, 4)
+    slots = SlotLimits(2, 4)
 
     def __init__(self) -> None:
         super().__init__()
-        self.limits = Limits(Amounts(streams=self.room.overall, streams_per_owner=self.room.of_owner), lambda: 0.0)
+        self.limits = Limits(amounts(streams=self.slots.overall, streams_per_owner=self.slots.per_owner), lambda: 0.0)
         self.runner = asyncio.Runner()
         self.open: list[tuple[Caller, asyncio.Task[None], asyncio.Future[None]]] = []
 
     @rule(owner=st.sampled_from("abc"))
     def comes(self, owner: str) -> None:
-        caller = Caller(owner)
+        caller = Caller(owner=owner)
         if (expected := self.expected(caller)) is None:
             self.open.append((caller, *self.runner.run(self.begun(caller))))
         else:
@@ -44,16 +43,16 @@ class Slots(RuleBasedStateMachine):
 
     @invariant()
     def the_question_agrees(self) -> None:
-        expected = [self.expected(Caller(owner)) for owner in "abc"]
+        expected = [self.expected(Caller(owner=owner)) for owner in "abc"]
         assert self.runner.run(self.answers("abc")) == expected
 
     async def answers(self, owners: str) -> list[Problem | None]:
-        return [await self.refusal(Caller(owner), asks=True) for owner in owners]
+        return [await self.refusal(Caller(owner=owner), asks=True) for owner in owners]
 
     def expected(self, caller: Caller) -> Problem | None:
-        if sum(one.owner == caller.owner for one, *_ in self.open) >= (self.room.of_owner or 0):
+        if sum(one.owner == caller.owner for one, *_ in self.open) >= (self.slots.per_owner or 0):
             return Problem.RATE_LIMITED
-        return Problem.OVERLOADED if len(self.open) >= self.room.overall else None
+        return Problem.OVERLOADED if len(self.open) >= self.slots.overall else None
 
     async def begun(self, caller: Caller) -> tuple[asyncio.Task[None], asyncio.Future[None]]:
         entered = asyncio.Event()
@@ -124,7 +123,7 @@ class AbsentStore(MemoryStore):
         super().__init__(asyncio.get_running_loop().time)
         self.times: list[float] = []
 
-    async def take(self, slot: str, owner: str, room: Room) -> Full | None:
+    async def take(self, slot: str, owner: str, limits: SlotLimits) -> Full | None:
         self.times.append(asyncio.get_running_loop().time())
         raise StoreUnavailableError("away")
 
@@ -132,10 +131,10 @@ class AbsentStore(MemoryStore):
 @pytest.mark.virtual_time
 async def test_a_shared_store_that_fails_is_left_alone_for_5_seconds() -> None:
     shared = AbsentStore()
-    limits = Limits(Amounts(streams=1), asyncio.get_running_loop().time, shared)
+    limits = Limits(amounts(streams=1), asyncio.get_running_loop().time, shared)
     for _ in range(12):
-        async with limits.stream(Caller("ann")):
+        async with limits.stream(Caller(owner="ann")):
             with pytest.raises(ClientError):
-                await limits.check_stream(Caller("ann"))
+                await limits.check_stream(Caller(owner="ann"))
         await asyncio.sleep(1)
     assert [at - shared.times[0] for at in shared.times] == [0, 5, 10]
