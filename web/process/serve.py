@@ -32,7 +32,7 @@ from web.process.tls import ServerTls, server_tls
 from web.settings.settings import Settings
 from web.store.database.database import UnusableDatabaseError
 from web.transport.http import HttpConnection
-from web.transport.limits import TurnAway, WireConfig, WireLimits, nobody
+from web.transport.limits import EarlyAnswer, WireConfig, WireLimits, ask_application
 from web.transport.roster import Roster
 from web.transport.server import BACKLOG, GatewayServer
 from web.transport.websocket import LiveConnection
@@ -96,8 +96,8 @@ async def running(  # noqa: PLR0913
         else:
             way = Way(recognizer)
         app = create_app(settings, way.recognizer, clock=clock)
-        wire = wire or WireLimits(send=settings.send_limit_seconds)
-        config = _uvicorn_config(app, settings, wire, tls, _turn_away(app))
+        wire = wire or WireLimits(send_seconds=settings.send_limit_seconds)
+        config = _uvicorn_config(app, settings, wire, tls, _early_answer(app))
         drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
         server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds)
         if settings.metrics_port is not None:
@@ -182,12 +182,16 @@ def _tls(settings: Settings, now: datetime) -> ServerTls | None:
 
 
 def _uvicorn_config(
-    app: ASGIApp, settings: Settings, wire: WireLimits, tls: ServerTls | None = None, turn_away: TurnAway = nobody
+    app: ASGIApp,
+    settings: Settings,
+    wire: WireLimits,
+    tls: ServerTls | None = None,
+    early_answer: EarlyAnswer = ask_application,
 ) -> WireConfig:
     return WireConfig(
         app,
         wire,
-        turn_away,
+        early_answer,
         roster=_roster(settings),
         http=HttpConnection,
         ws=LiveConnection,
@@ -214,12 +218,12 @@ def _roster(settings: Settings) -> Roster:
     return Roster(most=most, of_source=settings.connections_per_address, is_proxy=is_proxy)
 
 
-def _turn_away(app: Starlette) -> TurnAway:
-    def turn_away(host: str) -> Response | None:
+def _early_answer(app: Starlette) -> EarlyAnswer:
+    def early_answer(host: str) -> Response | None:
         live: Live = app.state.live  # there once the application has started
         return live.turn_away(host)
 
-    return turn_away
+    return early_answer
 
 
 async def _is_ready_within(seconds: float, is_ready: Callable[[], bool], is_over: Callable[[], bool]) -> bool:

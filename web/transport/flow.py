@@ -1,4 +1,4 @@
-"""The flow of an HTTP connection: whether its socket is read, and what was read before it could be parsed."""
+"""Flow control of a connection: whether its socket is read, what was read and not parsed yet, and the half close."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from uvicorn.protocols.http.flow_control import FlowControl
 
 
-class Flow(FlowControl):
+class ParserFlow(FlowControl):
     """uvicorn's flow control, which pauses the parser instead of the socket.
 
-    uvicorn pauses between two reads; one read may hold thousands of requests. `resumed` is called when the parser may
-    go on.
+    uvicorn pauses between two reads, and one read may hold thousands of requests. `resumed` is called when the parser
+    may continue.
     """
 
     def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
@@ -27,29 +27,28 @@ class Flow(FlowControl):
                 self._resumed()
 
     def close(self) -> None:
-        """Forget the connection, which without this only the garbage collector would free."""
+        """Drop the reference to the connection; the cycle would otherwise wait for the garbage collector."""
         self._resumed = None
 
 
 class Unparsed:
-    """What was read of a socket and not parsed yet: one read at most, because the socket is paused meanwhile."""
+    """What was read of a socket and not parsed yet: one read at most, because reading is paused meanwhile."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._data = b""
         self._at = 0
-        self._is_reading = True
 
     def __len__(self) -> int:
         return len(self._data) - self._at
 
     def push(self, data: bytes) -> None:
-        """Add what was read."""
+        """Append what was read."""
         self._data = self._data[self._at :] + data if len(self) else data
         self._at = 0
 
     def take(self, most_bytes: int) -> bytes:
-        """Return the next bytes, and forget them."""
+        """Remove and return the next bytes."""
         piece = self._data[self._at : self._at + most_bytes]
         self._at += len(piece)
         if not len(self):
@@ -57,15 +56,29 @@ class Unparsed:
         return piece
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Drop all of it."""
         self._data, self._at = b"", 0
 
     def set_reading(self, is_wanted: bool) -> None:
-        """Read the socket, or leave what comes to TCP."""
-        if is_wanted is self._is_reading or self._transport.is_closing():
+        """Read the socket, or leave the bytes to TCP, which then slows the peer down."""
+        if self._transport.is_closing():
             return
-        self._is_reading = is_wanted
         if is_wanted:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
+
+
+def half_close(transport: asyncio.Transport) -> bool:
+    """Close the sending direction only, so that the peer can read what was sent; False where that is not possible.
+
+    A full close with unread data in the receive buffer would reset the connection (RFC 9293, 3.10.4), and the peer
+    might lose what was sent last.
+    """
+    if not transport.can_write_eof():
+        return False
+    try:
+        transport.write_eof()
+    except OSError:  # the peer is gone already
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""An HTTP connection: uvicorn's, that closes whoever is too slow or says too much before the request's body."""
+"""An HTTP connection: uvicorn's, with limits on its head, its time and what is parsed at once."""
 
 import asyncio
 from http import HTTPStatus
@@ -14,20 +14,19 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from stream.paths import HEALTH_PATH
 from web.limits.addresses import source_of_host
-from web.transport.flow import Flow, Unparsed
-from web.transport.half_close import end_writing
+from web.transport.flow import ParserFlow, Unparsed, half_close
 from web.transport.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
 from web.transport.refusals import WireError, check_single, head_too_large, malformed, no_connection_left
 from web.transport.roster import Entrance
 
-# What is answered on every connection, also where all are in use.
+# The paths that are answered even where all connections are in use.
 _HEALTH_PATHS = frozenset({HEALTH_PATH, "/livez", "/readyz", "/metrics"})
-# What a line has besides the target (`OPTIONS`, `HTTP/1.1`), or besides a header's name and value.
-_REST_OF_LINE = 20
-# What a handshake leads to goes on for about a millisecond; a crowd of them leaves four fifths of the time to others.
-_HANDSHAKE_SECONDS = 0.005
-# The parser cannot be stopped within a piece: so many bytes of heads, or of chunks, hold few requests, each of which
-# weighs some kilobytes once it is parsed. A body whose length is known is parsed in larger pieces.
+# The rest of a request line (`OPTIONS`, `HTTP/1.1`) or of a header line, besides the target or the name and value.
+_REST_OF_LINE_BYTES = 20
+# A handshake causes about a millisecond of work; with this pause, many of them leave four fifths of the time to others.
+_HANDSHAKE_PAUSE_SECONDS = 0.005
+# The parser cannot be stopped within a piece. These sizes hold few requests, each of which takes some kilobytes of
+# memory once it is parsed. A body of known length can be parsed in larger pieces.
 _HEAD_PIECE_BYTES = 256
 _CHUNKED_PIECE_BYTES = 1024
 _BODY_PIECE_BYTES = 1 << 16
@@ -36,7 +35,7 @@ _log = structlog.get_logger()
 
 
 class HttpConnection(HttpToolsProtocol):
-    """A connection that has `head` seconds for each request's head, and may be slow but not stuck in all else."""
+    """An HTTP connection with a time limit for each head, and limits on progress for bodies and answers."""
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class HttpConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         own = wire_config(config)
-        self._limits, self._turnstile, self._turn_away = own.wire, own.turnstile, own.turn_away
+        self._limits, self._gate, self._early_answer = own.wire, own.request_gate, own.early_answer
         self._roster = own.roster
         self._is_for_health = False
         self._source = ""
@@ -59,7 +58,7 @@ class HttpConnection(HttpToolsProtocol):
         self._is_refused = False
         self._refusal: Response | None = None
         self._body_left_bytes = 0  # of a body whose length was declared
-        self._fed_bytes = 0  # of the head, as it came; a line is told only when it has ended
+        self._fed_bytes = 0  # of the head so far, unfinished lines included
         self._head_bytes = 0
         self._body_bytes = 0
 
@@ -69,8 +68,8 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._source = source_of_host(self._host)
         self._unparsed = Unparsed(transport)
-        self.flow = self._own_flow = Flow(transport, self._go_on)
-        self._head_timer.set(self._limits.head, self._close)
+        self.flow = self._own_flow = ParserFlow(transport, self._parse_later)
+        self._head_timer.set(self._limits.head_seconds, self._close)
         entrance = self._roster.enter(transport, host=self._host, source=self._source, close=transport.abort)
         if entrance is not Entrance.OPEN:
             self._log_full()
@@ -80,7 +79,7 @@ class HttpConnection(HttpToolsProtocol):
 
     @property
     def _host(self) -> str:
-        """The address that the connection came from; empty for a Unix socket."""
+        """The address of the peer; empty for a Unix socket."""
         return self.client[0] if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,36 +91,36 @@ class HttpConnection(HttpToolsProtocol):
         self._own_flow.close()
 
     def _log_full(self) -> None:
-        if self._roster.is_told(self.loop.time()):
+        if self._roster.should_log(self.loop.time()):
             _log.warning("connections_full", connections=len(self._roster))
 
     def handle_websocket_upgrade(self) -> None:
         self._upgrades = True
-        self._unparsed.clear()  # before the answer nobody may say anything
+        self._unparsed.clear()  # a client has to wait for the answer to its handshake
         self._unparsed.set_reading(False)
-        self._turnstile.enter(self._upgrade, self._source)
+        self._gate.enter(self._upgrade, self._source)
 
     def _upgrade(self) -> float | None:
-        """Hand the connection over; this keeps the next one waiting for longer than a request."""
+        """Hand the connection over to the WebSocket protocol; return the pause before the next request."""
         if self.transport.is_closing():
             return None
-        response = self._turn_away(self._host)
+        response = self._early_answer(self._host)
         if response is not None:
             self._refuse(response)
-            return _HANDSHAKE_SECONDS
-        # From here on it is the WebSocket's connection, which this object hears no more of.
+            return _HANDSHAKE_PAUSE_SECONDS
+        # From here on the connection belongs to the WebSocket protocol, which calls this object no more.
         for timer in (self._head_timer, self._body_timer, self._send_timer):
             timer.cancel()
         super().handle_websocket_upgrade()
-        return _HANDSHAKE_SECONDS
+        return _HANDSHAKE_PAUSE_SECONDS
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
 
     def _close(self) -> None:
-        """Close once what waits is sent, however slowly, or is not taken for too long."""
+        """Close once the peer has read what is buffered, or has made no progress for too long."""
         self.transport.close()
-        self._send_timer.set(self._limits.send, self._check_taken, self.transport.get_write_buffer_size())
+        self._send_timer.set(self._limits.send_seconds, self._check_taken, self.transport.get_write_buffer_size())
 
     # --- the head of a request ---
 
@@ -131,13 +130,13 @@ class HttpConnection(HttpToolsProtocol):
             self._parse()
 
     def _parse(self) -> None:
-        """Parse what came, up to the end of a request whose answer has to be waited for."""
+        """Parse what was read, up to the end of a request: the next one waits for its answer."""
         while len(self._unparsed) and self._may_parse():
             piece = self._unparsed.take(self._piece_bytes())
             if self._is_in_head:
                 self._fed_bytes += len(piece)
             super().data_received(piece)
-            # An endless line is shown to nobody before it ends.
+            # The parser reports a line only once it has ended; this bounds one that does not end.
             if self._is_in_head and self._fed_bytes > HEAD_BYTES:
                 self._refuse(_head_too_large())
         if not self._upgrades:
@@ -150,7 +149,7 @@ class HttpConnection(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        """Whether a request was taken whose answer is not complete."""
+        """Whether the answer to a request is not complete yet."""
         return bool(self.pipeline) or not getattr(self.cycle, "response_complete", True)
 
     def _piece_bytes(self) -> int:
@@ -158,8 +157,8 @@ class HttpConnection(HttpToolsProtocol):
             return _HEAD_PIECE_BYTES
         return min(_BODY_PIECE_BYTES, self._body_left_bytes) or _CHUNKED_PIECE_BYTES
 
-    def _go_on(self) -> None:
-        """Parse on once uvicorn is through with what it is at."""
+    def _parse_later(self) -> None:
+        """Continue to parse once uvicorn has returned to the event loop."""
         self.loop.call_soon(self._parse)
 
     def on_message_begin(self) -> None:
@@ -176,14 +175,14 @@ class HttpConnection(HttpToolsProtocol):
 
     def _count(self, line_bytes: int, more_bytes: int) -> None:
         self._head_bytes += more_bytes
-        is_long = line_bytes + _REST_OF_LINE > MAX_LINE_LENGTH or self._head_bytes > HEAD_BYTES
+        is_long = line_bytes + _REST_OF_LINE_BYTES > MAX_LINE_LENGTH or self._head_bytes > HEAD_BYTES
         if is_long or len(self.headers) > MAX_NUM_HEADERS:
             raise self._refused(WireError(_head_too_large()))
 
     def on_headers_complete(self) -> None:
         try:
             check_single(self.headers)
-            self._check_welcome()
+            self._check_room()
         except WireError as error:
             raise self._refused(error) from None
         self._roster.begin(self.transport)
@@ -193,37 +192,37 @@ class HttpConnection(HttpToolsProtocol):
         self._head_timer.cancel()
         super().on_headers_complete()
         self._body_bytes = 0
-        self._body_timer.set(self._limits.body, self._check_body)
+        self._body_timer.set(self._limits.body_seconds, self._check_body)
 
-    def _check_welcome(self) -> None:
+    def _check_room(self) -> None:
         if self._is_for_health and self.url.partition(b"?")[0].decode("latin-1") not in _HEALTH_PATHS:
             raise WireError(no_connection_left())
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._turnstile.enter(lambda: self._start(cycle, app), self._source)
+        self._gate.enter(lambda: self._start(cycle, app), self._source)
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if not cycle.disconnected:
             super()._start_asgi_task(cycle, app)
 
     def _refused(self, error: WireError) -> WireError:
-        """Keep what an error is answered, which the parser that passes it on does not know."""
+        """Keep the answer of an error: the parser passes the error on without it."""
         self._refusal = error.response
         return error
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no request, or one that is not taken, and close."""
+        """Answer a request that is malformed or refused, and close."""
         self._refuse(self._refusal or malformed())
 
     def _refuse(self, response: Response) -> None:
-        """Answer without asking the application, and close; answers that are due before it come before it."""
+        """Answer without asking the application, and close; answers to earlier requests are sent first."""
         self._is_refused = True
         self._unparsed.clear()
         if self._is_answering and self._is_in_head:
             self._refusal = response
             return
         if self._is_answering:
-            # The body is broken, and whoever waits for the rest of it has to know.
+            # The body is malformed; the application, which waits for the rest of it, sees a disconnect.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.cycle.response_started:
@@ -236,8 +235,8 @@ class HttpConnection(HttpToolsProtocol):
         head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
         head += [name + b": " + value for name, value in response.raw_headers]
         self.transport.write(b"\r\n".join([*head, b"", bytes(response.body)]))
-        if end_writing(self.transport):
-            self._head_timer.set(self._limits.linger, self._close)
+        if half_close(self.transport):
+            self._head_timer.set(self._limits.linger_seconds, self._close)
         else:
             self._close()
 
@@ -254,12 +253,12 @@ class HttpConnection(HttpToolsProtocol):
         self._is_in_head = True
 
     def _check_body(self) -> None:
-        """Cut off a sender that is stuck; while the application does not read, it is not the sender."""
+        """Close if the sender is stuck; while the application does not read, the sender is not to blame."""
         if self._body_bytes < PROGRESS_BYTES and not self.flow.read_paused:
             self._close()
             return
         self._body_bytes = 0
-        self._body_timer.set(self._limits.body, self._check_body)
+        self._body_timer.set(self._limits.body_seconds, self._check_body)
 
     def on_response_complete(self) -> None:
         if self.transport.is_closing():
@@ -267,27 +266,27 @@ class HttpConnection(HttpToolsProtocol):
         elif self._is_refused and self._refusal is not None and not self.pipeline:
             self._write_refusal(self._refusal)
         elif not self.pipeline:
-            self._head_timer.set(self._limits.head, self._close)
+            self._head_timer.set(self._limits.head_seconds, self._close)
         super().on_response_complete()
         if not self.pipeline:
             self._roster.end(self.transport)
-        self._go_on()
+        self._parse_later()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer.set(self._limits.send, self._check_taken, self.transport.get_write_buffer_size())
+        self._send_timer.set(self._limits.send_seconds, self._check_taken, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         self._send_timer.cancel()
         super().resume_writing()
 
     def _check_taken(self, waiting_bytes: int) -> None:
-        """Cut off a reader that is stuck."""
+        """Close if the reader is stuck."""
         now_waiting = self.transport.get_write_buffer_size()
         if now_waiting > waiting_bytes - PROGRESS_BYTES:
             self.transport.abort()
         else:
-            self._send_timer.set(self._limits.send, self._check_taken, now_waiting)
+            self._send_timer.set(self._limits.send_seconds, self._check_taken, now_waiting)
 
 
 def _head_too_large() -> Response:

@@ -1,4 +1,4 @@
-"""Owns how long a connection may be slow, in what it sends and in what it takes."""
+"""Time limits of connections, and uvicorn's configuration with them."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,61 +9,69 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from web.transport.request_gate import Turnstile
+from web.transport.request_gate import RequestGate
 from web.transport.roster import Roster
 
-# Everything before a request's body; each line of it ends where the WebSocket library would give up, at 8 KiB.
 HEAD_BYTES = 32 * 1024
-# What of a body has to arrive, and of an answer to be taken, for a connection to count as slow and not as stuck.
+"""The most of a request before its body. A line of it may have 8 KiB, as in the `websockets` library."""
 PROGRESS_BYTES = 4096
+"""What has to arrive of a body, or leave of an answer, within the limit; a connection is stuck otherwise, not slow."""
+
+EarlyAnswer = Callable[[str], Response | None]
+"""Answers a handshake from an address without asking the application; None to ask it."""
 
 
-TurnAway = Callable[[str], Response | None]
-"""Tells what a handshake from an address is answered without a closer look; None to have that look."""
-
-
-def nobody(_: str) -> Response | None:
-    """Look at all."""
+def ask_application(_: str) -> Response | None:
+    """Ask the application about every handshake."""
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WireLimits:
-    """Seconds: for a request's head, and for the next one; for progress of a body and of an answer.
+    """The time limits of a connection."""
 
-    A peer that does not answer a ping, sent every `ping`, within `pong` is gone. `linger` is how long one that is
-    told goodbye may take to hear it.
-    """
-
-    head: float = 10.0
-    body: float = 30.0
-    send: float = 30.0
-    ping: float = 20.0
-    pong: float = 20.0
-    linger: float = 2.0
+    head_seconds: float = 10.0
+    """From the start of a connection, or the end of an answer, to the end of the next request's head."""
+    body_seconds: float = 30.0
+    """For each `PROGRESS_BYTES` of a request's body."""
+    send_seconds: float = 30.0
+    """For each `PROGRESS_BYTES` of an answer that the peer is slow to read."""
+    ping_seconds: float = 20.0
+    """Between two pings of a WebSocket."""
+    pong_seconds: float = 20.0
+    """For the answer to a ping."""
+    linger_seconds: float = 2.0
+    """For the peer to close its side after ours was closed."""
 
 
 class WireConfig(uvicorn.Config):
-    """uvicorn's configuration, with the limits that its own lacks."""
+    """uvicorn's configuration with limits that it does not have itself."""
 
     def __init__(
-        self, app: ASGIApp, wire: WireLimits, turn_away: TurnAway = nobody, *, roster: Roster, **options: Any
+        self,
+        app: ASGIApp,
+        wire: WireLimits,
+        early_answer: EarlyAnswer = ask_application,
+        *,
+        roster: Roster,
+        **options: Any,
     ) -> None:
-        super().__init__(app, ws_ping_interval=wire.ping, ws_ping_timeout=wire.pong, **options)
+        super().__init__(app, ws_ping_interval=wire.ping_seconds, ws_ping_timeout=wire.pong_seconds, **options)
         self.wire = wire
-        self.turn_away = turn_away
-        self.turnstile = Turnstile()
+        self.early_answer = early_answer
+        self.request_gate = RequestGate()
         self.roster = roster
 
 
 def wire_config(config: uvicorn.Config) -> WireConfig:
-    """The configuration as what it is: the connections of this room run with no other."""
-    assert isinstance(config, WireConfig)  # noqa: S101
+    """Return the configuration with its limits; raises TypeError for one of uvicorn's own."""
+    if not isinstance(config, WireConfig):
+        raise TypeError(f"the configuration is a {type(config).__name__}; it must be a WireConfig")
     return config
 
 
 class Timer:
-    """One thing that will happen unless it is cancelled or set anew; nothing happens once it is cancelled."""
+    """A timer with one action at a time: setting it again, or cancelling it, replaces the earlier action."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -1,4 +1,4 @@
-"""What the wire itself is answered: the errors of the table, for what no route ever sees."""
+"""Answers to requests that no route ever sees, with the bodies that all errors have."""
 
 from http import HTTPStatus
 
@@ -7,12 +7,12 @@ from starlette.responses import Response
 from stream.errors import ClientError, Problem
 from web.errors import problem_response
 
-# A request with two of them says two things; a proxy in front may have believed the other one.
+# A proxy in front may have used the first of two such headers, and we the second.
 _SINGLE_HEADERS = (b"host", b"origin", b"authorization", b"content-type")
 
 
 class WireError(Exception):
-    """A request that cannot be taken, and the answer to it."""
+    """A request that is refused, and the answer to it."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -20,12 +20,12 @@ class WireError(Exception):
 
 
 def malformed(detail: str = "this is no HTTP request, or it is broken off") -> Response:
-    """Return the answer to what cannot be read: 400."""
+    """Return 400 for a request that cannot be parsed."""
     return problem_response(ClientError(Problem.INVALID_MESSAGE, detail))
 
 
 def head_too_large(line_bytes: int, head_bytes: int, headers: int) -> Response:
-    """Return the answer to a head that is longer than it may be: 431."""
+    """Return 431 for a head that is too large."""
     detail = (
         f"the head of the request is too large; a line may have {line_bytes} bytes, all of it {head_bytes}, "
         f"in at most {headers} headers"
@@ -36,13 +36,13 @@ def head_too_large(line_bytes: int, head_bytes: int, headers: int) -> Response:
 
 
 def no_connection_left() -> Response:
-    """Return the answer to a request on a connection too many: 503."""
+    """Return 503 for a request on a connection beyond the limit."""
     detail = "as many connections are open as this server takes, or from your address; close one, or come again soon"
     return problem_response(ClientError(Problem.OVERLOADED, detail))
 
 
 def check_single(headers: list[tuple[bytes, bytes]]) -> None:
-    """Raise WireError for a header that may stand in a request once and stands there twice."""
+    """Raise WireError for a header that occurs twice and may occur once."""
     names = [name for name, _ in headers]
     for name in _SINGLE_HEADERS:
         if names.count(name) > 1:

@@ -1,13 +1,14 @@
-"""The connections that are open: how many there are in all and of each address, and which of them are idle."""
+"""The open connections: bounded in all and for each address; the longest idle one makes room for a new one."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# So many more are taken where all are in use, for whoever asks how the server is.
+# Further connections where all are in use, for health checks only.
 _FOR_HEALTH = 16
-_TOLD_SECONDS = 10.0
+# How often a lack of room is logged at most.
+_LOG_INTERVAL_SECONDS = 10.0
 
 
 class Entrance(Enum):
@@ -25,10 +26,10 @@ class _Member:
 
 
 class Roster:
-    """Keeps the connections within their numbers: the oldest idle one makes room for a new one.
+    """The connections, `most` in all and `of_source` of one address.
 
-    Idle is whose request is not there yet, however much of it is. Those of a proxy (`is_proxy`, by
-    its address), or without an address, only have the number of all.
+    A connection is idle while the head of its request is not complete. The connections of a proxy (`is_proxy`, by its
+    address), and those without an address, are bounded by the number of all only.
     """
 
     def __init__(self, *, most: int, of_source: int, is_proxy: Callable[[str], bool] = lambda _: False) -> None:
@@ -38,13 +39,16 @@ class Roster:
         self._members: dict[Hashable, _Member] = {}
         self._counts: Counter[str] = Counter()
         self._idle: OrderedDict[Hashable, _Member] = OrderedDict()
-        self._told_again_at = 0.0
+        self._log_at = 0.0
 
     def __len__(self) -> int:
         return len(self._members)
 
     def enter(self, key: Hashable, *, host: str, source: str, close: Callable[[], None]) -> Entrance:
-        """Add a connection, which is idle; one that has to make room for it is closed by its `close`."""
+        """Add a connection from `host`, idle at first; a connection that has to make room is closed by its `close`.
+
+        `source` is what the connections of one client are counted by.
+        """
         source = "" if not host or self._is_proxy(host) else source
         entrance = self._entrance(source)
         if entrance is not Entrance.CLOSED:
@@ -52,11 +56,11 @@ class Roster:
             self._counts[source] += 1
         return entrance
 
-    def is_told(self, now: float) -> bool:
-        """Whether it is time to say that there is no room, which is said every few seconds at most."""
-        is_time = now >= self._told_again_at
+    def should_log(self, now: float) -> bool:
+        """Return whether to log a lack of room now, ten seconds after the last time at the earliest."""
+        is_time = now >= self._log_at
         if is_time:
-            self._told_again_at = now + _TOLD_SECONDS
+            self._log_at = now + _LOG_INTERVAL_SECONDS
         return is_time
 
     def _entrance(self, source: str) -> Entrance:
@@ -73,7 +77,7 @@ class Roster:
         return Entrance.CLOSED if is_crowded else Entrance.HEALTH_ONLY
 
     def _close_idle(self, source: str | None) -> bool:
-        """Close the connection that has been idle longest, of this address or of any; False if there is none."""
+        """Close the longest idle connection, of this address or (None) of any; return False if there is none."""
         for key, member in self._idle.items():
             if source is None or member.source == source:
                 self.leave(key)
@@ -82,16 +86,16 @@ class Roster:
         return False
 
     def begin(self, key: Hashable) -> None:
-        """A request of the connection is there."""
+        """Note that the head of a request is complete."""
         self._idle.pop(key, None)
 
     def end(self, key: Hashable) -> None:
-        """Its answer is complete."""
+        """Note that the answer is complete, so that the connection is idle again."""
         if key in self._members:
             self._idle[key] = self._members[key]
 
     def leave(self, key: Hashable) -> None:
-        """The connection is closed, or about to be."""
+        """Remove a connection that is closed, or is being closed."""
         self._idle.pop(key, None)
         member = self._members.pop(key, None)
         if member is not None:

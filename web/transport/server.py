@@ -1,4 +1,4 @@
-"""Owns uvicorn's server: how it listens, and how it stops, after what was said is delivered or at once."""
+"""uvicorn's server with two ways to stop: drain, which delivers every final, and force."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ _LEAST_SECONDS = 1
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn that lets open sessions deliver what was said before it goes; a second signal goes at once."""
+    """A uvicorn server whose open sessions end with their finals before it stops, unless it is forced."""
 
     def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float) -> None:
         super().__init__(config)
@@ -29,18 +29,18 @@ class GatewayServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._stop_at: float | None = None
         self._drain_until: float | None = None
-        self._is_told = False
+        self._is_delivered = False
 
     async def run_until_stopped(self, listener: socket.socket) -> bool:
-        """Serve until something stops it; False if that was by force."""
+        """Serve until the server is stopped; return False if that was by force."""
         await self.serve(sockets=[listener])
         return not self.force_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
         context = self.config.ssl
-        # uvicorn would give a TLS handshake a minute.
-        head, linger = (None, None) if context is None else (self._wire.head, self._wire.linger)
+        # asyncio's own limit for a TLS handshake is a minute.
+        head, linger = (None, None) if context is None else (self._wire.head_seconds, self._wire.linger_seconds)
         for listener in sockets or ():
             server = await asyncio.get_running_loop().create_server(
                 lambda: HttpConnection(self.config, self.server_state, self.lifespan.state),
@@ -52,23 +52,24 @@ class GatewayServer(uvicorn.Server):
             )
             self.servers.append(server)
 
-    # --- the end ---
+    # --- stopping ---
 
     def drain(self) -> None:
-        """Stop taking sessions, let the open ones and the requests end, then exit, after `drain_seconds` at most."""
+        """Accept no more sessions, let the open ones and the requests end, then stop, after `drain_seconds` at most."""
         if self._drain_until is None:
             self._stop_at = self._drain_until = asyncio.get_running_loop().time() + self._drain_seconds
         self._sessions.drain()
 
     def force(self) -> None:
-        """Exit without waiting for anything."""
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that requests are cancelled is meant
+        """Stop without waiting for anything."""
+        # uvicorn would log an error for each request that is cancelled here.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._sessions.is_draining = True
         self.should_exit = self.force_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to whoever runs the server."""
+        """Leave the signals to the process, which handles them itself."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
@@ -78,16 +79,16 @@ class GatewayServer(uvicorn.Server):
 
     def _is_drained(self, until: float) -> bool:
         now = asyncio.get_running_loop().time()
-        if not len(self._sessions) and not self._is_told:
-            # Clients still have to read what was sent last, which a connection that is reset might lose.
-            self._is_told = True
-            self._drain_until = min(until, now + self._wire.linger)
-        is_anybody_there = any(isinstance(one, LiveConnection) for one in self.server_state.connections)
-        return now >= until or (self._is_told and not is_anybody_there)
+        if not len(self._sessions) and not self._is_delivered:
+            # The clients still have to read what was sent last; they would lose it if their connections were reset now.
+            self._is_delivered = True
+            self._drain_until = min(until, now + self._wire.linger_seconds)
+        is_any_connected = any(isinstance(one, LiveConnection) for one in self.server_state.connections)
+        return now >= until or (self._is_delivered and not is_any_connected)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._stop_at is not None:
-            # Requests that were taken before the stop get their answers within the same limit.
+            # Requests that began before the stop are answered within the same limit.
             left_seconds = self._stop_at - asyncio.get_running_loop().time()
             self.config.timeout_graceful_shutdown = max(_LEAST_SECONDS, math.ceil(left_seconds))
         await super().shutdown(sockets)

@@ -17,7 +17,7 @@ from web.live.registry import Sessions
 from web.process.serve import _uvicorn_config
 from web.process.tls import server_tls
 from web.settings.settings import Settings
-from web.transport.limits import TurnAway, WireLimits, nobody
+from web.transport.limits import EarlyAnswer, WireLimits, ask_application
 from web.transport.server import GatewayServer
 
 
@@ -60,14 +60,14 @@ async def serving(
     app: Starlette,
     settings: Settings | None = None,
     wire: WireLimits | None = None,
-    turn_away: TurnAway = nobody,
+    early_answer: EarlyAnswer = ask_application,
     *,
     sessions: Sessions | None = None,
     drain_seconds: float = 5.0,
 ) -> AsyncIterator[tuple[GatewayServer, int | str]]:
     """Serve it where `listening` says; the server and the place come back."""
     settings = settings or Settings(port=0)
-    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), turn_away)
+    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), early_answer)
     # `or` would take a new one for one that is empty now.
     sessions = Sessions() if sessions is None else sessions
     server = GatewayServer(config, sessions, drain_seconds=drain_seconds)

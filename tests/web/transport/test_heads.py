@@ -82,7 +82,7 @@ async def test_connections_without_a_whole_head_are_closed(start: bytes) -> None
             return await seconds_until_closed(client)
 
     async with serving(application()) as (server, place):
-        assert await asyncio.gather(*(stay(place) for _ in range(30))) == [LIMITS.head] * 30
+        assert await asyncio.gather(*(stay(place) for _ in range(30))) == [LIMITS.head_seconds] * 30
         assert not server.server_state.connections
 
 
@@ -94,17 +94,17 @@ async def test_a_head_that_drips_does_not_begin_anew_with_each_byte() -> None:
         while not closing.done():
             await client.send(bytes([next(letters)]))
             await asyncio.wait({closing}, timeout=0.75)
-        assert await closing == LIMITS.head
+        assert await closing == LIMITS.head_seconds
 
 
 @pytest.mark.parametrize(
     ("drip", "seconds"),
-    [(b"", KEPT_SECONDS), (b"\r\n", LIMITS.head), (b"P", LIMITS.head)],
+    [(b"", KEPT_SECONDS), (b"\r\n", LIMITS.head_seconds), (b"P", LIMITS.head_seconds)],
     ids=["silent", "with empty lines", "with a letter"],
 )
 async def test_a_connection_that_was_used_has_no_longer_for_the_next_head(drip: bytes, seconds: float) -> None:
     async with serving(application()) as (_, place), connected(place) as client:
-        await asyncio.sleep(LIMITS.head / 2)
+        await asyncio.sleep(LIMITS.head_seconds / 2)
         await client.send(START + b"\r\n")
         assert await answer(client) == (200, b"0")
         closing = asyncio.create_task(seconds_until_closed(client))
@@ -147,7 +147,7 @@ async def test_a_line_without_an_end_is_refused_before_it_fills_the_memory() -> 
             await client.send(b"x" * 4096)
             await asyncio.sleep(0)
         assert (await answer(client))[0] == 431
-        assert await seconds_until_closed(client) < LIMITS.head
+        assert await seconds_until_closed(client) < LIMITS.head_seconds
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ async def test_a_body_that_stands_still_ends_the_connection_and_a_slow_one_does_
     async with serving(application()) as (_, place):
         async with connected(place) as client:
             await client.send(head)
-            await asyncio.sleep(LIMITS.body / 2)
+            await asyncio.sleep(LIMITS.body_seconds / 2)
             await client.send(bytes(10_000))
             # What came in time lets it have the same once more.
-            assert await seconds_until_closed(client) == 1.5 * LIMITS.body
+            assert await seconds_until_closed(client) == 1.5 * LIMITS.body_seconds
         async with connected(place) as client:
             await client.send(head)
             for _ in range(6):
-                await asyncio.sleep(LIMITS.body - 1)
+                await asyncio.sleep(LIMITS.body_seconds - 1)
                 await client.send(bytes(5000))
             assert await answer(client) == (200, b"30000")
 
@@ -189,7 +189,7 @@ async def test_a_body_that_stands_still_ends_the_connection_and_a_slow_one_does_
 @pytest.mark.parametrize(
     ("path", "seconds"),
     # A whole answer is over for the application at once: what is not taken before the next head is late, is closed.
-    [("/page?bytes=30000000", LIMITS.head + LIMITS.send), ("/pieces", LIMITS.send)],
+    [("/page?bytes=30000000", LIMITS.head_seconds + LIMITS.send_seconds), ("/pieces", LIMITS.send_seconds)],
     ids=["whole", "in pieces"],
 )
 async def test_an_answer_that_nobody_takes_is_given_up(path: str, seconds: float) -> None:
@@ -210,9 +210,9 @@ async def test_a_slow_reader_gets_its_whole_answer() -> None:
         await client.reader.readuntil(b"\r\n\r\n")
         began = now()
         for _ in range(10):
-            await asyncio.sleep(LIMITS.send / 2)
+            await asyncio.sleep(LIMITS.send_seconds / 2)
             await client.reader.readexactly(200_000)
-        assert now() - began == 5 * LIMITS.send
+        assert now() - began == 5 * LIMITS.send_seconds
 
 
 @pytest.mark.fault(4)
@@ -223,11 +223,11 @@ async def test_tls_that_is_never_agreed_on_is_closed_too(tmp_path: Path) -> None
         for start in (b"", b"\x16\x03\x01\x02\x00"):
             async with connected(place) as client:
                 await client.send(start)
-                assert await seconds_until_closed(client) == LIMITS.head
+                assert await seconds_until_closed(client) == LIMITS.head_seconds
         trusted = ssl.create_default_context(cafile=str(files.ca))
         assert isinstance(place, str)
         reader, writer = await asyncio.open_unix_connection(place, ssl=trusted, server_hostname="127.0.0.1")
         began = now()
         assert await reader.read() == b""
-        assert now() - began == LIMITS.head
+        assert now() - began == LIMITS.head_seconds
         writer.close()

@@ -40,9 +40,9 @@ async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() 
         async with upgraded(port) as client:
             began = now()
             heard = await client.hear()
-            assert now() - began == LIMITS.ping + LIMITS.pong
+            assert now() - began == LIMITS.ping_seconds + LIMITS.pong_seconds
             assert await client.is_closed()
-            assert now() - began == LIMITS.ping + LIMITS.pong
+            assert now() - began == LIMITS.ping_seconds + LIMITS.pong_seconds
         assert (heard.code, heard.reason, len(heard.pings)) == (1011, "keepalive ping timeout", 1)
         assert told == [1011]
         assert not server.server_state.connections
@@ -55,7 +55,7 @@ async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not()
             for answered in range(8):
                 if (await client.hear(pings=answered + 1)).code is not None:
                     return answered
-                await asyncio.sleep(LIMITS.pong - 0.01)
+                await asyncio.sleep(LIMITS.pong_seconds - 0.01)
                 await client.send(frame(PONG, client.heard.pings[-1] + change))
             return 8
 
@@ -75,7 +75,7 @@ async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> Non
             await asyncio.wait({hearing}, timeout=7)
         assert (await hearing).code == 1011
         # Three times it has as long as for the pong itself.
-        assert now() - began == LIMITS.ping + 4 * LIMITS.pong
+        assert now() - began == LIMITS.ping_seconds + 4 * LIMITS.pong_seconds
 
 
 @pytest.mark.fault(8)
@@ -98,7 +98,7 @@ async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
         # The pongs are behind the sound, as with any client's library.
         sending = asyncio.create_task(client.send(frame(BINARY, bytes(100_000)) * 40))
         hearing = asyncio.create_task(client.hear())
-        await asyncio.sleep(10 * (LIMITS.ping + LIMITS.pong))
+        await asyncio.sleep(10 * (LIMITS.ping_seconds + LIMITS.pong_seconds))
         assert not hearing.done()
         gate.set()
         await sending
@@ -117,7 +117,7 @@ async def test_a_talker_that_vanishes_without_a_word_leaves_nothing_behind() -> 
             began = now()
             await client.send(frame(BINARY, clip_pcm("quick.wav")))
             heard = await client.hear()
-            assert (heard.code, now() - began) == (1011, LIMITS.ping + LIMITS.pong)
+            assert (heard.code, now() - began) == (1011, LIMITS.ping_seconds + LIMITS.pong_seconds)
         # What it said is stored by then, or soon.
         await asyncio.sleep(1)
         assert own_tasks() == before

@@ -81,7 +81,7 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
         await client.send(frame(TEXT, b"close"))
         while len(recognizer.streams) < utterances or not recognizer.streams[-1]._is_finished:
             await asyncio.sleep(0.05)
-        await asyncio.sleep(LIMITS.send - 1)
+        await asyncio.sleep(LIMITS.send_seconds - 1)
         heard, (*partials, done) = await hear_all(client)
     assert (heard.code, done["status"], len(done["results"])) == (1000, "done", utterances)
     assert sum(is_final(message) for message in partials) == utterances
@@ -101,7 +101,7 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
             await client.send(frame(TEXT, b"close"))
             while not any(log["event"] == "session_closed" for log in logs):
                 await asyncio.sleep(0.05)
-            assert now() - began == pytest.approx(LIMITS.send, abs=0.1)
+            assert now() - began == pytest.approx(LIMITS.send_seconds, abs=0.1)
             heard, messages = await hear_all(client)
     assert (heard.code, heard.reason) == (1008, "slow_reader")
     assert "done" not in [message["status"] for message in messages]
@@ -123,9 +123,9 @@ async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -
             talker = asyncio.create_task(talk())
             while not any(log["event"] == "session_closed" for log in logs):
                 await asyncio.sleep(0.05)
-            assert now() - began == pytest.approx(LIMITS.send, abs=1)
+            assert now() - began == pytest.approx(LIMITS.send_seconds, abs=1)
             opened = len(recognizer.streams)
-            await asyncio.sleep(LIMITS.send - 2)
+            await asyncio.sleep(LIMITS.send_seconds - 2)
             talker.cancel()
             heard, messages = await hear_all(client)
             assert len(recognizer.streams) == opened
@@ -148,11 +148,11 @@ async def test_a_reader_that_never_comes_back_is_forgotten() -> None:
     async with serving(app) as (server, path), deaf(str(path)):
         await is_over.wait()
         began = now()
-        await asyncio.sleep(LIMITS.send - 0.01)
+        await asyncio.sleep(LIMITS.send_seconds - 0.01)
         assert server.server_state.connections
         while server.server_state.connections or server.server_state.tasks:
             await asyncio.sleep(0.01)
-        assert now() - began == pytest.approx(LIMITS.send, abs=0.02)
+        assert now() - began == pytest.approx(LIMITS.send_seconds, abs=0.02)
 
 
 async def send_for_ever(websocket: WebSocket) -> None:

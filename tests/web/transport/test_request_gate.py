@@ -15,7 +15,7 @@ from tests.support.processes import STUCK_SECONDS
 from tests.web.transport.raw import BINARY, TEXT, UPGRADE, RawClient, connected, frame
 from tests.web.transport.serving import echo, serving
 from web.transport.limits import wire_config
-from web.transport.request_gate import Turnstile
+from web.transport.request_gate import RequestGate
 
 HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
 
@@ -23,7 +23,7 @@ HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
 @pytest.mark.virtual_time
 @pytest.mark.fault(10)
 async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> None:
-    turnstile = Turnstile()
+    gate = RequestGate()
     entered: list[int] = []
     ticks: list[int] = []
     loop = asyncio.get_running_loop()
@@ -34,7 +34,7 @@ async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> N
 
     loop.call_soon(tick)
     for number in range(10):
-        turnstile.enter(lambda number=number: entered.append(number))  # type: ignore[misc]
+        gate.enter(lambda number=number: entered.append(number))  # type: ignore[misc]
     assert entered == [0]  # who comes first does not wait
     await asyncio.sleep(0.0095)
     assert entered == list(range(10))
@@ -44,10 +44,10 @@ async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> N
 @pytest.mark.virtual_time
 @pytest.mark.fault(10)
 async def test_addresses_take_turns_however_many_come_from_one() -> None:
-    turnstile = Turnstile()
+    gate = RequestGate()
     entered: list[str] = []
     for source in ["crowd"] * 100 + ["other", "third", "other"]:
-        turnstile.enter(lambda source=source: entered.append(source), source)  # type: ignore[misc]
+        gate.enter(lambda source=source: entered.append(source), source)  # type: ignore[misc]
     await asyncio.sleep(1)
     assert entered[:7] == ["crowd", "crowd", "other", "third", "crowd", "other", "crowd"]
     assert len(entered) == 103
@@ -59,7 +59,7 @@ async def test_neither_heads_that_drip_nor_bodies_wait_for_their_turn() -> None:
     async with serving(app) as (server, port), connected(port) as client, connected(port) as dripping:
         await client.send(b"POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
         await asyncio.sleep(0.1)
-        wire_config(server.config).turnstile.enter(lambda: 60.0)
+        wire_config(server.config).request_gate.enter(lambda: 60.0)
         began = asyncio.get_running_loop().time()
         await dripping.send(b"GET /page HT")
         await client.send(bytes(5_000_000))
@@ -73,15 +73,15 @@ async def length_of_body(request: Request) -> Response:
 
 @pytest.mark.virtual_time
 async def test_one_that_fails_holds_up_nobody() -> None:
-    turnstile = Turnstile()
+    gate = RequestGate()
     entered: list[int] = []
 
     def fail() -> None:
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011 - the one that is raised above
-        turnstile.enter(fail)
-    turnstile.enter(lambda: entered.append(1))
+        gate.enter(fail)
+    gate.enter(lambda: entered.append(1))
     await asyncio.sleep(0.001)
     assert entered == [1]
 
@@ -125,7 +125,7 @@ async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it
     asked: list[str] = []
     calls = 0
 
-    def turn_away(host: str) -> Response | None:
+    def early_answer(host: str) -> Response | None:
         asked.append(host)
         return PlainTextResponse("slowly", 429, {"Retry-After": "1"})
 
@@ -135,7 +135,7 @@ async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it
         await echo(websocket)
 
     app = Starlette(routes=[WebSocketRoute("/echo", application)])
-    async with serving(app, turn_away=turn_away) as (_, port), connected(port) as client:
+    async with serving(app, early_answer=early_answer) as (_, port), connected(port) as client:
         await client.send(HANDSHAKE)
         head = (await answered(client)).decode().lower()
         assert head.startswith("http/1.1 429 too many requests\r\nconnection: close\r\nretry-after: 1\r\n")
@@ -145,7 +145,7 @@ async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it
 
 
 async def test_a_peer_that_is_gone_before_it_is_turned_away_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(Starlette(), turn_away=lambda _: PlainTextResponse("slowly", 429)) as (server, port):
+    async with serving(Starlette(), early_answer=lambda _: PlainTextResponse("slowly", 429)) as (server, port):
         for _ in range(50):
             async with connected(port) as client:
                 await client.send(HANDSHAKE)
@@ -161,13 +161,13 @@ async def never_reads(_: Request) -> Response:
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("held_by", ["the application", "the turnstile"])
+@pytest.mark.parametrize("held_by", ["the application", "the gate"])
 async def test_a_body_that_nobody_reads_is_not_gathered(held_by: str) -> None:
     app = Starlette(routes=[Route("/page", never_reads, methods=["POST"])])
     body = bytes(20_000_000)
     async with serving(app) as (server, port), connected(port) as client:
-        if held_by == "the turnstile":
-            wire_config(server.config).turnstile.enter(lambda: 60.0)
+        if held_by == "the gate":
+            wire_config(server.config).request_gate.enter(lambda: 60.0)
         client.writer.write(b"POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n" + body)
         await asyncio.sleep(0.5)
         assert client.writer.transport.get_write_buffer_size() > len(body) // 4
