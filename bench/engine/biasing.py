@@ -22,7 +22,7 @@ from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import Decoding
 from stream.engine.model.whisper import Whisper
 from stream.engine.text.bias import BiasedWhisper
-from stream.engine.text.phonetics import spoken
+from stream.words import spoken_form
 from vad import SAMPLE_RATE
 
 _HARD = Path("tests/clips/hard")
@@ -57,7 +57,7 @@ class Run:
     def other_word_errors(self, phrases: Sequence[str]) -> int:
         """Count the words of the references that are in no phrase and were not read; words put in are not counted."""
         return sum(
-            _n_missed(reference, text, {word for p in phrases if _has(reference, p) for word in spoken(p).split()})
+            _n_missed(reference, text, {word for p in phrases if _has(reference, p) for word in spoken_form(p).split()})
             for reference, text in zip(self.references, self.texts, strict=True)
         )
 
@@ -131,13 +131,13 @@ def measure(whisper: Whisper, phrases: Sequence[str], unrelated: Sequence[Clip])
 
 
 def _has(text: str, phrase: str) -> bool:
-    return f" {spoken(phrase)} " in f" {spoken(text)} "
+    return f" {spoken_form(phrase)} " in f" {spoken_form(text)} "
 
 
 def _n_missed(reference: str, text: str, rare: set[str]) -> int:
-    words = spoken(reference).split()
+    words = spoken_form(reference).split()
     right: set[int] = set()
-    for chunk in process_words(" ".join(words), spoken(text) or "-").alignments[0]:
+    for chunk in process_words(" ".join(words), spoken_form(text) or "-").alignments[0]:
         if chunk.type == "equal":
             right |= set(range(chunk.ref_start_idx, chunk.ref_end_idx))
     return sum(word not in rare and index not in right for index, word in enumerate(words))

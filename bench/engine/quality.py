@@ -117,7 +117,11 @@ def edge_time_errors(whisper: Whisper, clips: Sequence[Clip]) -> list[tuple[floa
     for clip in clips:
         words = _words(whisper, samples_of(bytes(2 * SAMPLE_RATE) + clip.pcm + bytes(2 * SAMPLE_RATE)))
         start, end = clip.speech_span()
-        errors += [(words[0].start / SAMPLE_RATE - 1 - start, words[-1].end / SAMPLE_RATE - 1 - end)] if words else []
+        errors += (
+            [(words[0].start_samples / SAMPLE_RATE - 1 - start, words[-1].end_samples / SAMPLE_RATE - 1 - end)]
+            if words
+            else []
+        )
     return errors
 
 
@@ -154,7 +158,7 @@ def _spoken(word: str) -> str:
 
 
 def _late(words: Sequence[DecodedWord], spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    times = [(word.start / SAMPLE_RATE, word.end / SAMPLE_RATE) for word in words]
+    times = [(word.start_samples / SAMPLE_RATE, word.end_samples / SAMPLE_RATE) for word in words]
     return [(time[0] - span[0], time[1] - span[1]) for time, span in zip(times, spans, strict=True)]
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.common.clips import in_noise
 from stream.engine.model.features import Samples, samples_of
-from stream.engine.model.hypotheses import Reading
+from stream.engine.model.hypotheses import Hypothesis
 from stream.engine.model.whisper import Whisper
 from stream.engine.text.candidates import Candidates
 from stream.vocabulary.vocabularies import vocabulary
@@ -96,8 +96,8 @@ def main() -> None:
     Console().print(table)
 
 
-def _best(candidates: Candidates, samples: Samples) -> Reading:
-    return next(iter(candidates.recognize(samples).readings), Reading(logprob=-math.inf))  # no reading is not sure
+def _best(candidates: Candidates, samples: Samples) -> Hypothesis:
+    return next(iter(candidates.recognize(samples).hypotheses), Hypothesis(logprob=-math.inf))  # no reading is not sure
 
 
 def _is_entry(text: str, name: str) -> bool:

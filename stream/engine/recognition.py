@@ -1,4 +1,4 @@
-"""The recognition of one call: its sound is cut into utterances, and each is decoded when its turn comes."""
+"""Recognize one call: cut its audio into utterances, and decode each when the scheduler allows it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from stream.engine.model.hypotheses import Decoding, Reading
+from stream.engine.model.hypotheses import Decoding, Hypothesis
 from stream.engine.scheduling.load import Flow
 from stream.engine.scheduling.scheduler import Scheduler
-from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.scheduling.work import DecodeRequest, Work
+from stream.engine.server.audio import AudioReader
 from stream.engine.server.options import CallOptions
-from stream.engine.server.sound import SoundReader
 from stream.engine.utterance import Partial, Utterance, UtteranceState
 from vad import (
     SAMPLE_RATE,
@@ -25,63 +25,63 @@ from vad import (
     WebRtcClassifier,
 )
 
-# The event loop is held for this long a piece of sound at a time, a few milliseconds of work.
+# How much audio is processed before the event loop serves others: a few milliseconds of work.
 _PIECE_BYTES = 2 * SAMPLE_RATE
-# A caller that hears nothing for longer may think that nobody is there any more.
-_SIGN_OF_LIFE_SECONDS = 1.0
+# Clients may take a server that sends nothing for longer than this for dead.
+_KEEPALIVE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """A settled utterance, from sample `start` to `end` of the call; no readings when nobody spoke."""
+    """A settled utterance, positions counted from the first sample of the call; no hypotheses if there is no speech."""
 
-    readings: tuple[Reading, ...]
-    start: int
-    end: int
+    hypotheses: tuple[Hypothesis, ...]
+    start_samples: int
+    end_samples: int
 
 
 class Decoder(Protocol):
-    """What hears; `decode` blocks and is called from threads."""
+    """Decodes audio; `decode` blocks and is called from threads."""
 
     @property
     def has_partials(self) -> bool:
-        """Whether a part of an utterance can be heard."""
+        """Whether a part of an utterance can be decoded."""
         ...
 
-    def decode(self, hearing: Hearing) -> Decoding:
-        """Recognize; the best reading has no words when nobody spoke."""
+    def decode(self, request: DecodeRequest) -> Decoding:
+        """Recognize; the best hypothesis has no words if there is no speech."""
         ...
 
 
-class Listener(Protocol):
-    """Who is told what was heard; what it raises ends the call."""
+class ResultWriter(Protocol):
+    """Receives the results of a call; an exception of its methods ends the call."""
 
-    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
-        """Tell an unsettled text; it is worth nothing any more once `utterance` is not growing."""
+    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+        """Send an unsettled text; it is outdated once `utterance` is no longer growing."""
         ...
 
-    async def tell_delay(self) -> None:
-        """Tell that a final is still being made; told each second until it is there."""
+    async def write_delay(self) -> None:
+        """Signal that a final is still being decoded; called every second until it is done."""
         ...
 
-    async def tell_final(self, final: Final) -> None:
-        """Tell a settled utterance; they come in the order of the sound."""
+    async def write_final(self, final: Final) -> None:
+        """Send a settled utterance; utterances come in the order of the audio."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _EarlyFinal:
-    """A decode of all of `utterance` that began in a pause of its speech."""
+    """A decode of the whole `utterance` that began in a pause of its speech."""
 
     utterance: Utterance
     decoding: asyncio.Future[Decoding]
 
 
 class Recognition:
-    """One call: feed it sound, and `listener` is told the finals; `follow` runs beside that in a task.
+    """The recognition of one call: `feed` takes audio, `writer` receives results, `follow` runs beside in a task.
 
-    The utterances of a file are decoded once each, when they are complete: it comes as fast as it is taken, so that
-    what is decoded in between is out of date at once. `flow` is that of the session, which pays for its finals.
+    The utterances of a file are decoded only once, when they are complete: a file arrives as fast as it is read, so
+    that a partial would be outdated at once. `flow` accounts for the decoding time of the session's finals.
     """
 
     def __init__(  # noqa: PLR0913
@@ -89,7 +89,7 @@ class Recognition:
         decoder: Decoder,
         scheduler: Scheduler,
         options: CallOptions,
-        listener: Listener,
+        writer: ResultWriter,
         *,
         is_file: bool = False,
         flow: Flow | None = None,
@@ -99,8 +99,8 @@ class Recognition:
         self._scheduler = scheduler
         self._alternatives = options.alternatives
         self._is_file = is_file
-        self._listener = listener
-        self._sound = SoundReader(options.rate_hertz)
+        self._writer = writer
+        self._sound = AudioReader(options.rate_hertz)
         self._framer = Framer()
         self._classifier = WebRtcClassifier(STRICTEST)
         self._segmenter = Segmenter(options.segmenter)
@@ -109,57 +109,57 @@ class Recognition:
         self._has_grown = asyncio.Event()
 
     async def feed(self, chunk: bytes) -> None:
-        """Take the next bytes as the caller sent them, return once the finals in them are told. Raises SoundError."""
+        """Take the next bytes of the call; return once the finals in them are written. Raises AudioError."""
         await self._feed_pcm(self._sound.push(chunk))
 
     async def end_utterance(self) -> None:
-        """The caller says that the utterance ends here."""
+        """End the open utterance here, at the client's request."""
         await self._take(self._segmenter.cut(), is_speech=False)
 
     async def drain(self) -> None:
-        """No more sound comes: settle what is open. Raises SoundError."""
+        """Settle the open utterance at the end of the audio. Raises AudioError."""
         await self._feed_pcm(self._sound.flush())
         if rest := self._framer.flush():
             await self._take(self._segmenter.push(rest, is_speech=False), is_speech=False)
         await self.end_utterance()
 
     async def follow(self, *, wants_partials: bool) -> None:
-        """Decode the open utterance whenever that is due as it grows, until cancelled."""
+        """Decode the open utterance as it grows, whenever a decode is due, until cancelled."""
         if self._is_file:
             return
-        tells = wants_partials and self._decoder.has_partials
+        sends_partials = wants_partials and self._decoder.has_partials
         while True:
             await self._has_grown.wait()
             self._has_grown.clear()
             if utterance := self._utterance:
                 with self._scheduler.growing():
-                    await self._follow(utterance, tells=tells)
+                    await self._follow(utterance, sends_partials=sends_partials)
 
-    async def _follow(self, utterance: Utterance, *, tells: bool) -> None:
+    async def _follow(self, utterance: Utterance, *, sends_partials: bool) -> None:
         while utterance.state is UtteranceState.GROWING:
-            work = utterance.wants(self._scheduler.pace)
-            if work is None or (work is Work.PARTIAL and not tells):
+            work = utterance.wants(self._scheduler.intervals)
+            if work is None or (work is Work.PARTIAL and not sends_partials):
                 await self._has_grown.wait()
                 self._has_grown.clear()
                 continue
-            partial = await self._hear(utterance, work)
-            if partial and tells and utterance.state is UtteranceState.GROWING:
-                utterance.note_told()
-                await self._listener.tell_partial(partial, utterance)
+            partial = await self._decode_open(utterance, work)
+            if partial and sends_partials and utterance.state is UtteranceState.GROWING:
+                utterance.note_sent()
+                await self._writer.write_partial(partial, utterance)
 
-    async def _hear(self, utterance: Utterance, work: Work) -> Partial | None:
-        """Decode what there is when the turn comes; None when it is not wanted any more by then."""
-        hearing: Hearing | None = None
+    async def _decode_open(self, utterance: Utterance, work: Work) -> Partial | None:
+        """Decode the audio so far when a worker is free; None if the decode is no longer wanted by then."""
+        request: DecodeRequest | None = None
         early = _EarlyFinal(utterance, asyncio.get_running_loop().create_future())
 
         def begin() -> Callable[[], Decoding] | None:
-            nonlocal hearing
-            if utterance.wants(self._scheduler.pace) is not work:
+            nonlocal request
+            if utterance.wants(self._scheduler.intervals) is not work:
                 return None
-            hearing = utterance.begin(work, self._alternatives)
+            request = utterance.begin(work, self._alternatives)
             if work is Work.EARLY_FINAL:
                 self._early = early
-            return partial(self._decoder.decode, hearing)
+            return partial(self._decoder.decode, request)
 
         try:
             decoding = await self._scheduler.early(work, begin, self._flow if work is Work.EARLY_FINAL else None)
@@ -167,8 +167,8 @@ class Recognition:
                 early.decoding.set_result(decoding)
         finally:
             early.decoding.cancel()
-        if decoding and hearing and utterance.state is UtteranceState.GROWING:
-            return utterance.heard(hearing, decoding)
+        if decoding and request and utterance.state is UtteranceState.GROWING:
+            return utterance.update(request, decoding)
         return None
 
     async def _feed_pcm(self, pcm: bytes) -> None:
@@ -193,29 +193,29 @@ class Recognition:
     async def _settle(self, utterance: Utterance, end: int) -> None:
         utterance.complete()
         self._has_grown.set()
-        decoding = await self._patiently(self._decode_final(utterance))
+        decoding = await self._with_progress(self._decode_final(utterance))
         if self._flow is not None:
             self._flow.settle(utterance.n_samples / SAMPLE_RATE)
-        await self._listener.tell_final(Final(utterance.settle(decoding), utterance.start, end))
+        await self._writer.write_final(Final(utterance.settle(decoding), utterance.start_samples, end))
 
     async def _decode_final(self, utterance: Utterance) -> Decoding:
-        """Take the early final, done or not, if nothing was said since; else decode the whole."""
+        """Use the early final, done or not, if there was no speech since it began; else decode the whole."""
         if self._early and self._early.utterance is utterance and utterance.early_final_holds:
             decoding = await self._early.decoding
-            if utterance.is_kept_by(decoding):
+            if utterance.keeps_settled_words(decoding):
                 return decoding
         work = Work.FILE if self._is_file else Work.FINAL
-        hearing = utterance.begin(work, self._alternatives)
-        return await self._scheduler.final(partial(self._decoder.decode, hearing), work, self._flow)
+        request = utterance.begin(work, self._alternatives)
+        return await self._scheduler.final(partial(self._decoder.decode, request), work, self._flow)
 
-    async def _patiently(self, final: Coroutine[None, None, Decoding]) -> Decoding:
-        """Await a final's decoding, with a word to the caller while it takes long: a large model may."""
+    async def _with_progress(self, final: Coroutine[None, None, Decoding]) -> Decoding:
+        """Await the decoding of a final, and signal every second that it is still in progress."""
         decoding = asyncio.create_task(final)
         try:
             while not decoding.done():
-                await asyncio.wait((decoding,), timeout=_SIGN_OF_LIFE_SECONDS)
+                await asyncio.wait((decoding,), timeout=_KEEPALIVE_SECONDS)
                 if not decoding.done():
-                    await self._listener.tell_delay()
+                    await self._writer.write_delay()
             return decoding.result()
         finally:
             decoding.cancel()

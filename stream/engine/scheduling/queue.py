@@ -1,4 +1,4 @@
-"""The line of what waits to be decoded: finals, early finals, partials, and files where there is nothing else."""
+"""The queue of decodes: finals, then early finals, partials and files, fair between sessions."""
 
 import asyncio
 from collections import deque
@@ -9,73 +9,73 @@ from typing import Any
 from stream.engine.scheduling.load import Flow
 from stream.engine.scheduling.work import Work
 
-# So often a file goes first, whoever talks: with a larger model, or more sessions than the workers are good for,
-# talkers alone keep them all busy, and a file would wait for ever (measured with 60 talkers on two workers). A decode
-# takes 0.1 to 1 s, so that is a tenth of two workers at most.
+# How often a file goes first, whatever else waits. With a large model, or more sessions than the workers can serve,
+# live sessions keep all workers busy and a file would never finish (measured with 60 talkers on two workers). A decode
+# takes 0.1 to 1 s, so that files take a tenth of two workers at most.
 _FILE_SECONDS = 5.0
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Job:
-    """Something to decode; `begin` is asked when a slot is free and answers None when it is no longer wanted.
+    """A decode in the queue; `begin` is called when a worker is free and returns None if it is no longer wanted.
 
-    `flow` is the session's whose time it takes, None for nobody's.
+    `flow` is that of the session that is charged for it, None for no session; `queued_at` is in the loop's seconds.
     """
 
     begin: Callable[[], Callable[[], Any] | None]
     kind: Work
     flow: Flow | None = None
     turn: int = 0
-    came: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    queued_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     outcome: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Line:
-    """Jobs in the order of their kinds, each kind in order of arrival; but a file never waits for ever.
+class DecodeQueue:
+    """Jobs by kind, then by arrival, except that one file goes first every few seconds.
 
-    Sessions take turns with their finals, by start-time fair queueing (Goyal, Vin and Cheng, 1996): a session's second
-    goes behind the first of every other. One that lately wanted more of them than anybody speaks (`Flow.is_greedy`)
-    goes behind what all others want.
+    Finals of different sessions follow start-time fair queueing (Goyal, Vin and Cheng, 1996): the second final of a
+    session goes behind the first of every other session. Finals of a greedy session (`Flow.is_greedy`) go behind the
+    partials of all others.
     """
 
     def __init__(self) -> None:
         self._queues: dict[Work, deque[Job]] = {kind: deque() for kind in sorted(Work)}
-        self._file_left = 0.0
+        self._file_taken_at = 0.0
         self._turn = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def join(self, job: Job) -> None:
-        """Wait in the line."""
+    def put(self, job: Job) -> None:
+        """Add a job."""
         job.turn = self._turn
         if job.flow is not None:
             job.turn = max(self._turn, job.flow.next_turn)
             job.flow.next_turn = job.turn + 1
         self._queues[job.kind].append(job)
 
-    def leave(self, job: Job) -> None:
-        """Wait no longer; a job that has left already may leave again."""
+    def discard(self, job: Job) -> None:
+        """Remove a job if it is still in the queue."""
         if job in self._queues[job.kind]:
             self._queues[job.kind].remove(job)
 
-    def next(self, now: float, *, takes_files: bool) -> Job | None:
-        """Take the job out whose turn it is; None when there is none, or only files where none is taken."""
+    def pop(self, now: float, *, takes_files: bool) -> Job | None:
+        """Remove and return the job that is next; None if there is none, or only files without `takes_files`."""
         job = self._first(now, takes_files=takes_files)
         if job is not None:
             self._queues[job.kind].remove(job)
             self._turn = max(self._turn, job.turn)
             if job.kind is Work.FILE:
-                self._file_left = now
+                self._file_taken_at = now
         return job
 
-    def longest_wait(self, now: float) -> float:
-        """How long the final whose turn comes next has waited, 0.0 where none waits that is not greedy."""
+    def longest_wait_seconds(self, now: float) -> float:
+        """Return how long the next final has waited; 0.0 if none waits except those of greedy sessions."""
         job = self._fair(Work.FINAL, now)
-        return 0.0 if job is None else now - job.came
+        return 0.0 if job is None else now - job.queued_at
 
     def cancel(self) -> None:
-        """Send everybody away."""
+        """Cancel all jobs."""
         for queue in self._queues.values():
             for job in queue:
                 job.outcome.cancel()
@@ -83,7 +83,7 @@ class Line:
 
     def _first(self, now: float, *, takes_files: bool) -> Job | None:
         files = self._waiting(Work.FILE) if takes_files else []
-        if files and now - max(files[0].came, self._file_left) >= _FILE_SECONDS:
+        if files and now - max(files[0].queued_at, self._file_taken_at) >= _FILE_SECONDS:
             return files[0]
         finals = (Work.FINAL, Work.EARLY_FINAL)
         if job := next((job for kind in finals if (job := self._fair(kind, now))), None):
@@ -95,11 +95,11 @@ class Line:
         return [job for job in self._queues[kind] if not job.outcome.cancelled()]
 
     def _fair(self, kind: Work, now: float) -> Job | None:
-        """The job of a session that is not greedy whose turn comes first, of several the one that came first."""
+        """The job with the lowest turn among sessions that are not greedy, the oldest of several."""
         fair = (job for job in self._waiting(kind) if not (job.flow and job.flow.is_greedy(now)))
         return min(fair, key=lambda job: job.turn, default=None)
 
     def _by_share(self, now: float) -> list[Job]:
-        """What is left of finals and early finals: those of greedy sessions, least share first."""
+        """The finals and early finals of greedy sessions, the smallest share of the workers first."""
         jobs = [*self._waiting(Work.FINAL), *self._waiting(Work.EARLY_FINAL)]
         return sorted(jobs, key=lambda job: job.flow.share(now) if job.flow else 0.0)

@@ -1,4 +1,4 @@
-"""What is decoded when: the line over all streams, the threads, and the pace of those who talk."""
+"""Schedule decodes over all calls: the queue, the worker threads, and the intervals between partials."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,29 +8,29 @@ from functools import partial
 from typing import Any, TypeVar
 
 from stream.engine.scheduling.load import Flow, Lateness
-from stream.engine.scheduling.load_control import Pace, Pacer
-from stream.engine.scheduling.queue import Job, Line
+from stream.engine.scheduling.load_control import DecodeIntervals, LoadControl
+from stream.engine.scheduling.queue import DecodeQueue, Job
 from stream.engine.scheduling.work import Work
 
 T = TypeVar("T")
 
-# Who fell silent is still talking for so long: the final comes right then, and often the next utterance.
+# A session still counts as talking for so long after an utterance: its final and often the next utterance follow.
 _QUIET_SECONDS = 1.0
-# Finals that wait this long are late, and for longer than decodes take: one may always be in the way.
+# Finals are late if they wait so long for a worker, and for several decodes: one decode may always be in the way.
 _LATE_SECONDS = 0.5
 _LATE_DECODES = 3.0
-# A decode of the longest utterance takes a second or two; a large model beside twenty talkers on two cores, ten.
+# The longest utterance takes a second or two to decode; with a large model and twenty talkers on two cores, ten.
 _STUCK_SECONDS = 120.0
 _CLOSE_SECONDS = 10.0
 
 
 class Scheduler:
-    """Runs blocking decodes, `workers` at once, in threads or in `pool`; to be used from one event loop.
+    """Runs blocking decodes, `workers` at once, in threads or in `pool`; use it from one event loop.
 
-    The line holds what callers are waiting for, one job each: it is as long as there are streams, which the server
-    bounds. No decode is interrupted, so a final waits for one other at most where there is no crowd of finals; while
-    somebody talks, files leave one worker of several free, because their utterances are long.
-    The pace slows down with the number of growing utterances, so that partials do not queue up.
+    The queue has one job of each kind for a call at most, and the server bounds the number of calls. No decode is
+    interrupted, so a single final waits for one other decode at most. While anybody talks, files leave one of several
+    workers free, because their utterances are long. Intervals grow with the number of growing utterances, so that
+    partials do not queue up.
     """
 
     def __init__(self, workers: int, pool: Executor | None = None) -> None:
@@ -38,92 +38,92 @@ class Scheduler:
             raise ValueError(f"workers is {workers}; at least 1 is needed")
         self._workers = workers
         self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self._line = Line()
+        self._queue = DecodeQueue()
         self._running: dict[Job, float] = {}  # since when
-        self._pacer = Pacer(workers)
+        self._load_control = LoadControl(workers)
         self._lateness = Lateness()
         self._growing = 0
         self._talking = 0
 
     @property
-    def pace(self) -> Pace:
-        """How often growing utterances may be decoded now."""
-        return self._pacer.pace(self._growing)
+    def intervals(self) -> DecodeIntervals:
+        """The intervals at which growing utterances are decoded now."""
+        return self._load_control.intervals(self._growing)
 
     @contextmanager
     def growing(self) -> Iterator[None]:
-        """An utterance grows while the context lasts."""
+        """Count an utterance as growing while the context lasts."""
         self._growing += 1
         self._talking += 1
         try:
             yield
         finally:
             self._growing -= 1
-            asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._fell_silent)
+            asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._stop_talking)
 
     @property
     def is_late(self) -> bool:
         """Whether finals wait too long for a worker."""
         now = asyncio.get_running_loop().time()
-        wait_seconds = max(self._lateness.seconds(now), self._line.longest_wait(now))
-        return wait_seconds > max(_LATE_SECONDS, _LATE_DECODES * self._pacer.mean_seconds)
+        wait_seconds = max(self._lateness.seconds(now), self._queue.longest_wait_seconds(now))
+        return wait_seconds > max(_LATE_SECONDS, _LATE_DECODES * self._load_control.mean_seconds)
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait for a slot."""
-        return len(self._line)
+        """How many jobs wait for a worker."""
+        return len(self._queue)
 
     @property
     def running(self) -> int:
-        """Slots in use; the thread of a job whose caller was cancelled counts until it is done."""
+        """How many workers are in use; that of a cancelled job counts until its thread is done."""
         return len(self._running)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a decode takes so long that it will never end."""
+        """Whether a decode has taken so long that it will never end."""
         now = asyncio.get_running_loop().time()
         return any(now - began > _STUCK_SECONDS for began in self._running.values())
 
     async def final(self, work: Callable[[], T], kind: Work = Work.FINAL, flow: Flow | None = None) -> T:
-        """Run `work` in a thread as soon as the finals before it began; raises what it raises."""
-        result: T = await self._wait(Job(lambda: work, kind, flow))
+        """Run `work` in a thread once the finals before it have begun; raises what it raises."""
+        result: T = await self._wait(Job(begin=lambda: work, kind=kind, flow=flow))
         return result
 
     async def early(
         self, kind: Work, begin: Callable[[], Callable[[], T] | None], flow: Flow | None = None
     ) -> T | None:
-        """Ask `begin` for the work when the turn of its kind comes, and run that in a thread; None when there is none.
+        """Call `begin` when a worker is free for this kind, and run what it returns in a thread; None if that is None.
 
-        `begin` runs in the event loop: it reads the sound there is at that moment.
+        `begin` runs in the event loop and reads the audio that is there at that moment.
         """
-        result: T | None = await self._wait(Job(begin, kind, flow))
+        result: T | None = await self._wait(Job(begin=begin, kind=kind, flow=flow))
         return result
 
     async def close(self) -> None:
-        """Cancel what waits and let what runs come to its end, unless that takes longer than any decode."""
-        self._line.cancel()
+        """Cancel waiting jobs, and wait for running ones within a limit that no decode exceeds."""
+        self._queue.cancel()
         closing = asyncio.ensure_future(asyncio.to_thread(self._pool.shutdown))
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
 
     async def _wait(self, job: Job) -> Any:
-        self._line.join(job)
-        self._fill_slots()
+        self._queue.put(job)
+        self._start_jobs()
         try:
             return await job.outcome
         finally:
-            self._line.leave(job)  # where the caller was cancelled it is still there
+            self._queue.discard(job)  # it is still there if the waiting task was cancelled
 
-    def _fill_slots(self) -> None:
+    def _start_jobs(self) -> None:
         loop = asyncio.get_running_loop()
         while len(self._running) < self._workers and (
-            job := self._line.next(loop.time(), takes_files=self._takes_files)
+            job := self._queue.pop(loop.time(), takes_files=self._takes_files)
         ):
             work = job.begin()
             if work is None:
                 job.outcome.set_result(None)
                 continue
             if job.kind is Work.FINAL and not (job.flow and job.flow.is_greedy(loop.time())):
-                self._lateness.note(loop.time() - job.came, loop.time())
+                self._lateness.note(loop.time() - job.queued_at, loop.time())
             self._running[job] = loop.time()
             settle = partial(self._settle, job, loop.time())
             self._pool.submit(work).add_done_callback(partial(loop.call_soon_threadsafe, settle))
@@ -133,15 +133,15 @@ class Scheduler:
         files = sum(job.kind is Work.FILE for job in self._running)
         return not self._talking or files < max(1, self._workers - 1)
 
-    def _fell_silent(self) -> None:
+    def _stop_talking(self) -> None:
         self._talking -= 1
-        self._fill_slots()
+        self._start_jobs()
 
     def _settle(self, job: Job, began: float, done: Future[Any]) -> None:
         self._running.pop(job, None)
         now = asyncio.get_running_loop().time()
         if job.kind is Work.PARTIAL:
-            self._pacer.note(now - began)
+            self._load_control.note(now - began)
         elif job.flow is not None:
             job.flow.spend(now - began, now)
         if not job.outcome.cancelled():
@@ -149,4 +149,4 @@ class Scheduler:
                 job.outcome.set_exception(error)
             else:
                 job.outcome.set_result(done.result())
-        self._fill_slots()
+        self._start_jobs()

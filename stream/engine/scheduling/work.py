@@ -1,4 +1,4 @@
-"""Owns the kinds of decoding: what is decoded, of which sound, and which goes first."""
+"""The kinds of decodes in the order of their priority, and the request for one decode."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,9 +8,10 @@ from stream.engine.model.hypotheses import Search, Tokens
 
 
 class Work(IntEnum):
-    """What is decoded, the first goes first.
+    """The kind of a decode; a smaller number goes first.
 
-    An utterance that is complete, one that may be over, one that goes on, and one of a file, which is complete too.
+    FINAL: a complete utterance; EARLY_FINAL: one whose speech has paused; PARTIAL: one that goes on; FILE: a complete
+    utterance of a file.
     """
 
     FINAL = 0
@@ -19,15 +20,15 @@ class Work(IntEnum):
     FILE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
-    """One decode that begins: of all sound of an utterance so far, `float32[n_samples]`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeRequest:
+    """One decode of the audio of an utterance so far, `float32[n_samples]`.
 
-    `language` is "" as long as nothing was heard that tells it; `shown` is the text that the caller was told so far.
+    `language` is "" until it is detected; `sent_tokens` are those of the partial that was sent last.
     """
 
     work: Work
     samples: Samples
     language: str
     search: Search
-    shown: Tokens = ()
+    sent_tokens: Tokens = ()

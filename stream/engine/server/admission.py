@@ -1,6 +1,6 @@
-"""Decide which sessions may talk, by the work that they cause; pure.
+"""Admit sessions while the work that is expected of all of them fits the workers; pure.
 
-Times are seconds on any steady clock.
+Times are seconds on any monotonic clock.
 """
 
 import itertools
@@ -11,55 +11,55 @@ from stream.engine.scheduling.load import Costs, Flow
 from stream.recognition.places import Refusal, WorkClass
 
 _TALKERS_PER_WORKER = 10
-# A pause between the utterances of one who is talking; who has just come is about to talk.
+# A session counts as talking for so long after its last call, and after it was admitted.
 _TALKING_SECONDS = 10.0
-# What a session counts that is let in and says nothing.
+# The part of its expected share that an admitted session counts with while it is quiet.
 _QUIET_SHARE = 0.5
-# A session that nobody holds is known for so long after its last call; of too many, the quietest is forgotten first.
+# A session without a hold is remembered for so long after its last call; of too many, the oldest is forgotten first.
 _KNOWN_SECONDS = 300.0
 _MOST_KNOWN_PER_PLACE = 2
-# Those who were let in by another engine, or by this one before it died, get in up to this multiple of the capacity.
+# Sessions that another engine, or this one before a restart, had admitted are admitted up to this multiple of the load.
 _READMITTED = 2.0
-# An owner with more than an even share leaves this part of the places to others.
+# The part of the places that an owner with more than an even share leaves to others.
 _LEFT_TO_OTHERS = 0.25
-# Nobody knows when a place becomes free: a client is asked to come again so soon, a call of a file sooner.
+# We cannot predict when a place becomes free; suggest a short retry, for a call of a file a shorter one.
 _SESSION_RETRY_SECONDS = 5.0
 _CALL_RETRY_SECONDS = 1.0
-# Late finals are no reason to refuse anybody where so little of the workers is taken: the decodes themselves are slow.
+# Below this part of the workers late finals refuse nobody: the decodes themselves are slow then.
 _LITTLE_LOAD = 0.25
 _ROUNDING = 1e-9
 _NAMELESS = "\0"
 
 
 class FullError(Exception):
-    """No place is free; the sentence is for the caller, who may come again after `retry_seconds`."""
+    """No place is free; the message is for the client, which may retry after `retry_after_seconds`."""
 
-    def __init__(self, reason: Refusal, sentence: str, retry_seconds: float = _CALL_RETRY_SECONDS) -> None:
+    def __init__(self, reason: Refusal, sentence: str, retry_after_seconds: float = _CALL_RETRY_SECONDS) -> None:
         super().__init__(sentence)
         self.reason = reason
-        self.retry_seconds = retry_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 def default_places(workers: int) -> int:
-    """How many may talk at once to the bundled model, `workers` decodes at a time."""
+    """How many sessions may talk at once to the bundled model with so many workers."""
     return _TALKERS_PER_WORKER * workers
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """Places for talkers like the most ordinary one: how many there are, are taken and are free."""
+class Occupancy:
+    """Places in units of a plain talker: how many there are, are taken and are free."""
 
     places: int
     taken: int
     free: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """Who asks to be let in: a live session, or a call of one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionRequest:
+    """A live session, or a call of one, that is to be admitted.
 
-    `session` is "" where the caller does not say, `owner` where all sessions are one owner's; `was_admitted` when the
-    session was let in before, here or by another engine; `is_late` while finals come late.
+    `session` is "" if the client names none, `owner` if there is one owner only; `was_admitted` if the session was
+    admitted before, here or by another engine; `is_late` while finals come late.
     """
 
     session: str = ""
@@ -69,17 +69,17 @@ class Arrival:
     is_late: bool = False
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Place:
-    """What a session takes: it has open `calls`, and is held by its gateway or known for a while.
+    """The place of a session: its open `calls` and the `holds` of its gateway.
 
-    `heard_at` is when it was let in, or when its last call ended.
+    `active_at` is when it was admitted, or when its last call ended.
     """
 
     session: str
     owner: str
     flow: Flow
-    heard_at: float
+    active_at: float
     is_file: bool = False
     calls: int = 0
     holds: int = 0
@@ -87,14 +87,14 @@ class Place:
 
 
 class Admission:
-    """Lets sessions in while the work that is expected of all of them fits the workers; who is in stays in.
+    """Admits sessions while the work that is expected of all of them fits the workers; never evicts one.
 
-    A worker is enough for so many plain talkers, `places` for all workers together. A session is expected to take what
-    others of its class of work have taken (`Costs`) or what it took itself if that is more, while it talks and for 10 s
-    after; half of that when it is quiet. It is in while it is held, from `hold` to `release`; a session that only makes
-    calls is in from its first call until 10 s after its last, and gets in again for five minutes; a call without a
-    session is a session of its own. Files have places of their own, half as many, for calls alone: what is decoded for
-    them waits for all talkers, so they take nothing away.
+    All workers together are enough for `places` plain talkers. While a session talks, and for 10 s after, it is
+    expected to take what others of its class of work have taken (`Costs`), or what it took itself if that is more; half
+    of that while it is quiet. A session keeps its place from `hold` to `release`. One that only makes calls keeps it
+    from its first call until 10 s after its last, and is admitted again for five minutes; a call without a session is
+    a session of its own. Files have places of their own, half as many, for single calls: their decodes wait for those
+    of all talkers, so they take no capacity away.
     """
 
     def __init__(self, places: int, workers: int) -> None:
@@ -103,72 +103,70 @@ class Admission:
         self.places = places
         self.costs = Costs(workers / places)
         self._workers = workers
-        self._known: dict[str, Place] = {}  # in the order in which they were heard last
+        self._known: dict[str, Place] = {}  # the one whose last call ended first comes first
         self._files = 0
         self._numbers = itertools.count()
 
     @property
     def n_known(self) -> int:
-        """Sessions that would get in again."""
+        """How many sessions would be admitted again."""
         return len(self._known)
 
-    def capacity(self, now: float, *, is_late: bool = False) -> Capacity:
-        """How many plain talkers there is room for; none while finals come late (`is_late`)."""
+    def capacity(self, now: float, *, is_late: bool = False) -> Occupancy:
+        """Return the places for plain talkers; none is free while finals come late (`is_late`)."""
         self._forget_old(now)
         expected = self.costs.expected(WorkClass.PLAIN)
         load = self._load(now)
         is_late = self._is_behind(now, is_late=is_late)
         free = 0 if is_late else max(0, math.floor((self._workers - load) / expected + _ROUNDING))
         places, taken = math.floor(self._workers / expected + _ROUNDING), math.ceil(load / expected - _ROUNDING)
-        return Capacity(max(1, places), taken, free or int(not load and not is_late))
+        return Occupancy(places=max(1, places), taken=taken, free=free or int(not load and not is_late))
 
-    def hold(self, arrival: Arrival, now: float) -> Place:
-        """Let a live session in until `release`; raises FullError."""
+    def hold(self, request: AdmissionRequest, now: float) -> Place:
+        """Admit a live session until `release`; raises FullError."""
         self._forget_old(now)
-        place = self._known.get(arrival.session) or self._admit(arrival, now)
+        place = self._known.get(request.session) or self._admit(request, now)
         place.holds += 1
         place.was_held = True
         return place
 
     def release(self, place: Place, now: float) -> None:
-        """The session that `hold` let in has ended."""
+        """End a session that `hold` admitted."""
         place.holds -= 1
-        self._heard(place, now)
+        self._note_activity(place, now)
 
-    def enter(self, arrival: Arrival, now: float, *, is_file: bool = False) -> Place:
-        """Let a call in; `leave` has to follow. Raises FullError.
-
-        `is_file` where nobody is waiting for each word.
-        """
+    def enter(self, request: AdmissionRequest, now: float, *, is_file: bool = False) -> Place:
+        """Admit a call, which has to `leave`; raises FullError. `is_file` for the audio of a file."""
         self._forget_old(now)
         if is_file:
-            place = self._file(arrival.session, now)
+            place = self._file(request.session, now)
         else:
-            place = self._known.get(arrival.session) or self._admit(arrival, now)
+            place = self._known.get(request.session) or self._admit(request, now)
         place.calls += 1
         return place
 
     def leave(self, place: Place, now: float) -> None:
-        """A call that `enter` let in has ended."""
+        """End a call that `enter` admitted."""
         place.calls -= 1
         if place.is_file:
             self._files -= 1
         else:
-            self._heard(place, now)
+            self._note_activity(place, now)
 
-    def _admit(self, arrival: Arrival, now: float) -> Place:
-        expected = self.costs.expected(arrival.work)
-        if arrival.was_admitted:
+    def _admit(self, request: AdmissionRequest, now: float) -> Place:
+        expected = self.costs.expected(request.work)
+        if request.was_admitted:
             self._check_free(expected, now, _READMITTED * self._workers)
-        elif self._is_behind(now, is_late=arrival.is_late):
+        elif self._is_behind(now, is_late=request.is_late):
             raise FullError(Refusal.LATE, "the engine is behind with those who talk", _SESSION_RETRY_SECONDS)
         else:
             self._check_free(expected, now, self._workers)
-            self._check_share(arrival.owner, expected, now)
+            self._check_share(request.owner, expected, now)
         self._make_room(now)
-        # One that says no name gets one that no metadata can hold.
-        name = arrival.session or f"{_NAMELESS}{next(self._numbers)}"
-        place = self._known[name] = Place(name, arrival.owner, Flow(self.costs, arrival.work), now)
+        # A session without a name gets one that no metadata can hold.
+        name = request.session or f"{_NAMELESS}{next(self._numbers)}"
+        flow = Flow(self.costs, request.work)
+        place = self._known[name] = Place(session=name, owner=request.owner, flow=flow, active_at=now)
         return place
 
     def _is_behind(self, now: float, *, is_late: bool) -> bool:
@@ -182,7 +180,7 @@ class Admission:
             raise FullError(Refusal.FULL, sentence, _SESSION_RETRY_SECONDS)
 
     def _check_share(self, owner: str, expected: float, now: float) -> None:
-        """Leave places to other owners where this one has more than it would have if one more came."""
+        """Leave places to other owners if this one has more than an even share, one more owner counted."""
         if not owner:
             return
         owners = {place.owner for place in self._known.values() if place.owner} | {owner}
@@ -199,19 +197,19 @@ class Admission:
             sentence = f"{self._files} files are recognized, and this engine takes no new one above {most}"
             raise FullError(Refusal.FULL, sentence)
         self._files += 1
-        return Place(session, "", Flow(self.costs), now, is_file=True)
+        return Place(session=session, owner="", flow=Flow(self.costs), active_at=now, is_file=True)
 
     def _load(self, now: float) -> float:
         return math.fsum(self._expected(place, now) for place in self._known.values())
 
     def _expected(self, place: Place, now: float) -> float:
         if not _is_talking(place, now):
-            # One that nobody holds may have gone for good.
+            # A session without a hold may never come back.
             return _QUIET_SHARE * place.flow.expected if place.holds else 0.0
         return max(place.flow.expected, place.flow.share(now))
 
-    def _heard(self, place: Place, now: float) -> None:
-        place.heard_at = now
+    def _note_activity(self, place: Place, now: float) -> None:
+        place.active_at = now
         if place.calls or place.holds:
             return
         del self._known[place.session]
@@ -232,8 +230,8 @@ class Admission:
 
 
 def _is_talking(place: Place, now: float) -> bool:
-    return place.calls > 0 or now < place.heard_at + _TALKING_SECONDS
+    return place.calls > 0 or now < place.active_at + _TALKING_SECONDS
 
 
 def _is_gone(place: Place, now: float) -> bool:
-    return not (place.calls or place.holds) and now >= place.heard_at + _KNOWN_SECONDS
+    return not (place.calls or place.holds) and now >= place.active_at + _KNOWN_SECONDS

@@ -1,4 +1,4 @@
-"""Owns what Riva's EndpointingConfig means here: where the segmenter begins and ends an utterance."""
+"""Map Riva's EndpointingConfig to the segmenter: where an utterance begins and ends."""
 
 import math
 
@@ -7,8 +7,8 @@ from riva.client.proto import riva_asr_pb2
 from stream.engine.model.whisper import LONGEST_SAMPLES
 from vad import FRAME_SAMPLES, SegmenterOptions, frames_in
 
-_DEFAULT_STOP_HISTORY_MS = 800  # what Riva's own pipelines wait
-# Who sets so long an end of silence (the gateway does) finds the ends itself: no utterance is that long.
+_DEFAULT_STOP_HISTORY_MS = 800  # the default of Riva's own pipelines
+# From this pause on the client finds the endpoints itself, as the gateway does: no utterance is that long.
 _OWN_ENDPOINTS_MS = 20_000
 _LONGEST_START_MS = 5_000
 _WINDOWS = ("start_history", "stop_history", "stop_history_eou")
@@ -18,11 +18,11 @@ _PLAIN = SegmenterOptions(longest=_LONGEST_FRAMES)
 
 
 def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOptions:
-    """Map Riva's windows and shares; 0, or nothing, is our own. Raises ValueError with a sentence for what cannot be.
+    """Map Riva's windows and thresholds; 0 is our own default. Raises ValueError with a sentence for the client.
 
-    `start_threshold` of the last `start_history` milliseconds have to be speech for an utterance to begin. It ends
-    after `stop_threshold` of `stop_history` milliseconds without speech, as a window of which so much has to be
-    silent finds the end of speech. What is for Riva's early guesses at an end (`*_eou`) changes nothing.
+    An utterance begins when the part `start_threshold` of the last `start_history` milliseconds is speech. It ends
+    after `stop_threshold * stop_history` milliseconds without speech. The parameters for Riva's early end of utterance
+    (`*_eou`) are checked and ignored.
     """
     _check(config)
     if config.stop_history >= _OWN_ENDPOINTS_MS:
@@ -54,5 +54,5 @@ def _check(config: riva_asr_pb2.EndpointingConfig) -> None:
 
 
 def _ceil(frames: float) -> int:
-    """Round up, but not for what single precision adds to a share such as 0.98."""
+    """Round up, except for the rounding error of a single-precision share such as 0.98."""
     return math.ceil(frames - 1e-3)

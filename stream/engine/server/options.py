@@ -1,4 +1,4 @@
-"""Owns what one call asks for: Riva's RecognitionConfig, checked."""
+"""The options of one call, from Riva's RecognitionConfig."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ _BOOLEANS = {"true": True, "false": False, "": False}
 
 
 class RequestError(Exception):
-    """The caller asked for something that is not served; the sentence says what, and is sent to it."""
+    """The request asks for something that is not served; the message is sent to the client."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """What one call is recognized with; `segmenter` cuts its sound into utterances.
+    """The options of one call; `segmenter` cuts its audio into utterances.
 
-    `model` is a name, of one of our models or of any other. `phrases` are what is likely to be said, `boost` how
-    much more so than without; with `closed_vocabulary` nothing else is said. `punctuation` is whether the caller asks
-    for punctuation and capitals, `profanity_filter` for masked words.
+    `model` is the name of one of our models or of any other. `phrases` are expected with the strength `boost`; with
+    `closed_vocabulary` nothing else is recognized. `punctuation` asks for punctuation and capitals, `profanity_filter`
+    for masked swear words.
     """
 
     language_code: str
@@ -44,12 +44,12 @@ class CallOptions:
 
     @property
     def work_class(self) -> WorkClass:
-        """What decides how much the call costs."""
+        """The class of work that decides how much the call costs."""
         return WorkClass.of(self.phrases, closed_vocabulary=self.closed_vocabulary)
 
 
 def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
-    """Check a RecognitionConfig; raises RequestError. Keys of custom_configuration that are not ours are ignored."""
+    """Check a RecognitionConfig; raises RequestError. Unknown keys of custom_configuration are ignored."""
     _check_sound(config)
     try:
         segmenter = segmenter_options(config.endpointing_config)
@@ -82,7 +82,7 @@ def _check_sound(config: riva_asr_pb2.RecognitionConfig) -> None:
 
 
 def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:
-    """The phrases of all contexts, each once, without space around them."""
+    """The phrases of all contexts, each once, stripped."""
     stripped = (phrase.strip() for context in contexts for phrase in context.phrases)
     phrases = tuple(dict.fromkeys(phrase for phrase in stripped if phrase))
     if len(phrases) > MOST_PHRASES:

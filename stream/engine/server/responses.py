@@ -1,11 +1,11 @@
-"""Owns what is said to the caller: partials and finals as Riva's messages."""
+"""Build Riva's response messages from partials and finals."""
 
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
-from stream.engine.model.hypotheses import DecodedWord, Reading
+from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 from stream.engine.recognition import Final
-from stream.engine.text.profanity import mask, mask_reading
+from stream.engine.text.profanity import mask, mask_hypothesis
 from stream.engine.utterance import Partial
 from vad import SAMPLE_RATE
 
@@ -13,27 +13,27 @@ _STABLE, _UNSTABLE = 0.9, 0.1  # the stabilities that Riva's own pipelines give
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
-class Speaker:
-    """Writes the results of one call; after the first final with text each text begins with a space.
+class ResponseBuilder:
+    """Builds the responses of one call; after the first final with text each text begins with a space.
 
-    So the finals read right when a client joins them with nothing in between, and so does a partial after them.
-    Swear words are masked if asked.
+    Clients that concatenate the finals, and a partial after them, then get correct text.
     """
 
     def __init__(self, *, word_times: bool, masks_profanity: bool = False) -> None:
         self._word_times = word_times
         self._masks_profanity = masks_profanity
-        self._has_spoken = False
+        self._has_text = False
 
     def partial(
-        self, partial: Partial, utterance_start: int, request_id: common.RequestId | None
+        self, partial: Partial, start_samples: int, request_id: common.RequestId | None
     ) -> asr.StreamingRecognizeResponse:
-        """The words that are settled and those that are not, one result each; joined they are the text.
+        """Return a partial of the utterance at `start_samples`: one result for stable words, one for the others.
 
-        One of them may be missing. Without any text the second is there, empty, to tell how far the sound was heard.
+        The text is their concatenation; either may be missing. Without any text there is one empty result, which
+        reports how much audio was processed.
         """
-        processed_seconds = (utterance_start + partial.heard_samples) / SAMPLE_RATE
-        stable, tail = self._said(partial.stable), self._said(partial.tail)
+        processed_seconds = (start_samples + partial.processed_samples) / SAMPLE_RATE
+        stable, tail = self._masked_text(partial.stable), self._masked_text(partial.tail)
         texts = self._spaced(stable), tail if stable else self._spaced(tail)
         results = [
             asr.StreamingRecognitionResult(
@@ -47,60 +47,62 @@ class Speaker:
         return asr.StreamingRecognizeResponse(results=results, id=request_id)
 
     def whole(self, final: Final, request_id: common.RequestId | None) -> asr.StreamingRecognizeResponse:
-        """The text of a final as a partial, all of it settled: for an utterance that ended before it had one."""
-        text = final.readings[0].text
-        return self.partial(Partial(text, "", final.end - final.start), final.start, request_id)
+        """Return the text of a final as a stable partial, for an utterance that ended before it had one."""
+        text = final.hypotheses[0].text
+        return self.partial(Partial(text, "", final.end_samples - final.start_samples), final.start_samples, request_id)
 
     def final(self, final: Final, request_id: common.RequestId | None) -> asr.StreamingRecognizeResponse:
-        """One result; without speech its one alternative has an empty transcript."""
+        """Return a final as one result; without speech its only alternative has an empty transcript."""
         result = asr.StreamingRecognitionResult(
             alternatives=self._alternatives(final),
             is_final=True,
             stability=1.0,
-            audio_processed=final.end / SAMPLE_RATE,
+            audio_processed=final.end_samples / SAMPLE_RATE,
         )
         return asr.StreamingRecognizeResponse(results=[result], id=request_id)
 
     def offline(self, finals: list[Final], request_id: common.RequestId | None) -> asr.RecognizeResponse:
-        """One result for each utterance in which somebody spoke."""
+        """Return one result for each utterance with speech."""
         results = [
-            asr.SpeechRecognitionResult(alternatives=self._alternatives(final), audio_processed=final.end / SAMPLE_RATE)
+            asr.SpeechRecognitionResult(
+                alternatives=self._alternatives(final), audio_processed=final.end_samples / SAMPLE_RATE
+            )
             for final in finals
-            if final.readings
+            if final.hypotheses
         ]
         return asr.RecognizeResponse(results=results, id=request_id)
 
     def _alternatives(self, final: Final) -> list[asr.SpeechRecognitionAlternative]:
-        if not final.readings:
+        if not final.hypotheses:
             return [asr.SpeechRecognitionAlternative(transcript="")]
         alternatives = [
             asr.SpeechRecognitionAlternative(
-                transcript=self._spaced(reading.text),
-                confidence=reading.confidence,
-                words=self._words(reading, final.start),
+                transcript=self._spaced(hypothesis.text),
+                confidence=hypothesis.confidence,
+                words=self._words(hypothesis, final.start_samples),
             )
-            for reading in map(self._masked, final.readings)
+            for hypothesis in map(self._masked, final.hypotheses)
         ]
-        self._has_spoken = True
+        self._has_text = True
         return alternatives
 
-    def _said(self, text: str) -> str:
+    def _masked_text(self, text: str) -> str:
         return mask(text) if self._masks_profanity else text
 
-    def _masked(self, reading: Reading) -> Reading:
-        return mask_reading(reading) if self._masks_profanity else reading
+    def _masked(self, hypothesis: Hypothesis) -> Hypothesis:
+        return mask_hypothesis(hypothesis) if self._masks_profanity else hypothesis
 
     def _spaced(self, text: str) -> str:
-        return f" {text}" if text and self._has_spoken else text
+        return f" {text}" if text and self._has_text else text
 
-    def _words(self, reading: Reading, utterance_start: int) -> list[asr.WordInfo]:
-        return [_word_info(word, utterance_start) for word in reading.words] if self._word_times else []
+    def _words(self, hypothesis: Hypothesis, start_samples: int) -> list[asr.WordInfo]:
+        return [_word_info(word, start_samples) for word in hypothesis.words] if self._word_times else []
 
 
-def _word_info(word: DecodedWord, utterance_start: int) -> asr.WordInfo:
+def _word_info(word: DecodedWord, start_samples: int) -> asr.WordInfo:
     return asr.WordInfo(
         word=word.text,
-        start_time=(utterance_start + word.start) // _SAMPLES_PER_MS,
-        end_time=(utterance_start + word.end) // _SAMPLES_PER_MS,
+        start_time=(start_samples + word.start_samples) // _SAMPLES_PER_MS,
+        end_time=(start_samples + word.end_samples) // _SAMPLES_PER_MS,
         confidence=min(1.0, word.confidence),
     )

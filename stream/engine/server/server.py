@@ -1,4 +1,4 @@
-"""Owns the engine's process: the address, the model, the health and the end."""
+"""Run the engine's gRPC server: its address, models, health service and shutdown."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ from stream.engine.server.tls import TlsOptions, server_credentials
 
 _SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 
-# gRPC itself refuses calls above this, whoever makes them, so it is far more than the sessions that are admitted need.
-# Each stream may hold an utterance of 24 s, 768 kB: 512 bound the memory at 400 MB over the model, and with it the
-# queues of the scheduler, which hold at most one job of each kind for a stream.
+# gRPC refuses calls above this limit whoever makes them, so it is far more than admitted sessions need. Each stream may
+# hold an utterance of 24 s, 768 kB: 512 calls bound the memory at 400 MB above the model, and the queue of the
+# scheduler, which holds at most one job of each kind for a stream.
 _LEAST_CALLS = 512
 _CALLS_PER_SESSION = 8
 _LARGEST_MESSAGE_BYTES = 32 << 20  # a file of 17 minutes in one Recognize
@@ -33,16 +33,17 @@ _GRPC_OPTIONS = (
 )
 _GRACE_SECONDS = 5.0
 STOP_SECONDS = 10.0
-"""How long a stop may take: calls that are not done are abandoned before, and a decode ends in a few seconds."""
+"""How long a stop may take: open calls are cancelled before that, and a decode ends in a few seconds."""
 _STDIN = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """`listen` is `host:port` (port 0 for any) or `unix:/path`; `models` as in `load_models`, none for the bundled.
+    """The options of the server.
 
-    `workers` is how many decodes run at once, None for one on each core; `sessions` is how many may talk at once, fewer
-    where their work costs more, None for ten for each worker; without `tls` it speaks in the clear.
+    `listen` is `host:port` (port 0 for any) or `unix:/path`; `models` as for `load_models`, none for the bundled one.
+    `workers` is how many decodes run at once, None for one on each core. `sessions` is how many sessions may talk at
+    once if their work is plain, None for ten for each worker. Without `tls` nothing is encrypted.
     """
 
     listen: str = "127.0.0.1:0"
@@ -53,7 +54,7 @@ class EngineOptions:
 
 
 class EngineServer:
-    """A gRPC server with Riva's speech recognition and grpc.health.v1; to be used from one event loop."""
+    """A gRPC server with Riva's speech recognition and grpc.health.v1; use it from one event loop."""
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
@@ -89,11 +90,11 @@ class EngineServer:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a decode will never end: the server answers, and recognizes less and less."""
+        """Whether a decode will never end, so that its worker is lost although the server answers."""
         return self._scheduler is not None and self._scheduler.is_stuck
 
     async def stop(self, grace_seconds: float) -> None:
-        """Say so in the health, take no new calls, and abandon those that are not done after `grace_seconds`."""
+        """Report NOT_SERVING, refuse new calls, and cancel open ones after `grace_seconds`."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_seconds)
         if self._scheduler:
@@ -102,7 +103,7 @@ class EngineServer:
 
 @dataclass(frozen=True, slots=True)
 class Beats:
-    """`beat` is called every so many seconds while the server works, from the start on: it tells a supervisor so."""
+    """A heartbeat for a supervisor: `beat` is called every `seconds` from the start on while the server works."""
 
     seconds: float
     beat: Callable[[], None]
@@ -116,10 +117,10 @@ async def run(
     beats: Beats | None = None,
     ended: asyncio.Event | None = None,
 ) -> None:
-    """Serve until `ended` is set, or SIGTERM or SIGINT without one, or until stdin closes if asked.
+    """Serve until `ended` is set, by default by SIGTERM or SIGINT, or until stdin closes if asked.
 
-    `ready` is told the bound address. A supervised engine has a pipe of its parent as stdin: it closes when the parent
-    dies, however it died.
+    `ready` is called with the bound address. The stdin of a supervised engine is a pipe from its parent, which closes
+    whenever the parent ends.
     """
     share_one_arena()
     loop = asyncio.get_running_loop()

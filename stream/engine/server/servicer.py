@@ -1,4 +1,4 @@
-"""Riva's speech recognition service, each call one `Recognition`, and the service for places beside it."""
+"""The gRPC services of the engine: Riva's speech recognition, and the places of live sessions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,30 +15,30 @@ from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.decoder import Decoder
 from stream.engine.model.models import Models
-from stream.engine.recognition import Final, Listener, Recognition
+from stream.engine.recognition import Final, Recognition, ResultWriter
 from stream.engine.scheduling.scheduler import Scheduler
-from stream.engine.server.admission import Admission, Arrival, FullError, Place
+from stream.engine.server.admission import Admission, AdmissionRequest, FullError, Place
+from stream.engine.server.audio import AudioError
 from stream.engine.server.options import CallOptions, RequestError, read_config
-from stream.engine.server.response_writer import Caller, StreamContext
-from stream.engine.server.responses import Speaker
-from stream.engine.server.sound import SoundError
+from stream.engine.server.response_writer import ResponseWriter, StreamContext
+from stream.engine.server.responses import ResponseBuilder
 from stream.engine.utterance import Partial, Utterance
 from stream.recognition import places
 from stream.recognition.places import WorkClass
 from vad import SAMPLE_RATE
 
 _ONLINE, _OFFLINE = "online", "offline"
-# Mostly one turn of the loop is enough to learn that a call was cancelled, on a busy machine not always. Too late,
-# it costs a decode that nobody wants, so it is worth 3 % of a final's time.
+# The event loop mostly learns of a cancelled call in its next iteration, but not always on a busy machine. A cancelled
+# call that goes unnoticed costs a useless decode, so we wait 3 % of the time of a final.
 _CANCELLATION_SECONDS = 0.005
-# A refusal that meets a write of the client's is turned into INTERNAL by its own library, and its first messages come
-# in a burst.
+# The client's gRPC library turns a refusal that arrives during a write into INTERNAL, and the first messages of a
+# stream come in a burst.
 _REFUSAL_SECONDS = 0.02
 _END_UTTERANCE = "force_eou"
 
 
 class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
-    """Answers Riva's calls with `models`; `scheduler` decides what is decoded when, `admission` who may talk."""
+    """Serves Riva's calls with `models`; `scheduler` orders the decodes, `admission` admits the sessions."""
 
     def __init__(self, models: Models, scheduler: Scheduler, admission: Admission) -> None:
         self._models = models
@@ -46,36 +46,36 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self._admission = admission
 
     async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
-        """Partials and finals for a stream of sound; INVALID_ARGUMENT for what is not served."""
+        """Send partials and finals for a stream of audio; INVALID_ARGUMENT for what is not served."""
         refusal = ""
         is_file = _metadata(context).get(places.KIND) == places.FILE
         async with self._admitted(context, is_file=is_file) as place:
             try:
                 await self._stream(context, place)
-            except* (RequestError, SoundError) as group:
-                refusal = _sentence(group)
+            except* (RequestError, AudioError) as group:
+                refusal = _message(group)
         if refusal:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
 
     async def Recognize(  # noqa: N802
         self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
     ) -> asr.RecognizeResponse:
-        """Finals for sound that is complete; INVALID_ARGUMENT for what is not served."""
+        """Return the finals of complete audio; INVALID_ARGUMENT for what is not served."""
         async with self._admitted(context, is_file=True) as place:
             try:
                 options = read_config(request.config)
-                collector = _Collector()
+                collector = _FinalCollector()
                 recognition = self._recognition(options, _OFFLINE, collector, place)
                 await recognition.feed(request.audio)
                 await recognition.drain()
-            except (RequestError, SoundError) as error:
+            except (RequestError, AudioError) as error:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        return _speaker(options).offline(collector.finals, _id_of(request))
+        return _builder(options).offline(collector.finals, _id_of(request))
 
     async def GetRivaSpeechRecognitionConfig(  # noqa: N802
         self, request: asr.RivaSpeechRecognitionConfigRequest, _context: object
     ) -> asr.RivaSpeechRecognitionConfigResponse:
-        """One row for each model, language and mode; only those of a model that is asked for by name."""
+        """Return one row for each model, language and mode, or only those of the model that the request names."""
         rows = [
             asr.RivaSpeechRecognitionConfigResponse.Config(
                 model_name=whisper.name,
@@ -96,10 +96,10 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         return asr.RivaSpeechRecognitionConfigResponse(model_config=rows)
 
     async def hold(self, _requests: object, context: ServicerContext[Any, Any]) -> None:
-        """Hold the place of a live session while the call is open; the first answer says that it has one."""
+        """Hold the place of a live session while the call is open; the first response says that it has one."""
         now = asyncio.get_running_loop().time
         try:
-            place = self._admission.hold(self._arrival(context), now())
+            place = self._admission.hold(self._admission_request(context), now())
         except FullError as error:
             await _refuse(context, error)
         try:
@@ -110,11 +110,11 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             self._admission.release(place, now())
 
     async def capacity(self, _request: Empty, _context: object) -> Struct:
-        """Tell how many places there are, and how many decodes wait for a worker."""
+        """Return how many places there are, and how many decodes wait for a worker."""
         now = asyncio.get_running_loop().time()
         capacity = self._admission.capacity(now, is_late=self._scheduler.is_late)
-        told = Struct()
-        told.update(
+        response = Struct()
+        response.update(
             {
                 "places": capacity.places,
                 "taken": capacity.taken,
@@ -122,14 +122,14 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
                 "waiting": self._scheduler.waiting,
             }
         )
-        return told
+        return response
 
     @asynccontextmanager
     async def _admitted(self, context: ServicerContext[Any, Any], *, is_file: bool) -> AsyncIterator[Place]:
-        """Hold the place of a call; without one the call is aborted, with gRPC's hint when to come again."""
+        """Hold the place of a call; without one the call is aborted, with gRPC's retry hint."""
         now = asyncio.get_running_loop().time
         try:
-            place = self._admission.enter(self._arrival(context), now(), is_file=is_file)
+            place = self._admission.enter(self._admission_request(context), now(), is_file=is_file)
         except FullError as error:
             await asyncio.sleep(_REFUSAL_SECONDS)
             await _refuse(context, error)
@@ -138,10 +138,10 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         finally:
             self._admission.leave(place, now())
 
-    def _arrival(self, context: ServicerContext[Any, Any]) -> Arrival:
+    def _admission_request(self, context: ServicerContext[Any, Any]) -> AdmissionRequest:
         metadata = _metadata(context)
         work = metadata.get(places.WORK, "")
-        return Arrival(
+        return AdmissionRequest(
             session=metadata.get(places.SESSION, ""),
             owner=metadata.get(places.OWNER, ""),
             work=WorkClass(work) if work in list(WorkClass) else WorkClass.PLAIN,
@@ -149,15 +149,15 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             is_late=self._scheduler.is_late,
         )
 
-    def _recognition(self, options: CallOptions, mode: str, listener: Listener, place: Place) -> Recognition:
+    def _recognition(self, options: CallOptions, mode: str, writer: ResultWriter, place: Place) -> Recognition:
         chosen = self._models.choose(options.language_code, options.model)
         if chosen is None:
-            # Riva's own words: clients look for them.
+            # Clients look for Riva's own wording.
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
         whisper, language = chosen
         decoder = Decoder(whisper, options, language)
         place.flow.work = options.work_class
-        return Recognition(decoder, self._scheduler, options, listener, is_file=place.is_file, flow=place.flow)
+        return Recognition(decoder, self._scheduler, options, writer, is_file=place.is_file, flow=place.flow)
 
     async def _stream(self, context: StreamContext, place: Place) -> None:
         first = await context.read()
@@ -167,45 +167,45 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             raise RequestError("the first message of a stream must be streaming_config")
         options = read_config(first.streaming_config.config)
         wants_partials = first.streaming_config.interim_results and not place.is_file
-        caller = Caller(context, _speaker(options), _id_of(first), wants_partials=wants_partials)
-        recognition = self._recognition(options, _ONLINE, caller, place)
-        # Tells a client that waits for it that the call is accepted: a refusal that meets a write of the
-        # client's is turned into INTERNAL by its own library.
+        writer = ResponseWriter(context, _builder(options), _id_of(first), wants_partials=wants_partials)
+        recognition = self._recognition(options, _ONLINE, writer, place)
+        # Clients that wait for the metadata see a refusal as it is; during a write their library would turn it into
+        # INTERNAL.
         await context.send_initial_metadata(())
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(recognition.follow(wants_partials=wants_partials))
-            await _listen(context, recognition, caller)
+            await _read_requests(context, recognition, writer)
             following.cancel()
 
 
-class _Collector:
-    """Who made a call for sound that is complete: it wants the finals, all at once."""
+class _FinalCollector:
+    """Collects the finals of a call with complete audio."""
 
     def __init__(self) -> None:
         self.finals: list[Final] = []
 
-    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
-        """Nobody hears partials for such a call."""
+    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+        """Drop it: such a call has no partials."""
 
-    async def tell_delay(self) -> None:
-        """Nobody waits for a word from such a call."""
+    async def write_delay(self) -> None:
+        """Send nothing: such a call has one response."""
 
-    async def tell_final(self, final: Final) -> None:
+    async def write_final(self, final: Final) -> None:
         self.finals.append(final)
 
 
-async def _listen(context: StreamContext, recognition: Recognition, caller: Caller) -> None:
-    """Read to the end of the call; while a final is decoded nothing is read, and the caller is held back."""
+async def _read_requests(context: StreamContext, recognition: Recognition, writer: ResponseWriter) -> None:
+    """Read to the end of the call; nothing is read while a final is decoded, which holds the client back."""
     while isinstance(request := await context.read(), asr.StreamingRecognizeRequest):
-        caller.request_id = _id_of(request) or caller.request_id
+        writer.request_id = _id_of(request) or writer.request_id
         if request.HasField("streaming_config"):
             raise RequestError("streaming_config may only be the first message of a stream")
         await recognition.feed(request.audio_content)
         if request.runtime_config.get(_END_UTTERANCE, "").lower() == "true":
             await recognition.end_utterance()
         if request.HasField("audio_content"):
-            await caller.answer()
-    # A call that its client cancelled ends like any other; the news of it comes a little later.
+            await writer.acknowledge()
+    # The messages of a cancelled call end like those of any other, and the cancellation arrives a little later.
     await asyncio.sleep(_CANCELLATION_SECONDS)
     await recognition.drain()
 
@@ -215,13 +215,13 @@ def _metadata(context: ServicerContext[Any, Any]) -> dict[str, str]:
 
 
 async def _refuse(context: ServicerContext[Any, Any], error: FullError) -> NoReturn:
-    """Abort a call with gRPC's hint when to come again, and why."""
-    trailing = ((places.PUSHBACK, str(round(error.retry_seconds * 1000))), (places.REASON, error.reason.value))
+    """Abort a call with gRPC's retry hint and the reason."""
+    trailing = ((places.PUSHBACK, str(round(error.retry_after_seconds * 1000))), (places.REASON, error.reason.value))
     await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), trailing)
 
 
 def add_places_to_server(servicer: RecognitionServicer, server: grpc.aio.Server) -> None:
-    """Serve the service for places."""
+    """Register the service for places."""
     handlers = {
         places.HOLD: grpc.stream_stream_rpc_method_handler(servicer.hold, Empty.FromString, Empty.SerializeToString),
         places.CAPACITY: grpc.unary_unary_rpc_method_handler(
@@ -231,14 +231,14 @@ def add_places_to_server(servicer: RecognitionServicer, server: grpc.aio.Server)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(places.SERVICE, handlers),))
 
 
-def _speaker(options: CallOptions) -> Speaker:
-    return Speaker(word_times=options.word_times, masks_profanity=options.profanity_filter)
+def _builder(options: CallOptions) -> ResponseBuilder:
+    return ResponseBuilder(word_times=options.word_times, masks_profanity=options.profanity_filter)
 
 
 def _id_of(request: asr.StreamingRecognizeRequest | asr.RecognizeRequest) -> common.RequestId | None:
     return request.id if request.HasField("id") else None
 
 
-def _sentence(group: BaseExceptionGroup[RequestError | SoundError]) -> str:
+def _message(group: BaseExceptionGroup[RequestError | AudioError]) -> str:
     error = group.exceptions[0]
-    return _sentence(error) if isinstance(error, BaseExceptionGroup) else str(error)
+    return _message(error) if isinstance(error, BaseExceptionGroup) else str(error)

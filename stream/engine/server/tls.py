@@ -1,4 +1,4 @@
-"""Owns the engine's TLS: its certificate and key, and whose certificates its callers must have."""
+"""TLS credentials of the engine's server, with or without client certificates."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ from stream.tls import PemError, check_certificates, read_pem, server_context
 
 
 class TlsError(Exception):
-    """TLS is not possible with these options; the sentence names the file and what is wrong with it."""
+    """TLS is not possible with these options; the message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """PEM files: the server's `certificate`, with those that lead to its CA, and its `key`; None for no TLS.
+    """PEM files: the server's `certificate` with its chain, and its `key`; None for no TLS.
 
-    With a `client_ca` only callers with a certificate from it are served.
+    With `client_ca` only clients with a certificate from that CA are served.
     """
 
     certificate: Path | None = None
@@ -25,14 +25,14 @@ class TlsOptions:
 
 
 def server_credentials(options: TlsOptions) -> grpc.ServerCredentials | None:
-    """Read the files, None where no TLS is asked for. Raises TlsError."""
+    """Read the files; return None if TLS is off. Raises TlsError."""
     if options == TlsOptions():
         return None
     if options.certificate is None or options.key is None:
         missing = "certificate" if options.certificate is None else "key"
         raise TlsError(f"TLS needs a certificate and its key, and the {missing} is missing")
     try:
-        # As any server would load them: gRPC itself says no more than that it cannot bind.
+        # Python's loader says what is wrong with a file; gRPC only says that it cannot bind.
         server_context(options.certificate, options.key)
         client_ca = None if options.client_ca is None else read_pem(options.client_ca)
         if options.client_ca is not None:

@@ -1,4 +1,4 @@
-"""Owns the bias towards phrases that a caller expects: where a reading sounds like one of them, the phrase is tried."""
+"""Bias decoding towards expected phrases: try each phrase where a hypothesis sounds like it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,30 +6,31 @@ from dataclasses import replace
 from functools import cached_property
 
 from stream.engine.model.features import Samples
-from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Reading, Search, Tokens
+from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens
 from stream.engine.model.whisper import Encoded, Whisper
-from stream.engine.text.phrase_correction import Change, Phrases, apart, find_changes, has_phrase
+from stream.engine.text.phrase_correction import Correction, Phrases, find_corrections, has_phrase, without_overlaps
 from stream.engine.text.speech_check import NO_SPEECH_PROB, is_speech
 
-# Measured with 123 phrases on 36 sentences of 55 rare words, 41 of them misheard, and 36 that only sound like phrases.
-_LIKENESS = 8.0  # what likeness from 0 to 1 weighs in log probability
-_ALIKE_ENOUGH = 0.7  # where it weighs nothing
-_MOST_CHANGES = 4  # each costs 6 to 9 ms
-_LONGER_TOKENS = 8  # the second reading may be that much longer than the first, else it is a loop
+# Measured with 123 phrases on 36 sentences with 55 rare words, 41 of them misrecognized, and on 36 sentences that only
+# sound like phrases.
+_SIMILARITY = 8.0  # weight of the similarity, from 0 to 1, in log probability
+_NEUTRAL_SIMILARITY = 0.7  # the similarity with the weight 0
+_MOST_CORRECTIONS = 4  # each costs 6 to 9 ms
+_LONGER_TOKENS = 8  # the biased hypothesis may be so much longer than the plain one, otherwise it repeats itself
 _CONTEXT_TOKENS = 100  # of phrases: they share the decoder's 448 positions with 24 s of speech, and cost time
-# What a phrase gets on top of its log probability: at -4 18 of the 41 rare words are mended, from -2 to +1 23, at +2 24
-# and at +4 28; it changes none of the sentences that only sound so up to -1, 2 at 0, 3 at +1, 5 at +2, 7 at +4.
+# Added to the log probability of a phrase. At -4 18 of the 41 rare words are corrected, from -2 to +1 23, at +2 24 and
+# at +4 28; sentences that only sound like phrases are changed in 0 cases up to -1, 2 at 0, 3 at +1, 5 at +2, 7 at +4.
 _USUAL_BONUS = -1.0
-_DOUBLED_BONUS = 2.0  # by how much more when the boost doubles
-_USUAL_BOOST = 20.0  # what the gateway sends for callers who name none
+_DOUBLED_BONUS = 2.0  # added for each doubling of the boost
+_USUAL_BOOST = 20.0  # the gateway's default
 _LEAST_BOOST, _MOST_BOOST = 5.0, 100.0
 
 
 class BiasedWhisper:
-    """Decodes as `Whisper` does, and then mends what sounds like one of `phrases`; safe to share between threads.
+    """Decodes as `Whisper` does, then replaces words that sound like one of `phrases`; thread-safe.
 
-    `boost` is in Riva's scale: 20 is usual, and so is 0, which means unset. More, up to 100, mends more rare words and
-    changes more of what only sounds like a phrase; less, down to 5, does the opposite.
+    `boost` is on Riva's scale: 20 is the default, for which 0 stands. Higher values, up to 100, correct more rare words
+    and change more words that only sound like a phrase; lower values, down to 5, do the opposite.
     """
 
     def __init__(self, whisper: Whisper, phrases: Iterable[str], boost: float = 0.0) -> None:
@@ -40,77 +41,80 @@ class BiasedWhisper:
     def decode(
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False
     ) -> Decoding:
-        """Recognize `float32[n_samples]` as `Whisper.decode` does; a mended reading comes before the plain ones."""
-        encoded, plain = self._whisper.hear(samples, language, search.widened if align else search)
-        decoding = self._mend(encoded, plain, search)
+        """Recognize `float32[n_samples]` as `Whisper.decode` does; a corrected hypothesis precedes the plain ones."""
+        encoded, plain = self._whisper.encode_and_generate(samples, language, search.widened if align else search)
+        decoding = self._correct(encoded, plain, search)
         return self._whisper.align_all(encoded, decoding, search.alternatives) if align else decoding
 
     @cached_property
     def _phrases(self) -> Phrases:
-        # Not in the constructor, which the event loop waits for: 500 phrases cost milliseconds.
+        # Not in the constructor, which runs on the event loop: 500 phrases take milliseconds.
         return Phrases(self._texts)
 
-    def _mend(self, encoded: Encoded, plain: Decoding, search: Search) -> Decoding:
+    def _correct(self, encoded: Encoded, plain: Decoding, search: Search) -> Decoding:
         if plain.no_speech_prob > NO_SPEECH_PROB or not is_speech(encoded.samples, plain):
             return plain
         related = self._phrases.related([word.text for word in plain.best.words])
-        changes = self._changes(encoded, plain.best, search.prefix, related) if related else []
-        if not changes:
+        candidates = self._candidates(encoded, plain.best, search.prefix, related) if related else []
+        if not candidates:
             return plain
-        context = self._context([p for p in related if any(has_phrase(change.text, p) for change in changes)])
-        gains = self._gains(encoded, plain.best, changes, context)
-        best_first = sorted((change for change in changes if gains[change] > 0), key=lambda change: -gains[change])
-        accepted = apart(best_first)
+        context = self._context([p for p in related if any(has_phrase(one.text, p) for one in candidates)])
+        gains = self._gains(encoded, plain.best, candidates, context)
+        improving = (one for one in candidates if gains[one] > 0)
+        accepted = without_overlaps(sorted(improving, key=lambda one: -gains[one]))
         if not accepted:
             return plain
-        text = self._changed(plain.best, accepted)
-        # It was found likelier than the plain reading: what was speech before is not less so now.
+        text = self._corrected(plain.best, accepted)
+        # The correction is likelier than the plain hypothesis, so it must not count as less likely to be speech.
         logprob = max(plain.best.logprob, self._whisper.score(encoded, [text], context)[0] / len(text))
-        mended = Reading(self._whisper.tokens.words(text), logprob)
-        others = (reading for reading in plain.readings if reading.tokens != text)
-        return replace(plain, readings=(mended, *others)[: max(search.alternatives, len(plain.readings))])
+        corrected = Hypothesis(self._whisper.tokens.words(text), logprob)
+        others = (hypothesis for hypothesis in plain.hypotheses if hypothesis.tokens != text)
+        return replace(plain, hypotheses=(corrected, *others)[: max(search.alternatives, len(plain.hypotheses))])
 
-    def _changes(self, encoded: Encoded, plain: Reading, prefix: Tokens, related: Sequence[str]) -> list[Change]:
-        """Return the most alike of what may be tried; the words of the prefix, and phrases that were heard, stay."""
+    def _candidates(
+        self, encoded: Encoded, plain: Hypothesis, prefix: Tokens, related: Sequence[str]
+    ) -> list[Correction]:
+        """Return the most similar corrections; words of the prefix and recognized phrases are kept."""
         most_tokens = len(plain.tokens) - len(prefix) + _LONGER_TOKENS
-        search = Search(prefix, self._context(related), beam_size=1, most_tokens=most_tokens)
+        search = Search(prefix=prefix, context=self._context(related), beam_size=1, most_tokens=most_tokens)
         biased = self._whisper.generate(encoded, search).best
         words = [word.text for word in plain.words]
         kept = _words_of_prefix(plain, len(prefix))
-        found = find_changes(words, [word.text for word in biased.words], related)
-        tried = [change for change in found if change.first >= kept and not self._phrases.lost(words, change)]
-        return sorted(tried, key=lambda change: -change.likeness)[:_MOST_CHANGES]
+        found = find_corrections(words, [word.text for word in biased.words], related)
+        allowed = (one for one in found if one.first_word >= kept and not self._phrases.removes_any(words, one))
+        return sorted(allowed, key=lambda one: -one.similarity)[:_MOST_CORRECTIONS]
 
     def _gains(
-        self, encoded: Encoded, plain: Reading, changes: Sequence[Change], context: Tokens
-    ) -> dict[Change, float]:
-        """Return by how much each change alone is likelier than the plain reading, as a log probability."""
-        texts = [plain.tokens, *(self._changed(plain, [change]) for change in changes)]
+        self, encoded: Encoded, plain: Hypothesis, corrections: Sequence[Correction], context: Tokens
+    ) -> dict[Correction, float]:
+        """Return the gain in log probability of each correction alone against the plain hypothesis."""
+        texts = [plain.tokens, *(self._corrected(plain, [correction]) for correction in corrections)]
         unchanged, *changed = self._whisper.score(encoded, texts, context)
         return {
-            change: score - unchanged + self._bonus + _LIKENESS * (change.likeness - _ALIKE_ENOUGH)
-            for change, score in zip(changes, changed, strict=True)
+            correction: score - unchanged + self._bonus + _SIMILARITY * (correction.similarity - _NEUTRAL_SIMILARITY)
+            for correction, score in zip(corrections, changed, strict=True)
         }
 
     def _context(self, phrases: Sequence[str]) -> Tokens:
-        """Return a sentence of phrases, the first of them last: the decoder minds most what stands there."""
+        """Return a sentence of phrases, the first of them last, where it has the most influence on the decoder."""
         taken = list(phrases)
         while taken and len(tokens := self._encode(", ".join(reversed(taken)) + ".")) > _CONTEXT_TOKENS:
             taken.pop()
         return tokens if taken else ()
 
-    def _changed(self, reading: Reading, changes: Sequence[Change]) -> Tokens:
-        """Return the tokens of a reading with changes that do not overlap; all other tokens stay as they are."""
-        tokens = [word.tokens for word in reading.words]
-        for change in changes:
-            tokens[change.first : change.last] = [
-                self._encode(change.text),
-                *[()] * (change.last - change.first - 1),
+    def _corrected(self, hypothesis: Hypothesis, corrections: Sequence[Correction]) -> Tokens:
+        """Return the tokens of a hypothesis after corrections that do not overlap."""
+        tokens = [word.tokens for word in hypothesis.words]
+        for one in corrections:
+            # The number of items stays the same, so that the places of other corrections do.
+            tokens[one.first_word : one.end_word] = [
+                self._encode(one.text),
+                *[()] * (one.end_word - one.first_word - 1),
             ]
         return tuple(token for word in tokens for token in word)
 
     def _encode(self, text: str) -> Tokens:
-        """Return the tokens of a text without those that only look like text: "<|endoftext|>" may be a phrase."""
+        """Return the tokens of a text without special tokens: "<|endoftext|>" may be a phrase."""
         tokens = self._whisper.tokens
         return tuple(token for token in tokens.encode(" " + text) if token < tokens.end)
 
@@ -120,10 +124,10 @@ def _bonus(boost: float) -> float:
     return _USUAL_BONUS + _DOUBLED_BONUS * math.log2(bounded / _USUAL_BOOST)
 
 
-def _words_of_prefix(reading: Reading, n_tokens: int) -> int:
-    """How many words hold the first tokens."""
+def _words_of_prefix(hypothesis: Hypothesis, n_tokens: int) -> int:
+    """How many words contain the first tokens."""
     n_words = 0
-    while n_tokens > 0 and n_words < len(reading.words):
-        n_tokens -= len(reading.words[n_words].tokens)
+    while n_tokens > 0 and n_words < len(hypothesis.words):
+        n_tokens -= len(hypothesis.words[n_words].tokens)
         n_words += 1
     return n_words

@@ -1,119 +1,122 @@
-"""Owns the changes that phrases suggest: where a reading sounds like one of them, and what is tried in that place."""
+"""Find corrections of a text: places that sound like an expected phrase, and what to put there."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from stream.engine.text.phonetics import Sounds, likeness, sounds, spoken
+from stream.engine.text.phonetics import PhoneticForms, phonetic_forms, similarity
+from stream.words import spoken_form
 
-# Measured with 123 phrases on 36 sentences of 55 rare words and 36 sentences that only sound like phrases.
-_RELATED = 0.47  # half-heard names are at least that like themselves: "his friend" for "Isfahan" is 0.47
-_ALIKE = 0.55  # what is put in place of what was read without the decoder having said so
-_REPLACED = 0.45  # what the decoder itself says in place of what it read before
-_MOST_RELATED = 6  # phrases of one utterance: more of them cost time and mend nothing
-_LONGEST_STRETCH = 6  # words: "me to proud old wise" for "Metoprolol twice"
-_FEWEST_LETTERS = 3  # less sounds like half of all words
+# Measured with 123 phrases on 36 sentences with 55 rare words and on 36 sentences that only sound like phrases.
+_RELATED = 0.47  # least similarity of misrecognized names: "his friend" for "Isfahan" has 0.47
+_SIMILAR = 0.55  # least similarity of a phrase that the decoder did not propose itself
+_PROPOSED = 0.45  # least similarity of a text that the biased decoder proposed
+_MOST_RELATED = 6  # phrases of one utterance: more cost time and correct nothing
+_LONGEST_SPAN_WORDS = 6  # "me to proud old wise" for "Metoprolol twice"
+_FEWEST_LETTERS = 3  # shorter phrases sound like half of all words
 _MARKS = ".,;:!?"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Words `first` to `last`, exclusive, of a reading, what might have been said there, and how alike they sound."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A `text` for the words from `first_word` up to `end_word` of a text, and the similarity of both."""
 
-    first: int
-    last: int
+    first_word: int
+    end_word: int
     text: str
-    likeness: float
+    similarity: float
 
-    def overlaps(self, other: "Change") -> bool:
-        """Whether both change a word."""
-        return self.first < other.last and other.first < self.last
+    def overlaps(self, other: "Correction") -> bool:
+        """Whether both replace the same word."""
+        return self.first_word < other.end_word and other.first_word < self.end_word
 
 
 class Phrases:
-    """Phrases that may be said; those too short to be told by their sound are left out."""
+    """The expected phrases; those too short for a phonetic comparison are left out."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        said: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for phrase in phrases:
-            if len((sound := spoken(phrase)).replace(" ", "")) >= _FEWEST_LETTERS:
-                said.setdefault(sound, " ".join(phrase.split()))
-        self._texts = tuple(said.values())
-        self._spoken = tuple(said)
-        self._sounds = sounds(said)
+            if len((spoken := spoken_form(phrase)).replace(" ", "")) >= _FEWEST_LETTERS:
+                texts.setdefault(spoken, " ".join(phrase.split()))
+        self._texts = tuple(texts.values())
+        self._spoken = tuple(texts)
+        self._phonetic_forms = phonetic_forms(texts)
 
     def related(self, words: Sequence[str]) -> list[str]:
-        """Return the few that something in a reading sounds like, the most alike first; not those that stand there."""
+        """Return the few phrases that a part of the text sounds like, the most similar first, without those in it."""
         if not words or not self._texts:
             return []
-        alike = likeness(_sounds(words, _stretches(words)), self._sounds).max(axis=0)
-        order = (int(index) for index in (-alike).argsort(kind="stable") if alike[index] >= _RELATED)
-        said = _spaced(" ".join(words))
-        return [self._texts[index] for index in order if f" {self._spoken[index]} " not in said][:_MOST_RELATED]
+        best = similarity(_phonetic_forms(words, _spans(words)), self._phonetic_forms).max(axis=0)
+        order = (int(index) for index in (-best).argsort(kind="stable") if best[index] >= _RELATED)
+        whole = _spaced(" ".join(words))
+        return [self._texts[index] for index in order if f" {self._spoken[index]} " not in whole][:_MOST_RELATED]
 
-    def lost(self, words: Sequence[str], change: Change) -> bool:
-        """Whether a phrase that stands in a reading would not do so after a change."""
-        old, new = _spaced(" ".join(words[change.first : change.last])), _spaced(change.text)
+    def removes_any(self, words: Sequence[str], correction: Correction) -> bool:
+        """Whether a correction would remove a phrase that is in the text."""
+        old, new = _spaced(" ".join(words[correction.first_word : correction.end_word])), _spaced(correction.text)
         return any(f" {phrase} " in old and f" {phrase} " not in new for phrase in self._spoken)
 
 
-def find_changes(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[str]) -> list[Change]:
-    """Return what to try in the plain reading: what the biased one says there, and phrases for what sounds alike."""
-    found = _replacements(plain, phrases)
+def find_corrections(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[str]) -> list[Correction]:
+    """Return the corrections of the plain text: what the biased decoder proposes, and phrases that sound alike."""
+    replacements = _replacements(plain, phrases)
     spelled = list(biased)
-    for change in sorted(apart(_replacements(biased, phrases)), key=lambda change: -change.first):
-        spelled[change.first : change.last] = change.text.split()
-    said = _differences(plain, spelled, phrases)
+    for one in sorted(without_overlaps(_replacements(biased, phrases)), key=lambda one: -one.first_word):
+        spelled[one.first_word : one.end_word] = one.text.split()
+    proposed = _differences(plain, spelled, phrases)
     if spelled != list(biased):
-        said += _differences(plain, biased, phrases)
-    return list(dict.fromkeys([*said, *found]))
+        proposed += _differences(plain, biased, phrases)
+    return list(dict.fromkeys([*proposed, *replacements]))
 
 
-def apart(changes: Iterable[Change]) -> list[Change]:
-    """Leave out every change that overlaps one before it."""
-    kept: list[Change] = []
-    for change in changes:
-        if not any(change.overlaps(other) for other in kept):
-            kept.append(change)
+def without_overlaps(corrections: Iterable[Correction]) -> list[Correction]:
+    """Leave out every correction that overlaps one before it."""
+    kept: list[Correction] = []
+    for correction in corrections:
+        if not any(correction.overlaps(other) for other in kept):
+            kept.append(correction)
     return kept
 
 
 def has_phrase(text: str, phrase: str) -> bool:
-    """Whether a phrase stands in a text as whole words."""
+    """Whether a text contains a phrase as whole words."""
     return _spaced(phrase) in _spaced(text)
 
 
-def _stretches(words: Sequence[str]) -> list[tuple[int, int]]:
+def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
     return [
-        (first, last)
+        (first, end)
         for first in range(len(words))
-        for last in range(first + 1, min(len(words), first + _LONGEST_STRETCH) + 1)
+        for end in range(first + 1, min(len(words), first + _LONGEST_SPAN_WORDS) + 1)
     ]
 
 
-def _sounds(words: Sequence[str], stretches: Sequence[tuple[int, int]]) -> Sounds:
-    return sounds(" ".join(words[first:last]) for first, last in stretches)
+def _phonetic_forms(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> PhoneticForms:
+    return phonetic_forms(" ".join(words[first:end]) for first, end in spans)
 
 
-def _replacements(words: Sequence[str], phrases: Sequence[str]) -> list[Change]:
-    """Return each phrase in the place that is most like it; the mark at the end of the place stays."""
-    stretches = _stretches(words)
-    if not stretches:
+def _replacements(words: Sequence[str], phrases: Sequence[str]) -> list[Correction]:
+    """Return each phrase at the span that is most similar to it; the punctuation at the end of the span stays."""
+    spans = _spans(words)
+    if not spans:
         return []
-    alike = likeness(_sounds(words, stretches), sounds(phrases))
+    similarities = similarity(_phonetic_forms(words, spans), phonetic_forms(phrases))
     found = []
-    for number, phrase in sorted(enumerate(phrases), key=lambda pair: -alike[:, pair[0]].max()):
-        place = int(alike[:, number].argmax())
-        first, last = stretches[place]
-        if _ALIKE <= alike[place, number] < 1:
-            mark = "" if phrase[-1] in _MARKS else _mark_after(words[last - 1])
-            found.append(Change(first, last, phrase + mark, float(alike[place, number])))
+    for number, phrase in sorted(enumerate(phrases), key=lambda pair: -similarities[:, pair[0]].max()):
+        place = int(similarities[:, number].argmax())
+        first, end = spans[place]
+        alike = float(similarities[place, number])
+        if _SIMILAR <= alike < 1:
+            mark = "" if phrase[-1] in _MARKS else _mark_after(words[end - 1])
+            found.append(Correction(first_word=first, end_word=end, text=phrase + mark, similarity=alike))
     return found
 
 
-def _differences(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[str]) -> list[Change]:
-    """Return where the biased reading has a phrase and sounds like the plain one: each place, and all in one."""
-    matcher = SequenceMatcher(None, [spoken(word) for word in plain], [spoken(word) for word in biased], autojunk=False)
+def _differences(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[str]) -> list[Correction]:
+    """Return where the biased text has a phrase and sounds like the plain one: each difference, and all of them."""
+    before, after = ([spoken_form(word) for word in words] for words in (plain, biased))
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
     blocks = [codes[1:] for codes in matcher.get_opcodes() if codes[0] != "equal"]
     if len(blocks) > 1:
         (first, _, begin, _), (_, last, _, end) = blocks[0], blocks[-1]
@@ -122,13 +125,14 @@ def _differences(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[
     for first, last, begin, end in blocks:
         old, new = " ".join(plain[first:last]), " ".join(biased[begin:end])
         if old and any(has_phrase(new, phrase) for phrase in phrases):
-            alike = float(likeness(sounds([old]), sounds([new]))[0, 0])
-            found += [Change(first, last, new, alike)] if alike >= _REPLACED else []
+            alike = float(similarity(phonetic_forms([old]), phonetic_forms([new]))[0, 0])
+            if alike >= _PROPOSED:
+                found.append(Correction(first_word=first, end_word=last, text=new, similarity=alike))
     return found
 
 
 def _spaced(text: str) -> str:
-    return f" {spoken(text)} "
+    return f" {spoken_form(text)} "
 
 
 def _mark_after(word: str) -> str:

@@ -1,15 +1,15 @@
-"""Owns the profanity filter: swear words keep their first letter, and asterisks stand for the others.
+"""Mask English swear words: all but the first letter becomes an asterisk.
 
-Each word is judged alone, so that a word that was told stays what it was whatever follows. The list is our own and
-for English: those of the packages (better-profanity 0.7.0, glin-profanity 4.1.0) are made to moderate chats and take
-"womb", "god", "escort" or "tied up" away from those who dictate.
+Each word is judged alone, so that a word of a partial stays as it is whatever follows. The list is our own: those of
+the packages (better-profanity 0.7.0, glin-profanity 4.1.0) are made for the moderation of chats and mask "womb",
+"god", "escort" or "tied up" in dictated text.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stream.engine.model.hypotheses import DecodedWord, Reading
+from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 
 _SWEAR_WORDS = re.compile(
     r"""
@@ -28,18 +28,18 @@ _PART = re.compile(r"[^\W\d_][\w*]*")
 
 
 def mask(text: str) -> str:
-    """Return the text with its swear words masked: "f***" for each spelling of that length; all else stays."""
+    """Return the text with swear words masked, such as "f***"; everything else stays as it is."""
     return _PART.sub(_mask_part, text)
 
 
 def mask_words(words: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
-    """Mask the texts of words; their tokens, times and confidence stay."""
+    """Mask the texts of words; tokens, times and confidences stay as they are."""
     return tuple(replace(word, text=mask(word.text)) for word in words)
 
 
-def mask_reading(reading: Reading) -> Reading:
-    """Mask the words of a reading."""
-    return replace(reading, words=mask_words(reading.words))
+def mask_hypothesis(hypothesis: Hypothesis) -> Hypothesis:
+    """Mask the words of a hypothesis."""
+    return replace(hypothesis, words=mask_words(hypothesis.words))
 
 
 def _mask_part(part: re.Match[str]) -> str:

@@ -1,34 +1,33 @@
-"""Detection of signal tones: ringing, dialling, busy and information tones, which a decoder takes for words."""
+"""Detect the signal tones of telephone networks (ringing, dialling, busy), which decoders take for words."""
 
 import numpy as np
 
 from stream.engine.model.features import Samples
 
-# Measured with tones of 350 to 620 Hz, alone and in pairs, whole, cut up, modulated by 17 and 25 Hz, clipped, in
-# white noise of 20 and 10 dB, 2 s each: the lines held 0.92 of the power and more, 0.88 where clipped in noise of
-# 10 dB. Of 4,604 pieces of read and synthetic speech, cut anywhere, 0.6 to 3 s long, two held as much.
+# Measured with tones of 350 to 620 Hz for 2 s, single and in pairs, with and without a cadence, modulated by 17 and
+# 25 Hz, clipped, in white noise of 20 and 10 dB SNR: the lines had 0.92 of the power or more, 0.88 if clipped in noise
+# of 10 dB. Of 4,604 pieces of read and synthetic speech, 0.6 to 3 s long, two had as much.
 _TONE_SHARE = 0.92
-_WINDOW, _HOP = 2048, 512  # 128 ms tell lines 16 Hz apart
+_WINDOW, _HOP = 2048, 512  # 128 ms resolve lines 16 Hz apart
 _LINES = 3
-_LINE_BINS = 4  # on both sides: 31 Hz, as wide as the modulation of a ringing tone
+_LINE_BINS = 4  # on both sides: 31 Hz, the width of the modulation of a ringing tone
 _LOWEST_BIN = 8  # below 62 Hz lies hum
-_LOWEST_LINE_BIN = 43  # 336 Hz: no telephone's tone is lower, and nearly every voice is
-_NOISE_MEDIANS = 3  # of the bins of a window: what stands for noise, which is nearly flat
-_LOUD_SHARE = 0.1  # of the power of the loudest window: the others are pauses
-_FEWEST_WINDOWS = 8  # 0.35 s: one vowel may stand still for less
+_LOWEST_LINE_BIN = 43  # 336 Hz: no signal tone is lower, and the pitch of nearly every voice is
+_NOISE_MEDIANS = 3  # multiples of the median bin that are subtracted as noise, whose spectrum is nearly flat
+_LOUD_SHARE = 0.1  # of the power of the loudest window: windows below are pauses
+_FEWEST_WINDOWS = 8  # 0.35 s: a vowel may be steady for less
 
 
 def is_tone(samples: Samples) -> bool:
-    """Whether `float32[n_samples]` at 16 kHz is a signal tone, with any cadence.
+    """Whether `float32[n_samples]` at 16 kHz is a signal tone with any cadence.
 
-    The power of such a tone stays in a few narrow lines as long as it sounds; the harmonics of a voice are many, and
-    they move.
+    The power of a signal tone stays in a few narrow lines, while a voice has many harmonics that move.
     """
     return line_share(samples) >= _TONE_SHARE
 
 
 def line_share(samples: Samples) -> float:
-    """Return the share of the power of the loud parts that lies in the three strongest lines, from 0 to 1."""
+    """Return the share of the power of the loud windows that lies in the three strongest lines, from 0 to 1."""
     padded = np.pad(samples, (0, max(0, _WINDOW - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
     windows = (windows - windows.mean(axis=1, keepdims=True)) * np.hanning(_WINDOW)

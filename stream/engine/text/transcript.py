@@ -1,23 +1,24 @@
-"""Owns the words of one utterance while it grows: which are settled, and which are shown."""
+"""Choose which words of a growing utterance are settled and which are shown."""
 
 from collections import deque
 
 from stream.engine.model.hypotheses import DecodedWord, Tokens
+from stream.words import word_key
 
 Words = tuple[DecodedWord, ...]
 
-# The final has to keep the words that were settled, right or wrong. Where four decodes of at least 2 s agree, it
-# lost nothing against a decode without settled words; with three it lost 0.6 points of word errors, with two 0.9.
+# The final has to keep the settled words, right or wrong. With four agreeing decodes of at least 2 s it has as few word
+# errors as a decode without settled words; with three it has 0.6 points more, with two 0.9.
 _AGREEING_DECODES = 4
-_UNTRUSTED_WORDS = 1  # the last word of a decode is often half heard
-_UNSURE_WORDS = 2  # and the one before it changes still once in ten
-# Whisper ends a text so where the sound is weak: the subtitles it learned from often thank for watching there.
+_UNTRUSTED_WORDS = 1  # the last word of a decode is often cut off
+_UNSURE_WORDS = 2  # and the one before it still changes in one case of ten
+# Whisper adds such an ending when the audio is faint: the subtitles that it was trained on often end with thanks.
 _WEAK_ENDINGS = ("thank", "thanks")
 _WEAK_ENDING_WORDS = 4
 
 
 class Transcript:
-    """What an utterance's decodes say: a longer and longer text, of which `stable_words` will not change any more."""
+    """The text of a growing utterance, of which the first `stable_words` will not change any more."""
 
     def __init__(self) -> None:
         self.stable_words = 0
@@ -28,14 +29,14 @@ class Transcript:
 
     @property
     def shown(self) -> Tokens:
-        """The text that was shown last."""
+        """The tokens of the text that was shown last."""
         return tuple(token for word in self._shown for token in word.tokens)
 
     def settle(self, words: Words) -> None:
-        """Take a decode: words on which the recent ones agree are settled, short of the last of them.
+        """Take a decode: settle the words on which the recent decodes agree, except the last of them.
 
-        That last one seals the words before it: its first token carries a space, and as the end of the
-        prefix it keeps a later decode from growing the last settled word by a comma or a syllable.
+        The first token of that last word has a leading space. As the end of the prefix it keeps a later decode from
+        extending the last settled word by a comma or a syllable.
         """
         self._recent.append(words)
         if len(self._recent) < _AGREEING_DECODES:
@@ -51,11 +52,10 @@ class Transcript:
             self.prefix = settled + words[self.stable_words].tokens[:1]
 
     def show(self, words: Words, *, ended: bool) -> tuple[str, str]:
-        """Take the newest text and return what to show of it: the settled words, and the others.
+        """Take the newest text and return what to show: the settled words, and the others; the text is both joined.
 
-        Joined they read right. Words that were shown are taken back only once two decodes in a row want it, and never
-        for nothing. The last two words, and thanks at the end, are shown once two decodes have them, or at once when
-        speech has `ended`.
+        Shown words are only replaced, once two decodes in a row agree, and never removed without a replacement. The
+        last two words, and thanks at the end, are shown once two decodes have them, or at once if speech has `ended`.
         """
         before, self._latest = self._latest, words
         kept, confirmed = _common(self._shown, words), _common(before, words)
@@ -69,20 +69,16 @@ class Transcript:
 
 
 def _weak_ending(words: Words) -> int:
-    """How many words at the end are thanks that nobody may have said."""
-    last = [_plain(word.text) for word in words[-_WEAK_ENDING_WORDS:]]
+    """How many words at the end are thanks that may not have been spoken."""
+    last = [word_key(word.text) for word in words[-_WEAK_ENDING_WORDS:]]
     return next((len(last) - place for place, word in enumerate(last) if word in _WEAK_ENDINGS), 0)
 
 
 def _common(one: Words, other: Words) -> int:
-    """How many leading words both have, case and punctuation apart."""
+    """How many leading words are the same except for case and punctuation."""
     count = 0
     for a, b in zip(one, other, strict=False):
-        if _plain(a.text) != _plain(b.text):
+        if word_key(a.text) != word_key(b.text):
             break
         count += 1
     return count
-
-
-def _plain(word: str) -> str:
-    return "".join(letter for letter in word.casefold() if letter.isalnum())

@@ -34,14 +34,14 @@ def tone(seconds: float, hertz: float = 440.0) -> bytes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Responses:
     """All responses of one call."""
 
     responses: list[asr.StreamingRecognizeResponse]
 
     @property
-    def told(self) -> list[asr.StreamingRecognizeResponse]:
-        """Those with results; the others only answer a message of sound."""
+    def with_results(self) -> list[asr.StreamingRecognizeResponse]:
+        """The responses with results; the others only acknowledge a message of audio."""
         return [response for response in self.responses if response.results]
 
     @property
@@ -50,7 +50,7 @@ class Heard:
 
     @property
     def partials(self) -> list[list[asr.StreamingRecognitionResult]]:
-        return [list(response.results) for response in self.told if not response.results[0].is_final]
+        return [list(response.results) for response in self.with_results if not response.results[0].is_final]
 
     @property
     def text(self) -> str:
@@ -89,22 +89,22 @@ class Call:
         await self.rpc.initial_metadata()
         return self
 
-    async def say(self, pcm: bytes, *, piece_bytes: int = 3200, **request: Any) -> None:
-        """Send sound as fast as the engine takes it."""
+    async def send(self, pcm: bytes, *, piece_bytes: int = 3200, **request: Any) -> None:
+        """Send audio as fast as the engine takes it."""
         for start in range(0, len(pcm), piece_bytes):
             await self.rpc.write(
                 asr.StreamingRecognizeRequest(audio_content=pcm[start : start + piece_bytes], **request)
             )
 
-    async def say_and_hear(self, pcm: bytes, *, piece_bytes: int) -> Heard:
-        """Send sound piece by piece, waiting for a partial after each that is due one."""
+    async def send_and_read_partials(self, pcm: bytes, *, piece_bytes: int) -> Responses:
+        """Send audio piece by piece, waiting for a partial after each that is due one."""
         responses = []
         for start in range(0, len(pcm), piece_bytes):
             piece = pcm[start : start + piece_bytes]
-            await self.say(piece, piece_bytes=piece_bytes)
+            await self.send(piece, piece_bytes=piece_bytes)
             if len(piece) == piece_bytes:
                 responses.append(await self.result())
-        return Heard(responses + (await self.end()).responses)
+        return Responses(responses + (await self.end()).responses)
 
     async def result(self) -> asr.StreamingRecognizeResponse:
         """Return the next response with results."""
@@ -120,15 +120,15 @@ class Call:
             pass
         return response
 
-    async def end(self) -> Heard:
+    async def end(self) -> Responses:
         await self.rpc.done_writing()
         responses = []
         while (response := await self.rpc.read()) is not EOF:
             responses.append(response)
         assert await self.rpc.code() == grpc.StatusCode.OK
-        return Heard(responses)
+        return Responses(responses)
 
-    async def hear(self, pcm: bytes, *, piece_bytes: int = 3200) -> Heard:
-        """Send all of it, then read what was said."""
-        await self.say(pcm, piece_bytes=piece_bytes)
+    async def send_and_read(self, pcm: bytes, *, piece_bytes: int = 3200) -> Responses:
+        """Send all of it, then read the responses."""
+        await self.send(pcm, piece_bytes=piece_bytes)
         return await self.end()

@@ -17,8 +17,8 @@ from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer, add_places_to_server
+from tests.stream.engine.caching import CachingWhisper
 from tests.stream.engine.certificates import Certificates, issue
-from tests.stream.engine.remembering import RememberingWhisper
 
 WORKERS = 2
 
@@ -36,7 +36,7 @@ class Serving(Protocol):
 
 @pytest.fixture(scope="session")
 def whisper() -> Whisper:
-    return RememberingWhisper(WORKERS)
+    return CachingWhisper(WORKERS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -6,7 +6,7 @@ from stream.engine.decoder import Decoder
 from stream.engine.model.features import samples_of
 from stream.engine.model.hypotheses import Search
 from stream.engine.model.whisper import Whisper
-from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.server.options import CallOptions
 from tests.stream.engine.calls import noise, silence, tone, words_of
 from tests.support.sounds import clip_pcm
@@ -16,18 +16,22 @@ from vad import SegmenterOptions
 
 def options(*, phrases: tuple[str, ...] = (), closed_vocabulary: bool = False, word_times: bool = True) -> CallOptions:
     return CallOptions(
-        "en-US",
-        16_000,
-        1,
-        word_times,
-        SegmenterOptions(),
+        language_code="en-US",
+        rate_hertz=16_000,
+        alternatives=1,
+        word_times=word_times,
+        segmenter=SegmenterOptions(),
         phrases=phrases,
         closed_vocabulary=closed_vocabulary,
     )
 
 
-def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = (), shown: tuple[int, ...] = ()) -> Hearing:
-    return Hearing(work, samples_of(pcm), "", Search(prefix), shown)
+def request(
+    pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = (), sent_tokens: tuple[int, ...] = ()
+) -> DecodeRequest:
+    return DecodeRequest(
+        work=work, samples=samples_of(pcm), language="", search=Search(prefix=prefix), sent_tokens=sent_tokens
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,14 +39,14 @@ def hearing(pcm: bytes, work: Work = Work.FINAL, prefix: tuple[int, ...] = (), s
     [(Work.FINAL, True), (Work.EARLY_FINAL, True), (Work.PARTIAL, False), (Work.FILE, True)],
 )
 def test_finals_have_word_times_and_partials_do_without(whisper: Whisper, work: Work, has_times: bool) -> None:
-    decoding = Decoder(whisper, options(), "en-US").decode(hearing(clip_pcm("quick.wav"), work))
+    decoding = Decoder(whisper, options(), "en-US").decode(request(clip_pcm("quick.wav"), work))
     assert words_of(decoding.best.text)[-2:] == ["lazy", "dog"]
-    assert (decoding.best.words[-1].end > 0) == has_times
+    assert (decoding.best.words[-1].end_samples > 0) == has_times
 
 
 def test_who_asks_for_no_word_times_gets_none(whisper: Whisper) -> None:
-    decoding = Decoder(whisper, options(word_times=False), "en-US").decode(hearing(clip_pcm("quick.wav")))
-    assert {word.end for word in decoding.best.words} == {0}
+    decoding = Decoder(whisper, options(word_times=False), "en-US").decode(request(clip_pcm("quick.wav")))
+    assert {word.end_samples for word in decoding.best.words} == {0}
 
 
 _WORDLESS = [silence(2), noise(3), noise(10, 0.005), tone(2), silence(0.05)]
@@ -52,31 +56,31 @@ _WORDLESS = [silence(2), noise(3), noise(10, 0.005), tone(2), silence(0.05)]
     ("work", "sound"), [*product([Work.FINAL], _WORDLESS), *product([Work.PARTIAL], tiered(_WORDLESS[:1], _WORDLESS))]
 )
 def test_silence_noise_and_a_tone_have_no_words(whisper: Whisper, work: Work, sound: bytes) -> None:
-    assert Decoder(whisper, options(), "en-US").decode(hearing(sound, work)).best.words == ()
+    assert Decoder(whisper, options(), "en-US").decode(request(sound, work)).best.words == ()
 
 
 def test_settled_words_are_kept_even_when_the_sound_is_taken_for_silence(whisper: Whisper) -> None:
     prefix = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:4]
-    decoding = Decoder(whisper, options(), "en-US").decode(hearing(silence(3), prefix=prefix))
+    decoding = Decoder(whisper, options(), "en-US").decode(request(silence(3), prefix=prefix))
     assert decoding.best.tokens[:4] == prefix
 
 
 def test_words_that_were_shown_are_not_taken_back_for_nothing(whisper: Whisper) -> None:
-    shown = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:2]
-    decoding = Decoder(whisper, options(), "en-US").decode(hearing(silence(3), shown=shown))
+    sent = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.tokens[:2]
+    decoding = Decoder(whisper, options(), "en-US").decode(request(silence(3), sent_tokens=sent))
     assert decoding.best.has_words
 
 
 def test_a_closed_vocabulary_hears_its_entries_and_has_no_partials(whisper: Whisper) -> None:
     decoder = Decoder(whisper, options(phrases=("yes", "no", "maybe"), closed_vocabulary=True), "en-US")
     assert not decoder.has_partials
-    assert decoder.decode(hearing(clip_pcm("yes.wav"))).best.text == "yes"
-    assert decoder.decode(hearing(silence(2))).best.words == ()
+    assert decoder.decode(request(clip_pcm("yes.wav"))).best.text == "yes"
+    assert decoder.decode(request(silence(2))).best.words == ()
 
 
 def test_phrases_without_a_closed_vocabulary_leave_other_words_alone(whisper: Whisper) -> None:
     decoder = Decoder(whisper, options(phrases=("Sweynheym", "Pannartz", "Subiaco")), "en-US")
     assert decoder.has_partials
-    assert words_of(decoder.decode(hearing(clip_pcm("train.wav"))).best.text) == words_of(
+    assert words_of(decoder.decode(request(clip_pcm("train.wav"))).best.text) == words_of(
         whisper.decode(samples_of(clip_pcm("train.wav"))).best.text
     )

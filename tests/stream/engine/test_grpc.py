@@ -20,18 +20,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_a_stream_of_several_utterances_has_its_finals(stub: Any) -> None:
     call = await Call(stub, stop_history=500, enable_word_time_offsets=True).open(id=common.RequestId(value="mine"))
-    heard = await call.hear(b"".join(clip_pcm("yes.wav") + silence(1) for _ in range(2)))
-    assert [words_of(final.alternatives[0].transcript) for final in heard.finals] == [["yes"], ["yes"]]
-    assert {response.id.value for response in heard.responses} == {"mine"}
-    assert heard.partials
+    transcripts = await call.send_and_read(b"".join(clip_pcm("yes.wav") + silence(1) for _ in range(2)))
+    assert [words_of(final.alternatives[0].transcript) for final in transcripts.finals] == [["yes"], ["yes"]]
+    assert {response.id.value for response in transcripts.responses} == {"mine"}
+    assert transcripts.partials
 
 
 async def test_streams_side_by_side_hear_their_own_words(stub: Any) -> None:
     async def one(pcm: bytes) -> list[str]:
-        return words_of((await (await Call(stub).open()).hear(pcm)).text)
+        return words_of((await (await Call(stub).open()).send_and_read(pcm)).text)
 
-    heard = await asyncio.gather(*(one(pcm) for pcm in (clip_pcm("yes.wav"), silence(2), clip_pcm("yes.wav"))))
-    assert heard == [["yes"], [], ["yes"]]
+    transcripts = await asyncio.gather(*(one(pcm) for pcm in (clip_pcm("yes.wav"), silence(2), clip_pcm("yes.wav"))))
+    assert transcripts == [["yes"], [], ["yes"]]
 
 
 async def test_a_stream_without_any_message_ends_well(stub: Any) -> None:
@@ -79,9 +79,9 @@ async def test_a_cancelled_call_gives_its_place_back(serving: Serving, monkeypat
     async with serving(sessions=1) as address, grpc.aio.insecure_channel(address) as channel:
         stub = asr_grpc.RivaSpeechRecognitionStub(channel)
         call = await Call(stub).open()
-        await call.say(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
+        await call.send(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
         await call.result()
         call.rpc.cancel()
         async with asyncio.timeout(STUCK_SECONDS):
             await left.wait()
-        assert words_of((await (await Call(stub).open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
+        assert words_of((await (await Call(stub).open()).send_and_read(clip_pcm("yes.wav"))).text) == ["yes"]

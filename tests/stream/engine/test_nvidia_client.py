@@ -239,7 +239,7 @@ class Metadata(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-def heard(uri: str, **auth: Any) -> list[str]:
+def transcribed(uri: str, **auth: Any) -> list[str]:
     with service(uri, **auth) as client:
         return finals_of(stream(client, CLIPS / "yes.wav", streaming_config()))
 
@@ -252,19 +252,19 @@ async def test_metadata_comes_along_with_and_without_tls(serving: Serving, certi
     ):
         metadata = Metadata()
         async with serving(server_credentials(options), interceptors=(metadata,)) as uri:
-            assert await asyncio.to_thread(heard, uri, metadata_args=metadata_args, **auth) == ["Yes."]
+            assert await asyncio.to_thread(transcribed, uri, metadata_args=metadata_args, **auth) == ["Yes."]
         assert {tuple(each) for each in metadata_args} <= set(metadata.seen)
 
 
 async def test_tls_with_a_root_certificate(serving: Serving, certificates: Certificates) -> None:
     options = TlsOptions(certificates.certificate, certificates.key)
     async with serving(server_credentials(options)) as uri:
-        assert await asyncio.to_thread(heard, uri, ssl_root_cert=certificates.ca) == ["Yes."]
+        assert await asyncio.to_thread(transcribed, uri, ssl_root_cert=certificates.ca) == ["Yes."]
         localhost = uri.replace("127.0.0.1", "localhost")
-        assert await asyncio.to_thread(heard, localhost, use_ssl=True, ssl_root_cert=certificates.ca) == ["Yes."]
+        assert await asyncio.to_thread(transcribed, localhost, use_ssl=True, ssl_root_cert=certificates.ca) == ["Yes."]
         for auth in ({}, {"use_ssl": True}, {"ssl_root_cert": certificates.client_ca}):
             with pytest.raises(grpc.RpcError) as caught:
-                await asyncio.to_thread(heard, uri, **auth)
+                await asyncio.to_thread(transcribed, uri, **auth)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -274,8 +274,8 @@ async def test_tls_with_client_certificates(serving: Serving, certificates: Cert
     known = {"ssl_client_cert": certificates.client_certificate, "ssl_client_key": certificates.client_key}
     unknown = {"ssl_client_cert": certificates.certificate, "ssl_client_key": certificates.key}
     async with serving(server_credentials(options)) as uri:
-        assert await asyncio.to_thread(heard, uri, **root, **known) == ["Yes."]
+        assert await asyncio.to_thread(transcribed, uri, **root, **known) == ["Yes."]
         for auth in ({}, unknown):
             with pytest.raises(grpc.RpcError) as caught:
-                await asyncio.to_thread(heard, uri, **root, **auth)
+                await asyncio.to_thread(transcribed, uri, **root, **auth)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

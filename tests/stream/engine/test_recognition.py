@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.recognition import Final, Recognition
 from stream.engine.scheduling.scheduler import Scheduler
-from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.server.options import CallOptions
 from stream.engine.utterance import Partial, Utterance
 from tests.stream.engine.calls import silence
@@ -22,74 +22,74 @@ WHOLE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=1000, long
 
 @dataclass
 class YesDecoder:
-    """Says "yes", and notes what it was asked for, and of how many seconds of sound."""
+    """Decodes "yes", and records the requests and their seconds of audio."""
 
     has_partials: bool = True
     asked: list[Work] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def decode(self, hearing: Hearing) -> Decoding:
-        self.asked.append(hearing.work)
-        self.seconds.append(len(hearing.samples) / SAMPLE_RATE)
-        return Decoding((Reading((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
+    def decode(self, request: DecodeRequest) -> Decoding:
+        self.asked.append(request.work)
+        self.seconds.append(len(request.samples) / SAMPLE_RATE)
+        return Decoding((Hypothesis((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
 
 
 @dataclass
-class Listener:
-    """Notes what is told, and when."""
+class ResultWriter:
+    """Records the kinds of results, and when they were written."""
 
-    told: list[str] = field(default_factory=list)
-    told_at: list[float] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    written_at: list[float] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    async def tell_partial(self, partial: Partial, utterance: Utterance) -> None:
+    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
         self._note("partial")
 
-    async def tell_delay(self) -> None:
+    async def write_delay(self) -> None:
         self._note("delay")
 
-    async def tell_final(self, final: Final) -> None:
-        self.texts += [reading.text for reading in final.readings]
+    async def write_final(self, final: Final) -> None:
+        self.texts += [hypothesis.text for hypothesis in final.hypotheses]
         self._note("final")
 
     def _note(self, what: str) -> None:
-        self.told.append(what)
-        self.told_at.append(asyncio.get_running_loop().time())
+        self.written.append(what)
+        self.written_at.append(asyncio.get_running_loop().time())
 
 
 @asynccontextmanager
 async def recognizing(
     decoder: YesDecoder, *, decode_seconds: float = 0.0, wants_partials: bool = True, is_file: bool = False
-) -> AsyncIterator[tuple[Recognition, Listener]]:
+) -> AsyncIterator[tuple[Recognition, ResultWriter]]:
     """A recognition of one whole utterance, followed as it grows."""
-    listener, scheduler = Listener(), Scheduler(1, TimedPool(decode_seconds))
-    options = CallOptions("en", 16_000, 1, True, WHOLE)
-    recognition = Recognition(decoder, scheduler, options, listener, is_file=is_file)
+    writer, scheduler = ResultWriter(), Scheduler(1, TimedPool(decode_seconds))
+    options = CallOptions(language_code="en", rate_hertz=16_000, alternatives=1, word_times=True, segmenter=WHOLE)
+    recognition = Recognition(decoder, scheduler, options, writer, is_file=is_file)
     following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
     try:
-        yield recognition, listener
+        yield recognition, writer
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
 
 
 class ForgetfulDecoder(YesDecoder):
-    """Hears three words in a part, and none in the whole unless it is told what was shown."""
+    """Finds three words in a part, and none in the whole unless the request has sent tokens."""
 
-    def decode(self, hearing: Hearing) -> Decoding:
-        texts = ("one", "two", "three") if hearing.work is Work.PARTIAL or hearing.shown else ()
+    def decode(self, request: DecodeRequest) -> Decoding:
+        texts = ("one", "two", "three") if request.work is Work.PARTIAL or request.sent_tokens else ()
         words = tuple(DecodedWord(text, (number,)) for number, text in enumerate(texts))
-        return Decoding((Reading(words, -0.1),), 0.0, "en")
+        return Decoding((Hypothesis(words, -0.1),), 0.0, "en")
 
 
 async def settle(decode_seconds: float) -> tuple[list[str], list[float]]:
-    """What is told of a final that takes so long, and after how many seconds."""
+    """Return what is written for a final that takes so long, and after how many seconds."""
     began = asyncio.get_running_loop().time()
     decoding = recognizing(YesDecoder(), decode_seconds=decode_seconds, wants_partials=False)
-    async with decoding as (recognition, listener):
+    async with decoding as (recognition, writer):
         await recognition.feed(bytes(32_000))
         await recognition.drain()
-        return listener.told, [time - began for time in listener.told_at]
+        return writer.written, [time - began for time in writer.written_at]
 
 
 async def feed(recognition: Recognition, pcm: bytes) -> None:
@@ -101,39 +101,39 @@ async def feed(recognition: Recognition, pcm: bytes) -> None:
 
 async def test_partials_come_with_each_half_second_that_is_spoken() -> None:
     decoder = YesDecoder()
-    async with recognizing(decoder) as (recognition, listener):
+    async with recognizing(decoder) as (recognition, writer):
         await feed(recognition, clip_pcm("quick.wav")[:64_000])
-        assert listener.told == ["partial"] * 3
+        assert writer.written == ["partial"] * 3
         first, *_ = decoder.seconds
         assert 0.8 <= first < 0.9
         assert decoder.seconds == pytest.approx([first, first + 0.5, first + 1.0])
         await recognition.end_utterance()
-    assert listener.told == ["partial"] * 3 + ["final"]
+    assert writer.written == ["partial"] * 3 + ["final"]
 
 
 async def test_a_pause_settles_the_text_before_the_utterance_ends() -> None:
     decoder = YesDecoder()
-    async with recognizing(decoder) as (recognition, listener):
+    async with recognizing(decoder) as (recognition, writer):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
         asked = list(decoder.asked)
         await recognition.end_utterance()
     assert asked[-1] is Work.EARLY_FINAL
     assert decoder.asked == asked
-    assert listener.told[-2:] == ["partial", "final"]
+    assert writer.written[-2:] == ["partial", "final"]
 
 
 async def test_speech_after_the_pause_asks_for_another_final() -> None:
     decoder = YesDecoder()
-    async with recognizing(decoder, wants_partials=False) as (recognition, listener):
+    async with recognizing(decoder, wants_partials=False) as (recognition, writer):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav")[:32_000])
         await recognition.end_utterance()
     assert decoder.asked == [Work.EARLY_FINAL, Work.FINAL]
-    assert listener.told == ["final"]
+    assert writer.written == ["final"]
 
 
 async def test_an_end_during_the_early_final_waits_for_it() -> None:
     decoder, now = YesDecoder(), asyncio.get_running_loop().time
-    async with recognizing(decoder, decode_seconds=30, wants_partials=False) as (recognition, listener):
+    async with recognizing(decoder, decode_seconds=30, wants_partials=False) as (recognition, writer):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.3))
         assert decoder.asked == [Work.EARLY_FINAL]
         ended = now()
@@ -141,24 +141,24 @@ async def test_an_end_during_the_early_final_waits_for_it() -> None:
     assert decoder.asked == [Work.EARLY_FINAL]
     # It began while the pause was fed, so that less than a whole decode was left to wait for.
     assert 29 < now() - ended < 30
-    assert listener.told == ["delay"] * 29 + ["final"]
+    assert writer.written == ["delay"] * 29 + ["final"]
 
 
 @pytest.mark.parametrize(("wants_partials", "texts"), [(True, ["one two three"]), (False, [])])
-async def test_text_that_was_told_does_not_settle_as_nothing(wants_partials: bool, texts: list[str]) -> None:
-    async with recognizing(ForgetfulDecoder(), wants_partials=wants_partials) as (recognition, listener):
+async def test_text_that_was_sent_does_not_settle_as_nothing(wants_partials: bool, texts: list[str]) -> None:
+    async with recognizing(ForgetfulDecoder(), wants_partials=wants_partials) as (recognition, writer):
         await feed(recognition, clip_pcm("quick.wav")[:48_000])
         await recognition.end_utterance()
-    assert listener.texts == texts
+    assert writer.texts == texts
 
 
 async def test_an_utterance_of_a_file_is_decoded_once_when_it_is_complete() -> None:
     decoder = YesDecoder()
-    async with recognizing(decoder, is_file=True) as (recognition, listener):
+    async with recognizing(decoder, is_file=True) as (recognition, writer):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5) + clip_pcm("quick.wav") + silence(0.5))
         await recognition.end_utterance()
     assert decoder.asked == [Work.FILE]
-    assert listener.told == ["final"]
+    assert writer.written == ["final"]
 
 
 @pytest.mark.parametrize("is_file", [True, False])
@@ -178,7 +178,7 @@ async def test_a_file_does_not_count_for_the_pace_of_the_talkers(
 
 
 async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Utterance, "is_kept_by", lambda _utterance, _decoding: False)
+    monkeypatch.setattr(Utterance, "keeps_settled_words", lambda _utterance, _decoding: False)
     decoder = YesDecoder()
     async with recognizing(decoder, wants_partials=False) as (recognition, _):
         await feed(recognition, clip_pcm("yes.wav") + silence(0.5))
@@ -188,11 +188,11 @@ async def test_an_early_final_that_breaks_a_promise_is_decoded_again(monkeypatch
 
 async def test_a_decoder_without_partials_is_asked_for_none() -> None:
     decoder = YesDecoder(has_partials=False)
-    async with recognizing(decoder) as (recognition, listener):
+    async with recognizing(decoder) as (recognition, writer):
         await feed(recognition, clip_pcm("quick.wav"))
         await recognition.end_utterance()
     assert Work.PARTIAL not in decoder.asked
-    assert listener.told == ["final"]
+    assert writer.written == ["final"]
 
 
 async def test_a_caller_hears_a_sign_of_life_each_second_while_a_final_takes_long() -> None:
@@ -200,7 +200,7 @@ async def test_a_caller_hears_a_sign_of_life_each_second_while_a_final_takes_lon
 
 
 @pytest.mark.parametrize("decode_seconds", [0.0, 0.999])
-async def test_a_final_that_is_quick_is_told_alone(decode_seconds: float) -> None:
+async def test_a_quick_final_is_written_alone(decode_seconds: float) -> None:
     assert await settle(decode_seconds) == (["final"], [pytest.approx(decode_seconds)])
 
 

@@ -2,17 +2,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
-from stream.engine.scheduling.load_control import Pace
-from stream.engine.scheduling.work import Hearing, Work
+from stream.engine.scheduling.load_control import DecodeIntervals
+from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.utterance import Partial, Utterance, UtteranceState
 from tests.stream.engine.calls import SECOND_BYTES, words_of
 from tests.support.sounds import SPEECH_FRAME, clip_pcm, clip_texts
 from tests.support.tiers import tiered
 from vad import FRAME_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier
 
-PACE = Pace(step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4)
+PACE = DecodeIntervals(step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4)
 
 
 def speak(utterance: Utterance, seconds: float) -> None:
@@ -33,11 +33,11 @@ def spoken(seconds: float) -> Utterance:
 
 def decoding_of(text: str) -> Decoding:
     words = tuple(DecodedWord(word, tuple(word.encode())) for word in text.split())
-    return Decoding((Reading(words),), 0.0, "en")
+    return Decoding((Hypothesis(words),), 0.0, "en")
 
 
-def hear(utterance: Utterance, text: str) -> Partial:
-    return utterance.heard(utterance.begin(Work.PARTIAL), decoding_of(text))
+def partial_of(utterance: Utterance, text: str) -> Partial:
+    return utterance.update(utterance.begin(Work.PARTIAL), decoding_of(text))
 
 
 def test_the_first_partial_needs_800_ms_and_the_next_a_step_more() -> None:
@@ -52,22 +52,22 @@ def test_the_first_partial_needs_800_ms_and_the_next_a_step_more() -> None:
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
-def test_what_was_told_is_asked_for_again_and_an_early_final_without_words_does_not_do() -> None:
+def test_sent_text_is_requested_again_and_needs_a_final_with_words() -> None:
     utterance = spoken(2)
-    hear(utterance, "nine nine nine")
-    assert utterance.begin(Work.FINAL).shown == ()
-    assert utterance.is_kept_by(decoding_of(""))
-    utterance.note_told()
-    assert utterance.begin(Work.FINAL).shown == tuple(b"ninenine")
-    assert not utterance.is_kept_by(decoding_of(""))
-    assert utterance.is_kept_by(decoding_of("999"))
+    partial_of(utterance, "nine nine nine")
+    assert utterance.begin(Work.FINAL).sent_tokens == ()
+    assert utterance.keeps_settled_words(decoding_of(""))
+    utterance.note_sent()
+    assert utterance.begin(Work.FINAL).sent_tokens == tuple(b"ninenine")
+    assert not utterance.keeps_settled_words(decoding_of(""))
+    assert utterance.keeps_settled_words(decoding_of("999"))
 
 
 def test_a_slower_pace_asks_for_more_sound() -> None:
     utterance = spoken(1)
     utterance.begin(Work.PARTIAL)
     speak(utterance, 1)
-    assert utterance.wants(Pace(2 * SAMPLE_RATE, PACE.pause_samples)) is None
+    assert utterance.wants(DecodeIntervals(2 * SAMPLE_RATE, PACE.pause_samples)) is None
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
@@ -128,16 +128,16 @@ def test_all_but_partials_ask_for_alternatives() -> None:
     assert asked == {Work.FINAL: 3, Work.EARLY_FINAL: 3, Work.PARTIAL: 1, Work.FILE: 3}
 
 
-def test_what_was_heard_in_less_than_two_seconds_settles_nothing() -> None:
+def test_less_than_two_seconds_of_audio_settle_nothing() -> None:
     utterance = spoken(1.9)
-    assert [hear(utterance, "a b c d e").stable for _ in range(5)][-1] == ""
+    assert [partial_of(utterance, "a b c d e").stable for _ in range(5)][-1] == ""
 
 
 def test_settled_words_lead_the_next_decode_and_fix_the_language() -> None:
     utterance = spoken(2)
     before = utterance.begin(Work.PARTIAL)
     assert (before.search.prefix, before.language) == ((), "")
-    assert [hear(utterance, "a b c d e").stable for _ in range(4)][-1] == "a b c"
+    assert [partial_of(utterance, "a b c d e").stable for _ in range(4)][-1] == "a b c"
     for work in Work:
         after = utterance.begin(work)
         assert (bytes(after.search.prefix), after.language) == (b"abcd", "en")
@@ -145,19 +145,19 @@ def test_settled_words_lead_the_next_decode_and_fix_the_language() -> None:
 
 def test_an_early_final_shows_its_last_words_too() -> None:
     utterance = spoken(1)
-    assert hear(utterance, "a b c").tail == "a b"
-    partial = utterance.heard(utterance.begin(Work.EARLY_FINAL), decoding_of("a b c d"))
-    assert (partial.stable, partial.tail, partial.heard_samples) == ("", "a b c d", SAMPLE_RATE)
+    assert partial_of(utterance, "a b c").tail == "a b"
+    partial = utterance.update(utterance.begin(Work.EARLY_FINAL), decoding_of("a b c d"))
+    assert (partial.stable, partial.tail, partial.processed_samples) == ("", "a b c d", SAMPLE_RATE)
 
 
 def test_a_decode_keeps_what_was_settled_since_or_does_not() -> None:
     utterance = spoken(2)
     early = decoding_of("a b c d x")
-    assert utterance.is_kept_by(early)
+    assert utterance.keeps_settled_words(early)
     for _ in range(4):
-        hear(utterance, "a b c d e")
-    assert utterance.is_kept_by(early)
-    assert not utterance.is_kept_by(decoding_of("a b X d e"))
+        partial_of(utterance, "a b c d e")
+    assert utterance.keeps_settled_words(early)
+    assert not utterance.keeps_settled_words(decoding_of("a b X d e"))
 
 
 def test_an_utterance_without_words_has_an_empty_final() -> None:
@@ -167,8 +167,8 @@ def test_an_utterance_without_words_has_an_empty_final() -> None:
     assert utterance.state is UtteranceState.SETTLED
 
 
-def decoded(whisper: Whisper, hearing: Hearing) -> Decoding:
-    return whisper.decode(hearing.samples, "en-US", hearing.search)
+def decoded(whisper: Whisper, request: DecodeRequest) -> Decoding:
+    return whisper.decode(request.samples, "en-US", request.search)
 
 
 def pieces(pcm: bytes, step_ms: int) -> Iterator[list[bytes]]:
@@ -191,14 +191,14 @@ def test_stable_words_of_real_speech_never_change_and_lead_the_final(whisper: Wh
         for frame in frames:
             utterance.append(frame, is_speech=len(frame) == FRAME_BYTES and classifier.is_speech(frame))
         if work := utterance.wants(PACE):
-            hearing = utterance.begin(work)
-            partial = utterance.heard(hearing, decoded(whisper, hearing))
+            request = utterance.begin(work)
+            partial = utterance.update(request, decoded(whisper, request))
             now = partial.stable.split()
             assert now[: len(stable)] == stable
             assert not partial.tail or partial.tail.startswith(" ") == bool(now)
             stable = now
     assert len(stable) > tiered(10, 15)
     utterance.complete()
-    readings = utterance.settle(decoded(whisper, utterance.begin(Work.FINAL, alternatives=3)))
-    assert all([word.text for word in reading.words][: len(stable)] == stable for reading in readings)
-    assert words_of(readings[0].text) == words_of(" ".join(texts[clip] for clip in clips))
+    hypotheses = utterance.settle(decoded(whisper, utterance.begin(Work.FINAL, alternatives=3)))
+    assert all([word.text for word in hypothesis.words][: len(stable)] == stable for hypothesis in hypotheses)
+    assert words_of(hypotheses[0].text) == words_of(" ".join(texts[clip] for clip in clips))

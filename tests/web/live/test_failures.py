@@ -344,7 +344,7 @@ async def test_of_two_processes_one_may_be_killed_for_good() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[str]:
-    server = EngineServer(EngineOptions("127.0.0.1:0", workers=2))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", workers=2))
     address = await server.start()
     yield address
     with suppress(asyncio.CancelledError):

@@ -95,7 +95,7 @@ async def test_a_place_is_given_back_with_the_connection() -> None:
 
 
 async def test_the_engine_decides_who_is_let_in() -> None:
-    engine = EngineServer(EngineOptions("127.0.0.1:0", workers=2, sessions=1))
+    engine = EngineServer(EngineOptions(listen="127.0.0.1:0", workers=2, sessions=1))
     address = await engine.start()
     async with grpc.aio.insecure_channel(address) as channel:
         talker = await Call(asr_grpc.RivaSpeechRecognitionStub(channel)).open()

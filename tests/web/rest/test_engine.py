@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from stream.audio.g711 import decode_mulaw
-from stream.engine.text.phonetics import spoken
+from stream.words import spoken_form
 from tests.stream.audio.encoders import encoded
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm, clip_texts, wav, words_of
@@ -93,7 +93,7 @@ async def test_a_trained_model_mends_rare_words(server: str) -> None:
     async def transcript(client: httpx.AsyncClient, model: str) -> str:
         config: dict[str, Any] = {"languageModel": model, "store": False}
         answer = (await client.post(ASR, json={"config": config, "audio": {"data": data}})).json()
-        return spoken(" ".join(result["transcript"] for result in answer["results"]))
+        return spoken_form(" ".join(result["transcript"] for result in answer["results"]))
 
     async with http_client(server) as client:
         made = (await client.post(MODELS, json={"name": "Rare", "corpora": [rare]})).json()

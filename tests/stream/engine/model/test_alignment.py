@@ -28,23 +28,23 @@ def test_pauses_are_found_to_the_frame_or_two() -> None:
     expected = [Pause(0, 50), Pause(150, 180), Pause(280, 300)]
     assert len(pauses) == 3
     for found, pause in zip(pauses, expected, strict=True):
-        assert abs(found.start - pause.start) <= 2
-        assert abs(found.end - pause.end) <= 2
+        assert abs(found.start_frames - pause.start_frames) <= 2
+        assert abs(found.end_frames - pause.end_frames) <= 2
 
 
 def test_a_stop_in_a_word_is_no_pause() -> None:
     samples = sound((1.0, 0.1), (0.06, 0.0001), (1.0, 0.1), (0.4, 0.0001))
-    assert [pause.end for pause in find_pauses(samples)] == [246]
+    assert [pause.end_frames for pause in find_pauses(samples)] == [246]
 
 
 def test_the_room_before_the_first_word_is_a_pause_after_no_sound_at_all() -> None:
     first, *_ = find_pauses(sound((0.3, 0.0), (0.5, 0.0025), (1.5, 0.1), (0.3, 0.0)))
-    assert (first.start, first.end) == (0, pytest.approx(72, abs=3))
+    assert (first.start_frames, first.end_frames) == (0, pytest.approx(72, abs=3))
 
 
 def test_a_word_may_begin_faint() -> None:
     first, *_ = find_pauses(sound((0.3, 0.0), (0.1, 0.0025), (1.5, 0.1), (0.3, 0.0)))
-    assert (first.start, first.end) == (0, pytest.approx(30, abs=3))
+    assert (first.start_frames, first.end_frames) == (0, pytest.approx(30, abs=3))
 
 
 @pytest.mark.parametrize("pieces", [[(2.0, 0.1)], [(0.001, 0.1)], [(2.0, 0.0)]])
@@ -94,7 +94,7 @@ def test_words_of_a_clip_stand_where_they_were_spoken(whisper: Whisper) -> None:
     ends = [*_SPOKEN_AT[1:], *(begin + end for end in _SPOKEN_AT[1:])]
     errors = np.array(
         [
-            (word.start / SAMPLE_RATE - start, word.end / SAMPLE_RATE - end)
+            (word.start_samples / SAMPLE_RATE - start, word.end_samples / SAMPLE_RATE - end)
             for word, start, end in zip(words, starts, ends, strict=True)
         ]
     )

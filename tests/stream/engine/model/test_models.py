@@ -111,7 +111,7 @@ def test_a_multilingual_model_finds_the_language_out(base: Whisper, clip: str) -
     decoding = base.decode(samples_of(clip_pcm(clip)), align=True)
     assert decoding.language == "en"
     assert words_of(decoding.best.text) == words_of(TEXTS[clip])
-    assert all(word.start < word.end for word in decoding.best.words)
+    assert all(word.start_samples < word.end_samples for word in decoding.best.words)
 
 
 def test_in_another_language_it_writes_another_language(base: Whisper) -> None:
@@ -135,18 +135,18 @@ async def test_every_model_is_listed_with_its_languages(both: Any) -> None:
 @pytest.mark.parametrize("config", [{"language_code": "en"}, {"model": "base"}, {"model": "base", "language_code": ""}])
 @on_the_servers_loop
 async def test_english_is_read_by_either_model(both: Any, config: dict[str, Any]) -> None:
-    heard = await (await Call(both, interim=False, **config).open()).hear(clip_pcm("library.wav"))
-    assert words_of(heard.text) == words_of(TEXTS["library.wav"])
+    result = await (await Call(both, interim=False, **config).open()).send_and_read(clip_pcm("library.wav"))
+    assert words_of(result.text) == words_of(TEXTS["library.wav"])
 
 
 @on_the_servers_loop
 async def test_two_languages_are_served_side_by_side(both: Any) -> None:
     # Of this clip every cut is written in Persian letters, of others some come out in English.
-    async def hear(language: str) -> str:
+    async def send_and_read(language: str) -> str:
         call = Call(both, kind="file", language_code=language)
-        return (await (await call.open()).hear(clip_pcm("harbour.wav"))).text
+        return (await (await call.open()).send_and_read(clip_pcm("harbour.wav"))).text
 
-    english, persian = await asyncio.gather(hear("en-US"), hear("fa"))
+    english, persian = await asyncio.gather(send_and_read("en-US"), send_and_read("fa"))
     assert words_of(english) == words_of(TEXTS["harbour.wav"])
     assert any("\u0600" <= letter <= "\u06ff" for letter in persian), persian
 
@@ -205,7 +205,7 @@ def test_a_directory_that_lacks_a_file_is_refused(tmp_path: Path, missing: str, 
 
 
 @pytest.mark.parametrize("damaged", ["model.bin", "tokenizer.json", "config.json"])
-def test_a_damaged_file_is_told(tmp_path: Path, damaged: str) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, damaged: str) -> None:
     for file in BUNDLED.iterdir():
         if file.name != damaged:
             (tmp_path / file.name).symlink_to(file)
@@ -217,7 +217,7 @@ def test_a_damaged_file_is_told(tmp_path: Path, damaged: str) -> None:
 
 
 async def load(*specs: str, hub: str, home: Path) -> tuple[int | None, str]:
-    """Load models in a process of its own, where the hub's client reads its settings; what it said comes back."""
+    """Load models in a process of its own, where the hub's client reads its settings; returns its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", LOAD, *specs),
@@ -251,7 +251,7 @@ async def test_a_model_of_the_hub_is_downloaded_once(published: Path, tmp_path: 
     assert await load("org/small", hub=hub, home=tmp_path) == (0, "small")
 
 
-async def test_a_model_that_the_hub_does_not_know_is_told(tmp_path: Path) -> None:
+async def test_a_model_unknown_to_the_hub_is_reported(tmp_path: Path) -> None:
     with running_hub("org/small", BUNDLED) as (hub, _):
         assert await load("org/smal", hub=hub, home=tmp_path) == (
             1,
@@ -261,7 +261,7 @@ async def test_a_model_that_the_hub_does_not_know_is_told(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("is_mute", "reason"), [(True, "timed out"), (False, "[Errno 111] Connection refused")])
-async def test_a_hub_that_cannot_be_reached_is_told_soon(tmp_path: Path, is_mute: bool, reason: str) -> None:
+async def test_an_unreachable_hub_is_reported_soon(tmp_path: Path, is_mute: bool, reason: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         if not is_mute:
             mute.close()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stream.engine.model.features import samples_of
-from stream.engine.model.hypotheses import DecodedWord, Reading, Search
+from stream.engine.model.hypotheses import DecodedWord, Hypothesis, Search
 from stream.engine.model.whisper import LONGEST_SAMPLES, ModelError, Whisper
 from tests.stream.engine.calls import words_of
 from tests.support.sounds import clip_pcm, clip_texts
@@ -22,35 +22,35 @@ def test_clips_are_read_word_for_word(whisper: Whisper, clip: str, text: str) ->
 def test_word_times_rise_and_lie_inside_the_sound(whisper: Whisper) -> None:
     samples = samples_of(clip_pcm("weather.wav"))
     words = whisper.decode(samples, align=True).best.words
-    assert all(word.start < word.end for word in words)
-    assert all(word.end <= following.start for word, following in pairwise(words))
-    assert words[-1].end <= len(samples)
+    assert all(word.start_samples < word.end_samples for word in words)
+    assert all(word.end_samples <= following.start_samples for word, following in pairwise(words))
+    assert words[-1].end_samples <= len(samples)
     # The speech itself goes from 0.1 s to 3.5 s.
-    assert words[0].start < 4_800
-    assert words[-1].end > 51_200
+    assert words[0].start_samples < 4_800
+    assert words[-1].end_samples > 51_200
     assert all(0.3 < word.confidence <= 1.0 for word in words)
 
 
 def test_without_alignment_words_have_no_times(whisper: Whisper) -> None:
     words = whisper.decode(samples_of(clip_pcm("quick.wav"))).best.words
-    assert {(word.start, word.end, word.confidence) for word in words} == {(0, 0, 0.0)}
+    assert {(word.start_samples, word.end_samples, word.confidence) for word in words} == {(0, 0, 0.0)}
 
 
 def test_every_reading_begins_with_the_prefix(whisper: Whisper) -> None:
     samples = samples_of(clip_pcm("quick.wav"))
     prefix = whisper.decode(samples).best.tokens[:4]
     misheard = (*whisper.decode(samples_of(clip_pcm("train.wav"))).best.tokens[:2], *prefix[2:])
-    decoding = whisper.decode(samples, search=Search(misheard, alternatives=3))
-    assert [reading.tokens[:4] for reading in decoding.readings] == [misheard] * 3
+    decoding = whisper.decode(samples, search=Search(prefix=misheard, alternatives=3))
+    assert [hypothesis.tokens[:4] for hypothesis in decoding.hypotheses] == [misheard] * 3
     assert words_of(decoding.best.text)[-4:] == ["over", "the", "lazy", "dog"]
 
 
 def test_alternatives_differ_and_the_best_is_first(whisper: Whisper) -> None:
-    readings = whisper.decode(samples_of(clip_pcm("library.wav")), search=Search(alternatives=5)).readings
-    assert len({reading.text for reading in readings}) == 5
-    scores = [reading.logprob for reading in readings]
+    hypotheses = whisper.decode(samples_of(clip_pcm("library.wav")), search=Search(alternatives=5)).hypotheses
+    assert len({hypothesis.text for hypothesis in hypotheses}) == 5
+    scores = [hypothesis.logprob for hypothesis in hypotheses]
     assert scores == sorted(scores, reverse=True)
-    assert all(0 < reading.confidence <= 1 for reading in readings)
+    assert all(0 < hypothesis.confidence <= 1 for hypothesis in hypotheses)
 
 
 def test_a_word_that_was_said_once_is_not_repeated(whisper: Whisper) -> None:
@@ -64,8 +64,8 @@ def test_no_sound_at_all_is_no_speech(whisper: Whisper) -> None:
 
 
 def test_confidence_is_the_mean_over_the_tokens_not_the_words() -> None:
-    words = (DecodedWord("a", (1,), 0, 1, 1.0), DecodedWord("b", (2, 3, 4), 1, 2, 0.6))
-    assert Reading(words, -1.0).confidence == pytest.approx(0.7)
+    words = (DecodedWord("a", (1,), confidence=1.0), DecodedWord("b", (2, 3, 4), confidence=0.6))
+    assert Hypothesis(words, -1.0).confidence == pytest.approx(0.7)
 
 
 def test_sound_that_the_encoder_cannot_hold_is_refused(whisper: Whisper) -> None:

@@ -1,19 +1,19 @@
 import pytest
 
-from stream.engine.scheduling.load_control import Pace, Pacer
+from stream.engine.scheduling.load_control import DecodeIntervals, LoadControl
 from vad import SAMPLE_RATE
 
 
-def pace_after(seconds: float, *, growing: int, workers: int = 2) -> Pace:
+def pace_after(seconds: float, *, growing: int, workers: int = 2) -> DecodeIntervals:
     """The pace once many decodes took so long."""
-    pacer = Pacer(workers)
+    load_control = LoadControl(workers)
     for _ in range(200):
-        pacer.note(seconds)
-    return pacer.pace(growing)
+        load_control.note(seconds)
+    return load_control.intervals(growing)
 
 
 def test_a_talker_alone_has_a_partial_each_half_second() -> None:
-    assert pace_after(0.1, growing=1) == Pace(SAMPLE_RATE // 2, SAMPLE_RATE // 4)
+    assert pace_after(0.1, growing=1) == DecodeIntervals(SAMPLE_RATE // 2, SAMPLE_RATE // 4)
 
 
 @pytest.mark.parametrize("growing", [8, 12, 20, 40])
@@ -30,13 +30,13 @@ def test_decodes_that_take_longer_slow_the_pace_down() -> None:
 
 
 def test_the_pace_follows_new_costs_slowly_and_soon_enough() -> None:
-    pacer = Pacer(1)
-    before = pacer.pace(10).step_samples
-    pacer.note(1.0)
-    assert before < pacer.pace(10).step_samples < 3 * before
+    load_control = LoadControl(1)
+    before = load_control.intervals(10).step_samples
+    load_control.note(1.0)
+    assert before < load_control.intervals(10).step_samples < 3 * before
     for _ in range(30):
-        pacer.note(1.0)
-    assert pacer.pace(10).step_samples == 4 * SAMPLE_RATE
+        load_control.note(1.0)
+    assert load_control.intervals(10).step_samples == 4 * SAMPLE_RATE
 
 
 def test_however_slow_the_decodes_there_is_a_partial_each_four_seconds() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stream.engine.scheduling.load import Costs, Flow
-from stream.engine.scheduling.load_control import Pacer
+from stream.engine.scheduling.load_control import LoadControl
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import Work
 from tests.support.loops.virtual_time import VirtualTimeLoop
@@ -174,16 +174,16 @@ async def test_the_only_slot_is_for_files_too_while_somebody_talks(one: Bench) -
 
 
 async def test_the_pace_slows_down_with_the_utterances_that_grow(one: Bench) -> None:
-    alone = one.scheduler.pace
+    alone = one.scheduler.intervals
     with ExitStack() as growing:
         for _ in range(20):
             growing.enter_context(one.scheduler.growing())
-        assert one.scheduler.pace.step_samples > 2 * alone.step_samples
-    assert one.scheduler.pace == alone
+        assert one.scheduler.intervals.step_samples > 2 * alone.step_samples
+    assert one.scheduler.intervals == alone
 
 
 async def test_the_pace_follows_what_partials_take_from_their_start(one: Bench) -> None:
-    pacer = Pacer(1)
+    load_control = LoadControl(1)
     for number in range(3):
         one.partial(f"p{number}")
         await one.settle()
@@ -194,9 +194,9 @@ async def test_the_pace_follows_what_partials_take_from_their_start(one: Bench) 
         await one.let_go(f"w{number}")
         assert waiting.done()
         for seconds in (1.5, 0.5):
-            pacer.note(seconds)
+            load_control.note(seconds)
     with one.scheduler.growing():
-        assert one.scheduler.pace == pacer.pace(1) != Pacer(1).pace(1)
+        assert one.scheduler.intervals == load_control.intervals(1) != LoadControl(1).intervals(1)
 
 
 async def test_finals_and_files_have_no_part_in_the_pace(one: Bench) -> None:
@@ -205,7 +205,7 @@ async def test_finals_and_files_have_no_part_in_the_pace(one: Bench) -> None:
         await asyncio.sleep(100)
         await one.let_go(ask.__name__)
     with one.scheduler.growing():
-        assert one.scheduler.pace == Pacer(1).pace(1)
+        assert one.scheduler.intervals == LoadControl(1).intervals(1)
 
 
 async def test_finals_are_late_once_they_wait_for_half_a_second_and_longer_than_decodes_take(one: Bench) -> None:
@@ -252,16 +252,16 @@ async def test_results_go_to_those_who_asked(two: Bench) -> None:
 
 
 async def test_a_partial_reads_its_sound_when_it_starts(one: Bench) -> None:
-    heard = ["at first"]
+    result = ["at first"]
 
     def begin() -> Callable[[], str]:
-        snapshot = heard[-1]
+        snapshot = result[-1]
         return lambda: snapshot
 
     one.final("f")
     partial = one.partial("p", begin)
     await one.settle()
-    heard.append("later")
+    result.append("later")
     await one.let_go("f", "later")
     assert await partial == "LATER"
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine.server.admission import Admission, Arrival, Capacity, FullError, Place, default_places
+from stream.engine.server.admission import Admission, AdmissionRequest, FullError, Occupancy, Place, default_places
 from stream.recognition.places import Refusal, WorkClass
 from tests.support.tiers import examples
 
@@ -10,7 +10,7 @@ from tests.support.tiers import examples
 def admitted(admission: Admission, session: str, now: float, *, is_file: bool = False) -> bool:
     """Whether a short call got in."""
     try:
-        place = admission.enter(Arrival(session), now, is_file=is_file)
+        place = admission.enter(AdmissionRequest(session=session), now, is_file=is_file)
     except FullError:
         return False
     admission.leave(place, now)
@@ -19,15 +19,15 @@ def admitted(admission: Admission, session: str, now: float, *, is_file: bool = 
 
 def talk_once(admission: Admission, sessions: list[str], now: float) -> None:
     for session in sessions:
-        admission.leave(admission.enter(Arrival(session), now), now)
+        admission.leave(admission.enter(AdmissionRequest(session=session), now), now)
 
 
-def held(admission: Admission, now: float, most: int = 100, **arrival: object) -> list[Place]:
+def held(admission: Admission, now: float, most: int = 100, **request: object) -> list[Place]:
     """Hold places for new sessions of a kind until one is refused."""
     places: list[Place] = []
     for number in range(most):
         try:
-            places.append(admission.hold(Arrival(f"{arrival}-{number}", **arrival), now))  # type: ignore[arg-type]
+            places.append(admission.hold(AdmissionRequest(session=f"{request}-{number}", **request), now))  # type: ignore[arg-type]
         except FullError:
             break
     return places
@@ -41,26 +41,29 @@ def talk(admission: Admission, place: Place, *, spent: float, speech: float, now
 
 def test_a_new_session_is_refused_while_all_places_are_taken() -> None:
     admission = Admission(2, workers=1)
-    admission.enter(Arrival("a"), 0.0)
-    admission.enter(Arrival("b"), 0.0)
+    admission.enter(AdmissionRequest(session="a"), 0.0)
+    admission.enter(AdmissionRequest(session="b"), 0.0)
     with pytest.raises(FullError) as caught:
-        admission.enter(Arrival("c"), 100.0)
+        admission.enter(AdmissionRequest(session="c"), 100.0)
     assert str(caught.value) == "2 sessions are talking, which is as many as this engine has room for"
-    assert (caught.value.reason, caught.value.retry_seconds) == (Refusal.FULL, 5.0)
+    assert (caught.value.reason, caught.value.retry_after_seconds) == (Refusal.FULL, 5.0)
 
 
 def test_several_calls_of_a_session_take_one_place() -> None:
     admission = Admission(2, workers=1)
     for _ in range(5):
-        admission.enter(Arrival("a"), 0.0)
-    assert admission.capacity(0.0) == Capacity(2, 1, 1)
+        admission.enter(AdmissionRequest(session="a"), 0.0)
+    assert admission.capacity(0.0) == Occupancy(2, 1, 1)
     assert admitted(admission, "b", 0.0)
 
 
 @pytest.mark.parametrize(("pause", "is_free"), [(0.0, False), (9.9, False), (10.0, True)])
 def test_one_that_nobody_holds_leaves_its_place_after_ten_seconds(pause: float, is_free: bool) -> None:
     admission = Admission(1, workers=1)
-    first, second = admission.enter(Arrival("a"), 0.0), admission.enter(Arrival("a"), 3.0)
+    first, second = (
+        admission.enter(AdmissionRequest(session="a"), 0.0),
+        admission.enter(AdmissionRequest(session="a"), 3.0),
+    )
     admission.leave(first, 5.0)
     admission.leave(second, 7.0)
     assert admitted(admission, "b", 7.0 + pause) is is_free
@@ -71,13 +74,13 @@ def test_who_was_admitted_gets_in_again_where_all_places_are_taken(pause: float,
     admission = Admission(1, workers=1)
     talk_once(admission, ["a"], 0.0)
     if pause >= 10:
-        admission.enter(Arrival("b"), 10.0)
+        admission.enter(AdmissionRequest(session="b"), 10.0)
     assert admitted(admission, "a", pause) is gets_in
 
 
 def test_a_session_with_an_open_call_is_never_forgotten() -> None:
     admission = Admission(1, workers=1)
-    admission.enter(Arrival("a"), 0.0)
+    admission.enter(AdmissionRequest(session="a"), 0.0)
     assert admitted(admission, "a", 100_000.0)
     assert not admitted(admission, "b", 100_000.0)
 
@@ -89,15 +92,15 @@ def test_of_too_many_known_ones_the_quietest_is_forgotten() -> None:
     talk_once(admission, ["a"], 21.0)  # not the longest quiet one any more
     talk_once(admission, ["e"], 40.0)
     assert admission.n_known == 4
-    admission.enter(Arrival("e"), 41.0)
-    admission.enter(Arrival("c"), 41.0)
+    admission.enter(AdmissionRequest(session="e"), 41.0)
+    admission.enter(AdmissionRequest(session="c"), 41.0)
     assert not admitted(admission, "b", 41.0)
     assert all(admitted(admission, session, 41.0) for session in "acde")
 
 
 def test_calls_without_a_session_count_while_they_last() -> None:
     admission = Admission(2, workers=1)
-    places = [admission.enter(Arrival(), 0.0) for _ in range(2)]
+    places = [admission.enter(AdmissionRequest(), 0.0) for _ in range(2)]
     assert not admitted(admission, "", 0.0)
     admission.leave(places[0], 1.0)
     assert admission.capacity(1.0).taken == 1
@@ -110,19 +113,19 @@ def test_calls_without_a_session_count_while_they_last() -> None:
 
 def test_a_held_place_is_free_at_once_when_it_is_given_back() -> None:
     admission = Admission(1, workers=1)
-    place = admission.hold(Arrival("a"), 0.0)
-    admission.leave(admission.enter(Arrival("a"), 0.5), 0.9)
+    place = admission.hold(AdmissionRequest(session="a"), 0.0)
+    admission.leave(admission.enter(AdmissionRequest(session="a"), 0.5), 0.9)
     assert not held(admission, 0.9)
     admission.release(place, 1.0)
-    assert admission.capacity(1.0) == Capacity(1, 0, 1)
+    assert admission.capacity(1.0) == Occupancy(1, 0, 1)
     assert admission.n_known == 0
     assert held(admission, 1.0)
 
 
 def test_a_place_is_taken_until_the_last_call_of_its_session_has_ended() -> None:
     admission = Admission(1, workers=1)
-    place = admission.hold(Arrival("a"), 0.0)
-    call = admission.enter(Arrival("a"), 0.5)
+    place = admission.hold(AdmissionRequest(session="a"), 0.0)
+    call = admission.enter(AdmissionRequest(session="a"), 0.5)
     admission.release(place, 1.0)
     assert not held(admission, 1.0)
     admission.leave(call, 2.0)
@@ -131,7 +134,7 @@ def test_a_place_is_taken_until_the_last_call_of_its_session_has_ended() -> None
 
 def test_a_session_that_is_held_twice_stays_until_both_let_go() -> None:
     admission = Admission(1, workers=1)
-    places = [admission.hold(Arrival("a"), 0.0) for _ in range(2)]
+    places = [admission.hold(AdmissionRequest(session="a"), 0.0) for _ in range(2)]
     admission.release(places[0], 1.0)
     assert not held(admission, 1.0)
     admission.release(places[1], 2.0)
@@ -140,9 +143,9 @@ def test_a_session_that_is_held_twice_stays_until_both_let_go() -> None:
 
 def test_an_utterance_of_a_held_session_gets_in_however_full_and_late_it_is() -> None:
     admission = Admission(1, workers=1)
-    admission.hold(Arrival("a"), 0.0)
-    admission.enter(Arrival("from another engine", was_admitted=True), 1.0)
-    assert admission.enter(Arrival("a", is_late=True), 1000.0)
+    admission.hold(AdmissionRequest(session="a"), 0.0)
+    admission.enter(AdmissionRequest(session="from another engine", was_admitted=True), 1.0)
+    assert admission.enter(AdmissionRequest(session="a", is_late=True), 1000.0)
 
 
 def test_a_held_session_that_is_quiet_counts_half() -> None:
@@ -150,7 +153,7 @@ def test_a_held_session_that_is_quiet_counts_half() -> None:
     assert len(held(admission, 0.0)) == 4
     assert not held(admission, 9.9, work=WorkClass.PLAIN)
     assert len(held(admission, 10.0, owner="")) == 2
-    assert admission.capacity(10.0) == Capacity(4, 4, 0)
+    assert admission.capacity(10.0) == Occupancy(4, 4, 0)
 
 
 def test_who_was_admitted_elsewhere_gets_in_up_to_twice_what_there_is() -> None:
@@ -163,17 +166,17 @@ def test_nobody_new_gets_in_while_finals_come_late() -> None:
     admission = Admission(4, workers=1)
     assert len(held(admission, 0.0, most=2)) == 2
     with pytest.raises(FullError, match="the engine is behind with those who talk") as caught:
-        admission.hold(Arrival("a", is_late=True), 0.0)
+        admission.hold(AdmissionRequest(session="a", is_late=True), 0.0)
     assert caught.value.reason is Refusal.LATE
-    assert admission.hold(Arrival("b", is_late=True, was_admitted=True), 0.0)
+    assert admission.hold(AdmissionRequest(session="b", is_late=True, was_admitted=True), 0.0)
     assert admission.capacity(0.0, is_late=True).free == 0
 
 
 def test_one_talker_whose_decodes_are_slow_keeps_nobody_out() -> None:
     admission = Admission(4, workers=1)
-    admission.hold(Arrival("a"), 0.0)
+    admission.hold(AdmissionRequest(session="a"), 0.0)
     assert admission.capacity(0.0, is_late=True).free == 3
-    assert admission.hold(Arrival("b", is_late=True), 0.0)
+    assert admission.hold(AdmissionRequest(session="b", is_late=True), 0.0)
 
 
 # --- what sessions cost ---
@@ -188,7 +191,7 @@ def test_what_calls_cost_is_learned_and_never_opens_more_places_than_there_are()
     for spent, sessions in ((0.001, 20), (0.6, 10), (6.0, 2)):
         admission = Admission(20, workers=2)
         for number in range(200):
-            session = Arrival(f"s{number}")
+            session = AdmissionRequest(session=f"s{number}")
             place = admission.hold(session, number * 20.0)
             talk(admission, place, spent=spent, speech=4.0, now=number * 20.0)
             admission.release(place, number * 20.0)
@@ -197,21 +200,21 @@ def test_what_calls_cost_is_learned_and_never_opens_more_places_than_there_are()
 
 def test_one_who_takes_more_than_others_of_its_kind_counts_more() -> None:
     admission = Admission(20, workers=2)
-    greedy = admission.enter(Arrival("greedy"), 0.0)
+    greedy = admission.enter(AdmissionRequest(session="greedy"), 0.0)
     for tenths in range(300):
         greedy.flow.spend(0.1, tenths / 10)
     # It takes a whole worker, as ten others would.
-    assert admission.capacity(30.0) == Capacity(20, 10, 10)
+    assert admission.capacity(30.0) == Occupancy(20, 10, 10)
     assert len(held(admission, 30.0)) == 10
 
 
 def test_a_model_that_is_too_slow_for_anybody_takes_one() -> None:
     admission = Admission(10, workers=1)
-    place = admission.hold(Arrival("a"), 0.0)
+    place = admission.hold(AdmissionRequest(session="a"), 0.0)
     for _ in range(100):
         talk(admission, place, spent=20.0, speech=4.0, now=0.0)
     admission.release(place, 0.0)
-    assert admission.capacity(0.0) == Capacity(1, 0, 1)
+    assert admission.capacity(0.0) == Occupancy(1, 0, 1)
     assert len(held(admission, 0.0)) == 1
 
 
@@ -222,7 +225,7 @@ def test_one_owner_leaves_a_quarter_of_the_places_to_others() -> None:
     admission = Admission(20, workers=2)
     assert len(held(admission, 0.0, owner="first")) == 15
     with pytest.raises(FullError) as caught:
-        admission.hold(Arrival("a", owner="first"), 0.0)
+        admission.hold(AdmissionRequest(session="a", owner="first"), 0.0)
     assert caught.value.reason is Refusal.OWNER
     assert len(held(admission, 0.0, owner="second")) == 5
 
@@ -244,11 +247,11 @@ def test_where_there_is_one_owner_only_it_gets_all() -> None:
 
 def test_files_have_places_of_their_own_half_as_many() -> None:
     admission = Admission(4, workers=1)
-    files = [admission.enter(Arrival(session), 0.0, is_file=True) for session in ("", "f")]
+    files = [admission.enter(AdmissionRequest(session=session), 0.0, is_file=True) for session in ("", "f")]
     with pytest.raises(FullError) as caught:
-        admission.enter(Arrival(), 0.0, is_file=True)
+        admission.enter(AdmissionRequest(), 0.0, is_file=True)
     assert str(caught.value) == "2 files are recognized, and this engine takes no new one above 2"
-    assert caught.value.retry_seconds == 1.0
+    assert caught.value.retry_after_seconds == 1.0
     assert admission.capacity(0.0).taken == 0
     for file in files:
         admission.leave(file, 0.0)
@@ -258,7 +261,7 @@ def test_files_have_places_of_their_own_half_as_many() -> None:
 def test_talkers_and_files_take_nothing_from_each_other() -> None:
     admission = Admission(2, workers=1)
     assert len(held(admission, 0.0)) == 2
-    admission.enter(Arrival("f"), 0.0, is_file=True)
+    admission.enter(AdmissionRequest(session="f"), 0.0, is_file=True)
     assert not admitted(admission, "g", 0.0, is_file=True)
     assert not admitted(admission, "c", 0.0)
 
@@ -300,9 +303,9 @@ def test_who_is_in_is_never_refused_and_nothing_is_left_behind(moves: list[tuple
         free = admission.capacity(now).free
         try:
             if move == "call":
-                calls.append(admission.enter(Arrival(session), now))
+                calls.append(admission.enter(AdmissionRequest(session=session), now))
             else:
-                holds.append(admission.hold(Arrival(session or "held"), now))
+                holds.append(admission.hold(AdmissionRequest(session=session or "held"), now))
         except FullError:
             assert not free
             assert not is_in
@@ -311,6 +314,6 @@ def test_who_is_in_is_never_refused_and_nothing_is_left_behind(moves: list[tuple
         admission.leave(place, now)
     for place in holds:
         admission.release(place, now)
-    assert admission.capacity(now + 10) == Capacity(2, 0, 2)
+    assert admission.capacity(now + 10) == Occupancy(2, 0, 2)
     admission.capacity(now + 300)
     assert admission.n_known == 0

@@ -68,7 +68,7 @@ def test_early_guesses_at_the_end_change_nothing() -> None:
         ({"stop_threshold_eou": float("nan")}, "stop_threshold_eou is nan; it must be from 0 to 1"),
     ],
 )
-def test_what_cannot_be_is_told(fields: dict[str, Any], sentence: str) -> None:
+def test_invalid_values_are_reported(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match="must be") as caught:
         options(**fields)
     assert str(caught.value) == sentence

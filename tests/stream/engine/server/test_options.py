@@ -9,12 +9,24 @@ from vad import SegmenterOptions
 ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover=80, longest=2400)
 
 
+def call_options(**changed: Any) -> CallOptions:
+    """The options of an empty config, with changes."""
+    plain: dict[str, Any] = {
+        "language_code": "",
+        "rate_hertz": 0,
+        "alternatives": 1,
+        "word_times": False,
+        "segmenter": ENDPOINTS_AFTER_800_MS,
+    }
+    return CallOptions(**plain | changed)
+
+
 def config(stop_history: int = 0, **fields: Any) -> asr.RecognitionConfig:
     return asr.RecognitionConfig(endpointing_config=asr.EndpointingConfig(stop_history=stop_history), **fields)
 
 
 def test_an_empty_config_is_served() -> None:
-    assert read_config(asr.RecognitionConfig()) == CallOptions("", 0, 1, False, ENDPOINTS_AFTER_800_MS)
+    assert read_config(asr.RecognitionConfig()) == call_options()
 
 
 def test_everything_is_taken_from_the_config() -> None:
@@ -28,7 +40,7 @@ def test_everything_is_taken_from_the_config() -> None:
             enable_word_time_offsets=True,
         )
     )
-    assert options == CallOptions("en-US", 8000, 3, True, ENDPOINTS_AFTER_800_MS)
+    assert options == call_options(language_code="en-US", rate_hertz=8000, alternatives=3, word_times=True)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(-1, 1), (0, 1), (1, 1), (5, 5), (30, 5)])

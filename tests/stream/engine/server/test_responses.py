@@ -2,17 +2,23 @@ import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
-from stream.engine.model.hypotheses import DecodedWord, Reading
+from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 from stream.engine.recognition import Final
-from stream.engine.server.responses import Speaker
+from stream.engine.server.responses import ResponseBuilder
 from stream.engine.utterance import Partial
 
-READING = Reading((DecodedWord("Good", (1,), 1600, 8000, 0.9), DecodedWord("morning.", (2,), 8000, 16_000, 0.7)), -0.1)
-SECOND_BEST = Reading((DecodedWord("God", (3,), 1600, 8000, 0.5),), -2.0)
+HYPOTHESIS = Hypothesis(
+    (
+        DecodedWord("Good", (1,), start_samples=1600, end_samples=8000, confidence=0.9),
+        DecodedWord("morning.", (2,), start_samples=8000, end_samples=16_000, confidence=0.7),
+    ),
+    -0.1,
+)
+SECOND_BEST = Hypothesis((DecodedWord("God", (3,), start_samples=1600, end_samples=8000, confidence=0.5),), -2.0)
 
 
 def partial(stable: str, tail: str) -> list[tuple[str, object]]:
-    response = Speaker(word_times=True).partial(Partial(stable, tail, 24_000), 16_000, None)
+    response = ResponseBuilder(word_times=True).partial(Partial(stable, tail, 24_000), 16_000, None)
     assert not any(result.is_final for result in response.results)
     assert {result.audio_processed for result in response.results} == {2.5}
     return [(result.alternatives[0].transcript, pytest.approx(result.stability)) for result in response.results]
@@ -24,12 +30,12 @@ def test_a_partial_tells_the_settled_words_apart_from_the_others() -> None:
     assert partial("", "so good") == [("so good", 0.1)]
 
 
-def test_a_partial_without_words_still_tells_how_far_the_sound_was_heard() -> None:
+def test_a_partial_without_words_still_reports_the_processed_audio() -> None:
     assert partial("", "") == [("", 0.1)]
 
 
 def test_a_final_has_alternatives_with_words_on_the_clock_of_the_stream() -> None:
-    response = Speaker(word_times=True).final(Final((READING, SECOND_BEST), 32_000, 48_000), None)
+    response = ResponseBuilder(word_times=True).final(Final((HYPOTHESIS, SECOND_BEST), 32_000, 48_000), None)
     (result,) = response.results
     assert (result.is_final, result.stability, result.audio_processed) == (True, 1.0, 3.0)
     best, other = result.alternatives
@@ -43,42 +49,42 @@ def test_a_final_has_alternatives_with_words_on_the_clock_of_the_stream() -> Non
 
 
 def test_words_are_left_out_unless_asked_for() -> None:
-    response = Speaker(word_times=False).final(Final((READING,), 0, 1), None)
+    response = ResponseBuilder(word_times=False).final(Final((HYPOTHESIS,), 0, 1), None)
     assert not response.results[0].alternatives[0].words
 
 
 def test_finals_after_the_first_with_text_begin_with_a_space() -> None:
-    speaker = Speaker(word_times=False)
-    finals = [speaker.final(Final(readings, 0, 1), None) for readings in ((), (READING,), (), (READING,))]
+    builder = ResponseBuilder(word_times=False)
+    finals = [builder.final(Final(hypotheses, 0, 1), None) for hypotheses in ((), (HYPOTHESIS,), (), (HYPOTHESIS,))]
     transcripts = [final.results[0].alternatives[0].transcript for final in finals]
     assert transcripts == ["", "Good morning.", "", " Good morning."]
 
 
 def test_partials_after_a_final_with_text_begin_with_a_space_too() -> None:
-    speaker = Speaker(word_times=False)
-    speaker.final(Final((READING,), 0, 1), None)
+    builder = ResponseBuilder(word_times=False)
+    builder.final(Final((HYPOTHESIS,), 0, 1), None)
     for stable, tail in (("so far", " so good"), ("", "so good"), ("", "")):
-        results = speaker.partial(Partial(stable, tail, 24_000), 16_000, None).results
+        results = builder.partial(Partial(stable, tail, 24_000), 16_000, None).results
         text = "".join(result.alternatives[0].transcript for result in results)
         assert text == (f" {stable}{tail}" if stable or tail else "")
 
 
 def test_the_whole_final_as_a_partial_is_settled_and_reaches_to_its_end() -> None:
-    speaker = Speaker(word_times=True)
-    (result,) = speaker.whole(Final((READING, SECOND_BEST), 32_000, 48_000), None).results
+    builder = ResponseBuilder(word_times=True)
+    (result,) = builder.whole(Final((HYPOTHESIS, SECOND_BEST), 32_000, 48_000), None).results
     assert (result.is_final, result.stability, result.audio_processed) == (False, pytest.approx(0.9), 3.0)
     assert [alternative.transcript for alternative in result.alternatives] == ["Good morning."]
-    assert speaker.final(Final((READING,), 0, 1), None).results[0].alternatives[0].transcript == "Good morning."
+    assert builder.final(Final((HYPOTHESIS,), 0, 1), None).results[0].alternatives[0].transcript == "Good morning."
 
 
 def test_the_id_is_echoed_only_if_there_was_one() -> None:
-    speaker = Speaker(word_times=False)
-    assert speaker.final(Final((), 0, 1), common.RequestId(value="7")).id.value == "7"
-    assert not speaker.final(Final((), 0, 1), None).HasField("id")
+    builder = ResponseBuilder(word_times=False)
+    assert builder.final(Final((), 0, 1), common.RequestId(value="7")).id.value == "7"
+    assert not builder.final(Final((), 0, 1), None).HasField("id")
 
 
 def test_offline_results_leave_out_utterances_without_words() -> None:
-    response = Speaker(word_times=False).offline([Final((), 0, 1), Final((READING,), 0, 8000)], None)
+    response = ResponseBuilder(word_times=False).offline([Final((), 0, 1), Final((HYPOTHESIS,), 0, 8000)], None)
     assert isinstance(response, asr.RecognizeResponse)
     assert [(result.alternatives[0].transcript, result.audio_processed) for result in response.results] == [
         ("Good morning.", 0.5)
@@ -86,13 +92,16 @@ def test_offline_results_leave_out_utterances_without_words() -> None:
 
 
 def test_swear_words_are_masked_if_asked_in_partials_and_finals() -> None:
-    words = (DecodedWord("Oh", (1,), 0, 1600, 0.9), DecodedWord("shit,", (2,), 1600, 4800, 0.8))
-    final = Final((Reading(words),), 0, 16_000)
-    masking = Speaker(word_times=True, masks_profanity=True)
+    words = (
+        DecodedWord("Oh", (1,), start_samples=0, end_samples=1600, confidence=0.9),
+        DecodedWord("shit,", (2,), start_samples=1600, end_samples=4800, confidence=0.8),
+    )
+    final = Final((Hypothesis(words),), 0, 16_000)
+    masking = ResponseBuilder(word_times=True, masks_profanity=True)
     (alternative,) = masking.final(final, None).results[0].alternatives
     assert alternative.transcript == "Oh s***,"
     assert [(word.word, word.start_time) for word in alternative.words] == [("Oh", 0), ("s***,", 100)]
     partial = masking.partial(Partial("Oh shit,", " bullshit", 16_000), 0, None)
     assert [result.alternatives[0].transcript for result in partial.results] == [" Oh s***,", " b*******"]
-    plain = Speaker(word_times=True).final(final, None)
+    plain = ResponseBuilder(word_times=True).final(final, None)
     assert plain.results[0].alternatives[0].transcript == "Oh shit,"

@@ -27,7 +27,7 @@ asyncio.run(run(EngineOptions(workers=1), exit_with_stdin=True, ready=lambda add
 
 
 async def test_it_serves_on_a_port_of_its_choosing_and_says_so_in_its_health() -> None:
-    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", workers=1))
     address = await server.start()
     assert not address.endswith(":0")
     async with grpc.aio.insecure_channel(address) as channel:
@@ -40,7 +40,7 @@ async def test_it_serves_on_a_port_of_its_choosing_and_says_so_in_its_health() -
 
 async def test_with_tls_it_serves_those_whose_certificate_it_knows(certificates: Certificates) -> None:
     tls = TlsOptions(certificates.certificate, certificates.key, certificates.client_ca)
-    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1, tls=tls))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", workers=1, tls=tls))
     address = await server.start()
     root, key, chain = (
         path.read_bytes() for path in (certificates.ca, certificates.client_key, certificates.client_certificate)
@@ -56,7 +56,7 @@ async def test_with_tls_it_serves_those_whose_certificate_it_knows(certificates:
 
 
 async def test_files_that_are_not_for_tls_are_refused(tmp_path: Path) -> None:
-    server = EngineServer(EngineOptions("127.0.0.1:0", tls=TlsOptions(tmp_path / "no", tmp_path / "no")))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", tls=TlsOptions(tmp_path / "no", tmp_path / "no")))
     with pytest.raises(TlsError):
         await server.start()
     await server.stop(0)
@@ -64,11 +64,11 @@ async def test_files_that_are_not_for_tls_are_refused(tmp_path: Path) -> None:
 
 async def test_it_listens_on_a_unix_socket_and_drains_open_calls(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'engine'}"
-    server = EngineServer(EngineOptions(address, workers=1))
+    server = EngineServer(EngineOptions(listen=address, workers=1))
     assert await server.start() == address
     async with grpc.aio.insecure_channel(address) as channel:
         call = await Call(asr_grpc.RivaSpeechRecognitionStub(channel)).open()
-        await call.say(clip_pcm("quick.wav"))
+        await call.send(clip_pcm("quick.wav"))
         stopping = asyncio.create_task(server.stop(10))
         await asyncio.sleep(0.05)
         assert words_of((await call.end()).text) == words_of(clip_texts()["quick.wav"])
@@ -76,9 +76,9 @@ async def test_it_listens_on_a_unix_socket_and_drains_open_calls(tmp_path: Path)
 
 
 async def test_an_address_in_use_is_refused() -> None:
-    server = EngineServer(EngineOptions("127.0.0.1:0", workers=1))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", workers=1))
     address = await server.start()
-    second = EngineServer(EngineOptions(address, workers=1))
+    second = EngineServer(EngineOptions(listen=address, workers=1))
     with pytest.raises(RuntimeError, match="Failed to bind"):
         await second.start()
     await second.stop(0)
@@ -86,7 +86,7 @@ async def test_an_address_in_use_is_refused() -> None:
 
 
 async def test_a_wrong_model_is_refused(tmp_path: Path) -> None:
-    server = EngineServer(EngineOptions("127.0.0.1:0", models=(str(tmp_path),)))
+    server = EngineServer(EngineOptions(listen="127.0.0.1:0", models=(str(tmp_path),)))
     with pytest.raises(ModelError):
         await server.start()
     await server.stop(0)

@@ -11,10 +11,10 @@ from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.decoder import Decoder
 from stream.engine.model.features import Samples, samples_of
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
-from stream.engine.scheduling.work import Hearing, Work
-from tests.stream.engine.calls import SECOND_BYTES, Call, Heard, noise, silence, tone, words_of
+from stream.engine.scheduling.work import DecodeRequest, Work
+from tests.stream.engine.calls import SECOND_BYTES, Call, Responses, noise, silence, tone, words_of
 from tests.stream.engine.local import LocalEngine
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm, clip_texts
@@ -44,9 +44,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
     kinds: list[Work] = []
     original = Decoder.decode
 
-    def decode(decoder: Decoder, hearing: Hearing) -> Decoding:
-        kinds.append(hearing.work)
-        return original(decoder, hearing)
+    def decode(decoder: Decoder, request: DecodeRequest) -> Decoding:
+        kinds.append(request.work)
+        return original(decoder, request)
 
     monkeypatch.setattr(Decoder, "decode", decode)
     return kinds
@@ -54,18 +54,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
 
 async def test_a_stream_gives_partials_and_then_one_final(stub: LocalEngine) -> None:
     call = await Call(stub, language_code="en-US", sample_rate_hertz=16_000, encoding=1).open()
-    heard = await call.say_and_hear(clip_pcm("library.wav"), piece_bytes=SECOND_BYTES)
-    assert len(heard.finals) == 1
-    assert words_of(heard.text) == words_of(TEXTS["library.wav"])
-    assert [results[0].audio_processed for results in heard.partials] == [1.0, 2.0, 3.0, 4.0]
-    assert heard.finals[0].audio_processed == pytest.approx(4.2)
-    assert 0.5 < heard.finals[0].alternatives[0].confidence <= 1
+    result = await call.send_and_read_partials(clip_pcm("library.wav"), piece_bytes=SECOND_BYTES)
+    assert len(result.finals) == 1
+    assert words_of(result.text) == words_of(TEXTS["library.wav"])
+    assert [results[0].audio_processed for results in result.partials] == [1.0, 2.0, 3.0, 4.0]
+    assert result.finals[0].audio_processed == pytest.approx(4.2)
+    assert 0.5 < result.finals[0].alternatives[0].confidence <= 1
 
 
 async def test_silence_is_answered_message_by_message(stub: LocalEngine) -> None:
     call = await Call(stub, stop_history=800).open()
     for _ in range(10):
-        await call.say(silence(0.1))
+        await call.send(silence(0.1))
         assert not (await call.rpc.read()).results
     assert (await call.end()).responses == []
 
@@ -76,10 +76,10 @@ async def test_there_are_as_many_responses_as_messages_of_sound_and_one_final(st
     pcm = clip_pcm("library.wav")
     responses: list[asr.StreamingRecognizeResponse] = []
     for second in range(4):
-        await call.say(pcm[second * SECOND_BYTES : (second + 1) * SECOND_BYTES], piece_bytes=SECOND_BYTES)
+        await call.send(pcm[second * SECOND_BYTES : (second + 1) * SECOND_BYTES], piece_bytes=SECOND_BYTES)
         while sum(bool(response.results) for response in responses) <= second:
             responses.append(await call.rpc.read())
-    await call.say(pcm[4 * SECOND_BYTES :], piece_bytes=SECOND_BYTES)
+    await call.send(pcm[4 * SECOND_BYTES :], piece_bytes=SECOND_BYTES)
     responses += (await call.end()).responses
     # The first second has an empty answer and a partial, which stands for the answer to the next.
     assert [bool(response.results) for response in responses] == [False, True, True, True, True, True]
@@ -96,9 +96,11 @@ async def test_a_message_without_sound_in_it_is_answered_too(stub: LocalEngine) 
 async def test_sound_that_comes_in_one_burst_has_a_partial_before_each_final(stub: LocalEngine) -> None:
     call = await Call(stub, stop_history=500).open()
     pcm = b"".join(clip_pcm(clip) + silence(1) for clip in ("yes.wav", "quick.wav", "yes.wav"))
-    heard = await call.hear(pcm, piece_bytes=len(pcm))
-    texts = ["".join(result.alternatives[0].transcript for result in response.results) for response in heard.told]
-    assert [response.results[0].is_final for response in heard.told] == [False, True] * 3
+    result = await call.send_and_read(pcm, piece_bytes=len(pcm))
+    texts = [
+        "".join(result.alternatives[0].transcript for result in response.results) for response in result.with_results
+    ]
+    assert [response.results[0].is_final for response in result.with_results] == [False, True] * 3
     assert texts[::2] == texts[1::2]
     assert [words_of(text) for text in texts[::2]] == [["yes"], words_of(TEXTS["quick.wav"]), ["yes"]]
     assert [text.startswith(" ") for text in texts] == [False, False, True, True, True, True]
@@ -106,15 +108,15 @@ async def test_sound_that_comes_in_one_burst_has_a_partial_before_each_final(stu
 
 async def test_without_interim_results_there_are_finals_only(stub: LocalEngine) -> None:
     call = await Call(stub, interim=False).open()
-    heard = await call.hear(clip_pcm("quick.wav"))
-    assert not heard.partials
-    assert words_of(heard.text) == words_of(TEXTS["quick.wav"])
+    result = await call.send_and_read(clip_pcm("quick.wav"))
+    assert not result.partials
+    assert words_of(result.text) == words_of(TEXTS["quick.wav"])
 
 
 @pytest.mark.parametrize("sound", [silence(2), noise(2), tone(2), clip_pcm("yes.wav")[:320]])
 async def test_sound_without_speech_has_one_empty_final(stub: LocalEngine, sound: bytes) -> None:
-    heard = await (await Call(stub, enable_word_time_offsets=True).open()).hear(sound)
-    assert [alternative.transcript for final in heard.finals for alternative in final.alternatives] == [""]
+    result = await (await Call(stub, enable_word_time_offsets=True).open()).send_and_read(sound)
+    assert [alternative.transcript for final in result.finals for alternative in final.alternatives] == [""]
 
 
 async def test_a_stream_without_sound_ends_without_a_response(stub: LocalEngine) -> None:
@@ -133,51 +135,51 @@ async def test_a_stream_without_any_message_ends_well(stub: LocalEngine) -> None
 async def test_word_times_rise_on_the_clock_of_the_stream(stub: LocalEngine) -> None:
     call = await Call(stub, stop_history=500, enable_word_time_offsets=True).open()
     pcm = silence(1) + clip_pcm("quick.wav") + silence(2) + clip_pcm("train.wav") + silence(1)
-    heard = await call.hear(pcm)
-    times = [(word.start_time, word.end_time) for final in heard.finals for word in final.alternatives[0].words]
+    result = await call.send_and_read(pcm)
+    times = [(word.start_time, word.end_time) for final in result.finals for word in final.alternatives[0].words]
     assert all(start < end for start, end in times)
     assert all(end <= start for (_, end), (start, _) in pairwise(times))
     # The second clip begins at 1.0 + 2.965 + 2.0 s.
-    first, second = (final.alternatives[0].words for final in heard.finals)
+    first, second = (final.alternatives[0].words for final in result.finals)
     assert 700 <= first[0].start_time < first[-1].end_time <= 4_700
     assert 5_500 <= second[0].start_time < second[-1].end_time <= 10_500
 
 
 async def test_40_s_as_one_stream_lose_no_sample(stub: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard_samples: list[Samples] = []
+    processed_samples: list[Samples] = []
 
-    def decode(_decoder: Decoder, hearing: Hearing) -> Decoding:
-        heard_samples.append(hearing.samples)
-        return Decoding((Reading((DecodedWord(f"w{len(heard_samples)}", (1,)),)),), 0.0, "en-US")
+    def decode(_decoder: Decoder, request: DecodeRequest) -> Decoding:
+        processed_samples.append(request.samples)
+        return Decoding((Hypothesis((DecodedWord(f"w{len(processed_samples)}", (1,)),)),), 0.0, "en-US")
 
     monkeypatch.setattr(Decoder, "decode", decode)
     pcm = b"".join(clip_pcm(clip) for clip in (*LONG_CLIPS, *LONG_CLIPS, *LONG_CLIPS[:2]))
     assert len(pcm) > 40 * SECOND_BYTES
-    heard = await (await Call(stub, interim=False, kind="file").open()).hear(pcm)
-    assert (len(heard.finals), heard.text) == (2, "w1 w2")
+    result = await (await Call(stub, interim=False, kind="file").open()).send_and_read(pcm)
+    assert (len(result.finals), result.text) == (2, "w1 w2")
     # The frame with which the segmenter opens the call's first utterance, 10 ms, is not in it.
-    assert np.array_equal(np.concatenate(heard_samples), samples_of(pcm)[FRAME_SAMPLES:])
+    assert np.array_equal(np.concatenate(processed_samples), samples_of(pcm)[FRAME_SAMPLES:])
 
 
 async def test_pauses_end_utterances_when_the_engine_finds_the_endpoints(stub: LocalEngine) -> None:
     call = await Call(stub, stop_history=0).open()
     pcm = silence(1).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
-    heard = await call.hear(pcm)
-    texts = [final.alternatives[0].transcript for final in heard.finals]
+    result = await call.send_and_read(pcm)
+    texts = [final.alternatives[0].transcript for final in result.finals]
     assert [words_of(text) for text in texts] == [words_of(TEXTS[clip]) for clip in LONG_CLIPS[:2]]
     assert [text.startswith(" ") for text in texts] == [False, True]
 
 
 async def test_silence_alone_is_no_utterance_when_the_engine_finds_the_endpoints(stub: LocalEngine) -> None:
-    assert (await (await Call(stub, stop_history=800).open()).hear(silence(3))).told == []
+    assert (await (await Call(stub, stop_history=800).open()).send_and_read(silence(3))).with_results == []
 
 
 async def test_force_eou_settles_the_utterance_and_keeps_the_stream(stub: LocalEngine) -> None:
     call = await Call(stub).open()
-    await call.say(clip_pcm("quick.wav"))
+    await call.send(clip_pcm("quick.wav"))
     first = await call.force_end()
     assert words_of(first.results[0].alternatives[0].transcript) == words_of(TEXTS["quick.wav"])
-    await call.say(clip_pcm("train.wav"))
+    await call.send(clip_pcm("train.wav"))
     rest = await call.end()
     assert words_of(rest.text) == words_of(TEXTS["train.wav"])
     assert rest.text.startswith(" ")
@@ -195,9 +197,9 @@ async def test_force_eou_without_an_open_utterance_says_nothing(stub: LocalEngin
 async def test_a_wav_file_is_read_however_it_is_cut(stub: LocalEngine, piece_bytes: int) -> None:
     sound = (CLIPS / "yes.wav").read_bytes()
     call = await Call(stub, sample_rate_hertz=8000).open()
-    await call.say(sound[:100], piece_bytes=piece_bytes)
-    heard = await call.hear(sound[100:])
-    assert words_of(heard.text) == ["yes"]
+    await call.send(sound[:100], piece_bytes=piece_bytes)
+    result = await call.send_and_read(sound[100:])
+    assert words_of(result.text) == ["yes"]
 
 
 async def test_a_wav_file_of_another_rate_is_resampled(stub: LocalEngine) -> None:
@@ -206,23 +208,23 @@ async def test_a_wav_file_of_another_rate_is_resampled(stub: LocalEngine) -> Non
     pcm = clip_pcm("quick.wav")
     tripled = b"".join(pcm[k : k + 2] * 3 for k in range(0, len(pcm), 2))
     header[40:44] = struct.pack("<I", len(tripled))
-    heard = await (await Call(stub).open()).hear(bytes(header) + tripled)
-    assert words_of(heard.text) == words_of(TEXTS["quick.wav"])
-    assert heard.finals[0].audio_processed == pytest.approx(2.965, abs=0.001)
+    result = await (await Call(stub).open()).send_and_read(bytes(header) + tripled)
+    assert words_of(result.text) == words_of(TEXTS["quick.wav"])
+    assert result.finals[0].audio_processed == pytest.approx(2.965, abs=0.001)
 
 
 async def test_the_newest_id_is_echoed(stub: LocalEngine) -> None:
     call = await Call(stub).open(id=common.RequestId(value="first"))
-    await call.say(clip_pcm("yes.wav"))
+    await call.send(clip_pcm("yes.wav"))
     assert (await call.force_end()).id.value == "first"
-    await call.say(clip_pcm("yes.wav"), id=common.RequestId(value="second"))
+    await call.send(clip_pcm("yes.wav"), id=common.RequestId(value="second"))
     *_, partial, final = (await call.end()).responses
     assert [partial.id.value, final.id.value] == ["second", "second"]
 
 
 async def test_alternatives_are_given_in_finals(stub: LocalEngine) -> None:
-    heard = await (await Call(stub, max_alternatives=4).open()).hear(clip_pcm("library.wav"))
-    alternatives = heard.finals[0].alternatives
+    result = await (await Call(stub, max_alternatives=4).open()).send_and_read(clip_pcm("library.wav"))
+    alternatives = result.finals[0].alternatives
     assert 2 <= len({alternative.transcript for alternative in alternatives}) == len(alternatives) <= 4
     confidences = [alternative.confidence for alternative in alternatives]
     assert confidences == sorted(confidences, reverse=True)
@@ -261,7 +263,7 @@ async def test_a_language_without_a_model_is_refused_in_rivas_words(stub: LocalE
 
 async def test_another_rate_without_a_header_is_refused_at_the_first_sound(stub: LocalEngine) -> None:
     call = await Call(stub, sample_rate_hertz=8000).open()
-    await call.say(b"\0" * 320)
+    await call.send(b"\0" * 320)
     assert await refusal(call.rpc) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "sample_rate_hertz is 8000; audio without a WAV header must have 16000",
@@ -275,7 +277,7 @@ async def test_a_cancelled_stream_frees_everything_and_decodes_no_final(
     """Where the news comes later than 5 ms after the end of the messages, a decode is lost."""
     stub.pool.seconds = 2.0
     call = await Call(stub).open()
-    await call.say(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
+    await call.send(clip_pcm("library.wav")[: 2 * SECOND_BYTES])
     await call.result()
     call.rpc.cancel(news_seconds)
     assert await call.rpc.code() is grpc.StatusCode.CANCELLED
@@ -283,27 +285,27 @@ async def test_a_cancelled_stream_frees_everything_and_decodes_no_final(
     assert asked.count(Work.FINAL) == n_finals
     assert (stub.scheduler.running, stub.scheduler.waiting) == (0, 0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert words_of((await (await Call(stub).open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
+    assert words_of((await (await Call(stub).open()).send_and_read(clip_pcm("yes.wav"))).text) == ["yes"]
 
 
 async def test_a_caller_hears_each_second_that_a_final_is_being_made(stub: LocalEngine) -> None:
     stub.pool.seconds = 3.5
     call = await Call(stub, interim=False).open()
-    await call.say(clip_pcm("yes.wav"))
+    await call.send(clip_pcm("yes.wav"))
     began = now()
-    heard = await call.end()
+    result = await call.end()
     assert now() - began == pytest.approx(3.505)
     n_messages = -(-len(clip_pcm("yes.wav")) // 3200)
-    assert [bool(response.results) for response in heard.responses] == [False] * (n_messages + 3) + [True]
-    assert words_of(heard.text) == ["yes"]
+    assert [bool(response.results) for response in result.responses] == [False] * (n_messages + 3) + [True]
+    assert words_of(result.text) == ["yes"]
 
 
 async def test_streams_side_by_side_hear_their_own_words(stub: LocalEngine) -> None:
-    async def one(clip: str) -> Heard:
-        return await (await Call(stub).open()).hear(clip_pcm(clip))
+    async def one(clip: str) -> Responses:
+        return await (await Call(stub).open()).send_and_read(clip_pcm(clip))
 
-    heard = await asyncio.gather(*(one(clip) for clip in LONG_CLIPS[:3]))
-    assert [words_of(each.text) for each in heard] == [words_of(TEXTS[clip]) for clip in LONG_CLIPS[:3]]
+    result = await asyncio.gather(*(one(clip) for clip in LONG_CLIPS[:3]))
+    assert [words_of(each.text) for each in result] == [words_of(TEXTS[clip]) for clip in LONG_CLIPS[:3]]
 
 
 async def test_recognize_reads_a_whole_file(stub: LocalEngine) -> None:
@@ -324,9 +326,9 @@ async def test_an_utterance_of_a_file_is_decoded_once_however_it_comes(
 ) -> None:
     pcm = silence(0.5).join(clip_pcm(clip) for clip in LONG_CLIPS[:2]) + silence(0.5)
     call = await Call(stub, kind="file", interim=interim).open()
-    heard = await call.hear(pcm, piece_bytes=piece_bytes)
-    assert words_of(heard.text) == words_of(" ".join(TEXTS[clip] for clip in LONG_CLIPS[:2]))
-    assert (len(heard.finals), heard.partials) == (1, [])
+    result = await call.send_and_read(pcm, piece_bytes=piece_bytes)
+    assert words_of(result.text) == words_of(" ".join(TEXTS[clip] for clip in LONG_CLIPS[:2]))
+    assert (len(result.finals), result.partials) == (1, [])
     assert asked == [Work.FILE]
 
 
@@ -334,7 +336,7 @@ async def test_an_utterance_of_a_file_is_decoded_once_however_it_comes(
 async def test_only_the_streams_of_files_are_decoded_as_such(
     stub: LocalEngine, asked: list[Work], kind: str | None
 ) -> None:
-    await (await Call(stub, kind=kind).open()).hear(clip_pcm("yes.wav"))
+    await (await Call(stub, kind=kind).open()).send_and_read(clip_pcm("yes.wav"))
     assert (Work.FILE in asked) == (kind == "file")
 
 
@@ -360,19 +362,21 @@ async def test_where_and_how_soon_the_engine_finds_endpoints_is_the_callers_wish
         endpointing = asr.EndpointingConfig(stop_history=700, stop_threshold=stop_threshold)
         call = Call(stub, interim=False)
         call.config.config.endpointing_config.CopyFrom(endpointing)
-        finals.append(len((await (await call.open()).hear(pcm)).finals))
+        finals.append(len((await (await call.open()).send_and_read(pcm)).finals))
     assert finals == [2, 1]
 
 
 async def test_a_yes_is_missed_where_more_speech_is_asked_for_to_begin(stub: LocalEngine) -> None:
-    told = []
+    written = []
     for start_history in (100, 1500):
         call = Call(stub, interim=False)
         call.config.config.endpointing_config.CopyFrom(
             asr.EndpointingConfig(start_history=start_history, start_threshold=0.9)
         )
-        told.append(words_of((await (await call.open()).hear(silence(0.5) + clip_pcm("yes.wav") + silence(2))).text))
-    assert told == [["yes"], []]
+        written.append(
+            words_of((await (await call.open()).send_and_read(silence(0.5) + clip_pcm("yes.wav") + silence(2))).text)
+        )
+    assert written == [["yes"], []]
 
 
 async def test_endpoints_that_cannot_be_are_refused(stub: LocalEngine) -> None:
@@ -388,7 +392,7 @@ async def test_endpoints_that_cannot_be_are_refused(stub: LocalEngine) -> None:
 async def test_force_eou_may_come_with_the_last_sound_of_the_utterance(stub: LocalEngine) -> None:
     call = await Call(stub, interim=False).open()
     for clip in ("quick.wav", "train.wav"):
-        await call.say(clip_pcm(clip), piece_bytes=200_000, runtime_config={"force_eou": "true"})
+        await call.send(clip_pcm(clip), piece_bytes=200_000, runtime_config={"force_eou": "true"})
     texts = [final.alternatives[0].transcript for final in (await call.end()).finals]
     assert [words_of(text) for text in texts] == [words_of(TEXTS["quick.wav"]), words_of(TEXTS["train.wav"])]
 
@@ -411,7 +415,7 @@ async def test_a_new_session_is_refused_with_a_hint_where_all_places_are_taken(w
     assert caught.value.trailing_metadata().get("grpc-retry-pushback-ms") == "1000"
     # Its own session is not refused, neither at once nor after its stream.
     again = Call(stub, session="first")
-    assert words_of((await (await again.open()).hear(clip_pcm("yes.wav"))).text) == ["yes"]
+    assert words_of((await (await again.open()).send_and_read(clip_pcm("yes.wav"))).text) == ["yes"]
     await talking.end()
     last = Call(stub, session="first")
     assert (await (await last.open()).end()).responses == []
@@ -435,7 +439,7 @@ async def test_files_get_in_half_as_many_as_talkers_and_beside_them(whisper: Whi
     assert await refusal(other.rpc) == (grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
     talkers = [await Call(stub, session=name).open() for name in ("third", "fourth")]
     for call in (file, *talkers):
-        assert words_of((await call.hear(clip_pcm("yes.wav"))).text) == ["yes"]
+        assert words_of((await call.send_and_read(clip_pcm("yes.wav"))).text) == ["yes"]
 
 
 @pytest.mark.parametrize("end", ["ended", "cancelled", "refused"])

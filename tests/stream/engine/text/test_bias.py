@@ -5,8 +5,8 @@ from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import Search
 from stream.engine.model.whisper import Whisper
 from stream.engine.text.bias import BiasedWhisper
-from stream.engine.text.phonetics import spoken
-from stream.engine.text.phrase_correction import Change, Phrases, apart, find_changes
+from stream.engine.text.phrase_correction import Correction, Phrases, find_corrections, without_overlaps
+from stream.words import spoken_form
 from tests.support.nonspeech import nonspeech
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm, clip_texts
@@ -32,6 +32,10 @@ def biased(whisper: Whisper) -> BiasedWhisper:
     return BiasedWhisper(whisper, PHRASES)
 
 
+def correction(first_word: int, end_word: int, text: str, similarity: float) -> Correction:
+    return Correction(first_word=first_word, end_word=end_word, text=text, similarity=similarity)
+
+
 def hard(number: int) -> Samples:
     return samples_of(clip_pcm(f"hard/{number:02}.wav"))
 
@@ -40,7 +44,7 @@ def hard(number: int) -> Samples:
     ("number", "phrase"), [(1, "Sweynheym"), (7, "Wittgenstein"), (22, "Mahalanobis"), (36, "Dostoevsky")]
 )
 def test_rare_words_are_mended(whisper: Whisper, biased: BiasedWhisper, number: int, phrase: str) -> None:
-    # The words around it, and how it is misheard, differ from one kind of processor to the next.
+    # The words around it, and how it is misrecognized, differ from one kind of processor to the next.
     assert phrase not in whisper.decode(hard(number)).best.text
     assert phrase in biased.decode(hard(number)).best.text
 
@@ -48,7 +52,7 @@ def test_rare_words_are_mended(whisper: Whisper, biased: BiasedWhisper, number: 
 @pytest.mark.parametrize("clip", clip_texts())
 def test_unrelated_phrases_change_nothing(whisper: Whisper, biased: BiasedWhisper, clip: str) -> None:
     samples = samples_of(clip_pcm(clip))
-    assert biased.decode(samples).readings == whisper.decode(samples).readings
+    assert biased.decode(samples).hypotheses == whisper.decode(samples).hypotheses
 
 
 def test_aligned_words_are_as_sure_as_without_phrases(whisper: Whisper, biased: BiasedWhisper) -> None:
@@ -59,52 +63,52 @@ def test_aligned_words_are_as_sure_as_without_phrases(whisper: Whisper, biased: 
 def test_a_mended_reading_has_times_and_comes_before_the_others(whisper: Whisper, biased: BiasedWhisper) -> None:
     samples = hard(36)
     one = biased.decode(samples, align=True)
-    assert [spoken(reading.text) for reading in one.readings] == ["nietzsche admired dostoevsky"]
-    assert all(word.start < word.end and word.confidence > 0 for word in one.best.words)
-    plain = whisper.decode(samples, search=Search(alternatives=3)).readings
-    mended, *others = biased.decode(samples, search=Search(alternatives=3), align=True).readings
-    assert mended.text == one.best.text
-    assert [reading.tokens for reading in others] == [reading.tokens for reading in plain[:2]]
+    assert [spoken_form(hypothesis.text) for hypothesis in one.hypotheses] == ["nietzsche admired dostoevsky"]
+    assert all(word.start_samples < word.end_samples and word.confidence > 0 for word in one.best.words)
+    plain = whisper.decode(samples, search=Search(alternatives=3)).hypotheses
+    corrected, *others = biased.decode(samples, search=Search(alternatives=3), align=True).hypotheses
+    assert corrected.text == one.best.text
+    assert [hypothesis.tokens for hypothesis in others] == [hypothesis.tokens for hypothesis in plain[:2]]
 
 
 def test_readings_differ(biased: BiasedWhisper) -> None:
-    readings = biased.decode(hard(34), search=Search(alternatives=5)).readings
-    assert "Drosophila" in readings[0].text
-    assert len({reading.tokens for reading in readings}) == 5
+    hypotheses = biased.decode(hard(34), search=Search(alternatives=5)).hypotheses
+    assert "Drosophila" in hypotheses[0].text
+    assert len({hypothesis.tokens for hypothesis in hypotheses}) == 5
 
 
 @pytest.mark.parametrize("number", [7, 22, 36])
 def test_speech_stays_speech(whisper: Whisper, biased: BiasedWhisper, number: int) -> None:
     """A mended reading looks worse without the phrases in mind, and a poor one is taken for noise."""
-    plain, mended = whisper.decode(hard(number)).best, biased.decode(hard(number)).best
-    assert mended.text != plain.text
-    assert mended.logprob >= plain.logprob
+    plain, corrected = whisper.decode(hard(number)).best, biased.decode(hard(number)).best
+    assert corrected.text != plain.text
+    assert corrected.logprob >= plain.logprob
 
 
-@pytest.mark.parametrize(("phrases", "heard"), [(["Haskel"], "Haskel "), (["Haskell", "Haskel"], "Haskell ")])
-def test_a_phrase_that_was_heard_stays(whisper: Whisper, phrases: list[str], heard: str) -> None:
-    assert heard in BiasedWhisper(whisper, phrases, boost=100).decode(hard(35)).best.text
+@pytest.mark.parametrize(("phrases", "result"), [(["Haskel"], "Haskel "), (["Haskell", "Haskel"], "Haskell ")])
+def test_a_recognized_phrase_stays(whisper: Whisper, phrases: list[str], result: str) -> None:
+    assert result in BiasedWhisper(whisper, phrases, boost=100).decode(hard(35)).best.text
 
 
 def test_settled_words_stay(whisper: Whisper, biased: BiasedWhisper) -> None:
     """What was shown for good stays, right or wrong; what follows is mended."""
     words = whisper.decode(hard(7)).best.words
     prefix = tuple(token for word in words[:2] for token in word.tokens)
-    decoding = biased.decode(hard(7), search=Search(prefix, alternatives=3))
-    assert all(reading.tokens[: len(prefix)] == prefix for reading in decoding.readings)
+    decoding = biased.decode(hard(7), search=Search(prefix=prefix, alternatives=3))
+    assert all(hypothesis.tokens[: len(prefix)] == prefix for hypothesis in decoding.hypotheses)
     assert "Wittgenstein" in decoding.best.text
     misheard = whisper.decode(hard(1)).best.words[:3]
     prefix = tuple(token for word in misheard for token in word.tokens)
-    decoding = biased.decode(hard(1), search=Search(prefix, alternatives=3))
-    assert all(reading.tokens[: len(prefix)] == prefix for reading in decoding.readings)
+    decoding = biased.decode(hard(1), search=Search(prefix=prefix, alternatives=3))
+    assert all(hypothesis.tokens[: len(prefix)] == prefix for hypothesis in decoding.hypotheses)
 
 
 @pytest.mark.parametrize("sound", ["silence", "white noise", "chords", "breathing"])
 def test_no_phrase_comes_out_of_nothing(whisper: Whisper, sound: str) -> None:
     samples = np.zeros(32_000, dtype=np.float32) if sound == "silence" else nonspeech(sound, 2.0)
-    heard = whisper.decode(samples).best.text
-    biased = BiasedWhisper(whisper, [*PHRASES, f"{heard}s", "Yew", "Thank ewe", "aah"], boost=100)
-    assert biased.decode(samples).best.text == heard
+    result = whisper.decode(samples).best.text
+    biased = BiasedWhisper(whisper, [*PHRASES, f"{result}s", "Yew", "Thank ewe", "aah"], boost=100)
+    assert biased.decode(samples).best.text == result
 
 
 def test_odd_phrases_neither_fail_nor_change_anything(whisper: Whisper) -> None:
@@ -121,7 +125,7 @@ def test_long_phrases_fit_into_the_decoder(whisper: Whisper) -> None:
     ]
     samples = samples_of(clip_pcm("train.wav"))
     biased = BiasedWhisper(whisper, phrases)
-    assert spoken(biased.decode(samples).best.text).endswith("leaves from platform 4")
+    assert spoken_form(biased.decode(samples).best.text).endswith("leaves from platform 4")
 
 
 def test_a_phrase_is_text_whatever_it_looks_like(whisper: Whisper) -> None:
@@ -160,25 +164,25 @@ def test_phrases_are_related_by_sound_the_most_alike_first() -> None:
 
 def test_a_phrase_that_stands_there_is_not_lost() -> None:
     phrases = Phrases(["Tahiti", "Haiti"])
-    assert phrases.lost(["to", "Tahiti."], Change(0, 2, "to Haiti.", 0.9))
-    assert not phrases.lost(["to", "Tahiti."], Change(0, 2, "Tahiti Haiti", 0.9))
+    assert phrases.removes_any(["to", "Tahiti."], correction(0, 2, "to Haiti.", 0.9))
+    assert not phrases.removes_any(["to", "Tahiti."], correction(0, 2, "Tahiti Haiti", 0.9))
 
 
 def test_a_phrase_takes_the_place_that_sounds_like_it_and_its_mark() -> None:
     plain = ["We", "moved", "it", "to", "poster", "sequel."]
-    assert [(change.first, change.last, change.text) for change in find_changes(plain, plain, ["PostgreSQL"])] == [
+    assert [(one.first_word, one.end_word, one.text) for one in find_corrections(plain, plain, ["PostgreSQL"])] == [
         (4, 6, "PostgreSQL.")
     ]
-    assert find_changes(plain, plain, ["PostgreSQL!"])[0].text == "PostgreSQL!"
+    assert find_corrections(plain, plain, ["PostgreSQL!"])[0].text == "PostgreSQL!"
 
 
 def test_what_the_biased_decoder_says_is_tried_where_it_has_a_phrase() -> None:
     plain, biased = ["far", "because", "I", "had", "read", "her", "poems"], ["Farrokhzad", "read", "his", "poems"]
-    tried = {(change.first, change.last, change.text) for change in find_changes(plain, biased, ["Farrokhzad"])}
+    tried = {(one.first_word, one.end_word, one.text) for one in find_corrections(plain, biased, ["Farrokhzad"])}
     assert (0, 4, "Farrokhzad") in tried
     assert not any(text == "his" for _, _, text in tried)
 
 
 def test_of_changes_that_overlap_the_first_stays() -> None:
-    first, second, third = Change(1, 3, "a", 1), Change(2, 4, "b", 1), Change(3, 4, "c", 1)
-    assert apart([first, second, third]) == [first, third]
+    first, second, third = correction(1, 3, "a", 1), correction(2, 4, "b", 1), correction(3, 4, "c", 1)
+    assert without_overlaps([first, second, third]) == [first, third]

@@ -43,13 +43,13 @@ def test_numbers_come_in_a_row(whisper: Whisper) -> None:
 
 def test_a_short_list_of_number_words_is_a_menu(whisper: Whisper) -> None:
     decoding = Candidates(whisper, ["five", "nine", "two"]).recognize(clip(21))  # "five five nine two"
-    assert {reading.text for reading in decoding.readings} <= {"five", "nine", "two"}
+    assert {hypothesis.text for hypothesis in decoding.hypotheses} <= {"five", "nine", "two"}
 
 
 def test_a_country_that_the_model_cannot_write_is_found(whisper: Whisper) -> None:
-    heard = whisper.decode(clip(37)).best.text
+    result = whisper.decode(clip(37)).best.text
     best = recognize(whisper, "country", clip(37)).best
-    assert "Eritrea" not in heard
+    assert "Eritrea" not in result
     assert best.text == "Eritrea"
     assert best.confidence >= _SURE
 
@@ -61,29 +61,29 @@ def test_an_entry_within_a_sentence_is_found(whisper: Whisper) -> None:
 @pytest.mark.parametrize(("name", "number"), [("yesno", 26), ("country", 13), ("career", 14), ("numbers", 35)])
 def test_nobody_is_sure_of_what_is_not_in_the_list(whisper: Whisper, name: str, number: int) -> None:
     decoding = recognize(whisper, name, clip(number))
-    assert all(reading.confidence < _SURE for reading in decoding.readings)
+    assert all(hypothesis.confidence < _SURE for hypothesis in decoding.hypotheses)
 
 
 @pytest.mark.parametrize("sound", ["white noise", "silence"])
-def test_no_entry_is_heard_where_nobody_speaks(whisper: Whisper, sound: str) -> None:
+def test_no_entry_is_found_without_speech(whisper: Whisper, sound: str) -> None:
     samples = np.zeros(32000, np.float32) if sound == "silence" else nonspeech(sound, 2.0)
-    assert not recognize(whisper, "yesno", samples).readings
+    assert not recognize(whisper, "yesno", samples).hypotheses
 
 
 def test_text_is_written_as_in_the_list_and_words_lie_in_the_sound(whisper: Whisper) -> None:
     samples = clip(33)
     best = recognize(whisper, "country", samples).best
     assert best.text == "São Tomé and Príncipe"
-    assert all(0 <= word.start < word.end <= len(samples) for word in best.words)
+    assert all(0 <= word.start_samples < word.end_samples <= len(samples) for word in best.words)
 
 
 def test_alternatives_are_other_entries_and_less_sure(whisper: Whisper) -> None:
-    readings = recognize(whisper, "country", clip(37), alternatives=3).readings
-    assert len({reading.text for reading in readings}) == 3
-    confidences = [reading.confidence for reading in readings]
+    hypotheses = recognize(whisper, "country", clip(37), alternatives=3).hypotheses
+    assert len({hypothesis.text for hypothesis in hypotheses}) == 3
+    confidences = [hypothesis.confidence for hypothesis in hypotheses]
     assert confidences == sorted(confidences, reverse=True)
     assert sum(confidences) <= 1.0
 
 
 def test_a_list_without_phrases_hears_nothing(whisper: Whisper) -> None:
-    assert not Candidates(whisper, ["", "?"]).recognize(clip(1)).readings
+    assert not Candidates(whisper, ["", "?"]).recognize(clip(1)).hypotheses

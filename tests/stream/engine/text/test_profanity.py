@@ -1,7 +1,7 @@
 import pytest
 
-from stream.engine.model.hypotheses import DecodedWord, Reading
-from stream.engine.text.profanity import mask, mask_reading
+from stream.engine.model.hypotheses import DecodedWord, Hypothesis
+from stream.engine.text.profanity import mask, mask_hypothesis
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,12 @@ def test_nothing_is_found_inside_clean_words(clean: str) -> None:
 
 
 def test_a_masked_reading_keeps_tokens_times_and_confidence() -> None:
-    words = (DecodedWord("Oh", (1,), 0, 100, 0.9), DecodedWord("shit.", (2, 3), 100, 300, 0.8))
-    masked = mask_reading(Reading(words, -0.5))
-    assert masked == Reading((words[0], DecodedWord("s***.", (2, 3), 100, 300, 0.8)), -0.5)
+    words = (
+        DecodedWord("Oh", (1,), start_samples=0, end_samples=100, confidence=0.9),
+        DecodedWord("shit.", (2, 3), start_samples=100, end_samples=300, confidence=0.8),
+    )
+    masked = mask_hypothesis(Hypothesis(words, -0.5))
+    assert masked == Hypothesis(
+        (words[0], DecodedWord("s***.", (2, 3), start_samples=100, end_samples=300, confidence=0.8)), -0.5
+    )
     assert masked.tokens == (1, 2, 3)

@@ -1,6 +1,6 @@
 import pytest
 
-from stream.engine.text.repetition import is_loop, most_tokens
+from stream.engine.text.repetition import is_repetitive, most_tokens
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from stream.engine.text.repetition import is_loop, most_tokens
     ],
 )
 def test_texts_that_say_the_same_again_are_loops(text: str) -> None:
-    assert is_loop(text)
+    assert is_repetitive(text)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_texts_that_say_the_same_again_are_loops(text: str) -> None:
     ],
 )
 def test_speech_is_no_loop(text: str) -> None:
-    assert not is_loop(text)
+    assert not is_repetitive(text)
 
 
 def test_long_sound_may_have_many_tokens_and_short_sound_some() -> None:

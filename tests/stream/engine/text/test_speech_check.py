@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stream.engine.model.features import Samples, samples_of
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Reading
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
 from stream.engine.text.speech_check import is_speech, voiced_seconds
 from tests.support.nonspeech import nonspeech, signal_tone
@@ -19,11 +19,11 @@ _RINGING = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
 
 def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
     words = tuple(DecodedWord(word, (number,)) for number, word in enumerate(text.split()))
-    return Decoding((Reading(words, logprob),), no_speech_prob, "en-US")
+    return Decoding((Hypothesis(words, logprob),), no_speech_prob, "en-US")
 
 
 @pytest.mark.parametrize(
-    ("samples", "heard"),
+    ("samples", "result"),
     [
         (_SPEECH, decoding("", 0.0, 0.0)),
         (_SPEECH, decoding(". . .", 0.1, -0.5)),
@@ -39,12 +39,12 @@ def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
         (np.zeros(100, dtype=np.float32), decoding("you", 0.3, -1.0)),
     ],
 )
-def test_words_without_a_voice_are_not_believed(samples: Samples, heard: Decoding) -> None:
-    assert not is_speech(samples, heard)
+def test_words_without_a_voice_are_not_believed(samples: Samples, result: Decoding) -> None:
+    assert not is_speech(samples, result)
 
 
 @pytest.mark.parametrize(
-    ("samples", "heard"),
+    ("samples", "result"),
     [
         (_SPEECH, decoding("yes", 0.05, -0.3)),
         (_SPEECH, decoding("yes", 0.5, -1.9)),
@@ -53,8 +53,8 @@ def test_words_without_a_voice_are_not_believed(samples: Samples, heard: Decodin
         (np.tile(_SPEECH, 5), decoding("99999", 0.25, -1.1)),
     ],
 )
-def test_doubtful_words_with_a_voice_are(samples: Samples, heard: Decoding) -> None:
-    assert is_speech(samples, heard)
+def test_doubtful_words_with_a_voice_are(samples: Samples, result: Decoding) -> None:
+    assert is_speech(samples, result)
 
 
 def test_vowels_and_tones_are_voiced_and_noise_is_not() -> None:
@@ -72,13 +72,13 @@ def test_vowels_and_tones_are_voiced_and_noise_is_not() -> None:
     ],
 )
 def test_no_sound_without_speech_has_words(whisper: Whisper, seconds: float, names: tuple[str, ...]) -> None:
-    sounds = {name: nonspeech(name, seconds) for name in names}
-    assert [name for name, sound in sounds.items() if is_speech(sound, whisper.decode(sound))] == []
+    phonetic_forms = {name: nonspeech(name, seconds) for name in names}
+    assert [name for name, sound in phonetic_forms.items() if is_speech(sound, whisper.decode(sound))] == []
 
 
 @pytest.mark.parametrize("clip", ["yes.wav", "train.wav"])
-def test_speech_in_noise_is_heard(whisper: Whisper, clip: str) -> None:
-    spoken = samples_of(clip_pcm(clip))
-    level = 10 ** (-10 / 20) * float(np.sqrt(np.mean(spoken**2)))
-    noisy = (spoken + level * np.random.default_rng(5).standard_normal(len(spoken))).astype(np.float32)
+def test_speech_in_noise_is_found(whisper: Whisper, clip: str) -> None:
+    speech = samples_of(clip_pcm(clip))
+    level = 10 ** (-10 / 20) * float(np.sqrt(np.mean(speech**2)))
+    noisy = (speech + level * np.random.default_rng(5).standard_normal(len(speech))).astype(np.float32)
     assert is_speech(noisy, whisper.decode(noisy))

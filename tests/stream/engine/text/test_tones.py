@@ -52,6 +52,6 @@ def in_noise(sound: Sound, *, level_db: float) -> Sound:
 
 
 def narrow(sound: Sound) -> Sound:
-    """As heard over a telephone: 8 kHz, eight bits a sample."""
+    """As sent over a telephone: 8 kHz, eight bits a sample."""
     coarse = np.round(sound[::2] * 128) / 128
     return np.interp(np.arange(len(sound)) / 2, np.arange(len(coarse)), coarse).astype(np.float32)

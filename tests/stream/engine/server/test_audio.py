@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine.server.sound import SoundError, SoundReader
+from stream.engine.server.audio import AudioError, AudioReader
 from tests.stream.engine.calls import tone
 
 PCM = bytes(range(200)) * 8
@@ -23,7 +23,7 @@ def wav(
 
 
 def read(sound: bytes, *, rate: int = 0, cuts: list[int] | None = None) -> bytes:
-    reader = SoundReader(rate)
+    reader = AudioReader(rate)
     edges = [0, *sorted(cuts or []), len(sound)]
     return b"".join(reader.push(sound[a:b]) for a, b in pairwise(edges)) + reader.flush()
 
@@ -75,6 +75,6 @@ def test_short_raw_sound_and_half_a_sample_at_its_end() -> None:
     ],
 )
 def test_sound_that_is_not_served_is_refused_with_a_sentence(sound: bytes, rate: int, sentence: str) -> None:
-    with pytest.raises(SoundError) as caught:
+    with pytest.raises(AudioError) as caught:
         read(sound, rate=rate)
     assert str(caught.value) == sentence

@@ -1,4 +1,4 @@
-"""Owns the sound of one call: `audio_content`, with or without a WAV header, becomes PCM16 at 16 kHz."""
+"""Convert the `audio_content` of one call, with or without a WAV header, to PCM16 at 16 kHz."""
 
 from stream.audio.containers.wav import WavReader
 from stream.audio.resample import Resampler
@@ -6,15 +6,15 @@ from stream.errors import ClientError
 from vad import SAMPLE_RATE
 
 
-class SoundError(Exception):
-    """The caller's sound cannot be used; the sentence says what was found and what is served."""
+class AudioError(Exception):
+    """The audio cannot be used; the message says what was found and what is served."""
 
 
-class SoundReader:
-    """Turns the chunks of one call, cut anywhere, into `int16[n_samples]` little-endian at 16 kHz mono.
+class AudioReader:
+    """Converts the chunks of one call, cut anywhere, to `int16[n_samples]` little-endian at 16 kHz mono.
 
-    Sound that begins with a WAV header brings its own rate; other sound must have `rate_hertz` 16000
-    (0 means that), because Riva's models refuse to resample as well. Methods raise SoundError.
+    A WAV header sets the rate; audio without one must have `rate_hertz` 16000 (0 means that), because Riva's models do
+    not resample either. Methods raise AudioError.
     """
 
     def __init__(self, rate_hertz: int) -> None:
@@ -23,14 +23,14 @@ class SoundReader:
         self._resampler: Resampler | None = None
 
     def push(self, chunk: bytes) -> bytes:
-        """Take the next chunk, return the samples that are known now."""
+        """Return the samples that the next chunk completes."""
         try:
             return self._resampled(b"".join(self._wav.push(chunk)))
         except ClientError as error:
-            raise SoundError(error.detail) from None
+            raise AudioError(error.detail) from None
 
     def flush(self) -> bytes:
-        """Return the last samples; half a sample is dropped."""
+        """Return the last samples at the end of the audio; half a sample is dropped."""
         rest = self._resampled(b"".join(self._wav.flush()))
         return rest if self._resampler is None else rest + self._resampler.flush()[0]
 
@@ -46,7 +46,7 @@ class SoundReader:
             shape = self._wav.format.shape
             return Resampler(shape.sample_rate_hertz, shape.channels, places=shape.layout)
         if self._rate_hertz != SAMPLE_RATE:
-            raise SoundError(
+            raise AudioError(
                 f"sample_rate_hertz is {self._rate_hertz}; audio without a WAV header must have {SAMPLE_RATE}"
             )
         return Resampler(SAMPLE_RATE)

@@ -1,0 +1,26 @@
+import pytest
+
+from stream.words import spoken_form, word_key
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Lyme  Regis.", "lyme regis"),
+        ("Malmö", "malmo"),
+        ("STRASSE Straße", "strasse strasse"),
+        ("Jean-Luc", "jean luc"),
+        ("PO. SD, GRUSQL!", "po sd grusql"),
+        ("كتاب", "كتاب"),
+        ("?!", ""),
+    ],
+)
+def test_the_spoken_form_has_no_capitals_marks_or_accents(text: str, spoken: str) -> None:
+    assert spoken_form(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("word", "key"), [("Yes,", "yes"), ("don't", "dont"), ("STRASSE", "strasse"), ("Straße", "strasse"), ("?!", "")]
+)
+def test_the_key_of_a_word_is_its_letters_and_digits(word: str, key: str) -> None:
+    assert word_key(word) == key
