@@ -42,7 +42,7 @@ class Parser:
 def decode(encoding: Encoding = Encoding.LINEAR16) -> Callable[[bytes], object]:
     def read(data: bytes) -> None:
         is_explicit = encoding is not Encoding.LINEAR16
-        audio_format = AudioFormat(encoding, AudioTransfer.RAW, 16_000, 1, is_explicit, rate_is_explicit=False)
+        audio_format = AudioFormat(encoding=encoding, transfer=AudioTransfer.RAW, encoding_is_explicit=is_explicit)
         decoder = AudioDecoder(audio_format)
         with suppress(ClientError):
             for _ in decoder.push(data):

@@ -1,4 +1,4 @@
-"""Bytes as the client sends them become 16 kHz PCM16 for each channel, whatever the cuts, the transfer or the rate."""
+"""Decode audio: from a client's bytes, cut anywhere, in any transfer, format or rate, to 16 kHz PCM16 by channel."""
 
 from stream.audio.decoder import AudioDecoder, Samples
 from stream.audio.format import AudioFormat, AudioTransfer, Encoding

@@ -1,4 +1,4 @@
-"""Base64 as a stream: text cut anywhere, line breaks and padding inside."""
+"""Decode base64 as a stream: text cut anywhere, with line breaks and padding inside."""
 
 import binascii
 import re
@@ -10,21 +10,20 @@ ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 PADDING = b"="
 LINE_BREAKS = b"\r\n"
 TEXT = ALPHABET + PADDING + LINE_BREAKS
-# A client that sends a whole buffer pads its last text with these.
+# Clients that send whole buffers fill the last one with these.
 FILLER = b"\0 \t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _GROUP_CHARACTERS = 4
 _RUN = re.compile(rb"[^=]++|=++")
-# Where every group is padded, so many characters take up to a millisecond.
+# So many characters take up to a millisecond if every group is padded.
 _STEP_CHARACTERS = 1024
 
 
 class Base64Decoder:
     """Decodes the standard and the URL-safe alphabet.
 
-    Some clients encode a whole file and cut the text, others encode each buffer on its own, so that
-    a padded group may be followed by another. Zero bytes and white space may
-    end the text.
+    Some clients encode a whole file and cut the text, others encode each buffer on its own, so that text may follow
+    a padded group. Zero bytes and white space may end the text.
     """
 
     def __init__(self) -> None:
@@ -35,14 +34,14 @@ class Base64Decoder:
     def push(self, text: bytes, position: int = 0) -> Iterator[bytes]:
         """Yield the bytes that `text` completes, a step at a time; raises ClientError after those before the fault.
 
-        `position` is where the text begins in what errors count the characters of.
+        `position` is added to the character positions in errors.
         """
         text = self._unfilled(text).translate(_URL_SAFE, LINE_BREAKS)
         for start in range(0, len(text), _STEP_CHARACTERS):
             yield from self._decoded(text, start, start + _STEP_CHARACTERS, position)
 
     def _decoded(self, text: bytes, start: int, end: int, position: int) -> Iterator[bytes]:
-        """Yield once what the characters from `start` to `end` complete."""
+        """Yield the bytes that the characters from `start` to `end` complete, at once."""
         parts: list[bytes] = []
         try:
             for found in _RUN.finditer(text, start, end):
@@ -57,12 +56,12 @@ class Base64Decoder:
         yield b"".join(parts)
 
     def flush(self) -> bytes:
-        """Return what an unpadded last group still holds; a lone character holds no byte."""
+        """Return the bytes of an unpadded last group; a single character has none."""
         group, self._group = self._group, b""
         return _unpadded(group) if len(group) > 1 else b""
 
     def _unfilled(self, text: bytes) -> bytes:
-        """Remove what fills up the end, behind which no text may follow."""
+        """Remove the filler at the end, after which no text may follow."""
         unfilled = text.rstrip(FILLER + LINE_BREAKS)
         if unfilled and self._has_ended:
             raise _fault("more text after the zero bytes or the white space that ended it")
@@ -73,20 +72,20 @@ class Base64Decoder:
         return unfilled
 
     def _add(self, run: bytes, position: int, parts: list[bytes]) -> None:
-        """Decode characters that are no padding; `position` is the first one's in the message."""
-        sound = _sound_characters(run)
-        if sound:
+        """Decode characters other than padding; `position` is that of the first in the message."""
+        valid = _valid_characters(run)
+        if valid:
             self._padding_may_follow = 0
-        self._group += run[:sound]
+        self._group += run[:valid]
         whole = len(self._group) // _GROUP_CHARACTERS * _GROUP_CHARACTERS
         if whole:
             parts.append(binascii.a2b_base64(self._group[:whole]))
             self._group = self._group[whole:]
-        if sound < len(run):
-            raise _fault(f"byte {run[sound]:#04x} at character {position + sound} of a message")
+        if valid < len(run):
+            raise _fault(f"byte {run[valid]:#04x} at character {position + valid} of a message")
 
     def _pad(self, count: int) -> bytes:
-        """Return the bytes of the group that so many characters of padding complete."""
+        """Return the bytes of the group that so many padding characters complete."""
         if not self._group:
             if count > self._padding_may_follow:
                 raise _fault("padding without a group before it")
@@ -99,8 +98,8 @@ class Base64Decoder:
         return _unpadded(group)
 
 
-def _sound_characters(run: bytes) -> int:
-    """How many characters from the start belong to the alphabet."""
+def _valid_characters(run: bytes) -> int:
+    """How many characters at the start belong to the alphabet."""
     foreign = run.translate(None, ALPHABET)
     return run.index(foreign[:1]) if foreign else len(run)
 

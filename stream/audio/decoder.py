@@ -1,16 +1,16 @@
-"""The chain from a client's bytes to 16 kHz PCM16, one stream of samples for each channel."""
+"""Decode a client's bytes to 16 kHz PCM16, one stream of samples for each channel."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from stream.audio.containers.agreement import check_kind, check_shape, contradiction
-from stream.audio.containers.opening import LIVE_HEAD_BYTES, FrameWatch, Opening
+from stream.audio.containers.declaration import check_kind, check_shape, contradiction
 from stream.audio.containers.signatures import SNIFF_BYTES, FileKind, Handling, identify, streamed_kind
+from stream.audio.containers.sniffing import LIVE_HEAD_BYTES, FrameScanner, HeadBuffer
 from stream.audio.containers.transfer import Transfer
 from stream.audio.containers.wav import WavReader
 from stream.audio.format import AudioFormat, Encoding
-from stream.audio.g711 import decode_alaw, decode_mulaw
 from stream.audio.layout import Shape, usual_layout
+from stream.audio.pcm import decode_alaw, decode_mulaw
 from stream.audio.resample import Resampler
 from stream.errors import ClientError
 
@@ -25,20 +25,19 @@ Samples = tuple[bytes, ...]
 
 
 class AudioDecoder:
-    """Decodes one connection's audio, or a recording; the output depends on the bytes alone, never on their cuts.
+    """Decodes the audio of one connection, or a recording; the output depends on the bytes alone, never on their cuts.
 
-    Raises ClientError (`invalid_audio`, or `unsupported_media` for a recording without sound) after the samples that
-    came before the fault. `close` it in the end. A caller that has the recording as a seekable `file` need push no
-    more of it once `needs_file`.
+    Raises ClientError (`invalid_audio`, or `unsupported_media` for a recording without sound) after the samples before
+    the fault. `close` it in the end. A caller with a seekable `file` need not push more of it once `needs_file`.
     """
 
     def __init__(self, audio_format: AudioFormat, file: BinaryIO | None = None) -> None:
         self.kind: FileKind | None = None
         self._format = audio_format
         self._transfer = Transfer(audio_format)
-        self._opening: Opening | None = Opening(SNIFF_BYTES if audio_format.is_recording else LIVE_HEAD_BYTES)
+        self._head: HeadBuffer | None = HeadBuffer(SNIFF_BYTES if audio_format.is_recording else LIVE_HEAD_BYTES)
         self._file = file
-        self._watch: FrameWatch | None = None
+        self._scanner: FrameScanner | None = None
         self._wav: WavReader | None = None
         self._codec: CodecDecoder | None = None
         self._shape: Shape | None = None
@@ -47,24 +46,24 @@ class AudioDecoder:
 
     @property
     def needs_file(self) -> bool:
-        """Whether nothing comes before `flush`, which then works for long: FFmpeg jumps in the recording."""
+        """Whether nothing is decoded before `flush`, which then takes long: FFmpeg seeks in the recording."""
         return self.kind is not None and self.kind.handling is Handling.SEEKABLE
 
     @property
     def damaged_packets(self) -> int:
-        """How many pieces of a compressed recording could not be decoded."""
+        """How many packets of a compressed recording could not be decoded."""
         return 0 if self._codec is None else self._codec.damaged_packets
 
     def push(self, message: bytes) -> Iterator[Samples]:
-        """Yield the samples that `message` completes, and none of them after a step of work that completed none."""
+        """Yield the samples that `message` completes, and empty samples after a step of work that completed none."""
         yield from self._transferred(self._transfer.push(message))
 
     def flush(self) -> Iterator[Samples]:
         """Yield what was held back at the end of the audio."""
         yield from self._transferred(self._transfer.flush())
         yield from self._released()
-        if self._watch is not None:
-            self._check_frames(self._watch.look())
+        if self._scanner is not None:
+            self._check_frames(self._scanner.search())
         if self._wav is not None:
             for samples in self._wav.flush():
                 yield from self._from_wav(self._wav, samples)
@@ -82,69 +81,69 @@ class AudioDecoder:
     def _transferred(self, parts: Iterator[bytes]) -> Iterator[Samples]:
         try:
             for data in parts:
-                is_in_vain = True
+                is_empty = True
                 for samples in self._unwrapped(data):
-                    is_in_vain = False
+                    is_empty = False
                     yield samples
-                if is_in_vain:
+                if is_empty:
                     yield self._nothing
         except ClientError:
-            # What came before the fault is heard.
+            # The audio before the fault is recognized.
             yield from self._released()
             raise
 
     def _released(self) -> Iterator[Samples]:
-        """Go on with what was held back while its kind was not sure."""
-        if self._opening is not None:
-            self._opening.end()
+        """Decode what was held back while its kind was unknown."""
+        if self._head is not None:
+            self._head.end()
             yield from self._begin()
 
     def _unwrapped(self, data: bytes) -> Iterator[Samples]:
-        if self._opening is None:
-            yield from self._watched(data)
+        if self._head is None:
+            yield from self._scanned(data)
             return
-        self._opening.push(data)
-        if self._opening.is_decided:
+        self._head.push(data)
+        if self._head.is_decided:
             yield from self._begin()
 
     def _begin(self) -> Iterator[Samples]:
-        """Choose how to decode by the first bytes: a file that was not declared would be recognized as noise."""
-        opening, self._opening = self._opening, None
-        if opening is None or not (opening.head or opening.zero_bytes):
+        """Choose a decoder by the first bytes: a file that was not declared would be recognized as noise."""
+        beginning, self._head = self._head, None
+        if beginning is None or not (beginning.head or beginning.zero_bytes):
             return
         is_recording, is_explicit = self._format.is_recording, self._format.encoding_is_explicit
-        kind = identify(opening.head, is_whole=is_recording, is_declared=is_explicit)
+        kind = identify(beginning.head, is_whole=is_recording, is_declared=is_explicit)
         if kind is not None:
-            check_kind(kind, opening.head, self._format)
+            check_kind(kind, beginning.head, self._format)
         elif is_explicit or not is_recording:
             kind = streamed_kind(self._format.encoding)
         self._choose(kind)
-        # Before a file they are filler, otherwise silence.
-        zero_bytes = opening.zero_bytes if self._wav is None else 0
+        # Zeros before a file are filler, otherwise silence.
+        zero_bytes = beginning.zero_bytes if self._wav is None else 0
         for start in range(0, zero_bytes, _ZEROS_BYTES):
-            yield from self._watched(bytes(min(_ZEROS_BYTES, zero_bytes - start)))
-        yield from self._watched(opening.head)
+            yield from self._scanned(bytes(min(_ZEROS_BYTES, zero_bytes - start)))
+        yield from self._scanned(beginning.head)
 
     def _choose(self, kind: FileKind | None) -> None:
         self.kind = kind
         if kind is None:
-            self._watch = None if self._format.is_recording else FrameWatch(self._format)
+            self._scanner = None if self._format.is_recording else FrameScanner(self._format)
         elif kind.handling is Handling.WAV:
             self._wav = WavReader()
         else:
-            # PyAV takes 18 MB, which nobody pays who never needs it.
+            # PyAV takes 18 MB of memory; load it only when it is needed.
             from stream.audio.ffmpeg.codecs import CodecDecoder  # noqa: PLC0415
 
             self._codec = CodecDecoder(kind, is_recording=self._format.is_recording, file=self._file)
 
-    def _watched(self, data: bytes) -> Iterator[Samples]:
+    def _scanned(self, data: bytes) -> Iterator[Samples]:
         kind, rest = None, data
-        while self._watch is not None and rest and kind is None:
-            part, rest = rest[: self._watch.room], rest[self._watch.room :]
-            kind = self._watch.add(part)
-            if self._watch.is_over:
-                self._watch = None
-        # Up to the same byte, however it was cut.
+        while self._scanner is not None and rest and kind is None:
+            part, rest = rest[: self._scanner.room], rest[self._scanner.room :]
+            kind = self._scanner.add(part)
+            if self._scanner.is_over:
+                self._scanner = None
+        # Decode up to the same byte however the input was cut.
         yield from self._decoded(data if kind is None else data[: len(data) - len(rest)])
         self._check_frames(kind)
 
@@ -178,11 +177,12 @@ class AudioDecoder:
         if not samples:
             return
         if self._resampler is None or shape != self._shape:
-            # Files that follow each other in one stream may differ.
+            # Consecutive files in one stream may have different shapes.
             if self._resampler is not None:
                 yield self._resampler.flush()
             self._shape = shape
             if self.kind is not None:
                 check_shape(shape, self.kind, self._format)
-            self._resampler = Resampler(shape.sample_rate_hertz, shape.channels, self._format.channels, shape.layout)
+            rate, kept = shape.sample_rate_hertz, self._format.channels
+            self._resampler = Resampler(rate, shape.channels, kept, places=shape.layout)
         yield self._resampler.push(samples)

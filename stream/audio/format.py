@@ -1,11 +1,11 @@
-"""Owns what can be said of a client's audio: its encoding, its transfer, its rate and its channels."""
+"""The declared format of audio: its encoding, transfer, rate and channels."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Encoding(Enum):
-    """What the samples are wrapped in."""
+    """The encoding of the samples."""
 
     LINEAR16 = "LINEAR16"
     FLAC = "FLAC"
@@ -17,19 +17,19 @@ class Encoding(Enum):
 
 
 class AudioTransfer(Enum):
-    """How audio travels inside binary messages."""
+    """How binary messages contain the audio."""
 
     AUTO = "auto"
     RAW = "raw"
     BASE64 = "base64"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """What the configuration says of the audio; what the client did not name yields to a header.
+    """The audio format of a configuration; a header overrides what is not explicit.
 
-    `channels` is how many are recognized: 1 mixes whatever comes, 2 keeps two interleaved ones apart. `is_recording`:
-    a whole file, whose own first bytes tell what it is.
+    `channels` is how many are recognized: 1 mixes all channels, 2 separates two interleaved ones. `is_recording` is
+    for a whole file, which its own first bytes identify.
     """
 
     encoding: Encoding = Encoding.LINEAR16

@@ -1,10 +1,10 @@
-"""The shape of decoded sound: its rate, and the places of its channels as FFmpeg and WAVEFORMATEXTENSIBLE name them."""
+"""The shape of decoded audio: its rate and its channel layout, named as in FFmpeg and WAVEFORMATEXTENSIBLE."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_CHANNELS = 64
-# soxr resamples any of these to 16 kHz; nobody records speech outside.
+# soxr resamples any rate in this range to 16 kHz; speech is not recorded at others.
 MINIMUM_HERTZ = 1_000
 MAXIMUM_HERTZ = 768_000
 
@@ -13,7 +13,7 @@ _MASK = (
     *("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"),
     *("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
 )
-# What a file means that names no places, by its number of channels.
+# The layouts of files that specify none, by number of channels.
 _USUAL = {
     1: ("FC",),
     2: ("FL", "FR"),
@@ -26,16 +26,16 @@ _USUAL = {
 }
 
 Layout = tuple[str, ...]
-"""The place of each channel, in the order of the samples; "" where it is not known."""
+"""The place of each channel, in the order of the samples; "" if it is unknown."""
 
 
 def usual_layout(channels: int) -> Layout:
-    """What so many channels mostly are."""
+    """Return the usual layout of so many channels."""
     return _USUAL.get(channels, ("",) * channels)
 
 
 def layout_of_mask(mask: int, channels: int) -> Layout:
-    """The places that a channel mask names, the usual ones if it does not name as many as there are."""
+    """Return the layout of a channel mask, the usual one if the mask has another number of channels."""
     named = tuple(place for bit, place in enumerate(_MASK) if mask >> bit & 1)
     return named if len(named) == channels else usual_layout(channels)
 
@@ -54,7 +54,7 @@ _RIGHT = ("FR", "BR", "SR", "FRC", "TFR", "TBR", "WR")
 
 
 def sides(places: Sequence[str], kept: int) -> list[list[int]]:
-    """Which channels are mixed to each of `kept`: all to one; to two what stands left or right, the rest to both."""
+    """Return the channels that are mixed to each of `kept`: all to one; left and right to two, the others to both."""
     others: list[tuple[str, ...]] = [()] if kept == 1 else [_RIGHT, _LEFT]
     indices = range(len(places))
     return [[index for index in indices if places[index] not in other] or list(indices) for other in others]

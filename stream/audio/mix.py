@@ -1,4 +1,4 @@
-"""Down-mix of any number of channels to one that loses none: not by its phase, and not beside silent ones."""
+"""Mix any number of channels down to one without losing any, whatever their phases and levels are."""
 
 import math
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ import numpy.typing as npt
 _Samples = npt.NDArray[np.float32]
 _Numbers = npt.NDArray[np.float64]
 
-# FFmpeg's names. Dialogue is in the centre of a film; the channels of low effects hold no speech.
+# FFmpeg's names. The centre of a film has the dialogue; the low-frequency effects have no speech.
 _CENTRE = "FC"
 _EFFECTS = ("LFE", "LFE2")
-# Amplitude of the others beside a sounding centre: they are music there. A voice that comes from the side has to stay
-# audible, so that they are taken in full when they have a hundred times the energy of the centre.
+# Amplitude of the other channels, mostly music, beside a centre that is not silent. They are used in full at a hundred
+# times the energy of the centre, because a voice may come from the side.
 _BESIDE_CENTRE = 0.1
 _WITHOUT_CENTRE = 100.0
-# Energies fade by a factor of e in this time. What gets louder is followed within a block all the same, and a pause
-# between words changes little.
+# Time constant of the decay of energies. Rising levels are followed within a block all the same, and a pause between
+# words changes little.
 _MEMORY_SECONDS = 0.25
-# Differences over a quarter of a millisecond stand for the band of speech: they are largest at 2 kHz, and 22 dB less of
-# mains hum is in them, and nothing of a constant offset.
+# Differences over a quarter of a millisecond emphasize the band of speech: the gain is highest at 2 kHz, 22 dB lower
+# for mains hum, and zero for a constant offset.
 _DIFFERENCE_HERTZ = 4000
-# Correlation from which on two channels are opposed; that of speech of two talkers stays within 0.3.
+# Negative correlation from which two channels count as opposed; the speech of two talkers stays within 0.3.
 _OPPOSED = 0.5
-# Energy of a block below which there is nothing to compare.
+# Energy of a block below which channels are not compared.
 _FAINTEST = 16.0
 _PEAK = 32767.0
 
@@ -32,13 +32,13 @@ _PEAK = 32767.0
 class Mixer:
     """Mixes channels down to one, at the level of the loudest.
 
-    Channels that carry the same give that again, whatever their phase: one that is opposed to those before it is
-    inverted. Channels that carry different things are added, and attenuated to the power of the loudest. There is one
-    coefficient for each channel; it follows from energies and correlations, which are forgotten within a second,
-    and glides through each block to its new value. Energies are those of the band of speech.
+    Equal channels yield the same signal whatever their phases: a channel that is opposed to those before it is
+    inverted. Different channels are added, and attenuated to the power of the loudest. Each channel has a coefficient
+    that follows from energies and correlations of the last second, in the band of speech, and changes linearly within
+    each block.
 
-    `places` names the channels as FFmpeg does ("FL", "FC", "LFE"), "" is an unknown place. A block has `block_frames`,
-    which is 10 ms for the speeds to be as above.
+    `places` names the channels as FFmpeg does ("FL", "FC", "LFE"), "" for an unknown place. A block has
+    `block_frames`; the time constants above assume 10 ms.
     """
 
     def __init__(self, places: Sequence[str], block_frames: int, rate: int) -> None:
@@ -56,7 +56,7 @@ class Mixer:
     def mix(self, frames: _Samples) -> _Samples:
         """Return `float32[n_frames, 1]` for `float32[n_frames, n_channels]`, both in units of int16.
 
-        Only the last call of all may have an incomplete block at its end.
+        Only the last call may end with an incomplete block.
         """
         chosen = frames[:, self._kept].astype(np.float64)
         whole = len(chosen) // self._block_frames * self._block_frames
@@ -67,7 +67,7 @@ class Mixer:
         """Mix whole blocks, or a single shorter one."""
         length = min(self._block_frames, len(frames))
         shape = (-1, length, len(self._kept))
-        # Integers in float64: their sums are exact, so that every processor has the same.
+        # Sums of integers in float64 are exact, so that the result is the same on every processor.
         known = np.concatenate([self._before, frames])
         changes = (frames - known[: len(frames)]).reshape(shape)
         self._before = known[len(frames) :]
@@ -88,7 +88,7 @@ class Mixer:
         return np.asarray(mixed.reshape(-1))
 
     def _next_coefficients(self, energy: list[list[float]], peaks: list[float]) -> list[float]:
-        """Take the covariance of a block's differences, `[n][n]`, and its peaks; return the coefficients at its end."""
+        """Return the coefficients at the end of a block, from the covariance `[n][n]` of its differences and peaks."""
         fading = self._fading
         covariance = self._covariance = [
             [fading * old + new for old, new in zip(*rows, strict=True)]
@@ -105,7 +105,7 @@ class Mixer:
         return [level * weight * sign for weight, sign in zip(weights, self._signs, strict=True)]
 
     def _weights(self) -> list[float]:
-        """How much of each channel is taken for what it is."""
+        """Return the weight of each channel by its place."""
         centre = 0.0 if self._centre is None else self._covariance[self._centre][self._centre]
         if not centre:
             return [1.0] * len(self._covariance)
@@ -115,7 +115,7 @@ class Mixer:
         ]
 
     def _align(self, weights: list[float]) -> float:
-        """Invert what is opposed to the sum of those before it, the centre first; return the energy of the sum."""
+        """Invert channels that are opposed to the sum of those before, centre first; return the energy of the sum."""
         total = 0.0
         added: list[int] = []
         for n in self._order:

@@ -1,4 +1,4 @@
-"""Conversion of a client's samples to 16 kHz PCM16, mixed down or channel by channel."""
+"""Convert samples to 16 kHz PCM16, mixed down or channel by channel."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ _FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Takes interleaved `int16[n_frames * channels]` bytes at `rate` hertz in any cut.
+    """Resamples interleaved `int16[n_frames * channels]` bytes at `rate` hertz, cut anywhere.
 
-    Gives each of `kept` channels, 1 or 2, on its own, or mixes more down to them; `places` names the channels for that
-    as `Mixer` takes them. The mixer and soxr, which works in float32, are given blocks of fixed length, so that the
-    output is the same, bit by bit, however the input was cut.
+    The output has `kept` channels, 1 or 2, to which more are mixed down; `places` names the channels as for `Mixer`.
+    The mixer and soxr, which computes in float32, process blocks of fixed length, so that the output is the same,
+    bit by bit, however the input was cut.
     """
 
-    def __init__(self, rate: int, channels: int = 1, kept: int = 1, places: Sequence[str] = ()) -> None:
+    def __init__(self, rate: int, channels: int = 1, kept: int = 1, *, places: Sequence[str] = ()) -> None:
         self._channels = channels
         self._kept = kept
         self._unit_bytes = SAMPLE_BYTES * channels
@@ -46,7 +46,8 @@ class Resampler:
         del self._remainder[:whole_bytes]
         if self._stream is None:
             return (whole,) if self._channels == 1 else _split(self._mixed(whole))
-        blocks = [self._resample(whole[start : start + step_bytes]) for start in range(0, whole_bytes, step_bytes)]
+        starts = range(0, whole_bytes, step_bytes)
+        blocks = [self._resample(self._stream, whole[start : start + step_bytes]) for start in starts]
         return tuple(b"".join(channel) for channel in zip(*blocks, strict=True)) or (b"",) * self._kept
 
     def flush(self) -> tuple[bytes, ...]:
@@ -54,13 +55,12 @@ class Resampler:
         rest = bytes(self._remainder[: len(self._remainder) // self._unit_bytes * self._unit_bytes])
         self._remainder.clear()
         if self._stream is not None:
-            return self._resample(rest, last=True)
+            return self._resample(self._stream, rest, last=True)
         return (b"",) if self._channels == 1 else _split(self._mixed(rest))
 
-    def _resample(self, block: bytes, *, last: bool = False) -> tuple[bytes, ...]:
-        assert self._stream is not None  # noqa: S101
+    def _resample(self, stream: soxr.ResampleStream, block: bytes, *, last: bool = False) -> tuple[bytes, ...]:
         samples = self._mixed(block) / np.float32(_FULL_SCALE)
-        resampled = self._stream.resample_chunk(samples[:, 0] if self._kept == 1 else samples, last=last)
+        resampled = stream.resample_chunk(samples[:, 0] if self._kept == 1 else samples, last=last)
         return _split(resampled.reshape(-1, self._kept) * np.float32(_FULL_SCALE))
 
     def _mixed(self, data: bytes) -> _Samples:

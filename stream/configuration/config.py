@@ -121,10 +121,10 @@ class SessionConfig:
     @property
     def audio_format(self) -> AudioFormat:
         return AudioFormat(
-            Encoding(self.audio_encoding),
-            AudioTransfer(self.audio_transfer),
-            self.sample_rate_hertz,
-            self.channels,
+            encoding=Encoding(self.audio_encoding),
+            transfer=AudioTransfer(self.audio_transfer),
+            sample_rate_hertz=self.sample_rate_hertz,
+            channels=self.channels,
             encoding_is_explicit="audioEncoding" in self.explicit,
             rate_is_explicit="sampleRateHertz" in self.explicit,
         )

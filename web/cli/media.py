@@ -10,8 +10,8 @@ from typing import BinaryIO
 import av
 
 from stream.audio import AudioDecoder, AudioFormat, AudioTransfer
-from stream.audio.containers.opening import kind_of_recording
 from stream.audio.containers.signatures import FileKind, Handling
+from stream.audio.containers.sniffing import kind_of_recording
 from stream.errors import ClientError
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stream.audio.containers.opening import kind_of_recording
 from stream.audio.containers.signatures import Handling
+from stream.audio.containers.sniffing import kind_of_recording
 from stream.client import LiveError, RecognitionError, RefusedError
 from stream.client.http import Transcription
 from stream.client.recordings import recognize_file, recognize_uri

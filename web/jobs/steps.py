@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 import structlog
 
-from stream.audio.containers.agreement import TextError
+from stream.audio.containers.declaration import TextError
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognition import RecognitionLimits

@@ -1,18 +1,18 @@
-"""Self-synchronizing sound: frames in a row tell what a stream is, wherever it was cut.
+"""Find consecutive frames of self-synchronizing codecs, which identify a stream wherever it was cut.
 
 Headers: ISO/IEC 11172-3 and 13818-3 (MPEG audio), 14496-3 (ADTS, LOAS), 13818-1 (TS), ETSI TS 102 366 ((E-)AC-3),
-TS 102 114 (DTS), GSM 06.10 as files hold it. One header may be samples by chance; four in their places are not.
+TS 102 114 (DTS), GSM 06.10 in its file format. Samples may look like one header by chance, but not like four.
 """
 
 import re
 from collections.abc import Callable
 from itertools import islice
 
-# From the very beginning on, fewer are enough.
+# At the very beginning fewer frames are enough.
 _FRAMES_AT_START = 3
 _FRAMES_ANYWHERE = 4
 _FIXED_FRAMES = {"TS": 6, "GSM": 32}
-# 16 KiB of noise have about twenty places that look like a header; what has thousands is made to cost time.
+# 16 KiB of noise contain about twenty apparent headers; input with thousands is made to cost time.
 _MOST_PLACES = 500
 _TS_PACKET_BYTES = (188, 192, 204)
 _TS_SYNC = 0x47
@@ -38,11 +38,11 @@ _DTS_WORDS = {
 _DTS_14_BITS = re.compile(rb"\x1f\xff\xe8\x00[\x00-\x0f].|\xff\x1f\x00\xe8.[\x00-\x0f]", re.DOTALL)
 
 _Header = tuple[str, int, bytes]
-"""The name of a frame, its length in bytes, and what all frames of a stream have in common."""
+"""The name of a frame, its length in bytes, and the bits that all frames of a stream have in common."""
 
 
 def find_frames(head: bytes) -> str | None:
-    """The name of the frames that stand in a row anywhere in `head`, None if there are none."""
+    """Return the name of the consecutive frames anywhere in `head`, None if there are none."""
     for pattern, read in _READERS:
         for place in islice(pattern.finditer(head), _MOST_PLACES):
             if (name := _row(head, place.start(), read)) is not None:
@@ -51,7 +51,7 @@ def find_frames(head: bytes) -> str | None:
 
 
 def _row(head: bytes, start: int, read: "Callable[[bytes, int], _Header | None]") -> str | None:
-    """The name of the frames, if enough of the same kind follow each other from `start` on."""
+    """Return the name of the frames if enough of the same kind follow each other from `start` on."""
     wanted = _FRAMES_AT_START if start == 0 else _FRAMES_ANYWHERE
     first = read(head, start)
     place, found = start, first
@@ -103,12 +103,12 @@ def _ac3(data: bytes, at: int) -> _Header | None:
         return None
     kind = data[at + 5] >> 3
     if kind > 10:
-        # Of an E-AC-3 stream the substreams follow each other, of unlike lengths and kinds.
+        # The substreams of an E-AC-3 stream alternate, with different lengths and kinds.
         return ("E-AC-3", 2 * ((data[at + 2] & 0b111) << 8 | data[at + 3]) + 2, b"") if kind <= 16 else None
     rate, size = data[at + 4] >> 6, data[at + 4] & 0x3F
     if rate == 3 or size >= 2 * len(_AC3_KBITS):
         return None
-    # A frame has 1536 samples; at 44.1 kHz its length in words is rounded down, and every other one has one more.
+    # A frame has 1536 samples; at 44.1 kHz its length in words is rounded down or up in turn.
     words = 96 * 1000 * _AC3_KBITS[size // 2] // _AC3_HERTZ[rate] + (size & 1 if rate == 1 else 0)
     return "AC-3", 2 * words, bytes([rate])
 
@@ -123,7 +123,7 @@ def _dts(data: bytes, at: int) -> _Header | None:
     return ("DTS", length, b"") if length >= 96 else None
 
 
-# Each finds where a frame may begin, also where the one before it is an accident.
+# Each pattern is a lookahead, so that an apparent header hides no header inside it.
 _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, int], _Header | None]], ...] = (
     (re.compile(rb"(?=\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef])"), _mpeg_audio),
     (re.compile(rb"(?=\xff[\xf0\xf1\xf8\xf9])"), _adts),
@@ -134,7 +134,7 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, int], _Header | None]]
 
 
 def _fixed(head: bytes) -> str | None:
-    """Find frames of a fixed length, by the one place among its bytes where the mark always stands."""
+    """Find frames of a fixed length, by the one byte that is a mark in all of them."""
     if _DTS_14_BITS.match(head):
         return "DTS"
     for size in _TS_PACKET_BYTES:
@@ -152,7 +152,7 @@ def _is_gsm(column: bytes) -> bool:
 
 
 def _has_column(head: bytes, size: int, rows: int, is_marked: "Callable[[bytes], bool]") -> bool:
-    """Whether exactly one column of the table of `size` bytes a row is all marks: a constant has every column."""
+    """Whether exactly one column of a table with `size` bytes a row has marks only; constant input has them in all."""
     table = head[: size * (len(head) // size)]
     if len(table) < size * rows:
         return False

@@ -1,29 +1,30 @@
-"""The pages of an Ogg file: those of packets that grow without an end are left out.
+"""Filter the pages of an Ogg file: leave out those of packets that grow without an end.
 
-RFC 3533: a page has the segments of the packets of one logical stream; a packet whose last segment has 255 bytes goes
-on in the next page of its stream, and whoever decodes the file keeps all of it until then.
+RFC 3533: a page has the segments of the packets of one logical stream; a packet whose last segment has 255 bytes
+continues in the next page of its stream, and a decoder has to keep all of it until then.
 """
 
 import zlib
 from collections.abc import Callable
 
-_MARK = b"OggS"
+from stream.audio.containers.signatures import OGG_MARK
+
 _HEAD_BYTES = 27
 _CHECKSUM = slice(22, 26)
 _WHOLE_SEGMENT = 255
-# Packets of sound have some hundred bytes, of video some hundred thousand; pictures in comments more, and FFmpeg
+# Packets of sound have some hundred bytes, of video some hundred thousand; pictures in comments have more, and FFmpeg
 # doubles the buffer of a packet that does not fit.
 MOST_OPEN_BYTES = 8 << 20
 _BUFFERED_TWICE = 2
-# Streams beyond these are none of FFmpeg's, either.
+# FFmpeg ignores further streams, too.
 _MOST_OPEN_PACKETS = 64
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class OggPages:
-    """Passes pages on while the packets that are open in them, of all streams together, stay within bounds.
+    """Passes pages on while the incomplete packets of all streams together stay within bounds.
 
-    `has_room` is asked whether so many bytes may be held. What lies between pages is passed on as it is.
+    `has_room` returns whether so many bytes may be held. Bytes between pages are passed on as they are.
     """
 
     def __init__(self, has_room: Callable[[int], bool]) -> None:
@@ -33,12 +34,12 @@ class OggPages:
         self._open_bytes = 0
 
     def push(self, data: bytes) -> bytes:
-        """Return the pages that `data` completes, and what lies between them."""
+        """Return the pages that `data` completes, and the bytes between them."""
         self._waiting += data
         passed, at = [], 0
         while (length := self._next_bytes(at)) is not None:
             piece = bytes(self._waiting[at : at + length])
-            if not piece.startswith(_MARK) or self._is_taken(piece):
+            if not piece.startswith(OGG_MARK) or self._is_taken(piece):
                 passed.append(piece)
             at += length
         del self._waiting[:at]
@@ -51,11 +52,11 @@ class OggPages:
         return rest
 
     def _next_bytes(self, at: int) -> int | None:
-        """The length of the page that begins at `at`, or of what is none; None for what is not complete."""
-        found = self._waiting.find(_MARK, at)
+        """Return the length of the page at `at`, or of the bytes before the next page; None if it is incomplete."""
+        found = self._waiting.find(OGG_MARK, at)
         if found != at:
-            # The end may be the beginning of a mark.
-            end = len(self._waiting) - len(_MARK) + 1 if found < 0 else found
+            # The last bytes may be the beginning of a mark.
+            end = len(self._waiting) - len(OGG_MARK) + 1 if found < 0 else found
             return end - at if end > at else None
         if len(self._waiting) < at + _HEAD_BYTES:
             return None
@@ -71,7 +72,7 @@ class OggPages:
         before = self._open.get(serial, 0)
         last = max((n for n, length in enumerate(segments) if length < _WHOLE_SEGMENT), default=-1)
         if last >= 0 and before and not _is_whole(page):
-            last = -1  # FFmpeg ends no packet with a page that is damaged
+            last = -1  # a damaged page completes no packet in FFmpeg
         open_bytes = sum(segments[last + 1 :]) + (before if last < 0 else 0)
         total_bytes = self._open_bytes - before + open_bytes
         if open_bytes > before and not self._may_hold(serial, total_bytes):
@@ -90,7 +91,7 @@ class OggPages:
 
 
 def _is_whole(page: bytes) -> bool:
-    """Whether the page has its checksum: CRC-32 of its bytes from the highest bit on, begun with zero."""
+    """Whether the checksum of a page is right: CRC-32, most significant bit first, initial value zero."""
     blank = bytearray(page)
     blank[_CHECKSUM] = bytes(4)
     value = zlib.crc32(blank.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF

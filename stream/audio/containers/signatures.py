@@ -1,6 +1,7 @@
-"""The one table of file signatures: what a recording is, from its first bytes alone.
+"""The table of file signatures: identify a file by its first bytes.
 
-Everything that has to know what a file is asks here: the live path, REST, long recordings and the command line.
+All paths use it: live audio, REST, long recordings and the command line. No other module knows the signature of a
+format, or which formats may be streamed.
 """
 
 import re
@@ -12,61 +13,79 @@ from stream.audio.containers.wav import is_served_wav
 from stream.audio.format import Encoding
 
 SNIFF_BYTES = 16384
-"""So much of a file is enough to tell, behind its tags: four of the longest AC-3 frames."""
+"""So many bytes after the tags identify a file: four of the longest AC-3 frames."""
 
 
 class Handling(Enum):
-    """How a kind of file becomes sound."""
+    """How a kind of file is decoded."""
 
     WAV = auto()
     """By the WAV reader, as it arrives."""
     STREAMED = auto()
     """By FFmpeg, as it arrives."""
     SEEKABLE = auto()
-    """By FFmpeg, which has to jump in it: only where the whole file is there."""
+    """By FFmpeg, which has to seek in it: only once the whole file is there."""
     NONE = auto()
-    """There is no sound in it."""
+    """Not at all: there is no sound in it."""
 
 
-@dataclass(frozen=True, slots=True)
+# Demuxers whose containers list all streams in a header, and those whose timestamps count from zero. The timestamps of
+# others, such as MPEG-TS, begin anywhere, and elementary streams have none.
+_WITH_STREAM_LIST = frozenset({"matroska", "mov", "avi", "asf", "mxf"})
+_WITH_CLOCK = frozenset({"matroska", "mov", "ogg", "flv", "avi", "asf", "nut"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileKind:
-    """A kind of file: its name for people, how it is decoded, by which demuxer of FFmpeg.
+    """A kind of file: its name for people, how it is decoded, and FFmpeg's demuxer for it.
 
-    `encoding` is the `audioEncoding` under which it may be streamed live, if any.
+    `encoding` is the `audioEncoding` under which it may be streamed live, if any, and `codec` the only one that it may
+    contain then.
     """
 
     name: str
     handling: Handling
     demuxer: str = ""
     encoding: Encoding | None = None
+    codec: str = ""
+
+    @property
+    def lists_streams(self) -> bool:
+        """Whether a header lists all streams of the container."""
+        return self.demuxer in _WITH_STREAM_LIST
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether timestamps of the container count from its beginning, not from its first sound."""
+        return self.demuxer in _WITH_CLOCK
 
 
-WAV = FileKind("WAV", Handling.WAV, encoding=Encoding.LINEAR16)
-FLAC = FileKind("FLAC", Handling.STREAMED, "flac", Encoding.FLAC)
-MP3 = FileKind("MP3", Handling.STREAMED, "mp3", Encoding.MP3)
-OGG = FileKind("Ogg", Handling.STREAMED, "ogg", Encoding.OGG_OPUS)
-WEBM = FileKind("WebM", Handling.STREAMED, "matroska", Encoding.WEBM_OPUS)
-TEXT = FileKind("a text", Handling.NONE)
+WAV = FileKind(name="WAV", handling=Handling.WAV, encoding=Encoding.LINEAR16)
+FLAC = FileKind(name="FLAC", handling=Handling.STREAMED, demuxer="flac", encoding=Encoding.FLAC, codec="flac")
+MP3 = FileKind(name="MP3", handling=Handling.STREAMED, demuxer="mp3", encoding=Encoding.MP3, codec="mp3")
+OGG = FileKind(name="Ogg", handling=Handling.STREAMED, demuxer="ogg", encoding=Encoding.OGG_OPUS, codec="opus")
+WEBM = FileKind(name="WebM", handling=Handling.STREAMED, demuxer="matroska", encoding=Encoding.WEBM_OPUS, codec="opus")
+TEXT = FileKind(name="a text", handling=Handling.NONE)
 
 _STREAMED_BY_ENCODING = {kind.encoding: kind for kind in (FLAC, MP3, OGG, WEBM)}
 
 
 def streamed_kind(encoding: Encoding) -> FileKind | None:
-    """The kind of file that a compressed encoding is streamed in, None for samples."""
+    """Return the kind of file in which a compressed encoding is streamed, None for samples."""
     return _STREAMED_BY_ENCODING.get(encoding)
 
 
 def _sound(name: str, demuxer: str) -> FileKind:
-    return FileKind(name, Handling.SEEKABLE, demuxer)
+    return FileKind(name=name, handling=Handling.SEEKABLE, demuxer=demuxer)
 
 
 def _other(name: str) -> FileKind:
-    return FileKind(name, Handling.NONE)
+    return FileKind(name=name, handling=Handling.NONE)
 
 
 _MP4 = _sound("MP4, M4A, MOV or 3GP", "mov")
 _TS = _sound("MPEG-TS", "mpegts")
-# The frames of `frames.py` that FFmpeg's demuxer of the same name takes.
+# The frames that mpeg_frames.py finds.
 _BY_FRAMES = {
     "MP3": MP3,
     "MP2": _sound("MP2", "mp3"),
@@ -79,14 +98,19 @@ _BY_FRAMES = {
     "TS": _TS,
     "GSM": _sound("GSM", "gsm"),
 }
-# Regular expressions over the beginning; each fixes four bytes at least, because samples may look like fewer. Where two
-# match, the first counts.
+OGG_MARK = b"OggS"
+"""The capture pattern of a page, RFC 3533."""
+_FLAC_MARK = b"fLaC"
+_EBML_MARK = b"\x1aE\xdf\xa3"
+_ID3_MARK = b"ID3"
+# Regular expressions for the beginning; each fixes four bytes at least, because samples may match fewer. The first that
+# matches counts.
 _SIGNATURES = tuple(
     (re.compile(pattern, re.DOTALL), kind)
     for pattern, kind in (
-        (rb"fLaC", FLAC),
-        (rb"OggS\x00", OGG),
-        (rb"\x1aE\xdf\xa3", WEBM),
+        (_FLAC_MARK, FLAC),
+        (OGG_MARK + rb"\x00", OGG),
+        (_EBML_MARK, WEBM),
         (rb"RIFF....AVI[ X\x19]", _sound("AVI", "avi")),
         (rb"RIFF....WEBP", _other("a WebP image")),
         (rb"RIFF....QLCM", _sound("QCP", "qcp")),
@@ -148,38 +172,55 @@ _SIGNATURES = tuple(
         (rb"SQLite format 3\x00", _other("an SQLite database")),
     )
 )
-# Pages and clusters of a stream that was joined in its middle.
-_PAGE = re.compile(rb"OggS\x00[\x00-\x07].{20}", re.DOTALL)
+# Ogg pages and WebM clusters of a stream that begins in its middle.
+_PAGE = re.compile(OGG_MARK + rb"\x00[\x00-\x07].{20}", re.DOTALL)
 _CLUSTER = re.compile(rb"\x1f\x43\xb6\x75(?:[\x10-\xff]|.{2}|.{3}|.{4}|\x01.{7})\xe7[\x81-\x88]", re.DOTALL)
 
-_ID3 = re.compile(rb"ID3[\x02-\x04][\x00-\x0f].([\x00-\x7f]{4})", re.DOTALL)
+_ID3 = re.compile(_ID3_MARK + rb"[\x02-\x04][\x00-\x0f].([\x00-\x7f]{4})", re.DOTALL)
 _ID3_HEADER_BYTES = 10
-_APE = re.compile(rb"APETAGEX(?:\xd0\x07|\xe8\x03)\x00\x00(.{4})", re.DOTALL)
+_APE_MARK = b"APETAGEX"
+_APE = re.compile(_APE_MARK + rb"(?:\xd0\x07|\xe8\x03)\x00\x00(.{4})", re.DOTALL)
 _APE_HEADER_BYTES = 32
 TAG_HEADER_BYTES = _APE_HEADER_BYTES
-"""So much of a tag is enough to tell its length."""
-# The marks, and how many bytes tell the length.
-_TAG_BEGINNINGS = ((b"ID3", _ID3_HEADER_BYTES), (b"APETAGEX", 16))
+"""So many bytes of a tag contain its length."""
+# The marks, and how many bytes contain the length.
+_TAG_BEGINNINGS = ((_ID3_MARK, _ID3_HEADER_BYTES), (_APE_MARK, 16))
+
+# The beginnings of MP3 frames and ID3 tags. They are shorter than a signature, because an MP3 stream that was cut may
+# begin with filler.
+_MP3_BEGINNINGS = (b"\xff\xe2", b"\xff\xe3", b"\xff\xf2", b"\xff\xf3", b"\xff\xfa", b"\xff\xfb", _ID3_MARK[:2])
+
+
+def may_begin_stream(kind: FileKind, head: bytes) -> bool:
+    """Whether a stream of a kind may begin with `head`, a tag included; `head` may be short."""
+    if kind is MP3 and head.startswith(_MP3_BEGINNINGS):
+        return True
+    return bool(tag_bytes(head)) or kind_of_signature(head) is kind
+
+
+def may_begin_with_metadata(head: bytes) -> bool:
+    """Whether a file that begins so may have much metadata before its first sound, such as a cover picture."""
+    return head.startswith((_FLAC_MARK, _ID3_MARK, OGG_MARK, _EBML_MARK))
 
 
 def tag_bytes(head: bytes) -> int | None:
-    """How long the ID3v2 or APEv2 tag is that begins here, 0 if none does; None if `head` is too short to tell."""
+    """Return the length of the ID3v2 or APEv2 tag at the beginning, 0 if there is none, None if `head` is too short."""
     if found := _ID3.match(head):
         size: int = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(found[1])))
         has_footer = head[3] == 4 and head[5] & 0x10
         return _ID3_HEADER_BYTES + size + (_ID3_HEADER_BYTES if has_footer else 0)
     if found := _APE.match(head):
-        # The size counts the items and the footer, which every tag has, but not this header.
+        # The size includes the items and the footer, which every tag has, but not this header.
         return _APE_HEADER_BYTES + int.from_bytes(found[1], "little")
     is_short = any(len(head) < needed and mark.startswith(head[: len(mark)]) for mark, needed in _TAG_BEGINNINGS)
     return None if is_short else 0
 
 
 def identify(head: bytes, *, is_whole: bool, is_declared: bool) -> FileKind | None:
-    """The kind of file that begins with `head`, tags and zeros removed; None for what may be bare samples.
+    """Return the kind of a file by its first bytes, tags and zeros removed; None for what may be headerless samples.
 
-    `is_whole` if `head` has `SNIFF_BYTES` or is all there is: then frames in a row tell, too. Text is marked up if the
-    encoding `is_declared`; otherwise any letters are text.
+    `is_whole` if `head` has `SNIFF_BYTES` or is all there is: then consecutive frames count, too. If the encoding
+    `is_declared`, only text with markup counts as text, otherwise any text.
     """
     kind = kind_of_signature(head)
     if kind is None and is_text(head, is_marked_up=is_declared):
@@ -188,7 +229,7 @@ def identify(head: bytes, *, is_whole: bool, is_declared: bool) -> FileKind | No
 
 
 def kind_of_signature(head: bytes) -> FileKind | None:
-    """The kind of file whose mark stands at the beginning."""
+    """Return the kind of file whose signature is at the beginning."""
     is_served = is_served_wav(head)
     if is_served is not None:
         return WAV if is_served else _sound("WAV with compressed sound", "w64" if head[:4] == b"riff" else "wav")
@@ -196,7 +237,7 @@ def kind_of_signature(head: bytes) -> FileKind | None:
 
 
 def kind_of_frames(head: bytes) -> FileKind | None:
-    """The kind of file that was cut anywhere: frames, pages or clusters in a row."""
+    """Return the kind of a file that was cut anywhere, by consecutive frames, pages or clusters."""
     if _PAGE.search(head):
         return OGG
     if _CLUSTER.search(head):
@@ -205,7 +246,7 @@ def kind_of_frames(head: bytes) -> FileKind | None:
     return None if name is None else _BY_FRAMES[name]
 
 
-# Sound that is text by chance so far is rare, and silence has no letters.
+# Samples are rarely text for so many bytes by chance, and silence has no letters.
 _TEXT_BYTES = 64
 _MARKUP_BYTES = 8
 _MARKUP = re.compile(
@@ -214,8 +255,8 @@ _MARKUP = re.compile(
 
 
 def is_text(head: bytes, *, is_marked_up: bool = False) -> bool:
-    """Whether a file that begins so is a text, such as a page that says what is wrong, and no samples."""
-    # A character may be cut off at the end.
+    """Whether a file that begins so is text, such as an error page, and not samples."""
+    # The last character may be cut off.
     head = head.rstrip(b"\0")
     text = head.decode("utf-8", "ignore")
     is_whole = len(text.encode()) > len(head) - 4
@@ -223,7 +264,7 @@ def is_text(head: bytes, *, is_marked_up: bool = False) -> bool:
         return False
     if _MARKUP.match(head):
         return len(head) >= _MARKUP_BYTES
-    # Letters alone may be samples, or base64 where it is not looked for.
+    # Letters alone may be samples, or base64 in a raw transfer.
     return len(head) >= _TEXT_BYTES and len(text.split()) > 1 and not is_marked_up
 
 
@@ -231,7 +272,7 @@ _EXCERPT_CHARACTERS = 60
 
 
 def excerpt(head: bytes) -> str:
-    """The beginning of a text in one line, shortened, without what a terminal or a log would act on."""
+    """Return the beginning of a text in one line, shortened, without control characters."""
     words = " ".join(head[: 8 * _EXCERPT_CHARACTERS].decode("utf-8", "ignore").removeprefix("\ufeff").split())
     plain = "".join(letter for letter in words if letter.isprintable())
     return plain if len(plain) <= _EXCERPT_CHARACTERS else plain[:_EXCERPT_CHARACTERS] + "..."

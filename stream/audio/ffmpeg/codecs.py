@@ -1,4 +1,4 @@
-"""Compressed audio to PCM16: as it arrives, cut anywhere, or from a whole file."""
+"""Decode compressed audio to PCM16, as it arrives or from a whole file."""
 
 import tempfile
 import threading
@@ -8,25 +8,25 @@ from typing import BinaryIO, cast
 
 from stream.audio.containers.ogg_pages import OggPages
 from stream.audio.containers.signatures import FileKind, Handling
-from stream.audio.ffmpeg.memory_share import Share
-from stream.audio.ffmpeg.thread_handoff import Lane, Pause
-from stream.audio.ffmpeg.unpacker import Source, Unpacker
+from stream.audio.ffmpeg.memory_share import MemoryShare
+from stream.audio.ffmpeg.thread_handoff import Pause, ThreadHandoff
+from stream.audio.ffmpeg.transcoder import Source, Transcoder
 from stream.audio.layout import Shape
 
-# Above this a recording that FFmpeg has to jump in lies on disk.
+# Above this size a recording in which FFmpeg has to seek is kept on disk.
 _SPOOLED_BYTES = 1 << 20
 
 
 class CodecDecoder:
     """Decodes one compressed recording; the output depends on the bytes alone, never on their cuts.
 
-    FFmpeg pulls its input and blocks for it, so it runs in a thread; the thread and the caller take turns, never
-    both at once. A turn of the thread ends when it needs more bytes or has decoded a second: a small file that
-    unpacks to hours is held a second at a time. One thread may use a decoder at a time, but any may `close` it.
+    FFmpeg pulls its input and blocks for it, so it runs in a thread, in turns with the caller, never both at once.
+    A turn of the thread ends when it needs more bytes or has decoded a second, so that a small file which decodes to
+    hours is held a second at a time. One thread may use a decoder at a time, but any may `close` it.
 
-    A kind that FFmpeg has to jump in is kept in a temporary file, unless the caller has it as `file`, and decoded by
-    `flush`. `is_recording`: a whole file, of which the sound is taken, whatever it is. `share`: of the memory for what
-    is no sound, that of the process unless given.
+    A recording in which FFmpeg has to seek is kept in a temporary file, unless the caller has it as `file`, and
+    decoded by `flush`. `is_recording` is for a whole file, whose first sound is used whatever else it contains.
+    `share` is its share of the memory for what is not sound, by default of the process's pool.
     """
 
     def __init__(
@@ -35,49 +35,51 @@ class CodecDecoder:
         *,
         is_recording: bool = False,
         file: BinaryIO | None = None,
-        share: Share | None = None,
+        share: MemoryShare | None = None,
     ) -> None:
-        self._lane = Lane(share)
-        self._pages = OggPages(self._lane.share.require) if kind.demuxer == "ogg" else None
+        self._handoff = ThreadHandoff(share)
+        self._pages = OggPages(self._handoff.share.require) if kind.demuxer == "ogg" else None
         self._is_seekable = kind.handling is Handling.SEEKABLE
         self._is_spooled = self._is_seekable and file is None
-        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)) if self._is_spooled else file  # noqa: SIM115
-        self._unpacker = Unpacker(Source(kind, is_recording, self._file if self._is_seekable else None), self._lane)
+        self._file = _spooled_file() if self._is_spooled else file
+        source = Source(kind, is_recording, self._file if self._is_seekable else None)
+        self._transcoder = Transcoder(source, self._handoff)
         self._thread: threading.Thread | None = None
         self._is_finished = False
-        # The thread holds the unpacker but not this object, which is thus collected when the caller drops it.
-        # Then the thread is woken and ends, unjoined: a finalizer may run inside any thread, even that one.
-        self._cancel = weakref.finalize(self, self._lane.cancel)
+        # The thread references the transcoder but not this object, so that it is collected when the caller drops it.
+        # The finalizer then wakes the thread, which ends; it does not join it, because it may run in that very thread.
+        self._cancel = weakref.finalize(self, self._handoff.cancel)
 
     @property
     def shape(self) -> Shape:
-        """The rate and the channels of what was yielded."""
-        assert self._unpacker.shape is not None  # noqa: S101
-        return self._unpacker.shape
+        """The rate and the channels of what was yielded; ValueError before anything was."""
+        if self._transcoder.shape is None:
+            raise ValueError("nothing is decoded yet")
+        return self._transcoder.shape
 
     @property
     def damaged_packets(self) -> int:
-        """How many packets could not be decoded; where the container has times, they are silence."""
-        return self._unpacker.damaged_packets
+        """How many packets could not be decoded; if the container has timestamps, silence replaces them."""
+        return self._transcoder.damaged_packets
 
     def push(self, data: bytes) -> Iterator[bytes]:
         """Yield interleaved `int16[n_frames * channels]`, little-endian, at most a second at a time.
 
-        Raises ClientError (`invalid_audio`) after the samples that came before the fault. After that, and after
-        `close`, nothing comes any more.
+        Raises ClientError (`invalid_audio`) after the samples before the fault. After that, and after `close`, nothing
+        more is yielded.
         """
         if data and self._is_seekable:
-            if self._is_spooled and self._file is not None and not self._lane.is_cancelled:
+            if self._is_spooled and self._file is not None and not self._handoff.is_cancelled:
                 self._file.write(data)
         elif data:
-            self._lane.append(data if self._pages is None else self._pages.push(data))
+            self._handoff.append(data if self._pages is None else self._pages.push(data))
             yield from self._drain()
 
     def flush(self) -> Iterator[bytes]:
-        """Yield what is left at the end of the input; raises ClientError if there was input, but no sound in it."""
+        """Yield the rest at the end of the input; raises ClientError if there was input but no sound in it."""
         if self._pages is not None:
-            self._lane.append(self._pages.flush())
-        self._lane.end()
+            self._handoff.append(self._pages.flush())
+        self._handoff.end()
         if self._is_seekable and self._file is not None and not self._file.closed:
             self._file.seek(0)
             yield from self._drain()
@@ -85,7 +87,7 @@ class CodecDecoder:
             yield from self._drain()
 
     def close(self) -> None:
-        """Stop decoding and end the thread, from any state, as often as it is called."""
+        """Stop decoding and end the thread, in any state; further calls change nothing."""
         self._cancel()
         if self._thread is not None:
             self._thread.join()
@@ -93,15 +95,15 @@ class CodecDecoder:
             self._file.close()
 
     def _drain(self) -> Iterator[bytes]:
-        while not self._is_finished and not self._lane.is_cancelled:
+        while not self._is_finished and not self._handoff.is_cancelled:
             if self._thread is None:
-                thread = threading.Thread(target=self._unpacker.run, name="codec")
+                thread = threading.Thread(target=self._transcoder.run, name="codec")
                 thread.start()
                 self._thread = thread
-            match self._lane.resume():
+            match self._handoff.resume():
                 case bytes() as samples:
                     yield samples
-                case Pause.STARVED:
+                case Pause.NEEDS_INPUT:
                     return
                 case Pause.ENDED:
                     self._finish()
@@ -112,3 +114,8 @@ class CodecDecoder:
     def _finish(self) -> None:
         self._is_finished = True
         self.close()
+
+
+def _spooled_file() -> BinaryIO:
+    make = tempfile.SpooledTemporaryFile
+    return cast("BinaryIO", make(_SPOOLED_BYTES))

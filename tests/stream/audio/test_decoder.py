@@ -77,7 +77,7 @@ def test_a_header_that_contradicts_an_explicit_rate_is_refused_naming_both() -> 
 )
 def test_a_file_that_was_not_declared_is_refused_naming_both(sent: bytes, declared: Encoding, kind: str) -> None:
     with pytest.raises(ClientError) as caught:
-        decoded(*cut(sent, 3), audio_format=AudioFormat(declared))
+        decoded(*cut(sent, 3), audio_format=AudioFormat(encoding=declared))
     assert caught.value.problem is Problem.INVALID_AUDIO
     assert caught.value.detail == (f"the audio is {kind}, but audioEncoding is {declared.value}; declare what is sent")
 
@@ -109,7 +109,7 @@ def refusal(sent: bytes, audio_format: AudioFormat | None = None) -> str:
 
 MP3 = encoded(PCM, 44_100, "mp3")
 FLAC = encoded(PCM, 16_000, "flac")
-SAMPLES = AudioFormat(Encoding.LINEAR16, encoding_is_explicit=True)
+SAMPLES = AudioFormat(encoding=Encoding.LINEAR16, encoding_is_explicit=True)
 
 
 @pytest.mark.parametrize("audio_format", [AudioFormat(), SAMPLES], ids=["undeclared", "samples"])
@@ -140,9 +140,11 @@ TAG = b"ID3\x03\0\0\0\0\x02\x01" + bytes(257)
 
 
 def test_behind_a_tag_lies_what_it_is() -> None:
-    assert decoded(*cut(TAG + FLAC, 100), audio_format=AudioFormat(Encoding.FLAC)) == PCM
+    assert decoded(*cut(TAG + FLAC, 100), audio_format=AudioFormat(encoding=Encoding.FLAC)) == PCM
     assert decoded(*cut(TAG + TAG + WAV, 100)) == PCM
-    assert refusal(TAG + FLAC, AudioFormat(Encoding.MP3)).startswith("the audio is FLAC, but audioEncoding is MP3")
+    assert refusal(TAG + FLAC, AudioFormat(encoding=Encoding.MP3)).startswith(
+        "the audio is FLAC, but audioEncoding is MP3"
+    )
 
 
 def test_text_is_refused_and_quoted() -> None:
@@ -154,9 +156,9 @@ def test_text_is_refused_and_quoted() -> None:
 
 def test_only_samples_are_looked_at_for_base64() -> None:
     filler = b"U" * 200 + MP3[200:]
-    mp3 = AudioFormat(Encoding.MP3)
+    mp3 = AudioFormat(encoding=Encoding.MP3)
     assert len(decoded(*cut(filler, 100), audio_format=mp3)) > len(PCM) // 2
-    assert decoded(base64.b64encode(FLAC), audio_format=AudioFormat(Encoding.FLAC)) == PCM
+    assert decoded(base64.b64encode(FLAC), audio_format=AudioFormat(encoding=Encoding.FLAC)) == PCM
     assert len(decoded(base64.b64encode(MP3), audio_format=mp3)) == len(decoded(MP3, audio_format=mp3))
 
 
@@ -240,7 +242,9 @@ def test_a_late_beginning_keeps_its_time(container: str, codec: str) -> None:
     assert onset_seconds(late) == pytest.approx(4.836 + onset_seconds(PCM), abs=0.1)
 
 
-@pytest.mark.parametrize("audio_format", [RECORDING, AudioFormat(Encoding.WEBM_OPUS)], ids=["recording", "live"])
+@pytest.mark.parametrize(
+    "audio_format", [RECORDING, AudioFormat(encoding=Encoding.WEBM_OPUS)], ids=["recording", "live"]
+)
 def test_a_gap_in_the_timestamps_is_silence_of_its_length(audio_format: AudioFormat) -> None:
     heard = decoded(*cut(recorded(PCM, "webm", "libopus", pause=(0.3, 30.0)), 300), audio_format=audio_format)
     assert len(heard) / 32_000 == pytest.approx(30.0 + len(PCM) / 32_000, abs=0.1)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stream.audio.g711 import decode_mulaw
+from stream.audio.pcm import decode_mulaw
 from stream.words import spoken_form
 from tests.stream.audio.encoders import encoded
 from tests.support.places import CLIPS

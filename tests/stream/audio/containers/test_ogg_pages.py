@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream.audio.containers.ogg_pages import MOST_OPEN_BYTES, OggPages
 from stream.audio.containers.signatures import FLAC, OGG
 from stream.audio.ffmpeg.codecs import CodecDecoder
-from stream.audio.ffmpeg.memory_share import FREE_BYTES, Memory, Share
+from stream.audio.ffmpeg.memory_share import FREE_BYTES, MemoryPool, MemoryShare
 from stream.errors import ClientError, Problem
 from tests.stream.audio.encoders import encoded
 from tests.support.sounds import clip_pcm
@@ -73,8 +73,8 @@ def test_many_open_streams_are_not_all_followed() -> None:
 
 @pytest.mark.fault(41)
 def test_sound_is_heard_beside_a_packet_without_an_end() -> None:
-    memory = Memory(1 << 20)
-    decoder = CodecDecoder(OGG, is_recording=True, share=Share(memory))
+    memory = MemoryPool(1 << 20)
+    decoder = CodecDecoder(OGG, is_recording=True, share=MemoryShare(memory))
     heads, rest = SOUND[:47], SOUND[47:]
     samples = 0
     try:
@@ -90,11 +90,11 @@ def test_sound_is_heard_beside_a_packet_without_an_end() -> None:
 
 @pytest.mark.fault(41)
 def test_pictures_share_what_there_is_for_them() -> None:
-    memory = Memory(2 << 20)
+    memory = MemoryPool(2 << 20)
     picture = (
         b"fLaC\x00" + encoded(clip_pcm("quick.wav"), container="flac")[5:42] + b"\x06\xff\xff\xf0" + bytes(2 << 20)
     )
-    first, second = (CodecDecoder(FLAC, share=Share(memory)) for _ in range(2))
+    first, second = (CodecDecoder(FLAC, share=MemoryShare(memory)) for _ in range(2))
     try:
         assert list(first.push(picture)) == []
         with pytest.raises(ClientError) as refused:
@@ -111,8 +111,8 @@ def test_pictures_share_what_there_is_for_them() -> None:
 @given(st.lists(st.integers(0, 3 * FREE_BYTES), max_size=10))
 @examples(40)
 def test_a_share_holds_the_most_that_was_required_and_gives_it_back(totals: list[int]) -> None:
-    memory = Memory(4 * FREE_BYTES)
-    share = Share(memory)
+    memory = MemoryPool(4 * FREE_BYTES)
+    share = MemoryShare(memory)
     for total in totals:
         assert share.require(total)
     assert memory.held_bytes == max([0, *(total - FREE_BYTES for total in totals)])

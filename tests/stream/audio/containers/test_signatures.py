@@ -19,9 +19,14 @@ from stream.audio.containers.signatures import (
     is_text,
     kind_of_frames,
     kind_of_signature,
+    may_begin_stream,
+    may_begin_with_metadata,
+    streamed_kind,
     tag_bytes,
 )
+from stream.audio.format import Encoding
 from tests.stream.audio.encoders import encoded, recorded
+from tests.support.places import ROOT
 from tests.support.sounds import clip_pcm, wav
 
 
@@ -164,3 +169,51 @@ def test_no_sound_is_taken_for_text() -> None:
 def test_an_excerpt_is_one_short_printable_line() -> None:
     assert excerpt(b'{"error":\n "not \x1b[31mfound"}') == '{"error": "not [31mfound"}'
     assert excerpt(b"x" * 100) == "x" * 60 + "..."
+
+
+STREAMED = {encoding: kind for encoding in Encoding if (kind := streamed_kind(encoding)) is not None}
+CONTAINERS = {Encoding.FLAC: "flac", Encoding.MP3: "mp3", Encoding.OGG_OPUS: "ogg", Encoding.WEBM_OPUS: "webm"}
+
+
+def beginning(encoding: Encoding) -> bytes:
+    """The first bytes of a stream without tags."""
+    options = {"id3v2_version": "0"} if encoding is Encoding.MP3 else None
+    return encoded(bytes(32_000), 48_000, CONTAINERS[encoding], options)[:64]
+
+
+@pytest.mark.parametrize("encoding", STREAMED)
+def test_a_stream_begins_as_its_own_kind_only(encoding: Encoding) -> None:
+    kinds = [kind for kind in STREAMED.values() if may_begin_stream(kind, beginning(encoding))]
+    assert kinds == [STREAMED[encoding]]
+
+
+@pytest.mark.parametrize("kind", STREAMED.values(), ids=lambda kind: kind.name)
+def test_any_stream_may_begin_with_a_tag(kind: FileKind) -> None:
+    assert may_begin_stream(kind, b"ID3\x04\x00\x00\x00\x00\x00\x05 tag")
+    assert not may_begin_stream(kind, bytes(64))
+    assert not may_begin_stream(kind, b"")
+
+
+def test_a_cut_mp3_stream_is_recognized_by_two_bytes() -> None:
+    assert may_begin_stream(MP3, b"\xff\xfbUU")
+    assert not may_begin_stream(FLAC, b"\xff\xfbUU")
+
+
+@pytest.mark.parametrize("encoding", [Encoding.FLAC, Encoding.OGG_OPUS, Encoding.WEBM_OPUS])
+def test_containers_and_tags_may_begin_with_metadata(encoding: Encoding) -> None:
+    assert may_begin_with_metadata(beginning(encoding))
+    assert may_begin_with_metadata(b"ID3\x04")
+    assert not may_begin_with_metadata(b"\xff\xfb\x90\x00")
+
+
+def test_a_container_has_a_clock_and_an_elementary_stream_has_none() -> None:
+    assert [kind.name for kind in STREAMED.values() if kind.has_clock] == ["Ogg", "WebM"]
+    assert [kind.name for kind in STREAMED.values() if kind.lists_streams] == ["WebM"]
+
+
+@pytest.mark.parametrize("mark", ["fLaC", "OggS", "ID3", "\\x1aE\\xdf", "APETAGEX", "ftyp"])
+def test_no_other_module_knows_a_signature(mark: str) -> None:
+    sources = [path for room in ("stream", "vad", "web") for path in (ROOT / room).rglob("*.py")]
+    knowing = [path.name for path in sources if f'b"{mark}' in path.read_text(encoding="utf-8")]
+    assert set(knowing) <= {"signatures.py"}
+    assert mark in (ROOT / "stream/audio/containers/signatures.py").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stream.audio.containers.wav import WavFormat, WavReader
 from stream.audio.format import Encoding
-from stream.audio.g711 import decode_alaw, decode_mulaw
 from stream.audio.layout import Shape
+from stream.audio.pcm import decode_alaw, decode_mulaw
 from stream.errors import ClientError, Problem
 
 SOUND = bytes(range(50, 250))

@@ -437,8 +437,8 @@ def test_nothing_is_decoded_while_the_caller_does_not_iterate() -> None:
     decoder = decoder_of(Encoding.FLAC)
     samples = decoder.push(long_silence())
     next(samples)
-    held = len(decoder._lane._samples)
-    taken = decoder._lane.taken_bytes
+    held = len(decoder._handoff._samples)
+    taken = decoder._handoff.read_bytes
     assert held <= 2 * 16_000
     assert taken < len(long_silence()) / 10
     decoder.close()

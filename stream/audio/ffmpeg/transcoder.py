@@ -1,4 +1,4 @@
-"""FFmpeg: a recording's bytes to PCM16, on the container's clock."""
+"""Transcode a recording to PCM16 with FFmpeg, on the clock of its container."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,34 +10,30 @@ from av.stream import Disposition
 
 from stream.audio.containers.signatures import FileKind
 from stream.audio.containers.timeline import MOST_START_SECONDS, Timeline
-from stream.audio.ffmpeg.thread_handoff import Lane, Outcome, Pause
+from stream.audio.ffmpeg.thread_handoff import Outcome, Pause, ThreadHandoff
 from stream.audio.layout import MAXIMUM_HERTZ, MINIMUM_HERTZ, MOST_CHANNELS, Shape
 from stream.errors import ClientError, Problem
 from vad import SAMPLE_BYTES
 
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _BUFFER_BYTES = 4096
-# What arrives bit by bit is not waited for; what may be looked through as a whole is, for so many bytes.
+# A live stream is not probed, because that would delay it; a file is, for so many bytes.
 _STREAMED_OPTIONS = {"probesize": "32", "analyzeduration": "0"}
 _SEEKABLE_OPTIONS = {"probesize": str(1 << 20)}
-# PyAV's demux() looks up the stream of a packet in an array that does not grow with streams that begin later; as many
-# as here stay within the smallest piece of memory that malloc gives. Other containers name all in their header.
+# PyAV's demux() looks up the stream of a packet in an array that does not grow when streams appear later; so few fit
+# into the smallest block that malloc allocates. Containers that list all streams in a header may have more.
 _MOST_STREAMS = 16
-_MOST_STREAMS_IN_HEADER = 256
-_WITH_HEADER = ("matroska", "mov", "avi", "asf", "mxf")
-# When others end is not known.
+_MOST_LISTED_STREAMS = 256
+# We cannot predict when other recordings end; suggest a short retry.
 _RETRY_SECONDS = 5
-# Containers whose clock begins anywhere, and elementary streams that have none.
-_FROM_ZERO = ("matroska", "mov", "ogg", "flv", "avi", "asf", "nut")
-_OPUS = ("ogg", "matroska")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where FFmpeg reads: from a lane, or in a `file` that it may jump in.
+    """What FFmpeg reads: the pieces of a `ThreadHandoff`, or a `file` in which it may seek.
 
-    What is streamed live has to hold the codec that its encoding names, and nothing but sound; of a recording the
-    first sound is taken, whatever it is and whatever lies beside it.
+    A live stream has to contain the codec of its encoding, and nothing but sound; of a recording the first sound is
+    used, whatever its codec is and whatever else it contains.
     """
 
     kind: FileKind
@@ -45,15 +41,15 @@ class Source:
     file: BinaryIO | None = None
 
 
-class Unpacker:
-    """Runs FFmpeg in the thread, from the source's bytes to the lane's samples."""
+class Transcoder:
+    """Runs FFmpeg in the thread, from the source to the samples of the handoff."""
 
-    def __init__(self, source: Source, lane: Lane) -> None:
+    def __init__(self, source: Source, handoff: ThreadHandoff) -> None:
         self.shape: Shape | None = None
         self.damaged_packets = 0
         self._source = source
         self._kind = source.kind
-        self._lane = lane
+        self._handoff = handoff
         self._has_packets = False
         self._frame_shape: tuple[str, str, int] | None = None
         self._converter = av.AudioResampler()
@@ -65,41 +61,40 @@ class Unpacker:
     def run(self) -> None:
         """Decode to the end of the input, to a fault, or until cancelled."""
         outcome: Outcome = Pause.ENDED
-        self._lane.wait_for_turn()
+        self._handoff.wait_for_turn()
         try:
-            self._unpack()
+            self._transcode()
         except BaseException as error:
             outcome = error
-        self._lane.finish(outcome)
+        self._handoff.finish(outcome)
 
-    def _unpack(self) -> None:
+    def _transcode(self) -> None:
         with self._open() as container:
             stream = self._audio_stream(container)
             self._origin_seconds = self._origin(container)
             for packet in self._packets(container):
-                if self._lane.is_cancelled:
+                if self._handoff.is_cancelled:
                     return
                 if self._source.is_recording:
-                    # Of a film, sound is a small part; of what is live there is nothing else.
-                    self._lane.progress()
+                    # Sound is a small part of a film; a live stream has nothing else.
+                    self._handoff.progress()
                 if packet is None or packet.stream is stream:
                     self._decode(packet, stream)
                 elif packet.stream.type == "video" and not packet.stream.disposition & Disposition.attached_pic:
                     self._reach(packet)
         self._keep(self._converter.resample(None))
         if self._timeline is not None and self.shape is not None and self._source.is_recording:
-            # The recording goes on where its sound does not.
-            self._fill(self._end_seconds, self.shape)
-        self._lane.give()
+            # The recording may be longer than its sound.
+            self._fill(self._timeline, self._end_seconds, self.shape)
+        self._handoff.flush()
         self._check_end()
 
     def _open(self) -> InputContainer:
         options = dict(_STREAMED_OPTIONS if self._source.file is None else _SEEKABLE_OPTIONS)
-        has_header = self._kind.demuxer in _WITH_HEADER
-        options["max_streams"] = str(_MOST_STREAMS_IN_HEADER if has_header else _MOST_STREAMS)
+        options["max_streams"] = str(_MOST_LISTED_STREAMS if self._kind.lists_streams else _MOST_STREAMS)
         try:
             return av.open(
-                self._lane if self._source.file is None else self._source.file,
+                self._handoff if self._source.file is None else self._source.file,
                 mode="r",
                 format=self._kind.demuxer or None,
                 options=options,
@@ -107,30 +102,30 @@ class Unpacker:
                 buffer_size=_BUFFER_BYTES,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise (_no_room() if self._lane.is_crowded_out else self._no_beginning()) from error
+            raise (_no_room() if self._handoff.is_out_of_memory else self._no_beginning()) from error
 
     def _audio_stream(self, container: InputContainer) -> av.AudioStream:
         if not self._source.is_recording:
             self._check_alone(container)
-        # PyAV's stubs do not tell that a codec which FFmpeg does not know has no context.
+        # A codec that FFmpeg does not know has no context, which is missing in PyAV's stubs.
         known = [stream for stream in container.streams.audio if getattr(stream.codec_context, "codec", None)]
         if not known:
             found = "it holds an unknown codec" if container.streams.audio else "it has no audio stream"
             raise self._fault(found)
         audio = known[0]
-        # FLAC's extradata are its first block. Without it FFmpeg looks for frames in anything, and never fails.
+        # The extradata of FLAC are its first block. Without it FFmpeg searches for frames in anything and never fails.
         if self._kind.demuxer == "flac" and not audio.codec_context.extradata:
             raise self._no_beginning()
-        # As many as there are processors otherwise, for codecs that have no use for them.
+        # The default is one thread for each processor, even for codecs that cannot use them.
         audio.codec_context.thread_count = 1
         return audio
 
     def _check_alone(self, container: InputContainer) -> None:
-        """Refuse what is not the codec that was declared, alone."""
+        """Raise ClientError for a video stream, or another codec than the declared one."""
         for video in container.streams.video:
             if not video.disposition & Disposition.attached_pic:
                 raise self._fault("it has a video stream; send the audio alone")
-        wanted = "opus" if self._kind.demuxer in _OPUS else self._kind.demuxer
+        wanted = self._kind.codec
         for audio in container.streams.audio[:1]:
             codec = getattr(audio.codec_context, "codec", None)
             if codec is None or codec.canonical_name != wanted:
@@ -138,18 +133,18 @@ class Unpacker:
                 raise self._fault(f"it holds {found}; it must hold {wanted}")
 
     def _origin(self, container: InputContainer) -> float | None:
-        """The timestamp at which the recording begins; None for that of its first sound."""
-        # PyAV's stubs do not tell that it may be unknown.
+        """Return the timestamp at which the recording begins; None for that of its first sound."""
+        # It may be unknown, which is missing in PyAV's stubs.
         started = cast("int | None", container.start_time)
         start = None if started is None else started / av.time_base
-        if self._kind.demuxer in _FROM_ZERO:
+        if self._kind.has_clock:
             return 0.0 if start is None or start <= MOST_START_SECONDS else start
         return start
 
     def _packets(self, container: InputContainer) -> "Iterator[av.Packet | None]":  # type: ignore[type-arg]
-        """Yield packets and at last one that flushes; damage costs what it hit, as long as the input goes on."""
+        """Yield packets and finally one that flushes; after damage it goes on as long as there is input."""
         read_before = -1
-        while read_before < self._read_bytes and not self._lane.is_cancelled:
+        while read_before < self._read_bytes and not self._handoff.is_cancelled:
             read_before = self._read_bytes
             try:
                 yield from container.demux()
@@ -160,7 +155,7 @@ class Unpacker:
 
     @property
     def _read_bytes(self) -> int:
-        return self._lane.taken_bytes if self._source.file is None else self._source.file.tell()
+        return self._handoff.read_bytes if self._source.file is None else self._source.file.tell()
 
     def _decode(self, packet: "av.Packet[av.AudioStream] | None", stream: av.AudioStream) -> None:
         self._has_packets = self._has_packets or (packet is not None and packet.size > 0)
@@ -175,13 +170,13 @@ class Unpacker:
             self._convert(frame, stream)
 
     def _reach(self, packet: "av.Packet") -> None:  # type: ignore[type-arg]
-        """Note that the recording lasts to the end of this packet, whatever of it is heard."""
+        """Note that the recording lasts to the end of this packet, whether it can be decoded or not."""
         at = packet.pts if packet.pts is not None else packet.dts
         if at is not None and packet.time_base is not None:
             self._end_seconds = max(self._end_seconds, float((at + (packet.duration or 0)) * packet.time_base))
 
     def _convert(self, frame: av.AudioFrame, stream: av.AudioStream) -> None:
-        """Bring a frame to PCM16 in the first frame's rate and channels: a stream may change, and damage may lie."""
+        """Convert a frame to PCM16 with the rate and channels of the first one: they may change, or be damaged."""
         shape = self._checked(frame) if self.shape is None else self.shape
         self.shape = shape
         self._keep_clock(frame, stream, shape)
@@ -194,7 +189,7 @@ class Unpacker:
                 self._converter = self._converter_of(frame, shape)
             self._keep(self._converter.resample(frame))
         except (av.FFmpegError, ValueError):
-            # No way leads from these channels to those of the beginning.
+            # FFmpeg cannot convert these channels to those of the first frame.
             self.damaged_packets += 1
 
     def _converter_of(self, frame: av.AudioFrame, shape: Shape) -> av.AudioResampler:
@@ -211,21 +206,20 @@ class Unpacker:
             origin = self._origin_seconds
             was_joined = origin == 0.0 and timestamp > MOST_START_SECONDS
             self._timeline = Timeline(timestamp if origin is None or was_joined else origin)
-        self._fill(timestamp, shape)
+        self._fill(self._timeline, timestamp, shape)
 
-    def _fill(self, timestamp_seconds: float, shape: Shape) -> None:
-        """Keep silence up to a timestamp, a second at a time, as it is taken."""
-        assert self._timeline is not None  # noqa: S101
+    def _fill(self, timeline: Timeline, timestamp_seconds: float, shape: Shape) -> None:
+        """Write silence up to a timestamp, a second at a time."""
         rate = shape.sample_rate_hertz
-        silence = self._timeline.silence_before(timestamp_seconds, self._kept_samples / rate)
+        silence = timeline.silence_before(timestamp_seconds, self._kept_samples / rate)
         left = round(silence * rate)
         frame_bytes = shape.channels * SAMPLE_BYTES
         if left:
             self._keep(self._converter.resample(None))
             self._frame_shape = None
-        while left > 0 and not self._lane.is_cancelled:
+        while left > 0 and not self._handoff.is_cancelled:
             samples = min(left, rate)
-            self._lane.keep(memoryview(bytes(samples * frame_bytes)), rate * frame_bytes)
+            self._handoff.write(memoryview(bytes(samples * frame_bytes)), rate * frame_bytes)
             self._kept_samples += samples
             left -= samples
 
@@ -245,14 +239,15 @@ class Unpacker:
         for frame in frames:
             samples = memoryview(frame.planes[0])[: frame.samples * frame_bytes]
             self._kept_samples += frame.samples
-            self._lane.keep(samples, self.shape.sample_rate_hertz * frame_bytes)
+            self._handoff.write(samples, self.shape.sample_rate_hertz * frame_bytes)
 
     def _check_end(self) -> None:
-        if self._lane.is_crowded_out:
+        if self._handoff.is_out_of_memory:
             raise _no_room()
-        if self._lane.is_barren:
-            raise self._fault(f"no sound came out of its last {self._lane.barren_bytes} bytes")
-        may_be_empty = self._kind.demuxer in _OPUS
+        if self._handoff.is_without_sound:
+            raise self._fault(f"no sound came out of its last {self._handoff.bytes_without_sound} bytes")
+        # Opus may begin with packets that decode to no samples.
+        may_be_empty = self._kind.codec == "opus"
         if self.shape is None and (self._has_packets or not may_be_empty):
             raise self._fault(f"no sound was found in its {self._read_bytes} bytes")
 
@@ -271,7 +266,7 @@ def _no_room() -> ClientError:
 
 
 def _plain(frame: av.AudioFrame) -> av.AudioFrame:
-    """Call one channel mono and two stereo: a header may name places that FFmpeg cannot bring to either."""
+    """Return a frame whose layout is mono or stereo: a header may name channels that FFmpeg cannot convert to these."""
     layout = _LAYOUTS.get(frame.layout.nb_channels)
     if layout is None or frame.layout.name == layout:
         return frame

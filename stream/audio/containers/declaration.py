@@ -1,4 +1,4 @@
-"""Whether a recording is what was declared, and what is said when it is not."""
+"""Check a recording against the declared audio format."""
 
 from stream.audio.containers.signatures import FLAC, TEXT, WAV, FileKind, Handling, excerpt, streamed_kind
 from stream.audio.format import AudioFormat
@@ -7,7 +7,7 @@ from stream.errors import ClientError, Problem
 
 
 class TextError(ClientError):
-    """The audio is a text; `excerpt` is its beginning."""
+    """The audio is text; `excerpt` is its beginning."""
 
     def __init__(self, problem: Problem, detail: str, excerpt: str) -> None:
         super().__init__(problem, detail)
@@ -15,7 +15,7 @@ class TextError(ClientError):
 
 
 def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
-    """Raise ClientError unless a file of this kind, which begins with `head`, may follow such a declaration."""
+    """Raise ClientError unless the declaration allows a file of this kind, which begins with `head`."""
     if kind is (streamed_kind(declared.encoding) or WAV):
         return
     if kind.handling is Handling.NONE:
@@ -35,12 +35,12 @@ def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
 
 
 def check_shape(shape: Shape, kind: FileKind | None, declared: AudioFormat) -> None:
-    """Raise ClientError for a rate that is not served, or a header that contradicts what the client said."""
+    """Raise ClientError for a rate that is not served, or a header that contradicts the declaration."""
     rate = shape.sample_rate_hertz
     if not MINIMUM_HERTZ <= rate <= MAXIMUM_HERTZ:
         detail = f"the sample rate of the audio is {rate}; it must be between {MINIMUM_HERTZ} and {MAXIMUM_HERTZ}"
         raise ClientError(Problem.INVALID_AUDIO, detail)
-    # The rate of other codecs is the decoder's, whatever the configuration says.
+    # Other codecs are decoded at their own rate, whatever the configuration says.
     if declared.rate_is_explicit and kind in (WAV, FLAC) and rate != declared.sample_rate_hertz:
         raise contradiction("sampleRateHertz", str(declared.sample_rate_hertz), f"{rate} Hz")
     if shape.channels < declared.channels:
@@ -48,7 +48,7 @@ def check_shape(shape: Shape, kind: FileKind | None, declared: AudioFormat) -> N
 
 
 def contradiction(key: str, declared: str, found: str) -> ClientError:
-    """The error for a header that contradicts the client."""
+    """Make the error for a header that contradicts the declaration."""
     return ClientError(
         Problem.INVALID_AUDIO,
         f"the header of the audio says {found}, but {key} is {declared}; leave {key} out or make them agree",

@@ -1,4 +1,4 @@
-"""The beginning of a recording: tags and zeros in front are removed, and enough is held to tell what follows."""
+"""Hold the beginning of a recording, without tags and zeros, until its kind can be identified."""
 
 import re
 from typing import BinaryIO
@@ -14,19 +14,19 @@ from stream.audio.containers.signatures import (
 )
 from stream.audio.format import AudioFormat, Encoding
 
-# Enough for every signature but a few, and for a text; 2 ms of 16 kHz PCM16.
+# Enough for nearly all signatures, and for text; 2 ms of 16 kHz PCM16.
 LIVE_HEAD_BYTES = 64
-# Zeros are silence, and nobody waits for its words: two seconds of it may wait for what comes behind.
+# Zeros are silence, which has no words to wait for: two seconds of it may be held until the kind is known.
 _MOST_ZEROS_BYTES = 1 << 16
 _ZEROS = re.compile(rb"\0+")
-# The size of an MP4 file's first box, and the mark of a program stream, begin with zeros themselves.
+# The size of the first box of an MP4 file, and the mark of a program stream, begin with zeros themselves.
 _ZEROS_OF_SIGNATURES = (4, 3, 2, 1)
 
 
-class Opening:
-    """Holds the first bytes until there are `head_bytes` behind all tags and zeros, or the input ends.
+class HeadBuffer:
+    """Holds the first bytes until there are `head_bytes` after all tags and zeros, or the input ends.
 
-    `head` is then what follows the tags, with the zeros that belong to it; `zero_bytes` stood before it.
+    `head` is then what follows the tags, with the zeros that belong to it; `zero_bytes` is how many came before it.
     """
 
     def __init__(self, head_bytes: int) -> None:
@@ -37,7 +37,7 @@ class Opening:
         self._tag_left_bytes = 0
 
     def push(self, data: bytes) -> None:
-        """Take more of the input, until `is_decided`."""
+        """Add to the input, until `is_decided`."""
         self.head += data
         self._skip()
         is_full = len(self.head) >= self._head_bytes or self.zero_bytes > _MOST_ZEROS_BYTES
@@ -45,13 +45,13 @@ class Opening:
             self._decide()
 
     def end(self) -> None:
-        """Decide by what there is."""
+        """Decide by the input so far."""
         if not self.is_decided:
             self._decide()
 
     def _skip(self) -> None:
         """Remove tags and zeros from the beginning of the head, however many follow each other."""
-        # A cursor: a message may hold a hundred thousand empty tags, and each would copy all that is behind it.
+        # A cursor, because a message may hold a hundred thousand empty tags, and slicing would copy the rest each time.
         head, at = self.head, 0
         while at < len(head):
             self._tag_left_bytes = self._tag_left_bytes or tag_bytes(head[at : at + TAG_HEADER_BYTES]) or 0
@@ -83,45 +83,45 @@ def _zeros_end(head: bytes, start: int) -> int:
 
 
 def kind_of_recording(file: BinaryIO) -> FileKind | None:
-    """The kind of a seekable file, read from its beginning; None for what may be bare samples, or is empty."""
-    opening = Opening(SNIFF_BYTES)
-    while not opening.is_decided and (data := file.read(SNIFF_BYTES)):
-        opening.push(data)
-    opening.end()
-    return identify(opening.head, is_whole=True, is_declared=False) if opening.head else None
+    """Return the kind of a seekable file; None for an empty file, and for what may be headerless samples."""
+    beginning = HeadBuffer(SNIFF_BYTES)
+    while not beginning.is_decided and (data := file.read(SNIFF_BYTES)):
+        beginning.push(data)
+    beginning.end()
+    return identify(beginning.head, is_whole=True, is_declared=False) if beginning.head else None
 
 
-class FrameWatch:
-    """Looks for the frames of a compressed stream in what was taken for samples, without holding them back.
+class FrameScanner:
+    """Searches for the frames of a compressed stream in what is decoded as samples, without holding it back.
 
-    What is found depends on the bytes alone: `room` tells how many may be added before the next look.
+    The result depends on the bytes alone, not on their cuts: `room` is how many may be added before the next search.
     """
 
     def __init__(self, declared: AudioFormat) -> None:
-        # The frames of GSM are a column of bytes, which a tone in bytes may draw as well.
+        # GSM frames have a regular byte, which a tone with one byte a sample may imitate.
         self._ignored = "" if declared.encoding is Encoding.LINEAR16 else "GSM"
         self._seen = b""
         self._next_bytes = 1024
 
     @property
     def is_over(self) -> bool:
-        """Whether enough was seen."""
+        """Whether enough bytes were searched."""
         return self._next_bytes > SNIFF_BYTES
 
     @property
     def room(self) -> int:
-        """Bytes up to the next look."""
+        """How many bytes are left before the next search."""
         return self._next_bytes - len(self._seen)
 
     def add(self, data: bytes) -> FileKind | None:
-        """Take up to `room` bytes; return the kind of stream that they turn out to be."""
+        """Add up to `room` bytes; return the kind of stream that was found, None so far."""
         self._seen += data if self._seen else data.lstrip(b"\0")
         if self.room:
             return None
         self._next_bytes *= 2
-        return self.look()
+        return self.search()
 
-    def look(self) -> FileKind | None:
-        """Judge by what was seen so far."""
+    def search(self) -> FileKind | None:
+        """Search what was added so far."""
         kind = kind_of_frames(self._seen)
         return None if kind is not None and kind.name == self._ignored else kind

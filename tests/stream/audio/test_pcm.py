@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.audio.g711 import decode_alaw, decode_mulaw
+from stream.audio.pcm import decode_alaw, decode_mulaw
 
 ALL_CODES = bytes(range(256))
 
