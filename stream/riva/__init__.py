@@ -1,4 +1,4 @@
-"""The gateway's side of NVIDIA Riva's protocol; with `stream.engine` the only user of grpc."""
+"""The client of NVIDIA Riva's protocol; only it and `stream.engine` use gRPC."""
 
 from stream.riva.options import RivaOptions, TlsOptions
 from stream.riva.recognizer import RivaRecognizer

@@ -1,4 +1,4 @@
-"""Decide what a failed call means: which codes are worth another try, and when."""
+"""Classify failed calls: which may be retried, and when."""
 
 import grpc
 
@@ -12,26 +12,26 @@ _RETRYABLE = frozenset(
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.ABORTED,
-        grpc.StatusCode.CANCELLED,  # ours are never asked for their status
+        grpc.StatusCode.CANCELLED,  # by the server: the status of calls that we cancel is never read
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.DATA_LOSS,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.OK,  # before all audio was sent
     }
 )
-# What Riva answers to audio that follows a minute of none: a new stream mends it.
+# Riva's error for audio after a minute without any; a new stream works.
 _LOST_ITS_START = "START flag"
 _MOST_PUSHBACK_SECONDS = 30.0
-# Why a call is ended although the server has not ended it.
+# The error of a call that we end because of a broken response.
 UNDECODABLE = "the server sent a response that cannot be decoded"
-# gRPC gives RESOURCE_EXHAUSTED to a message above a limit, too: that comes again with the same message.
+# gRPC also uses RESOURCE_EXHAUSTED for a message above a size limit, which a retry would exceed again.
 _TOO_LARGE = "larger than max"
-# grpc.aio says this where the server's status met a write of ours: the true code is lost.
+# The details in grpc.aio if the server's status arrived during a write: the true code is lost.
 _UNCLEAR = "Internal error from Core"
 
 
 class RivaError(RecognizerError):
-    """A call that failed with `code`; `is_unclear` when the library hid the server's own status.
+    """A call failed with `code`; `is_unclear` if the library lost the server's own status.
 
     `reason` is why the embedded engine has no place for a session.
     """
@@ -58,13 +58,13 @@ class RivaError(RecognizerError):
 
 def riva_error(code: grpc.StatusCode, details: str | None, trailing: grpc.aio.Metadata | None) -> RivaError:
     """Make the error of a call from its status and its trailing metadata."""
-    told = trailing.get(places.REASON) if trailing is not None else None
-    reason = Refusal(told) if told in list(Refusal) else None
+    value = trailing.get(places.REASON) if trailing is not None else None
+    reason = Refusal(value) if value in list(Refusal) else None
     return RivaError(code, details or "", retry_after_seconds=_pushback_seconds(trailing), reason=reason)
 
 
 def _pushback_seconds(trailing: grpc.aio.Metadata | None) -> float | None:
-    """A hint that is no number, or none, is no hint; one below zero forbids nothing that our own limits allow."""
+    """Return gRPC's retry hint, None without a valid one; a negative hint, which forbids retries, counts as 0."""
     hint = trailing.get(places.PUSHBACK) if trailing is not None else None
     try:
         return max(0.0, min(int(hint) / 1000, _MOST_PUSHBACK_SECONDS)) if hint is not None else None

@@ -1,17 +1,20 @@
-"""Owns what the client of Riva is told: where the servers are, and how to speak to them."""
+"""The options of the Riva client: addresses, TLS, metadata, models and limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from stream.vocabulary.vocabularies import MOST_PHRASES
+
 STOP_HISTORY_MS = 30_000
+"""The default of `stop_history_ms`: longer than any pause, so that only our segmenter ends utterances."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
-    """PEM bytes; without `ca` the authorities that come with gRPC are trusted.
+    """PEM bytes; without `ca` the certificate authorities that come with gRPC are trusted.
 
-    `certificate` and `key` are the client's own, both or neither. `server_name` is the name that the server's
-    certificate has to be for, where that is not the name in the address.
+    `certificate` and `key` are those of the client, both or neither. `server_name` is the name in the server's
+    certificate if it differs from the address.
     """
 
     ca: bytes | None = field(default=None, repr=False)
@@ -24,25 +27,28 @@ def _always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RivaOptions:
-    """Servers as `host:port`, `unix:/path`, `dns:///name:port` for all machines of a name, or other gRPC targets.
+    """The options of the client; `uris` are `host:port`, `unix:/path`, `dns:///name:port` or other gRPC targets.
 
-    Without `tls` nothing is encrypted. `metadata` goes with every call, keys in lower case; it may hold secrets.
-    `keepalive_seconds` 0 sends none, because unknown servers close connections that ping them often. `models` names
-    the server's own model for an `asrModel`, without one the server chooses; `custom_configuration` goes to it as is.
-    `stop_history_ms` is the pause after which a server settles where our segmenter finds the utterances: longer than
-    any, so that only one of the two does it; 0 leaves it to the server, which some insist on. `most_speakers` are told
-    apart, 0 asks for none. `force_eou` names each `asrModel` whose model settles when it is told `force_eou`.
-    `sessions` is how many live sessions a server that does not admit them itself is given at once, None for as many as
-    it does not refuse. `is_answering` is what a supervisor of the servers knows: while it is false no stream is opened.
+    - `tls`: None for no encryption.
+    - `metadata`: sent with every call, keys in lower case; may contain secrets.
+    - `keepalive_seconds`: 0 for no pings, because servers may close connections that ping often.
+    - `most_phrases`: how many phrases of a stream a server accepts.
+    - `models`: the server's model for an `asrModel`; without one the server chooses.
+    - `custom_configuration`: sent as it is.
+    - `stop_history_ms`: the pause after which a server ends an utterance that our segmenter found, 0 for its default.
+    - `most_speakers`: for diarization, 0 for none.
+    - `force_eou`: each `asrModel` whose model supports `force_eou`.
+    - `sessions`: the most live sessions at a server that does not admit them itself, None for no limit of our own.
+    - `is_answering`: from a supervisor of the servers; no stream is opened while it returns False.
     """
 
     uris: tuple[str, ...]
     tls: TlsOptions | None = None
     metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     keepalive_seconds: float = 0.0
-    most_phrases: int = 500
+    most_phrases: int = MOST_PHRASES
     models: Mapping[str, str] = field(default_factory=dict)
     custom_configuration: Mapping[str, str] = field(default_factory=dict)
     stop_history_ms: int = STOP_HISTORY_MS

@@ -1,4 +1,4 @@
-"""The recognizer behind Riva's protocol: several servers, and which of them gets a session or a stream."""
+"""Recognize with one or several Riva servers, and choose one for each session and stream."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,17 +16,17 @@ from stream.riva.servers.server import RivaServer
 from stream.riva.stream import RivaStream
 from stream.session.events import RecognitionOptions
 
-# How long a stream waits for a server that is down or left alone, and how often it looks.
+# How long a stream waits for a server that is down or paused, and how often it checks.
 _WAIT_SECONDS = 8.0
-_LOOK_SECONDS = 0.1
-# How often a session that lost its place with its server asks for another: engines start within a second or two.
-_AGAIN_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+# How often a session that lost its place requests another: engines start within a second or two.
+_PLACE_RETRY_SECONDS = 0.5
 _log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Seat:
-    """A session that was let in: what it wants, and the place that it has now."""
+@dataclass(slots=True, kw_only=True)
+class _AdmittedSession:
+    """An admitted session and its current place."""
 
     options: RecognitionOptions
     owner: str
@@ -35,17 +35,17 @@ class _Seat:
 
 
 class RivaRecognizer:
-    """Speaks to one Riva server or to several; to be made inside the event loop that uses it."""
+    """Recognizes with one or several Riva servers; construct it inside the event loop that uses it."""
 
     def __init__(self, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self._servers = [RivaServer(uri, options, open_channel) for uri in options.uris]
         self.most_phrases = options.most_phrases
         self._force_eou = options.force_eou
-        self._seats: dict[str, _Seat] = {}
+        self._admitted_sessions: dict[str, _AdmittedSession] = {}
 
     @property
     def servers(self) -> tuple[RivaServer, ...]:
-        """The servers, by their addresses: how each of them is."""
+        """The servers with their state, sorted by address."""
         return tuple(sorted(self._servers, key=lambda server: server.uri))
 
     @property
@@ -54,11 +54,11 @@ class RivaRecognizer:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that are served now, then those of servers that are down; each once."""
+        """The languages of servers that are up, then those of servers that are down; each once."""
         return _union([*self._up(), *self._servers])
 
     async def refresh(self) -> None:
-        """Ask every server what it serves; raises RecognizerError while none can be used."""
+        """Discover what every server serves; raises RecognizerError if none can be used."""
         outcomes = await asyncio.gather(*(server.refresh() for server in self._servers), return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         for failure in failures:
@@ -66,13 +66,13 @@ class RivaRecognizer:
                 raise failure
 
     async def watch(self) -> None:
-        """Keep what is known of each server true to life until cancelled."""
+        """Keep the state of each server up to date until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.watch())
 
     def match_language(self, language_code: str) -> str:
-        """Choose among the languages that are served now, else among those of servers that are down."""
+        """Match among the languages of servers that are up, else among those of servers that are down."""
         for served in (_union(self._up()), self.languages):
             match = matching_language(language_code, served)
             if match is not None:
@@ -80,55 +80,56 @@ class RivaRecognizer:
         raise LanguageNotServedError(language_code, self.languages)
 
     def forces_endpoints(self, asr_model: str) -> bool:
-        """Whether the model of this `asrModel` was said to know `force_eou`; others ignore it without a word."""
+        """Whether the model of this `asrModel` is configured to support `force_eou`; others silently ignore it."""
         return asr_model in self._force_eou
 
     @asynccontextmanager
     async def admitted(self, options: RecognitionOptions, owner: str = "") -> AsyncIterator[None]:
-        """Hold a place for a session on the best server, on another when that is lost; raises RecognizerError."""
+        """Hold a place for a session on the best server, on another once that is lost; raises RecognizerError."""
         server, hold = await self._hold(options, owner, was_admitted=False)
-        seat = self._seats[options.session_id] = _Seat(options, owner, server, hold)
-        keeping = asyncio.create_task(self._keep(seat))
+        admitted = _AdmittedSession(options=options, owner=owner, server=server, hold=hold)
+        self._admitted_sessions[options.session_id] = admitted
+        keeping = asyncio.create_task(self._keep_admitted(admitted))
         try:
             yield
         finally:
-            del self._seats[options.session_id]
+            del self._admitted_sessions[options.session_id]
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            seat.hold.release()
+            admitted.hold.release()
 
     async def capacity(self) -> Capacity:
-        """Add up what the servers say that can be used; raises RecognizerError while none answers."""
+        """Add up the capacities of usable servers; raises RecognizerError if none answers."""
         usable = [server for server in self._servers if server.is_usable]
         outcomes = await asyncio.gather(*(server.capacity() for server in usable), return_exceptions=True)
-        told = [outcome for outcome in outcomes if isinstance(outcome, Capacity)]
-        if not told:
+        capacities = [outcome for outcome in outcomes if isinstance(outcome, Capacity)]
+        if not capacities:
             raise self._no_server("any language")
-        limits, free = [one.places for one in told], [one.free for one in told]
+        limits, free = [one.places for one in capacities], [one.free for one in capacities]
         return Capacity(
-            None if None in limits else sum(filter(None, limits)),
-            sum(one.taken for one in told),
-            None if None in free else sum(filter(None, free)),
-            sum(one.waiting for one in told),
+            places=None if None in limits else sum(filter(None, limits)),
+            taken=sum(one.taken for one in capacities),
+            free=None if None in free else sum(filter(None, free)),
+            waiting=sum(one.waiting for one in capacities),
         )
 
     async def open(self, options: RecognitionOptions) -> RivaStream:
-        """Open a stream on the best server, on the next best if that fails; wait a while where none may take one."""
-        patience = asyncio.get_running_loop().time() + _WAIT_SECONDS
-        seat = self._seats.get(options.session_id)
+        """Open a stream on the best server, on the next best if that fails; wait a while if no server is available."""
+        deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        admitted = self._admitted_sessions.get(options.session_id)
         while True:
             failure: RecognizerError | None = None
-            for server in self._candidates(options.language_code, seat):
+            for server in self._candidates(options.language_code, admitted):
                 try:
-                    return await server.open(options, was_admitted=seat is not None)
+                    return await server.open(options, was_admitted=admitted is not None)
                 except RecognizerError as error:
                     failure = error
-            if failure is not None or asyncio.get_running_loop().time() >= patience:
+            if failure is not None or asyncio.get_running_loop().time() >= deadline:
                 raise failure or self._unavailable(options.language_code)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def close(self) -> None:
-        """Close every connection and with it every stream."""
+        """Close all connections, and with them all streams."""
         for server in self._servers:
             await server.close()
 
@@ -139,34 +140,30 @@ class RivaRecognizer:
             try:
                 return server, await server.hold(options, owner, was_admitted=was_admitted)
             except RecognizerError as error:
-                # That one is full says more than that another is down.
+                # The error of a full server is more useful than that of one that is down.
                 failure = failure if isinstance(failure, RecognizerFullError) else error
         raise failure or self._no_server(options.language_code)
 
-    async def _keep(self, seat: _Seat) -> None:
-        """Take another place whenever the server of this one is lost: whoever was let in stays in."""
+    async def _keep_admitted(self, admitted: _AdmittedSession) -> None:
+        """Take another place whenever this one is lost: an admitted session stays admitted."""
         while True:
-            await seat.hold.lost()
-            _log.info("place_lost", uri=seat.server.uri)
+            await admitted.hold.lost()
+            _log.info("riva_place_lost", uri=admitted.server.uri)
             while True:
                 try:
-                    server, hold = await self._hold(seat.options, seat.owner, was_admitted=True)
+                    server, hold = await self._hold(admitted.options, admitted.owner, was_admitted=True)
                 except RecognizerError:
-                    await asyncio.sleep(_AGAIN_SECONDS)
+                    await asyncio.sleep(_PLACE_RETRY_SECONDS)
                 else:
                     break
-            seat.hold.release()
-            seat.server, seat.hold = server, hold
+            admitted.hold.release()
+            admitted.server, admitted.hold = server, hold
 
-    def _candidates(self, language_code: str, seat: _Seat | None) -> Iterator[RivaServer]:
-        """The servers that may take a stream, each once.
-
-        The one that holds the session's place first, if it did not just fail, then the others that did not, then the
-        least loaded.
-        """
-        # Among equals it is everybody's turn: the first one goes to the end of the line.
+    def _candidates(self, language_code: str, admitted: _AdmittedSession | None) -> Iterator[RivaServer]:
+        """Yield the servers that may take a stream: reliable ones first, then that of the session, then by load."""
+        # Equal servers take turns: the first one moves to the end.
         self._servers.append(self._servers.pop(0))
-        holds = seat.server if seat is not None and seat.server.admits_sessions else None
+        holds = admitted.server if admitted is not None and admitted.server.admits_sessions else None
         for server in sorted(
             self._serving(language_code),
             key=lambda server: (server.is_suspect, server is not holds, server.streams),

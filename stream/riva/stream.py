@@ -1,4 +1,4 @@
-"""One StreamingRecognize call: writes, reads, and what its end means."""
+"""One StreamingRecognize call: send audio, read hypotheses, classify its end."""
 
 import asyncio
 import contextlib
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class Lease(Protocol):
-    """The place that a stream takes at its server, and the server's interest in how it goes."""
+    """The place of a stream at its server, which is informed of the stream's progress."""
 
-    def heard(self) -> None:
-        """The server answered."""
+    def answered(self) -> None:
+        """Report that the server answered."""
         ...
 
     def failed(self, error: RivaError) -> None:
-        """The stream failed, at most once."""
+        """Report that the stream failed, at most once."""
         ...
 
     def stalled(self) -> None:
-        """The stream was given up because the server did not answer, at most once."""
+        """Report that the stream was abandoned because the server did not answer, at most once."""
         ...
 
     def release(self) -> None:
-        """The stream is over; called at least once, further calls change nothing."""
+        """Free the place; called at least once, further calls change nothing."""
         ...
 
 
 class RivaStream:
-    """One call; after a failure the call's own status tells what happened.
+    """One call; the status of the call is the cause of any failure.
 
-    A server that `tells_delays` answers with nothing while it is at work, which others do for other reasons.
+    An empty response means that the recognizer is at work if the server `signals_progress` so.
     """
 
-    def __init__(self, call: "Call", reader: ResponseReader, lease: Lease, *, tells_delays: bool = False) -> None:
-        self._acknowledged = Acknowledged(is_working=tells_delays)
+    def __init__(self, call: "Call", reader: ResponseReader, lease: Lease, *, signals_progress: bool = False) -> None:
+        self._acknowledged = Acknowledged(is_working=signals_progress)
         self._call = call
         self._reader = reader
         self._lease = lease
@@ -62,9 +62,9 @@ class RivaStream:
             raise await self._failure() from None
 
     async def accepted(self, seconds: float) -> None:
-        """Wait for the server to accept the call, but no longer than `seconds`; raises RivaError if it refuses.
+        """Wait for the server to accept the call, at most `seconds`; raises RivaError if it refuses.
 
-        Only then does the true reason of a refusal survive; many servers say nothing before they hear something.
+        The status of a refusal is lost if it arrives during a write. Many servers send nothing before they have audio.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -86,9 +86,9 @@ class RivaStream:
     async def hypotheses(self) -> AsyncIterator[Hypothesis | Acknowledged]:
         try:
             while (response := await self._call.read()) is not grpc.aio.EOF:
-                if response is None:  # so grpc.aio hands over what is no message of this kind
+                if response is None:  # grpc.aio returns None for an invalid message
                     raise self._failed(RivaError(grpc.StatusCode.INTERNAL, UNDECODABLE))
-                self._lease.heard()
+                self._lease.answered()
                 hypotheses = self._reader.read(response)
                 for hypothesis in hypotheses:
                     yield hypothesis
@@ -113,7 +113,7 @@ class RivaStream:
         return self._error
 
     def _failed(self, error: RivaError) -> RivaError:
-        """Remember the failure, and tell the server's lease of it once."""
+        """Keep the first failure, and report it to the lease once."""
         if self._error is None:
             self._error = error
             self._lease.failed(error)

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer, RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
-from stream.riva.diagnostics.checks import examine
-from stream.riva.diagnostics.report import Finding, Findings, Verdict
+from stream.riva.diagnostics.checks import check_server
+from stream.riva.diagnostics.report import CheckResult, CheckResults, Verdict, failed, noted, passed
 from web.cli.probe import CLIP_LANGUAGE, CLIP_TEXT, Heard, hear_clip
 from web.cli.progress import printable
 from web.clock import Clock, wall_clock
@@ -38,10 +38,10 @@ async def examine_everything(
         options = settings.riva_options
         examinations = {f"Riva at {uri}": _server(options, uri, language, clock) for uri in options.uris}
     working = 0
-    for title, findings in examinations.items():
+    for title, results in examinations.items():
         _say(console, title)
-        async with aclosing(findings):
-            working += await _tell(findings, console)
+        async with aclosing(results):
+            working += await _tell(results, console)
     _say(console, _summary(working, len(examinations)))
     return working == len(examinations)
 
@@ -52,17 +52,17 @@ def _summary(working: int, total: int) -> str:
     return f"Live recognition works at {working} of {total} servers." if working else "Live recognition does not work."
 
 
-async def _tell(findings: Findings, console: Console) -> bool:
+async def _tell(results: CheckResults, console: Console) -> bool:
     """Print findings as they come; return whether none was a fault."""
     works = True
-    async for finding in findings:
+    async for result in results:
         line = Text("  ")
-        line.append(f"{finding.verdict.value:<5}", _STYLES[finding.verdict])
-        line.append(f"  {finding.subject:<11}  {printable(finding.sentence)}")
-        if finding.advice:
-            line.append(f"\n{'':22}-> {finding.advice}")
+        line.append(f"{result.verdict.value:<5}", _STYLES[result.verdict])
+        line.append(f"  {result.subject:<11}  {printable(result.sentence)}")
+        if result.advice:
+            line.append(f"\n{'':22}-> {result.advice}")
         console.print(line, soft_wrap=True)
-        works &= finding.verdict is not Verdict.FAULT
+        works &= result.verdict is not Verdict.FAULT
     return works
 
 
@@ -70,18 +70,18 @@ def _say(console: Console, sentence: str) -> None:
     console.print(Text(printable(sentence), style="bold"), soft_wrap=True)
 
 
-async def _engine(settings: Settings, language: str | None, clock: Clock) -> Findings:
+async def _engine(settings: Settings, language: str | None, clock: Clock) -> CheckResults:
     began = asyncio.get_running_loop().time()
     async with engine_child(settings) as child:
-        options = RivaOptions((child.address,))
+        options = RivaOptions(uris=(child.address,))
         if not await _is_up_within(READY_SECONDS, options, child.gave_up):
             advice = "it says why above; NIYOSHA_MODEL names the model that it loads"
-            yield Finding("engine", Verdict.FAULT, "it does not start", advice)
+            yield failed("engine", "it does not start", advice)
             return
-        yield Finding("engine", Verdict.OK, f"ready {asyncio.get_running_loop().time() - began:.1f} s after its start")
-        async with aclosing(_server(options, child.address, language, clock)) as findings:
-            async for finding in findings:
-                yield finding
+        yield passed("engine", f"ready {asyncio.get_running_loop().time() - began:.1f} s after its start")
+        async with aclosing(_server(options, child.address, language, clock)) as results:
+            async for result in results:
+                yield result
 
 
 async def _is_up_within(seconds: float, options: RivaOptions, gave_up: asyncio.Event) -> bool:
@@ -95,23 +95,23 @@ async def _is_up_within(seconds: float, options: RivaOptions, gave_up: asyncio.E
     return True
 
 
-async def _server(options: RivaOptions, uri: str, language: str | None, clock: Clock) -> Findings:
+async def _server(options: RivaOptions, uri: str, language: str | None, clock: Clock) -> CheckResults:
     is_fault = False
-    async with aclosing(examine(options, uri, clock())) as findings:
-        async for finding in findings:
-            yield finding
-            is_fault = finding.verdict is Verdict.FAULT
+    async with aclosing(check_server(options, uri, clock())) as results:
+        async for result in results:
+            yield result
+            is_fault = result.verdict is Verdict.FAULT
     if is_fault:
         return
     async with _recognizer(replace(options, uris=(uri,))) as recognizer:
         try:
             await recognizer.refresh()
         except RecognizerError as error:
-            yield Finding("health", Verdict.FAULT, f"the server is gone again: {error}", "look into its log")
+            yield failed("health", f"the server is gone again: {error}", "look into its log")
             return
-        async with aclosing(_recognition(recognizer, language)) as findings:
-            async for finding in findings:
-                yield finding
+        async with aclosing(_recognition(recognizer, language)) as results:
+            async for result in results:
+                yield result
 
 
 @asynccontextmanager
@@ -123,28 +123,26 @@ async def _recognizer(options: RivaOptions) -> AsyncIterator[RivaRecognizer]:
         await recognizer.close()
 
 
-async def _recognition(recognizer: Recognizer, language: str | None) -> Findings:
+async def _recognition(recognizer: Recognizer, language: str | None) -> CheckResults:
     wanted = language or CLIP_LANGUAGE
     try:
         tag = recognizer.match_language(wanted)
     except LanguageNotServedError as error:
         served = ", ".join(error.served)
-        verdict = Verdict.NOTE if language is None else Verdict.FAULT
-        yield Finding(
-            "language", verdict, f"{wanted} is not served; served: {served}", _language_advice(error, language)
-        )
+        report = noted if language is None else failed
+        yield report("language", f"{wanted} is not served; served: {served}", _language_advice(error, language))
         tag = error.served[0]
     else:
-        yield Finding("language", Verdict.OK, f"{wanted} is recognized as {tag}")
+        yield passed("language", f"{wanted} is recognized as {tag}")
     try:
         async with asyncio.timeout(_RECOGNITION_SECONDS):
             heard = await hear_clip(recognizer, tag)
     except TimeoutError:
         sentence = f"no final text within {_RECOGNITION_SECONDS:g} s"
-        yield Finding("recognition", Verdict.FAULT, sentence, "look whether the server is overloaded")
+        yield failed("recognition", sentence, "look whether the server is overloaded")
     except RecognizerError as error:
         advice = "look into the server's log; it may list a model that it has not loaded"
-        yield Finding("recognition", Verdict.FAULT, f"failed: {error}", advice)
+        yield failed("recognition", f"failed: {error}", advice)
     else:
         yield _heard(heard, tag)
 
@@ -158,13 +156,13 @@ def _language_advice(error: LanguageNotServedError, language: str | None) -> str
     )
 
 
-def _heard(heard: Heard, tag: str) -> Finding:
+def _heard(heard: Heard, tag: str) -> CheckResult:
     times = f"final {heard.final_seconds:.2f} s after the end"
     if heard.first_seconds is not None:
         times = f"first text {heard.first_seconds:.2f} s after the beginning, {times}"
     if heard.text:
-        return Finding("recognition", Verdict.OK, f'"{CLIP_TEXT}" was heard as "{heard.text}"; {times}')
+        return passed("recognition", f'"{CLIP_TEXT}" was heard as "{heard.text}"; {times}')
     if tag.split("-", maxsplit=1)[0] != CLIP_LANGUAGE:
-        return Finding("recognition", Verdict.OK, f"an English sentence was heard as nothing, in {tag}; {times}")
+        return passed("recognition", f"an English sentence was heard as nothing, in {tag}; {times}")
     advice = "try another model: this one does not understand a clear English sentence"
-    return Finding("recognition", Verdict.FAULT, f'"{CLIP_TEXT}" was heard as nothing; {times}', advice)
+    return failed("recognition", f'"{CLIP_TEXT}" was heard as nothing; {times}', advice)

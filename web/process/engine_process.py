@@ -68,7 +68,7 @@ async def riva_or_engine(settings: Settings) -> AsyncIterator[Way]:
 def engine_options(child: EngineChild) -> RivaOptions:
     """How to speak to the engine."""
     return RivaOptions(
-        (child.address,),
+        uris=(child.address,),
         keepalive_seconds=_ENGINE_KEEPALIVE_SECONDS,
         is_answering=lambda: child.supervisor.is_answering,
     )

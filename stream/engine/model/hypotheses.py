@@ -1,7 +1,7 @@
 """The input and output of a decoder: search options, words with their tokens, hypotheses."""
 
 import math
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 
 from stream.engine.text.repetition import is_repetitive
 
@@ -36,13 +36,12 @@ class Search:
 PLAIN_SEARCH = Search()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedWord:
     """One word and its tokens; its times in the decoded audio and its confidence are 0 unless it was aligned."""
 
     text: str
     tokens: Tokens
-    _: KW_ONLY
     start_samples: int = 0
     end_samples: int = 0
     confidence: float = 0.0

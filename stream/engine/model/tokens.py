@@ -68,7 +68,7 @@ class WhisperTokens:
         for group in groups:
             text = self.text(group)
             if text or not words:
-                words.append(DecodedWord(text, group))
+                words.append(DecodedWord(text=text, tokens=group))
             else:
                 words[-1] = replace(words[-1], tokens=words[-1].tokens + group)
         return tuple(word for word in words if word.text)

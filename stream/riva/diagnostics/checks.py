@@ -1,11 +1,11 @@
-"""Owns the examination of one server, step by step from its name to its models."""
+"""Check one server step by step, from its name to its models."""
 
 from contextlib import aclosing
 
 import grpc
 
-from stream.riva.diagnostics.connectivity import examine_way
-from stream.riva.diagnostics.report import Finding, Findings, Verdict, listed
+from stream.riva.diagnostics.connectivity import check_connectivity
+from stream.riva.diagnostics.report import CheckResult, CheckResults, Verdict, failed, listed, passed
 from stream.riva.errors import RivaError
 from stream.riva.options import RivaOptions
 from stream.riva.servers.addresses import parse_address
@@ -19,50 +19,50 @@ _CALL_ADVICE = {
     grpc.StatusCode.NOT_FOUND: "check NIYOSHA_RIVA_FUNCTION_ID",
     grpc.StatusCode.UNAUTHENTICATED: "check NIYOSHA_RIVA_API_KEY",
     grpc.StatusCode.PERMISSION_DENIED: "check NIYOSHA_RIVA_API_KEY and whether it may use NIYOSHA_RIVA_FUNCTION_ID",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "look whether the server is overloaded or still loads its models",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "probe whether the server is overloaded or still loads its models",
 }
 _LIVE_ADVICE = "deploy a streaming model on the server, or leave NIYOSHA_RIVA_URI out to use the embedded engine"
 _NO_HEALTH = "the server tells nothing of its health, which is fine"
 
 
-async def examine(options: RivaOptions, uri: str, now: float) -> Findings:
-    """Examine one of the options' servers at `now`, in seconds since 1970; the first fault is the last finding."""
-    for step in (examine_way(options, parse_address(uri), now), _examine_service(options, uri)):
+async def check_server(options: RivaOptions, uri: str, now: float) -> CheckResults:
+    """Check a server at `now`, in seconds since 1970; nothing is yielded after the first fault."""
+    for step in (check_connectivity(options, parse_address(uri), now), _check_service(options, uri)):
         is_fault = False
         async with aclosing(step):
-            async for finding in step:
-                yield finding
-                is_fault = finding.verdict is Verdict.FAULT
+            async for result in step:
+                yield result
+                is_fault = result.verdict is Verdict.FAULT
         if is_fault:
             return
 
 
-async def _examine_service(options: RivaOptions, uri: str) -> Findings:
+async def _check_service(options: RivaOptions, uri: str) -> CheckResults:
     pool = ChannelPool(uri, options)
     try:
         served = await discover(pool.first, options.metadata)
     except NotServingError:
         advice = "wait until it has loaded its models, and look into its log if that takes long"
-        yield Finding("health", Verdict.FAULT, "the server says that it is not ready", advice)
+        yield failed("health", "the server says that it is not ready", advice)
         return
     except RivaError as error:
         advice = _CALL_ADVICE.get(error.code, "look into the server's log")
-        yield Finding("health", Verdict.FAULT, f"the server cannot be asked: {error}", advice)
+        yield failed("health", f"the server cannot be asked: {error}", advice)
         return
     finally:
         await pool.close()
-    yield Finding("health", Verdict.OK, "the server says that it is ready" if served.tells_health else _NO_HEALTH)
+    yield passed("health", "the server says that it is ready" if served.has_health_service else _NO_HEALTH)
     yield _models(served)
 
 
-def _models(served: Served) -> Finding:
+def _models(served: Served) -> CheckResult:
     languages: dict[str, tuple[str, ...]] = {}
     for model in served.models:
         name = f"{model.name or 'without a name'}, {model.mode}"
         languages[name] = languages.get(name, ()) + model.languages
     models = "; ".join(f"{name}: {listed(tags, _MOST_LANGUAGES) or 'no language'}" for name, tags in languages.items())
     if served.languages:
-        return Finding("models", Verdict.OK, models)
+        return passed("models", models)
     if served.models:
-        return Finding("models", Verdict.FAULT, f"none recognizes while people talk: {models}", _LIVE_ADVICE)
-    return Finding("models", Verdict.FAULT, "none", _LIVE_ADVICE)
+        return failed("models", f"none recognizes while people talk: {models}", _LIVE_ADVICE)
+    return failed("models", "none", _LIVE_ADVICE)

@@ -1,10 +1,10 @@
-"""Owns the examination of the way to a server: its name, its port and its TLS."""
+"""Check the connectivity to a server: its name, port and TLS."""
 
 import asyncio
 
 from stream.riva.diagnostics import handshake
-from stream.riva.diagnostics.handshake import Certificate, Peer, Place, TlsFault, TlsLook
-from stream.riva.diagnostics.report import Finding, Findings, Verdict, listed
+from stream.riva.diagnostics.handshake import Certificate, Endpoint, Peer, TlsFault, TlsProbe
+from stream.riva.diagnostics.report import CheckResult, CheckResults, failed, listed, noted, passed
 from stream.riva.options import RivaOptions, TlsOptions
 from stream.riva.servers.addresses import Address
 
@@ -16,46 +16,45 @@ _PORT_ADVICE = "check the port, whether the server runs and listens on that addr
 _SOCKET_ADVICE = "check the path, whether the server runs, and whether this user may open its socket"
 
 
-async def examine_way(options: RivaOptions, address: Address, now: float) -> Findings:
-    """Examine the way to a server at `now`, in seconds since 1970; the first fault is the last finding."""
+async def check_connectivity(options: RivaOptions, address: Address, now: float) -> CheckResults:
+    """Check the connectivity at `now`, in seconds since 1970; nothing is yielded after the first fault."""
     try:
-        places = await asyncio.to_thread(handshake.places, address)
+        resolve = await asyncio.to_thread(handshake.resolve, address)
     except OSError as error:
-        yield Finding("name", Verdict.FAULT, f"{address.host} has no address: {error.strerror}", _NAME_ADVICE)
+        yield failed("name", f"{address.host} has no address: {error.strerror}", _NAME_ADVICE)
         return
-    if places[0].name != address.uri:
-        yield Finding("name", Verdict.OK, f"{address.host} is {', '.join(place.name for place in places)}")
-    outcomes = await asyncio.gather(*(asyncio.to_thread(_problem, place) for place in places))
+    if resolve[0].name != address.uri:
+        yield passed("name", f"{address.host} is {', '.join(endpoint.name for endpoint in resolve)}")
+    outcomes = await asyncio.gather(*(asyncio.to_thread(_problem, endpoint) for endpoint in resolve))
     problems = [problem for problem in outcomes if problem]
-    answering = [place for place, problem in zip(places, outcomes, strict=True) if not problem]
+    answering = [endpoint for endpoint, problem in zip(resolve, outcomes, strict=True) if not problem]
     if not answering:
         advice = _SOCKET_ADVICE if address.path else _PORT_ADVICE
-        yield Finding("port", Verdict.FAULT, "; ".join(problems), advice)
+        yield failed("port", "; ".join(problems), advice)
         return
-    yield Finding("port", Verdict.OK, f"{', '.join(place.name for place in answering)} answers")
+    yield passed("port", f"{', '.join(endpoint.name for endpoint in answering)} answers")
     if problems and not address.is_local:
-        yield Finding("port", Verdict.NOTE, "; ".join(problems), f"only the rest is used; {_PORT_ADVICE}")
+        yield noted("port", "; ".join(problems), f"only the rest is used; {_PORT_ADVICE}")
     yield await asyncio.to_thread(_encryption, options, address, answering[0], now)
 
 
-def _problem(place: Place) -> str:
-    """Why a place does not answer; empty if it does."""
+def _problem(endpoint: Endpoint) -> str:
+    """Say why an endpoint does not answer; "" if it does."""
     try:
-        handshake.reach(place)
+        handshake.probe_connection(endpoint)
     except TimeoutError:
-        return f"{place.name} does not answer"
+        return f"{endpoint.name} does not answer"
     except OSError as error:
-        return f"{place.name} cannot be reached: {error.strerror}"
+        return f"{endpoint.name} cannot be reached: {error.strerror}"
     return ""
 
 
-_SOMETHING_ELSE = Finding(
+_SOMETHING_ELSE = failed(
     "TLS",
-    Verdict.FAULT,
     "the port speaks neither HTTP/2 nor TLS",
     "check the port: this one belongs to something else than a Riva server",
 )
-# What is the matter, and what to do.
+# The sentence and the advice for each fault.
 _TLS_FAULTS = {
     TlsFault.UNTRUSTED: (
         "no trusted authority vouches for the certificate",
@@ -84,60 +83,64 @@ _TLS_FAULTS = {
 }
 
 
-def _encryption(options: RivaOptions, address: Address, place: Place, now: float) -> Finding:
+def _encryption(options: RivaOptions, address: Address, endpoint: Endpoint, now: float) -> CheckResult:
     try:
-        return _plain(handshake.look_plain(place)) if options.tls is None else _tls(options.tls, address, place, now)
+        return (
+            _plain(handshake.probe_plain(endpoint))
+            if options.tls is None
+            else _tls(options.tls, address, endpoint, now)
+        )
     except OSError as error:
-        return Finding("port", Verdict.FAULT, f"{place.name} is gone again: {error.strerror or error}", _PORT_ADVICE)
+        return failed("port", f"{endpoint.name} is gone again: {error.strerror or error}", _PORT_ADVICE)
 
 
-def _tls(tls: TlsOptions, address: Address, place: Place, now: float) -> Finding:
-    look = handshake.look_tls(place, tls, address.host or "localhost")
-    if look.fault is None:
-        return _encrypted(look.certificate, now)
-    if look.fault is TlsFault.PLAINTEXT:
-        return _no_tls(handshake.look_plain(place))
-    if look.fault is TlsFault.WANTS_CLIENT_CERTIFICATE:
+def _tls(tls: TlsOptions, address: Address, endpoint: Endpoint, now: float) -> CheckResult:
+    probe = handshake.probe_tls(endpoint, tls, address.host or "localhost")
+    if probe.fault is None:
+        return _encrypted(probe.certificate, now)
+    if probe.fault is TlsFault.PLAINTEXT:
+        return _no_tls(handshake.probe_plain(endpoint))
+    if probe.fault is TlsFault.WANTS_CLIENT_CERTIFICATE:
         return _client_certificate(is_shown=tls.certificate is not None)
-    return _tls_fault(look.fault, look, now)
+    return _tls_fault(probe.fault, probe, now)
 
 
-def _plain(peer: Peer) -> Finding:
+def _plain(peer: Peer) -> CheckResult:
     if peer is Peer.HTTP2:
-        return Finding("TLS", Verdict.OK, "off on both sides")
+        return passed("TLS", "off on both sides")
     if peer is Peer.TLS:
-        return Finding("TLS", Verdict.FAULT, "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
+        return failed("TLS", "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
     return _SOMETHING_ELSE
 
 
-def _no_tls(peer: Peer) -> Finding:
+def _no_tls(peer: Peer) -> CheckResult:
     if peer is Peer.HTTP2:
         advice = "leave NIYOSHA_RIVA_TLS and the certificates out, or turn TLS on at the server"
-        return Finding("TLS", Verdict.FAULT, "on here, but the server does not encrypt", advice)
+        return failed("TLS", "on here, but the server does not encrypt", advice)
     return _SOMETHING_ELSE
 
 
-def _client_certificate(*, is_shown: bool) -> Finding:
+def _client_certificate(*, is_shown: bool) -> CheckResult:
     if is_shown:
         sentence = "the server hung up after it saw the client certificate"
         advice = "set NIYOSHA_RIVA_CLIENT_CERT to one from an authority that the server trusts"
     else:
         sentence = "the server hung up where a client certificate could have been shown"
         advice = "set NIYOSHA_RIVA_CLIENT_CERT and NIYOSHA_RIVA_CLIENT_KEY"
-    return Finding("TLS", Verdict.FAULT, sentence, advice)
+    return failed("TLS", sentence, advice)
 
 
-def _encrypted(certificate: Certificate | None, now: float) -> Finding:
+def _encrypted(certificate: Certificate | None, now: float) -> CheckResult:
     sentence = "on, chain verified" + _described(certificate, now)
     if certificate is not None and certificate.days_left(now) < _FEW_DAYS:
-        return Finding("TLS", Verdict.NOTE, sentence, "have the server's certificate renewed soon")
-    return Finding("TLS", Verdict.OK, sentence)
+        return noted("TLS", sentence, "have the server's certificate renewed soon")
+    return passed("TLS", sentence)
 
 
-def _tls_fault(fault: TlsFault, look: TlsLook, now: float) -> Finding:
+def _tls_fault(fault: TlsFault, probe: TlsProbe, now: float) -> CheckResult:
     sentence, advice = _TLS_FAULTS[fault]
-    detail = f": {look.detail}" if fault is TlsFault.FAILED else _described(look.certificate, now)
-    return Finding("TLS", Verdict.FAULT, sentence + detail, advice)
+    detail = f": {probe.detail}" if fault is TlsFault.FAILED else _described(probe.certificate, now)
+    return failed("TLS", sentence + detail, advice)
 
 
 def _described(certificate: Certificate | None, now: float) -> str:

@@ -1,6 +1,6 @@
-"""Owns a look at a port from below gRPC, which calls every trouble there UNAVAILABLE.
+"""Probe an endpoint below gRPC, which reports every connection problem as UNAVAILABLE.
 
-Everything here blocks, for some seconds at most.
+All functions block, for some seconds at most.
 """
 
 import socket
@@ -19,16 +19,16 @@ from stream.scratch import scratch_directory
 
 _SECONDS = 3.0
 _DAY_SECONDS = 86_400
-# How a client of HTTP/2 begins, with an empty SETTINGS frame; a server's first frame is SETTINGS too.
+# The connection preface of HTTP/2 with an empty SETTINGS frame; the first frame of a server is SETTINGS, too.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _FRAME_HEADER_BYTES = 9
 _SETTINGS = 4
-# The authorities that gRPC trusts when it is told of none.
+# The certificate authorities that gRPC trusts by default.
 _ROOTS = Path(grpc.__file__).parent / "_cython" / "_credentials" / "roots.pem"
 
 
 class Peer(Enum):
-    """What is at a port."""
+    """The protocol that an endpoint speaks."""
 
     HTTP2 = auto()
     TLS = auto()
@@ -36,7 +36,7 @@ class Peer(Enum):
 
 
 class TlsFault(Enum):
-    """Why there is no encrypted connection."""
+    """Why a TLS handshake failed."""
 
     PLAINTEXT = auto()
     UNTRUSTED = auto()
@@ -48,7 +48,7 @@ class TlsFault(Enum):
     FAILED = auto()
 
 
-# By OpenSSL's numbers, X509_V_ERR_*; all others mean that nobody trusted vouches for it.
+# By OpenSSL's X509_V_ERR_* numbers; all others mean that no trusted authority signed it.
 _CERTIFICATE_FAULTS = {
     9: TlsFault.NOT_YET_VALID,
     10: TlsFault.EXPIRED,
@@ -58,78 +58,78 @@ _CERTIFICATE_FAULTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One place that an address leads to; `name` is how people write it."""
+class Endpoint:
+    """One endpoint that an address resolves to; `name` is for people."""
 
     name: str
     family: socket.AddressFamily
     address: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A server's certificate; `names` are the hosts that it is for, `ends_at` is in seconds since 1970."""
+    """A server certificate for the hosts `names`; `expires_at` is in seconds since 1970."""
 
     subject: str
     names: tuple[str, ...]
     issuer: str
-    ends_at: int
+    expires_at: int
 
     def days_left(self, now: float) -> int:
-        """How many whole days it is still valid at `now`, in seconds since 1970."""
-        return int((self.ends_at - now) // _DAY_SECONDS)
+        """Return for how many whole days it is still valid at `now`, in seconds since 1970."""
+        return int((self.expires_at - now) // _DAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class TlsLook:
-    """What TLS came to; `certificate` is None where the server showed none that can be read."""
+class TlsProbe:
+    """The result of a TLS handshake; `certificate` is None if the server sent none that can be read."""
 
     fault: TlsFault | None
     certificate: Certificate | None
     detail: str = ""
 
 
-def places(address: Address) -> list[Place]:
+def resolve(address: Address) -> list[Endpoint]:
     """Resolve an address; raises OSError."""
     if address.path:
-        return [Place(address.uri, socket.AF_UNIX, address.path)]
+        return [Endpoint(address.uri, socket.AF_UNIX, address.path)]
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    return [Place(_written(sockaddr), family, sockaddr) for family, _, _, _, sockaddr in dict.fromkeys(found)]
+    return [Endpoint(_written(sockaddr), family, sockaddr) for family, _, _, _, sockaddr in dict.fromkeys(found)]
 
 
-def reach(place: Place) -> None:
-    """Connect and hang up; raises OSError."""
-    _connected(place).close()
+def probe_connection(endpoint: Endpoint) -> None:
+    """Connect and close; raises OSError."""
+    _connected(endpoint).close()
 
 
-def look_plain(place: Place) -> Peer:
-    """See what answers a client that does not encrypt; raises OSError when nobody is there."""
-    with closing(_connected(place)) as plain:
+def probe_plain(endpoint: Endpoint) -> Peer:
+    """Return what answers an unencrypted client; raises OSError if nothing does."""
+    with closing(_connected(endpoint)) as plain:
         if _speaks_http2(plain):
             return Peer.HTTP2
-    # A certificate that nobody trusts is one all the same.
-    look = look_tls(place, TlsOptions(), "localhost")
-    return Peer.OTHER if look.fault is TlsFault.PLAINTEXT else Peer.TLS
+    # An untrusted certificate is TLS all the same.
+    probe = probe_tls(endpoint, TlsOptions(), "localhost")
+    return Peer.OTHER if probe.fault is TlsFault.PLAINTEXT else Peer.TLS
 
 
-def look_tls(place: Place, tls: TlsOptions, host: str) -> TlsLook:
-    """Connect as gRPC would, to a server that has to be `host`; raises OSError when nobody is there."""
+def probe_tls(endpoint: Endpoint, tls: TlsOptions, host: str) -> TlsProbe:
+    """Connect with TLS as gRPC would, to a server that has to be `host`; raises OSError if nothing answers."""
     name = tls.server_name or host
-    with closing(_connected(place)) as plain:
+    with closing(_connected(endpoint)) as plain:
         try:
             encrypted = _context(tls).wrap_socket(plain, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
             fault = _CERTIFICATE_FAULTS.get(error.verify_code, TlsFault.UNTRUSTED)
-            return TlsLook(fault, _shown_certificate(place, name), error.verify_message)
+            return TlsProbe(fault, _shown_certificate(endpoint, name), error.verify_message)
         except OSError as error:
-            return TlsLook(_handshake_fault(error), None, str(error))
+            return TlsProbe(_handshake_fault(error), None, str(error))
     with closing(encrypted):
         certificate = _certificate(encrypted.getpeercert())
         if _speaks_http2(encrypted):
-            return TlsLook(None, certificate)
-        # A server that refuses the client's certificate, or misses it, agrees on everything and then hangs up.
+            return TlsProbe(None, certificate)
+        # A server that rejects or requires a client certificate completes the handshake and then closes.
         is_refused = encrypted.selected_alpn_protocol() == "h2"
-        return TlsLook(TlsFault.WANTS_CLIENT_CERTIFICATE if is_refused else TlsFault.NO_HTTP2, certificate)
+        return TlsProbe(TlsFault.WANTS_CLIENT_CERTIFICATE if is_refused else TlsFault.NO_HTTP2, certificate)
 
 
 def _written(sockaddr: tuple[Any, ...]) -> str:
@@ -137,11 +137,11 @@ def _written(sockaddr: tuple[Any, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _connected(place: Place) -> socket.socket:
-    connection = socket.socket(place.family, socket.SOCK_STREAM)
+def _connected(endpoint: Endpoint) -> socket.socket:
+    connection = socket.socket(endpoint.family, socket.SOCK_STREAM)
     connection.settimeout(_SECONDS)
     try:
-        connection.connect(place.address)
+        connection.connect(endpoint.address)
     except OSError:
         connection.close()
         raise
@@ -159,10 +159,10 @@ def _speaks_http2(connection: socket.socket) -> bool:
 
 def _context(tls: TlsOptions) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Like gRPC: an intermediate authority is enough.
+    # As in gRPC, an intermediate authority is enough.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["h2"])
-    # Python reads PEM from files only: these are this user's alone and gone at once.
+    # Python reads PEM from files only: temporary ones that only this user can read.
     with scratch_directory() as directory:
         ca = directory / "ca.pem"
         ca.write_bytes(tls.ca or _ROOTS.read_bytes())
@@ -175,7 +175,7 @@ def _context(tls: TlsOptions) -> ssl.SSLContext:
 
 
 def _handshake_fault(error: OSError) -> TlsFault:
-    """An alert is an answer in TLS; anything else, and none at all, comes from a server that does not speak it."""
+    """Classify a failed handshake: only a TLS alert comes from a server that speaks TLS."""
     reason = getattr(error, "reason", None) or ""
     if "ALERT" not in reason:
         return TlsFault.PLAINTEXT
@@ -183,34 +183,34 @@ def _handshake_fault(error: OSError) -> TlsFault:
     return TlsFault.WANTS_CLIENT_CERTIFICATE if is_about_ours else TlsFault.FAILED
 
 
-def _shown_certificate(place: Place, name: str) -> Certificate | None:
-    """Read a certificate that was not trusted, by trusting just that one; None where even so it is refused."""
+def _shown_certificate(endpoint: Endpoint, name: str) -> Certificate | None:
+    """Read an untrusted certificate by trusting just that one; None if the connection fails all the same."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with closing(context.wrap_socket(_connected(place), server_hostname=name)) as unverified:
+        with closing(context.wrap_socket(_connected(endpoint), server_hostname=name)) as unverified:
             shown = unverified.getpeercert(binary_form=True) or b""
         context.load_verify_locations(cadata=shown)
         context.verify_mode = ssl.CERT_REQUIRED
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        with closing(context.wrap_socket(_connected(place), server_hostname=name)) as verified:
+        with closing(context.wrap_socket(_connected(endpoint), server_hostname=name)) as verified:
             return _certificate(verified.getpeercert())
     except (OSError, ValueError):
         return None
 
 
 def _certificate(fields: Any) -> Certificate:
-    """Read what Python tells of a certificate that it has verified."""
+    """Read Python's fields of a verified certificate."""
     return Certificate(
         subject=_who(fields.get("subject", ())),
         names=tuple(name for _, name in fields.get("subjectAltName", ())),
         issuer=_who(fields.get("issuer", ())),
-        ends_at=ssl.cert_time_to_seconds(fields["notAfter"]),
+        expires_at=ssl.cert_time_to_seconds(fields["notAfter"]),
     )
 
 
 def _who(name: tuple[tuple[tuple[str, str], ...], ...]) -> str:
-    """The common name, else the organization, of a distinguished name."""
+    """Return the common name of a distinguished name, else its organization."""
     parts = {key: value for part in name for key, value in part}
     return parts.get("commonName") or parts.get("organizationName") or "nobody"

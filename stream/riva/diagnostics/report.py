@@ -1,4 +1,4 @@
-"""Owns what an examination finds, in words for people."""
+"""The results of diagnostic checks, in words for people."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """Whether something is as it has to be; a NOTE is worth knowing, a FAULT keeps recognition from working."""
+    """OK, a NOTE that is worth knowing, or a FAULT that prevents recognition."""
 
     OK = "ok"
     NOTE = "note"
     FAULT = "fault"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found about `subject`; `advice` says what to do where something is not as it has to be."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """The result of a check of `subject`; `advice` says what to do about a note or a fault."""
 
     subject: str
     verdict: Verdict
@@ -23,10 +23,25 @@ class Finding:
     advice: str = ""
 
 
-Findings = AsyncGenerator[Finding, None]
+CheckResults = AsyncGenerator[CheckResult, None]
+
+
+def passed(subject: str, sentence: str) -> CheckResult:
+    """Report that a subject is in order."""
+    return CheckResult(subject=subject, verdict=Verdict.OK, sentence=sentence)
+
+
+def noted(subject: str, sentence: str, advice: str) -> CheckResult:
+    """Report something that is worth knowing."""
+    return CheckResult(subject=subject, verdict=Verdict.NOTE, sentence=sentence, advice=advice)
+
+
+def failed(subject: str, sentence: str, advice: str) -> CheckResult:
+    """Report a fault that prevents recognition."""
+    return CheckResult(subject=subject, verdict=Verdict.FAULT, sentence=sentence, advice=advice)
 
 
 def listed(items: tuple[str, ...], most: int) -> str:
-    """The first `most` of them, and how many more there are."""
+    """List the first `most` items, and how many more there are."""
     more = len(items) - most
     return ", ".join(items[:most]) + (f" and {more} more" if more > 0 else "")

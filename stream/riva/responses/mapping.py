@@ -1,4 +1,4 @@
-"""Translate between our terms and Riva's messages; pure."""
+"""Map recognition options to Riva's requests, and Riva's responses to hypotheses; pure."""
 
 import itertools
 import math
@@ -10,15 +10,14 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_audio_pb2
 
 from stream.riva.options import STOP_HISTORY_MS
-from stream.riva.responses.confidence import scale
-from stream.riva.responses.words import timed_words, words_in
+from stream.riva.responses.words import scale, timed_words, words_in
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
 from stream.session.stable_prefix import Agreement
 from vad import SAMPLE_RATE
 
-# Riva marks a first-pass hypothesis of the whole utterance with this stability; it is not to be concatenated.
+# The stability of Riva's first-pass hypothesis of the whole utterance, which must not be concatenated.
 _WHOLE_UTTERANCE_STABILITY = 1.0
-# The embedded engine marks leading words that stay with 0.9, which single precision makes a little less.
+# The embedded engine marks stable words with 0.9, which is a little less in single precision.
 _STABLE_STABILITY = 0.89
 
 
@@ -33,9 +32,9 @@ def opening_request(  # noqa: PLR0913 - what a stream is opened with
 ) -> pb.StreamingRecognizeRequest:
     """Build the first message of a stream.
 
-    `model` is the server's own name for one, "" for its choice; `custom_configuration` goes to it as it is;
-    `stop_history_ms` holds where each stream is one utterance, 0 for the server's own. `most_speakers` are told apart,
-    0 asks for no speakers.
+    `model` is the server's name of a model, "" for its choice; `custom_configuration` is sent as it is.
+    `stop_history_ms` applies if each stream is one utterance, 0 for the server's default. `most_speakers` is for
+    diarization, 0 for none.
     """
     endpoint_ms = options.finds_endpoints_ms or stop_history_ms
     config = pb.RecognitionConfig(
@@ -64,9 +63,9 @@ def opening_request(  # noqa: PLR0913 - what a stream is opened with
 
 
 class ResponseReader:
-    """Turns the responses of one stream into hypotheses, each about what follows the last final one.
+    """Converts the responses of one stream to hypotheses, each for the audio after the last final one.
 
-    Stable words are the server's where it promises them, else those on which hypotheses agreed for a while.
+    Stable words are those of the server if it promises them, else those on which hypotheses agreed for a while.
     """
 
     def __init__(self, options: RecognitionOptions, *, promises_stable_words: bool = False) -> None:
@@ -74,7 +73,7 @@ class ResponseReader:
         self._agreement = None if promises_stable_words else Agreement()
 
     def read(self, response: pb.StreamingRecognizeResponse) -> list[Hypothesis]:
-        """Return what the response says: its finals, then its unsettled text; none when it says nothing."""
+        """Return the finals of a response, then its unsettled text; [] for an empty response."""
         finals = [self._final(result) for result in response.results if result.is_final]
         if finals and self._agreement is not None:
             self._agreement = Agreement()
@@ -105,13 +104,13 @@ class ResponseReader:
 
 
 def _samples(result: pb.StreamingRecognitionResult) -> int:
-    """How much of the stream the server had heard; 0 where it does not say."""
+    """Return how many samples of the stream the server has processed; 0 if it does not say."""
     seconds = result.audio_processed
     return round(seconds * SAMPLE_RATE) if math.isfinite(seconds) and seconds > 0 else 0
 
 
 def _first_word(results: Iterable[pb.StreamingRecognitionResult]) -> int:
-    """Where unsettled text begins, as few servers tell; 0 where it is not told."""
+    """Return the sample at which unsettled text begins; 0 if the server sends no times for it, as most do."""
     infos = (info for result in results for info in result.alternatives[0].words if info.end_time > 0)
     return max(0, next((info.start_time for info in infos), 0)) * SAMPLE_RATE // 1000
 

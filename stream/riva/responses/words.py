@@ -1,13 +1,17 @@
-"""Read the words of a transcript, and match them to the times that Riva gives for words; pure."""
+"""Read the words of a transcript with Riva's times and confidences; pure.
 
+Some models report confidences as probabilities, others as scores: logarithms, or numbers on both sides of zero. One
+server reported a sentence with -0.9994 and its words with -1.5961, -0.6129, -2.5625, -0.5912 and +0.36569.
+"""
+
+import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from riva.client.proto import riva_asr_pb2 as pb
 
-from stream.riva.responses.confidence import Scale
 from stream.session.events import Word
 from stream.session.utterance import spread
 from vad import SAMPLE_RATE
@@ -15,28 +19,34 @@ from vad import SAMPLE_RATE
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 # Marks that end a word or a sentence: Latin, Persian and Arabic, Indic, Chinese and Japanese.
 _CLOSING = ".,?!;:…،؛؟۔।॥。，、？！；：．"
-# The same where they stand in front of a word without a space; ".NET" and ".5" are words.
+# The same without marks that may begin a word: ".NET", ".5".
 _NEVER_FIRST = _CLOSING.translate({ord(mark): None for mark in ".…．"})
-# Punctuation that is said aloud: "rock & roll", "5 %".
+# Punctuation that is spoken: "rock & roll", "5 %".
 _SPOKEN_MARKS = "&%@#*§°"
 _SPOKEN_CATEGORIES = ("Sm", "Sc")
-# Comparing more pairs of words than these would hold up everybody: a minute of speech has some 200 words.
+# More comparisons would block the event loop for too long; a minute of speech has some 200 words.
 _MOST_PAIRS = 1_000_000
+# A mean of single-precision probabilities may come out a little above 1.
+_ROUNDING = 1e-5
+# Beyond this exp() overflows, or a confidence becomes 0, which means unset.
+_FURTHEST = 700.0
+
+Scale = Callable[[float], float]
 
 
 @dataclass(slots=True)
 class _Group:
-    """Tokens of the transcript and the words that they share their time with."""
+    """Tokens of the transcript, and Riva's words whose times they share."""
 
     tokens: list[str]
     infos: list[pb.WordInfo]
 
 
 def words_in(transcript: str) -> list[str]:
-    """Split a transcript at white space; each word has a letter, a digit or a symbol that is said aloud.
+    """Split a transcript at white space into words that have a letter, a digit or a spoken symbol.
 
-    Marks at the beginning belong to an utterance before and are dropped. A mark that stands alone behind a word ends
-    that word, other marks that stand alone are dropped.
+    Marks at the beginning belong to an earlier utterance and are dropped. A separate closing mark is added to the word
+    before it; other separate marks are dropped.
     """
     words: list[str] = []
     for token in transcript.split():
@@ -48,10 +58,10 @@ def words_in(transcript: str) -> list[str]:
 
 
 def timed_words(alternative: pb.SpeechRecognitionAlternative, confidence: Scale) -> tuple[Word, ...]:
-    """Return the words of the transcript, in its spelling, with times, confidences and speakers of Riva's words.
+    """Return the words of the transcript with the times, confidences and speakers of Riva's words.
 
-    Where both do not have the same number of words, equal ones are matched; those between them share the time that is
-    between them. Without any time the words have none.
+    If their numbers differ, equal words are matched, and those between share the time between. Without any times the
+    words have none.
     """
     tokens = words_in(alternative.transcript)
     spoken = [info for info in alternative.words if _is_spoken(info.word)]
@@ -79,7 +89,7 @@ def _groups(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
         if one.infos and one.tokens:
             groups.append(_Group(early + one.tokens, one.infos))
             early = []
-        elif groups:  # no time of their own: they share that of the words before, or behind where there are none
+        elif groups:  # without times of their own they share those of the words before, else those after
             groups[-1].tokens += one.tokens
         else:
             early += one.tokens
@@ -87,7 +97,7 @@ def _groups(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
 
 
 def _matched(tokens: list[str], infos: list[pb.WordInfo]) -> list[_Group]:
-    """Pair what is equal but for case and punctuation; what differs in between is a group of several."""
+    """Pair words that are equal except for case and punctuation; the words between are groups of several."""
     matcher = SequenceMatcher(
         None, [Word(token).key for token in tokens], [Word(info.word).key for info in infos], False
     )
@@ -110,6 +120,26 @@ def _placed(group: _Group, confidence: Scale) -> tuple[Word, ...]:
 
 
 def _mean(confidences: Sequence[float]) -> float:
-    """The mean of those that are set."""
+    """Return the mean of the confidences that are set."""
     known = [confidence for confidence in confidences if confidence]
     return sum(known) / len(known) if known else 0.0
+
+
+def scale(reported: Iterable[float]) -> Scale:
+    """Return a monotonic function from the values of one result to confidences from 0 to 1, 0.0 for unset.
+
+    If one value is negative or above 1, all are scores and are mapped by the logistic function; otherwise they are
+    probabilities and stay as they are.
+    """
+    is_score = any(value < 0 or value > 1 + _ROUNDING for value in reported)
+    return _of_score if is_score else _of_probability
+
+
+def _of_score(value: float) -> float:
+    if not value or math.isnan(value):
+        return 0.0
+    return 1 / (1 + math.exp(-max(-_FURTHEST, min(value, _FURTHEST))))
+
+
+def _of_probability(value: float) -> float:
+    return 0.0 if math.isnan(value) else min(value, 1.0)

@@ -1,4 +1,4 @@
-"""Owns how the address of a Riva server is written; pure."""
+"""Parse the addresses of Riva servers; pure."""
 
 import re
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _MOST_PORT = 65535
 _HOW = "write host:port, [IPv6 address]:port, dns:///name:port or unix:/path"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """One address; `uri` is what gRPC is given. A Unix socket has a `path`, every other one a `host` and a `port`."""
+    """One address; `uri` is for gRPC. A Unix socket has a `path`, any other address a `host` and a `port`."""
 
     uri: str
     host: str = ""
@@ -24,12 +24,12 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing that is sent there leaves this machine."""
+        """Whether data that is sent there stays on this machine."""
         return bool(self.path) or is_loopback(self.host)
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
-    """Read addresses separated by commas; raises ValueError with a sentence."""
+    """Parse addresses separated by commas; raises ValueError with a message for people."""
     addresses = tuple(parse_address(part.strip()) for part in text.split(","))
     for number, address in enumerate(addresses):
         if address in addresses[:number]:
@@ -38,7 +38,7 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
 
 
 def parse_address(uri: str) -> Address:
-    """Read one address; raises ValueError with a sentence."""
+    """Parse one address; raises ValueError with a message for people."""
     if not uri:
         raise ValueError(f"an address is empty; {_HOW}")
     if uri.startswith(_UNIX):
@@ -55,15 +55,15 @@ def parse_address(uri: str) -> Address:
         raise ValueError(f"the port of {uri} is no number from 1 to {_MOST_PORT}; {_HOW}")
     if not _is_host(host):
         raise ValueError(f"{uri} has no valid host; {_HOW}")
-    return Address(uri, host=host.strip("[]"), port=int(port))
+    return Address(uri=uri, host=host.strip("[]"), port=int(port))
 
 
 def _unix(uri: str) -> Address:
     path = uri.removeprefix(_UNIX)
     if not path.startswith("/"):
         raise ValueError(f"{uri} has no absolute path; write unix:/path")
-    # gRPC takes unix:///path for the same.
-    return Address(uri, path="/" + path.lstrip("/"))
+    # unix:///path is the same in gRPC.
+    return Address(uri=uri, path="/" + path.lstrip("/"))
 
 
 def _is_host(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Owns the connections to one server: how a channel behaves, and how streams are spread over several."""
+"""Open channels to a server, and spread its streams over several."""
 
 import json
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from stream.riva.options import RivaOptions
 
-# A lost server is looked for soon and then at most so rarely; gRPC's own default waits up to two minutes.
+# The first and the longest delay between reconnects; gRPC's own default goes up to two minutes.
 _FIRST_RECONNECT_MS = 50
 _LAST_RECONNECT_MS = 2_000
-# gRPC calls it the least backoff and takes it for the time that connecting, TLS included, may take.
+# How long connecting may take, TLS included; gRPC calls it the minimum backoff.
 _CONNECT_MS = 5_000
-# Servers and proxies commonly allow 100 streams a connection, and further ones wait without a word.
+# Servers and proxies commonly allow 100 streams for each connection, and further ones wait without an error.
 MOST_STREAMS = 90
-# 1,080 streams, twice what one process of the gateway carries; past that the connections fill up evenly.
+# 1,080 streams, twice the load of one gateway process; further streams are spread evenly.
 MOST_CHANNELS = 12
-# These name many machines at once.
+# Schemes of targets with many machines.
 _MANY_MACHINES = ("dns:", "ipv4:", "ipv6:")
 _SPREAD: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
 _CHECK_HEALTH: dict[str, object] = {"healthCheckConfig": {"serviceName": ""}}
@@ -26,17 +26,17 @@ OpenChannel = Callable[[str, RivaOptions], grpc.aio.Channel]
 
 
 def open_channel(uri: str, options: RivaOptions) -> grpc.aio.Channel:
-    """Make a channel to one address; it connects when it is used."""
+    """Open a channel to one address, which connects when it is used."""
     arguments: list[tuple[str, int | str]] = [
         ("grpc.enable_http_proxy", 0),
         ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
         ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", _LAST_RECONNECT_MS),
-        # Channels to the same address would otherwise share one connection, and its limit of streams.
+        # By default channels to the same address share one connection, and its limit of streams.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if uri.startswith(_MANY_MACHINES):
-        # gRPC's own health check sends no metadata: where a proxy wants some, it would call every machine ill.
+        # gRPC's own health check sends no metadata: behind a proxy that requires some, it would fail everywhere.
         spread = _SPREAD if options.metadata else _SPREAD | _CHECK_HEALTH
         arguments.append(("grpc.service_config", json.dumps(spread)))
     if options.keepalive_seconds:
@@ -53,7 +53,7 @@ def open_channel(uri: str, options: RivaOptions) -> grpc.aio.Channel:
 
 
 class PooledChannel:
-    """One connection and how many streams it carries; `is_spare` since it was last found without any."""
+    """One connection and its number of streams; `is_spare` if it had none at the last `tidy`."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
@@ -62,12 +62,12 @@ class PooledChannel:
         self.is_spare = False
 
     def release(self) -> None:
-        """Give back the place of one stream."""
+        """Free the place of one stream."""
         self.streams -= 1
 
 
 class ChannelPool:
-    """The connections to one address; to be made inside the event loop that uses it."""
+    """The connections to one address; construct it inside the event loop that uses it."""
 
     def __init__(self, uri: str, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self._uri = uri
@@ -78,7 +78,7 @@ class ChannelPool:
 
     @property
     def first(self) -> PooledChannel:
-        """The connection that is always there."""
+        """The connection that is never closed for being spare."""
         return self._channels[0]
 
     @property
@@ -86,7 +86,7 @@ class ChannelPool:
         return sum(channel.streams for channel in self._channels + self._retired)
 
     def lease(self) -> PooledChannel:
-        """Take a place for a stream on the first connection that has one, on a new one if need be."""
+        """Take a place for a stream on the first connection with room, or on a new one."""
         chosen = next((channel for channel in self._channels if channel.streams < MOST_STREAMS), None)
         if chosen is None and len(self._channels) < MOST_CHANNELS:
             chosen = self._open()
@@ -98,23 +98,23 @@ class ChannelPool:
         return chosen
 
     def renew(self) -> None:
-        """Connect anew for the streams to come; those that are open keep their connections."""
+        """Use new connections for further streams; open streams keep theirs."""
         self._retired += self._channels
         self._channels = [self._open()]
 
     def retire(self, channel: PooledChannel) -> None:
-        """Open no more streams on this connection: it may lead nowhere."""
+        """Open no more streams on this connection, which may be broken."""
         if channel in self._channels:
             self._channels.remove(channel)
             self._retired.append(channel)
             self._channels = self._channels or [self._open()]
 
     def is_over(self, channel: PooledChannel) -> bool:
-        """Whether this connection was given up and carries nothing any more."""
+        """Whether this connection is retired and without streams."""
         return channel in self._retired and not channel.streams
 
     async def tidy(self) -> None:
-        """Close the further connections that carried nothing since the last call."""
+        """Close the additional connections that had no streams since the last call."""
         spare = [channel for channel in self._channels[1:] if not channel.streams]
         over = [channel for channel in spare if channel.is_spare]
         over += [channel for channel in self._retired if not channel.streams]
@@ -126,7 +126,7 @@ class ChannelPool:
             await channel.channel.close()
 
     async def close(self) -> None:
-        """Close everything, and with it every stream."""
+        """Close all connections, and with them all streams."""
         for channel in self._channels + self._retired:
             await channel.channel.close()
 

@@ -1,5 +1,10 @@
-"""Ask a server what it says of itself: its health, its models and their languages."""
+"""Discover a server's health, models and languages.
 
+A server lists its models as rows, maps of texts. Real servers write `type` ("online", "offline"), or `streaming` and
+`offline` as "true", "True" or "1"; `language_code` may be a list with commas.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -10,15 +15,22 @@ from stream.recognition import places
 from stream.recognition.recognizer import RecognizerError
 from stream.riva.errors import UNDECODABLE, RivaError, riva_error
 from stream.riva.servers.channels import PooledChannel
-from stream.riva.servers.rows import ONLINE, has_ability, languages, mode, online_languages
 
 DISCOVERY_SECONDS = 3.0
+
+ONLINE, OFFLINE = "online", "offline"
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+# The types of streaming models.
+_ONLINE_TYPES = frozenset({ONLINE, "streaming"})
+
+Parameters = Mapping[str, str]
 
 Metadata = tuple[tuple[str, str], ...]
 
 
 class NotServingError(RecognizerError):
-    """The server answers, and says that it is not ready."""
+    """The server answers that it is not ready."""
 
     def __init__(self) -> None:
         super().__init__("NOT_SERVING: the server says that it is not ready", retryable=True)
@@ -26,54 +38,53 @@ class NotServingError(RecognizerError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One of the server's models; only those of the mode `online` recognize while people talk."""
+    """A model of the server; only those with the mode `online` recognize live audio."""
 
     name: str
     mode: str
     languages: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """What a server serves; `languages` are those of its live models, in its order.
 
-    `tells_health` is whether it answers questions for its health; `admits_sessions` whether it holds places for live
-    sessions and tells calls each second that it is at them.
+    `admits_sessions` if it holds places for live sessions and signals every second that it works on a call.
     """
 
     models: tuple[Model, ...]
     languages: tuple[str, ...]
-    tells_health: bool
+    has_health_service: bool
     knows_closed_vocabularies: bool
     promises_stable_words: bool
     admits_sessions: bool = False
 
     @property
     def offline_languages(self) -> tuple[str, ...]:
-        """The languages that only files can be recognized in."""
+        """The languages of its offline models only."""
         others = dict.fromkeys(tag for model in self.models if model.mode != ONLINE for tag in model.languages)
         return tuple(tag for tag in others if tag not in self.languages)
 
 
 async def discover(channel: PooledChannel, metadata: Metadata) -> Served:
-    """Ask for health and models; raises RivaError, and NotServingError where a server is up but not ready."""
+    """Query health and models; raises RivaError, and NotServingError if the server is up but not ready."""
     models = channel.asr.GetRivaSpeechRecognitionConfig(
         pb.RivaSpeechRecognitionConfigRequest(), timeout=DISCOVERY_SECONDS, metadata=metadata
     )
     try:
-        tells_health = await _check_health(channel, metadata)
+        has_health_service = await _check_health(channel, metadata)
         response = await models
     except grpc.aio.AioRpcError as error:
         raise riva_error(error.code(), error.details(), error.trailing_metadata()) from None
     finally:
         models.cancel()
-    if response is None:  # so grpc.aio hands over what is no message of this kind
+    if response is None:  # grpc.aio returns None for an invalid message
         raise RivaError(grpc.StatusCode.INTERNAL, UNDECODABLE)
-    return _served(response, tells_health=tells_health)
+    return _served(response, has_health_service=has_health_service)
 
 
 async def _check_health(channel: PooledChannel, metadata: Metadata) -> bool:
-    """Whether the server tells its health; only what it says counts, because a question may well end at a proxy."""
+    """Return whether the server has a health service; errors are ignored, because a proxy may not pass it on."""
     stub = health_pb2_grpc.HealthStub(channel.channel)
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=DISCOVERY_SECONDS, metadata=metadata)
@@ -84,11 +95,11 @@ async def _check_health(channel: PooledChannel, metadata: Metadata) -> bool:
     return answer is not None
 
 
-def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: bool) -> Served:
+def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, has_health_service: bool) -> Served:
     return Served(
         models=tuple(_model(row) for row in response.model_config),
         languages=online_languages(response.model_config),
-        tells_health=tells_health,
+        has_health_service=has_health_service,
         knows_closed_vocabularies=has_ability(response.model_config, "closed_vocabulary"),
         promises_stable_words=has_ability(response.model_config, "stable_words"),
         admits_sessions=has_ability(response.model_config, places.ADMITS_SESSIONS),
@@ -97,3 +108,41 @@ def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, tells_health: b
 
 def _model(row: pb.RivaSpeechRecognitionConfigResponse.Config) -> Model:
     return Model(row.model_name, mode(row.parameters), languages(row.parameters))
+
+
+def mode(parameters: Parameters) -> str:
+    """Return `online` for a streaming model, or one without a type; else its type."""
+    kind = _text(parameters, "type")
+    if kind:
+        return ONLINE if kind in _ONLINE_TYPES else kind
+    streams, is_offline = _boolean(parameters, "streaming"), _boolean(parameters, "offline")
+    if streams is None:
+        return OFFLINE if is_offline else ONLINE
+    return ONLINE if streams else OFFLINE
+
+
+def languages(parameters: Parameters) -> tuple[str, ...]:
+    """Return the language tags of a row, each once."""
+    tags = (tag.strip() for tag in parameters.get("language_code", "").split(","))
+    return tuple(dict.fromkeys(tag for tag in tags if tag))
+
+
+def online_languages(rows: Iterable[pb.RivaSpeechRecognitionConfigResponse.Config]) -> tuple[str, ...]:
+    """Return the language tags that streaming models serve, each once, in the server's order."""
+    online = (row.parameters for row in rows if mode(row.parameters) == ONLINE)
+    return tuple(dict.fromkeys(tag for parameters in online for tag in languages(parameters)))
+
+
+def has_ability(rows: Iterable[pb.RivaSpeechRecognitionConfigResponse.Config], parameter: str) -> bool:
+    """Whether a model has an ability such as `closed_vocabulary` or `stable_words`."""
+    return any(_boolean(row.parameters, parameter) for row in rows)
+
+
+def _text(parameters: Parameters, name: str) -> str:
+    return parameters.get(name, "").strip().lower()
+
+
+def _boolean(parameters: Parameters, name: str) -> bool | None:
+    """Return the value of a boolean parameter, None if it is missing or invalid."""
+    text = _text(parameters, name)
+    return True if text in _TRUE else False if text in _FALSE else None

@@ -1,4 +1,4 @@
-"""Places of live sessions at one server: held by the embedded engine, or counted here for a server that knows none."""
+"""Hold the places of live sessions: at the embedded engine, or counted here for servers without admission."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from stream.riva.servers.discovery import Metadata
 if TYPE_CHECKING:
     HoldCall = grpc.aio.StreamStreamCall[Any, Empty]
 
-# A busy engine answers within a second; a client waits ten for its handshake.
+# A busy engine answers within a second; clients wait ten for their handshake.
 _ANSWER_SECONDS = 5.0
-# When a refused server is tried with a new session where it does not say itself.
+# After a refusal, when a new session is offered to the server if it gave no hint.
 _RETRY_SECONDS = 2.0
-# How long the number of sessions at which a server refused a stream is taken for its limit.
+# How long the number of sessions at a refusal counts as the limit of the server.
 _LEARNED_SECONDS = 60.0
 
 
@@ -32,16 +32,16 @@ class Hold(Protocol):
     """The place of one session at one server."""
 
     async def lost(self) -> None:
-        """Wait until the server does not hold the place any more."""
+        """Wait until the server no longer holds the place."""
         ...
 
     def release(self) -> None:
-        """Give the place back."""
+        """Free the place."""
         ...
 
 
 class EngineHold:
-    """A place that the embedded engine holds while a call is open: it is free when this process dies, too."""
+    """A place that the embedded engine holds while a call is open, so that it is freed if this process dies."""
 
     def __init__(self, call: "HoldCall", release: Callable[[], None]) -> None:
         self._call = call
@@ -58,9 +58,9 @@ class EngineHold:
 
 
 async def hold_at_engine(channel: PooledChannel, metadata: Metadata, release: Callable[[], None]) -> EngineHold:
-    """Take a place at the engine; raises RecognizerFullError where none is free, RivaError where it fails.
+    """Take a place at the engine; raises RecognizerFullError if none is free, RivaError if the call fails.
 
-    `release` is called once, when the place is given back or was not to be had.
+    `release` is called once, when the place is freed or could not be taken.
     """
     method = f"/{places.SERVICE}/{places.HOLD}"
     call: HoldCall = channel.channel.stream_stream(method, Empty.SerializeToString, Empty.FromString)(metadata=metadata)
@@ -84,22 +84,22 @@ async def hold_at_engine(channel: PooledChannel, metadata: Metadata, release: Ca
 
 
 async def capacity_of_engine(channel: PooledChannel, metadata: Metadata) -> Capacity:
-    """Ask the engine how many places there are; raises RivaError."""
+    """Query how many places the engine has; raises RivaError."""
     method = f"/{places.SERVICE}/{places.CAPACITY}"
     ask = channel.channel.unary_unary(method, Empty.SerializeToString, Struct.FromString)
     try:
-        told: Struct = await ask(Empty(), timeout=_ANSWER_SECONDS, metadata=metadata)
+        response: Struct = await ask(Empty(), timeout=_ANSWER_SECONDS, metadata=metadata)
     except grpc.aio.AioRpcError as error:
         raise riva_error(error.code(), error.details(), error.trailing_metadata()) from None
-    numbers = {name: int(value.number_value) for name, value in told.fields.items()}
-    return Capacity(*(numbers.get(name, 0) for name in ("places", "taken", "free", "waiting")))
+    numbers = {name: int(value.number_value) for name, value in response.fields.items()}
+    return Capacity(**{name: numbers.get(name, 0) for name in ("places", "taken", "free", "waiting")})
 
 
 class CountedPlaces:
-    """Counts the live sessions of this process at a server that knows none; pure, `now` in seconds on a steady clock.
+    """Counts the live sessions of this process at a server without admission; pure, `now` on a monotonic clock.
 
-    There are `most` places, None for as many as the server takes. A server that refuses a stream is not given a new
-    session for as long as it says, and for a minute no more sessions than it had then, less one.
+    There are `most` places, None for no limit. After a refused stream the server gets no new session for as long as
+    its hint says, and for a minute at most one session less than it had then.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -110,7 +110,7 @@ class CountedPlaces:
         self._closed_until = 0.0
 
     def take(self, now: float, *, was_admitted: bool = False) -> None:
-        """Take a place; raises RecognizerFullError. One who `was_admitted` before gets in."""
+        """Take a place; raises RecognizerFullError, unless the session `was_admitted` before."""
         if not was_admitted and not self._free(now):
             retry = max(_RETRY_SECONDS, self._closed_until - now)
             raise RecognizerFullError(f"the server has {self.taken} sessions", Refusal.FULL, retry)
@@ -120,7 +120,7 @@ class CountedPlaces:
         self.taken -= 1
 
     def refused(self, now: float, retry_after_seconds: float | None) -> None:
-        """The server refused a stream because it has too many."""
+        """Record that the server refused a stream because it has too many."""
         hint = _RETRY_SECONDS if retry_after_seconds is None else retry_after_seconds
         self._closed_until = max(self._closed_until, now + hint)
         learned = self._learned if now < self._learned_until else math.inf
@@ -129,7 +129,11 @@ class CountedPlaces:
 
     def capacity(self, now: float) -> Capacity:
         limit, free = self._limit(now), self._free(now)
-        return Capacity(None if limit == math.inf else int(limit), self.taken, None if free == math.inf else int(free))
+        return Capacity(
+            places=None if limit == math.inf else int(limit),
+            taken=self.taken,
+            free=None if free == math.inf else int(free),
+        )
 
     def _limit(self, now: float) -> float:
         return min(self._most, self._learned if now < self._learned_until else math.inf)
@@ -139,7 +143,7 @@ class CountedPlaces:
 
 
 class CountedHold:
-    """A place that is counted here; nothing takes it away."""
+    """A place that is counted here, and never lost."""
 
     def __init__(self, counted: CountedPlaces) -> None:
         self._counted = counted

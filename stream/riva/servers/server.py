@@ -1,4 +1,4 @@
-"""Owns one server: whether it is up, what it serves, and the streams that are open there."""
+"""One Riva server: its state, what it serves, and its open streams and sessions."""
 
 import asyncio
 import contextlib
@@ -17,19 +17,20 @@ from stream.riva.responses.mapping import ResponseReader, opening_request
 from stream.riva.servers.breaker import Breaker, State
 from stream.riva.servers.channels import ChannelPool, OpenChannel, PooledChannel, open_channel
 from stream.riva.servers.discovery import Served, discover
+from stream.riva.servers.lease import StreamLease
 from stream.riva.servers.places import CountedHold, CountedPlaces, Hold, capacity_of_engine, hold_at_engine
 from stream.riva.stream import RivaStream
 from stream.session.events import RecognitionOptions
 
-# How soon the server is asked again: while it serves, and while it does not.
+# How often the server is queried while it is up, and while it is down.
 _REFRESH_SECONDS = 60.0
 _RETRY_SECONDS = 0.25
 # Longer than connecting may take.
 _OPEN_SECONDS = 6.0
 _ACCEPT_SECONDS = 1.0
-# What a server that is out of resources is given where it does not say itself.
+# How long an overloaded server is left alone if it gave no hint.
 _BUSY_SECONDS = 0.5
-# Failures that say something about the server, whatever was asked of it.
+# Failures that are the server's fault, whatever the request was.
 _FAULTS = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -50,7 +51,7 @@ _log = structlog.get_logger()
 
 
 class RivaServer:
-    """Speaks to one server; `served` is what it said last, None before it said anything."""
+    """The client of one server; `served` is the result of the last discovery, None before the first."""
 
     def __init__(self, uri: str, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
         self.uri = uri
@@ -59,7 +60,7 @@ class RivaServer:
         self._options = options
         self._pool = ChannelPool(uri, options, open_channel)
         self._breaker = Breaker()
-        self._in_doubt = asyncio.Event()
+        self._needs_refresh = asyncio.Event()
         self._hides_refusals = False
         self._counted = CountedPlaces(options.sessions)
         self._holds = 0
@@ -71,41 +72,41 @@ class RivaServer:
 
     @property
     def sessions(self) -> int:
-        """How many live sessions of this process have their place there."""
+        """How many live sessions of this process have their places there."""
         return self._holds + self._counted.taken
 
     @property
     def admits_sessions(self) -> bool:
-        """Whether the server itself says which live sessions it takes."""
+        """Whether the server admits live sessions itself."""
         return self.served is not None and self.served.admits_sessions
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What its live models recognize, as far as is known."""
+        """The languages of its live models, as far as known."""
         return self.served.languages if self.served is not None else ()
 
     @property
     def is_open(self) -> bool:
-        """Whether it is up, and who supervises it knows nothing else."""
+        """Whether it is up, by discovery and by its supervisor."""
         return self.is_up and self._options.is_answering()
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is up and not left alone because it fails."""
+        """Whether it is up and not paused because of failures."""
         return self.is_open and not self._breaker.is_broken(_now())
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it failed a moment ago."""
+        """Whether it has just failed."""
         return self._breaker.is_suspect(_now())
 
     @property
     def wait_seconds(self) -> float:
-        """How long no stream may be opened there."""
+        """For how long no stream may be opened there."""
         return self._breaker.wait_seconds(_now())
 
     async def refresh(self) -> None:
-        """Find out whether the server is up and what it serves; raises RecognizerError while it cannot be used."""
+        """Discover whether the server is up and what it serves; raises RecognizerError if it cannot be used."""
         try:
             self._found(await self._discover())
         except RecognizerError as error:
@@ -120,39 +121,39 @@ class RivaServer:
         except RivaError as error:
             if not self.is_up or error.code not in _BROKEN_CONNECTION:
                 raise
-        # A server that was up a moment ago is not lost with one connection.
+        # The server may still be up although its connection is lost.
         self._pool.renew()
         return await discover(self._pool.first, self._options.metadata)
 
     async def watch(self) -> None:
-        """Refresh for ever: at once after a failure, often while the server is down, else once a minute."""
+        """Refresh until cancelled: at once after a failure, often while the server is down, else once a minute."""
         while True:
-            self._in_doubt.clear()
+            self._needs_refresh.clear()
             with contextlib.suppress(RecognizerError):
                 await self.refresh()
             await asyncio.sleep(_RETRY_SECONDS)
             if self.is_up:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_REFRESH_SECONDS):
-                        await self._in_doubt.wait()
+                        await self._needs_refresh.wait()
 
     async def hold(self, options: RecognitionOptions, owner: str, *, was_admitted: bool) -> Hold:
-        """Take a place for a live session, which `was_admitted` before or is new.
+        """Take a place for a live session; `was_admitted` if it had one before.
 
-        Raises RecognizerError, RecognizerFullError where no place is free.
+        Raises RecognizerError, and RecognizerFullError if no place is free.
         """
         if self.admits_sessions:
             try:
                 return await self._hold_at_engine(options, owner, was_admitted=was_admitted)
             except RivaError as error:
-                # A proxy that passes on Riva's service only.
+                # A proxy may pass on Riva's service only.
                 if error.code is not grpc.StatusCode.UNIMPLEMENTED:
                     raise
         self._counted.take(_now(), was_admitted=was_admitted)
         return CountedHold(self._counted)
 
     async def capacity(self) -> Capacity:
-        """How many live sessions there is room for; raises RecognizerError."""
+        """Return how many live sessions there is room for; raises RecognizerError."""
         if self.admits_sessions:
             try:
                 return await capacity_of_engine(self._pool.first, self._options.metadata)
@@ -177,7 +178,7 @@ class RivaServer:
         return await hold_at_engine(channel, (*self._options.metadata, *metadata), release)
 
     async def open(self, options: RecognitionOptions, *, was_admitted: bool = False) -> RivaStream:
-        """Open a stream, for a session that `was_admitted` or for nobody in particular; raises RecognizerError."""
+        """Open a stream; `was_admitted` if its session has a place. Raises RecognizerError."""
         lease = StreamLease(self, self._pool.lease(), is_awaited=self._hides_refusals)
         self._breaker.began(lease.began)
         metadata = (*self._options.metadata, *_metadata(options, was_admitted=was_admitted))
@@ -185,7 +186,7 @@ class RivaServer:
         reader = ResponseReader(
             options, promises_stable_words=self.served is not None and self.served.promises_stable_words
         )
-        stream = RivaStream(call, reader, lease, tells_delays=self.admits_sessions)
+        stream = RivaStream(call, reader, lease, signals_progress=self.admits_sessions)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 await stream.write(self._opening_request(options))
@@ -194,7 +195,7 @@ class RivaServer:
         except TimeoutError:
             await stream.abandon(is_stalled=True)
             raise RecognizerError(f"{self.uri} took no stream within {_OPEN_SECONDS:g} s", retryable=True) from None
-        except BaseException:  # cancelled too: the place must not be lost
+        except BaseException:  # even when cancelled the place must be freed
             await stream.abandon()
             raise
         return stream
@@ -203,41 +204,41 @@ class RivaServer:
         """Close the connections and with them every stream."""
         await self._pool.close()
 
-    def heard(self) -> None:
-        """A stream got its first answer."""
+    def answered(self) -> None:
+        """Record the first answer to a stream."""
         self._breaker.answered()
         self._hides_refusals = False
 
-    def failed(self, lease: "StreamLease", error: RivaError) -> None:
-        """A stream failed, answered before or not."""
-        if error.is_unclear and not lease.is_heard:
+    def failed(self, lease: StreamLease, error: RivaError) -> None:
+        """Record that a stream failed, whether answered before or not."""
+        if error.is_unclear and not lease.is_answered:
             self._hides_refusals = True
             if not lease.is_awaited:
-                # It may be a refusal for being full, which is no fault; the next stream is waited for and tells.
-                self._in_doubt.set()
+                # It may have been refused because the server is full; we wait for the next stream to be accepted.
+                self._needs_refresh.set()
                 return
         if error.is_full:
             self._counted.refused(_now(), error.retry_after_seconds)
-            # A hint is for the caller that was refused, and its session waits: others may be welcome.
+            # A hint applies to the refused stream, whose session waits: other streams may be accepted.
             if error.retry_after_seconds is None:
                 self._breaker.is_busy(_BUSY_SECONDS, _now())
             return
         if error.code in _FAULTS:
-            self._blame(lease, str(error))
-        # Its models may have changed.
-        self._in_doubt.set()
+            self._record_failure(lease, str(error))
+        # The models may have changed.
+        self._needs_refresh.set()
 
-    def stalled(self, lease: "StreamLease") -> None:
-        """A stream was given up because nothing came."""
-        self._blame(lease, "a stream got no answer")
-        # It may be the connection: one that leads nowhere any more looks like this, for minutes.
+    def stalled(self, lease: StreamLease) -> None:
+        """Record that a stream was abandoned because the server did not answer."""
+        self._record_failure(lease, "a stream got no answer")
+        # It may be the connection: gRPC notices a broken one only after minutes.
         self._pool.retire(lease.channel)
-        self._in_doubt.set()
+        self._needs_refresh.set()
 
     def released(self, channel: PooledChannel) -> None:
-        """A place was given back; the last one of a connection that was given up lets the next look close it."""
+        """Record that a place is free; after the last one of a retired connection the next refresh closes it."""
         if self._pool.is_over(channel):
-            self._in_doubt.set()
+            self._needs_refresh.set()
 
     def _opening_request(self, options: RecognitionOptions) -> pb.StreamingRecognizeRequest:
         return opening_request(
@@ -249,7 +250,7 @@ class RivaServer:
             most_speakers=self._options.most_speakers,
         )
 
-    def _blame(self, lease: "StreamLease", reason: str) -> None:
+    def _record_failure(self, lease: StreamLease, reason: str) -> None:
         was_open = self._breaker.state is State.OPEN
         self._breaker.failed(lease.began, _now())
         if self._breaker.state is State.OPEN and not was_open:
@@ -272,45 +273,12 @@ class RivaServer:
             _log.warning("riva_lost", uri=self.uri, reason=str(error))
         self.is_up = False
         if isinstance(error, RivaError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            # No answer at all: the connection may lead nowhere any more, and nothing else would notice for minutes.
+            # The connection may be broken, which nothing else would notice for minutes.
             self._pool.renew()
 
 
-class StreamLease:
-    """The place of one stream, and what its server learns from it.
-
-    `is_awaited` when nothing is sent before the server has accepted it: only then a refusal is told as it is.
-    """
-
-    def __init__(self, server: RivaServer, channel: PooledChannel, *, is_awaited: bool = False) -> None:
-        self.is_awaited = is_awaited
-        self.channel = channel
-        self.began = _now()
-        self.is_heard = False
-        self._server = server
-        self._is_released = False
-
-    def heard(self) -> None:
-        # Later answers prove nothing: a server that takes no new streams may go on with the old ones.
-        if not self.is_heard:
-            self.is_heard = True
-            self._server.heard()
-
-    def failed(self, error: RivaError) -> None:
-        self._server.failed(self, error)
-
-    def stalled(self) -> None:
-        self._server.stalled(self)
-
-    def release(self) -> None:
-        if not self._is_released:
-            self._is_released = True
-            self.channel.release()
-            self._server.released(self.channel)
-
-
 def _metadata(options: RecognitionOptions, *, was_admitted: bool) -> tuple[tuple[str, str], ...]:
-    """What the embedded engine wants to know of the session, and the trace; what others do not know, they ignore."""
+    """Return the metadata of a session for the embedded engine, and the trace; other servers ignore them."""
     named = {
         places.SESSION: options.session_id,
         places.KIND: places.FILE if options.is_file else "",

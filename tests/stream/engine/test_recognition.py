@@ -31,7 +31,7 @@ class YesDecoder:
     def decode(self, request: DecodeRequest) -> Decoding:
         self.asked.append(request.work)
         self.seconds.append(len(request.samples) / SAMPLE_RATE)
-        return Decoding((Hypothesis((DecodedWord("yes", (1,)),), -0.1),), 0.0, "en")
+        return Decoding((Hypothesis((DecodedWord(text="yes", tokens=(1,)),), -0.1),), 0.0, "en")
 
 
 @dataclass
@@ -78,7 +78,7 @@ class ForgetfulDecoder(YesDecoder):
 
     def decode(self, request: DecodeRequest) -> Decoding:
         texts = ("one", "two", "three") if request.work is Work.PARTIAL or request.sent_tokens else ()
-        words = tuple(DecodedWord(text, (number,)) for number, text in enumerate(texts))
+        words = tuple(DecodedWord(text=text, tokens=(number,)) for number, text in enumerate(texts))
         return Decoding((Hypothesis(words, -0.1),), 0.0, "en")
 
 

@@ -32,7 +32,7 @@ def spoken(seconds: float) -> Utterance:
 
 
 def decoding_of(text: str) -> Decoding:
-    words = tuple(DecodedWord(word, tuple(word.encode())) for word in text.split())
+    words = tuple(DecodedWord(text=word, tokens=tuple(word.encode())) for word in text.split())
     return Decoding((Hypothesis(words),), 0.0, "en")
 
 

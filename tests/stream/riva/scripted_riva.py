@@ -164,7 +164,7 @@ async def serving(
     *,
     port: int = 0,
     path: str | None = None,
-    tells_health: bool = True,
+    has_health_service: bool = True,
     credentials: grpc.ServerCredentials | None = None,
     most_streams: int | None = None,
 ) -> AsyncIterator[Served]:
@@ -173,7 +173,7 @@ async def serving(
     health_servicer = ScriptedHealth()
     if riva is not None:
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(riva, server)
-    if tells_health:
+    if has_health_service:
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if isinstance(server, MemoryServer):
         address = server.address
@@ -201,7 +201,7 @@ def _server(most_streams: int | None) -> grpc.aio.Server | MemoryServer:
 
 @asynccontextmanager
 async def recognizing(*addresses: str, **options: Any) -> AsyncIterator[RivaRecognizer]:
-    recognizer = RivaRecognizer(RivaOptions(addresses, **options), open_here)
+    recognizer = RivaRecognizer(RivaOptions(uris=addresses, **options), open_here)
     try:
         yield recognizer
     finally:

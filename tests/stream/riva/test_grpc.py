@@ -45,7 +45,7 @@ async def _not_stuck() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def speaking_to(address: str) -> AsyncIterator[RivaServer]:
-    server = RivaServer(address, RivaOptions((address,)))
+    server = RivaServer(address, RivaOptions(uris=(address,)))
     try:
         yield server
     finally:
@@ -256,7 +256,7 @@ async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.Monke
 
 
 async def discovered(address: str) -> None:
-    pool = ChannelPool(address, RivaOptions((address,)))
+    pool = ChannelPool(address, RivaOptions(uris=(address,)))
     try:
         await discover(pool.first, ())
     finally:

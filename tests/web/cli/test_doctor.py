@@ -155,7 +155,7 @@ async def test_a_recognition_that_fails_is_told() -> None:
 @pytest.mark.virtual_time
 async def test_a_recognition_that_does_not_end_is_given_up() -> None:
     began = asyncio.get_running_loop().time()
-    *_, last = [finding async for finding in doctor._recognition(ScriptedRecognizer([MuteStream]), None)]
+    *_, last = [result async for result in doctor._recognition(ScriptedRecognizer([MuteStream]), None)]
     assert (last.verdict, last.sentence) == (Verdict.FAULT, "no final text within 20 s")
     assert asyncio.get_running_loop().time() - began == 20
 

@@ -60,7 +60,7 @@ Told = Callable[[], None]
 @asynccontextmanager
 async def gateway(*addresses: str, force_eou: tuple[str, ...] = (), **settings: object) -> AsyncIterator[str]:
     """A gateway in front of these; on the virtual clock they are in memory."""
-    recognizer = RivaRecognizer(RivaOptions(addresses, force_eou=force_eou), open_here)
+    recognizer = RivaRecognizer(RivaOptions(uris=addresses, force_eou=force_eou), open_here)
     watching = asyncio.create_task(recognizer.watch())
     try:
         async with running_gateway(recognizer, read_settings({"port": 0} | settings)) as base:

@@ -37,7 +37,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_several_servers() -> None:
-    assert options(riva_uri="a:1, b:2") == RivaOptions(("a:1", "b:2"))
+    assert options(riva_uri="a:1, b:2") == RivaOptions(uris=("a:1", "b:2"))
 
 
 def test_without_an_address_there_is_no_server() -> None:
@@ -57,7 +57,7 @@ def test_the_hosted_service_by_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NIYOSHA_RIVA_FUNCTION_ID", "1598d209")
     monkeypatch.setenv("NIYOSHA_RIVA_API_KEY", "nvapi-canary")
     assert options() == RivaOptions(
-        ("grpc.nvcf.nvidia.com:443",),
+        uris=("grpc.nvcf.nvidia.com:443",),
         tls=TlsOptions(),
         metadata=(("function-id", "1598d209"), ("authorization", "Bearer nvapi-canary")),
     )
@@ -71,7 +71,7 @@ def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("NIYOSHA_RIVA_MOST_SPEAKERS", "3")
     monkeypatch.setenv("NIYOSHA_RIVA_FORCE_EOU", '["default", "video"]')
     assert options(riva_uri=FAR) == RivaOptions(
-        (FAR,),
+        uris=(FAR,),
         metadata=(("x-team", "speech"),),
         most_phrases=7,
         most_speakers=3,

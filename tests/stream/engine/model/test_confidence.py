@@ -6,7 +6,7 @@ from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 
 def hypothesis(text: str, logprob: float) -> Hypothesis:
     """One token for each word."""
-    return Hypothesis(tuple(DecodedWord(word, (hash(word),)) for word in text.split()), logprob)
+    return Hypothesis(tuple(DecodedWord(text=word, tokens=(hash(word),)) for word in text.split()), logprob)
 
 
 def test_words_that_other_readings_do_not_have_are_less_sure() -> None:
@@ -28,7 +28,7 @@ def test_case_and_punctuation_make_no_other_word() -> None:
 
 
 def test_a_word_is_as_sure_as_all_of_its_tokens_together() -> None:
-    words = (DecodedWord("surely", (1, 2)), DecodedWord("not", (3,)))
+    words = (DecodedWord(text="surely", tokens=(1, 2)), DecodedWord(text="not", tokens=(3,)))
     long, short = word_confidences(Hypothesis(words, -0.1), [0.7, 0.7, 0.7])
     assert long < short
 

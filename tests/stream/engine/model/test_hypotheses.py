@@ -2,7 +2,7 @@ from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 
 
 def hypothesis(text: str, confidence: float) -> Hypothesis:
-    return Hypothesis(tuple(DecodedWord(word, (1,), confidence=confidence) for word in text.split()))
+    return Hypothesis(tuple(DecodedWord(text=word, tokens=(1,), confidence=confidence) for word in text.split()))
 
 
 def ranked(*hypotheses: Hypothesis) -> list[tuple[str, float]]:

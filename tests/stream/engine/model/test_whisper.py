@@ -64,7 +64,10 @@ def test_no_sound_at_all_is_no_speech(whisper: Whisper) -> None:
 
 
 def test_confidence_is_the_mean_over_the_tokens_not_the_words() -> None:
-    words = (DecodedWord("a", (1,), confidence=1.0), DecodedWord("b", (2, 3, 4), confidence=0.6))
+    words = (
+        DecodedWord(text="a", tokens=(1,), confidence=1.0),
+        DecodedWord(text="b", tokens=(2, 3, 4), confidence=0.6),
+    )
     assert Hypothesis(words, -1.0).confidence == pytest.approx(0.7)
 
 

@@ -11,7 +11,7 @@ from stream.engine.server.response_writer import ResponseWriter
 from stream.engine.server.responses import ResponseBuilder
 from stream.engine.utterance import Partial, Utterance
 
-YES = Final((Hypothesis((DecodedWord("Yes.", (1,)),), -0.1),), 1600, 17_600)
+YES = Final((Hypothesis((DecodedWord(text="Yes.", tokens=(1,)),), -0.1),), 1600, 17_600)
 NOTHING = Final((), 17_600, 33_600)
 
 

@@ -9,12 +9,14 @@ from stream.engine.utterance import Partial
 
 HYPOTHESIS = Hypothesis(
     (
-        DecodedWord("Good", (1,), start_samples=1600, end_samples=8000, confidence=0.9),
-        DecodedWord("morning.", (2,), start_samples=8000, end_samples=16_000, confidence=0.7),
+        DecodedWord(text="Good", tokens=(1,), start_samples=1600, end_samples=8000, confidence=0.9),
+        DecodedWord(text="morning.", tokens=(2,), start_samples=8000, end_samples=16_000, confidence=0.7),
     ),
     -0.1,
 )
-SECOND_BEST = Hypothesis((DecodedWord("God", (3,), start_samples=1600, end_samples=8000, confidence=0.5),), -2.0)
+SECOND_BEST = Hypothesis(
+    (DecodedWord(text="God", tokens=(3,), start_samples=1600, end_samples=8000, confidence=0.5),), -2.0
+)
 
 
 def partial(stable: str, tail: str) -> list[tuple[str, object]]:
@@ -93,8 +95,8 @@ def test_offline_results_leave_out_utterances_without_words() -> None:
 
 def test_swear_words_are_masked_if_asked_in_partials_and_finals() -> None:
     words = (
-        DecodedWord("Oh", (1,), start_samples=0, end_samples=1600, confidence=0.9),
-        DecodedWord("shit,", (2,), start_samples=1600, end_samples=4800, confidence=0.8),
+        DecodedWord(text="Oh", tokens=(1,), start_samples=0, end_samples=1600, confidence=0.9),
+        DecodedWord(text="shit,", tokens=(2,), start_samples=1600, end_samples=4800, confidence=0.8),
     )
     final = Final((Hypothesis(words),), 0, 16_000)
     masking = ResponseBuilder(word_times=True, masks_profanity=True)

@@ -150,7 +150,7 @@ async def test_40_s_as_one_stream_lose_no_sample(stub: LocalEngine, monkeypatch:
 
     def decode(_decoder: Decoder, request: DecodeRequest) -> Decoding:
         processed_samples.append(request.samples)
-        return Decoding((Hypothesis((DecodedWord(f"w{len(processed_samples)}", (1,)),)),), 0.0, "en-US")
+        return Decoding((Hypothesis((DecodedWord(text=f"w{len(processed_samples)}", tokens=(1,)),)),), 0.0, "en-US")
 
     monkeypatch.setattr(Decoder, "decode", decode)
     pcm = b"".join(clip_pcm(clip) for clip in (*LONG_CLIPS, *LONG_CLIPS, *LONG_CLIPS[:2]))

@@ -42,11 +42,11 @@ def test_nothing_is_found_inside_clean_words(clean: str) -> None:
 
 def test_a_masked_reading_keeps_tokens_times_and_confidence() -> None:
     words = (
-        DecodedWord("Oh", (1,), start_samples=0, end_samples=100, confidence=0.9),
-        DecodedWord("shit.", (2, 3), start_samples=100, end_samples=300, confidence=0.8),
+        DecodedWord(text="Oh", tokens=(1,), start_samples=0, end_samples=100, confidence=0.9),
+        DecodedWord(text="shit.", tokens=(2, 3), start_samples=100, end_samples=300, confidence=0.8),
     )
     masked = mask_hypothesis(Hypothesis(words, -0.5))
     assert masked == Hypothesis(
-        (words[0], DecodedWord("s***.", (2, 3), start_samples=100, end_samples=300, confidence=0.8)), -0.5
+        (words[0], DecodedWord(text="s***.", tokens=(2, 3), start_samples=100, end_samples=300, confidence=0.8)), -0.5
     )
     assert masked.tokens == (1, 2, 3)

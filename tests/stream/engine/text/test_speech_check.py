@@ -18,7 +18,7 @@ _RINGING = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
 
 
 def decoding(text: str, no_speech_prob: float, logprob: float) -> Decoding:
-    words = tuple(DecodedWord(word, (number,)) for number, word in enumerate(text.split()))
+    words = tuple(DecodedWord(text=word, tokens=(number,)) for number, word in enumerate(text.split()))
     return Decoding((Hypothesis(words, logprob),), no_speech_prob, "en-US")
 
 

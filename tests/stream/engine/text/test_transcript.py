@@ -4,7 +4,7 @@ from stream.engine.text.transcript import Transcript, Words
 
 def words(text: str) -> Words:
     """Each word is one token, the same word the same token."""
-    return tuple(DecodedWord(word, (token_of(word),)) for word in text.split())
+    return tuple(DecodedWord(text=word, tokens=(token_of(word),)) for word in text.split())
 
 
 def token_of(word: str) -> int:

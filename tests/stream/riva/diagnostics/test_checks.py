@@ -16,16 +16,16 @@ import trustme
 
 from stream.riva import RivaOptions, TlsOptions
 from stream.riva.diagnostics import handshake
-from stream.riva.diagnostics.checks import examine
-from stream.riva.diagnostics.connectivity import examine_way
-from stream.riva.diagnostics.handshake import Place
-from stream.riva.diagnostics.report import Finding, Verdict, listed
+from stream.riva.diagnostics.checks import check_server
+from stream.riva.diagnostics.connectivity import check_connectivity
+from stream.riva.diagnostics.handshake import Endpoint
+from stream.riva.diagnostics.report import CheckResult, Verdict, failed, listed, noted, passed
 from stream.riva.servers.addresses import Address
 from tests.stream.riva.scripted_riva import ScriptedRiva, client_tls, listening, row, server_credentials, serving
 from tests.support.processes import STUCK_SECONDS
 
 OK, NOTE, FAULT = Verdict.OK, Verdict.NOTE, Verdict.FAULT
-READY = Finding("health", OK, "the server says that it is ready")
+READY = passed("health", "the server says that it is ready")
 NOW = datetime.datetime.now(datetime.UTC)
 OTHER_PORT = "check the port: this one belongs to something else than a Riva server"
 
@@ -36,60 +36,58 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "_SECONDS", STUCK_SECONDS)
 
 
-async def found(uri: str, tls: TlsOptions | None = None, **options: Any) -> list[Finding]:
-    return [finding async for finding in examine(RivaOptions((uri,), tls=tls, **options), uri, NOW.timestamp())]
+async def found(uri: str, tls: TlsOptions | None = None, **options: Any) -> list[CheckResult]:
+    return [result async for result in check_server(RivaOptions(uris=(uri,), tls=tls, **options), uri, NOW.timestamp())]
 
 
-async def fault(uri: str, tls: TlsOptions | None = None, **options: Any) -> Finding:
-    findings = await found(uri, tls, **options)
-    assert [finding.verdict for finding in findings[:-1]].count(FAULT) == 0
-    assert findings[-1].verdict is FAULT
-    return findings[-1]
+async def fault(uri: str, tls: TlsOptions | None = None, **options: Any) -> CheckResult:
+    results = await found(uri, tls, **options)
+    assert [result.verdict for result in results[:-1]].count(FAULT) == 0
+    assert results[-1].verdict is FAULT
+    return results[-1]
 
 
 async def test_a_server_that_is_as_it_has_to_be() -> None:
     rows = [row("en-US", name="parakeet"), row("de-DE", name="parakeet"), row("fa-IR", "offline", "whisper")]
     async with serving(ScriptedRiva(rows=rows)) as server:
         assert await found(f"localhost:{server.port}") == [
-            Finding("name", OK, f"localhost is {', '.join(_written(server.port))}"),
-            Finding("port", OK, f"{server.address} answers"),
-            Finding("TLS", OK, "off on both sides"),
+            passed("name", f"localhost is {', '.join(_written(server.port))}"),
+            passed("port", f"{server.address} answers"),
+            passed("TLS", "off on both sides"),
             READY,
-            Finding("models", OK, "parakeet, online: en-US, de-DE; whisper, offline: fa-IR"),
+            passed("models", "parakeet, online: en-US, de-DE; whisper, offline: fa-IR"),
         ]
 
 
 def _written(port: int) -> list[str]:
-    return [place.name for place in handshake.places(Address("", host="localhost", port=port))]
+    return [endpoint.name for endpoint in handshake.resolve(Address(uri="", host="localhost", port=port))]
 
 
 async def test_an_address_in_numbers_has_no_name_to_resolve() -> None:
     async with serving(ScriptedRiva()) as server:
-        assert [finding.subject for finding in await found(server.address)] == ["port", "TLS", "health", "models"]
+        assert [result.subject for result in await found(server.address)] == ["port", "TLS", "health", "models"]
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "riva.sock"
     async with serving(ScriptedRiva(), path=str(path)):
-        assert (await found(f"unix:{path}"))[0] == Finding("port", OK, f"unix:{path} answers")
-    assert await fault(f"unix:{tmp_path}/nobody") == Finding(
+        assert (await found(f"unix:{path}"))[0] == passed("port", f"unix:{path} answers")
+    assert await fault(f"unix:{tmp_path}/nobody") == failed(
         "port",
-        FAULT,
         f"unix:{tmp_path}/nobody cannot be reached: No such file or directory",
         "check the path, whether the server runs, and whether this user may open its socket",
     )
 
 
 async def test_a_name_that_nobody_knows() -> None:
-    finding = await fault("nowhere.invalid:50051")
-    assert finding.sentence.startswith("nowhere.invalid has no address: ")
-    assert finding.advice == "check the name in NIYOSHA_RIVA_URI and whether this machine's DNS knows it"
+    result = await fault("nowhere.invalid:50051")
+    assert result.sentence.startswith("nowhere.invalid has no address: ")
+    assert result.advice == "check the name in NIYOSHA_RIVA_URI and whether this machine's DNS knows it"
 
 
 async def test_a_closed_port() -> None:
-    assert await fault("127.0.0.1:1") == Finding(
+    assert await fault("127.0.0.1:1") == failed(
         "port",
-        FAULT,
         "127.0.0.1:1 cannot be reached: Connection refused",
         "check the port, whether the server runs and listens on that address, and the firewalls in between",
     )
@@ -98,39 +96,40 @@ async def test_a_closed_port() -> None:
 async def test_one_of_several_machines_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(ScriptedRiva()) as server:
         machines = [
-            Place("127.0.0.1:1", socket.AF_INET, ("127.0.0.1", 1)),
-            Place(server.address, socket.AF_INET, ("127.0.0.1", server.port)),
+            Endpoint("127.0.0.1:1", socket.AF_INET, ("127.0.0.1", 1)),
+            Endpoint(server.address, socket.AF_INET, ("127.0.0.1", server.port)),
         ]
-        monkeypatch.setattr(handshake, "places", lambda _: machines)
-        address = Address("dns:///riva.example:50051", host="riva.example", port=50051)
-        findings = [finding async for finding in examine_way(RivaOptions((address.uri,)), address, NOW.timestamp())]
-    assert findings == [
-        Finding("name", OK, f"riva.example is 127.0.0.1:1, {server.address}"),
-        Finding("port", OK, f"{server.address} answers"),
-        Finding(
+        monkeypatch.setattr(handshake, "resolve", lambda _: machines)
+        address = Address(uri="dns:///riva.example:50051", host="riva.example", port=50051)
+        results = [
+            result async for result in check_connectivity(RivaOptions(uris=(address.uri,)), address, NOW.timestamp())
+        ]
+    assert results == [
+        passed("name", f"riva.example is 127.0.0.1:1, {server.address}"),
+        passed("port", f"{server.address} answers"),
+        noted(
             "port",
-            NOTE,
             "127.0.0.1:1 cannot be reached: Connection refused",
             "only the rest is used; check the port, whether the server runs and listens on that address, "
             "and the firewalls in between",
         ),
-        Finding("TLS", OK, "off on both sides"),
+        passed("TLS", "off on both sides"),
     ]
 
 
 async def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait_in_vain(_: Place) -> None:
+    def wait_in_vain(_: Endpoint) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(handshake, "reach", wait_in_vain)
+    monkeypatch.setattr(handshake, "probe_connection", wait_in_vain)
     assert (await fault("127.0.0.1:1")).sentence == "127.0.0.1:1 does not answer"
 
 
 @pytest.mark.parametrize("tls", [None, TlsOptions()], ids=["plain", "TLS"])
 async def test_a_server_that_goes_in_the_meantime(tls: TlsOptions | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshake, "reach", lambda _: None)
-    finding = await fault("127.0.0.1:1", tls)
-    assert (finding.subject, finding.sentence) == ("port", "127.0.0.1:1 is gone again: Connection refused")
+    monkeypatch.setattr(handshake, "probe_connection", lambda _: None)
+    result = await fault("127.0.0.1:1", tls)
+    assert (result.subject, result.sentence) == ("port", "127.0.0.1:1 is gone again: Connection refused")
 
 
 # --- TLS ---
@@ -139,19 +138,19 @@ async def test_a_server_that_goes_in_the_meantime(tls: TlsOptions | None, monkey
 async def test_a_certificate_that_is_trusted() -> None:
     ca = trustme.CA(organization_name="Example CA")
     async with serving(ScriptedRiva(), credentials=server_credentials(ca)) as server:
-        findings = await found(f"localhost:{server.port}", client_tls(ca))
-    certificate = _certificate_finding(findings)
+        results = await found(f"localhost:{server.port}", client_tls(ca))
+    certificate = _certificate_finding(results)
     assert certificate.verdict is OK
     assert certificate.sentence.startswith(
         "on, chain verified: certificate of trustme v1.2.1 for localhost, 127.0.0.1, issued by Example CA, "
     )
     assert certificate.sentence.endswith(" days left")
-    assert findings[-2:] == [READY, Finding("models", OK, "without a name, online: en-US")]
+    assert results[-2:] == [READY, passed("models", "without a name, online: en-US")]
 
 
-def _certificate_finding(findings: list[Finding]) -> Finding:
-    (finding,) = (finding for finding in findings if finding.subject == "TLS")
-    return finding
+def _certificate_finding(results: list[CheckResult]) -> CheckResult:
+    (result,) = (result for result in results if result.subject == "TLS")
+    return result
 
 
 async def test_a_certificate_that_ends_soon() -> None:
@@ -175,12 +174,12 @@ async def serving_with(ca: trustme.CA, *names: str, **validity: Any) -> AsyncIte
 async def test_a_certificate_of_an_authority_that_is_not_trusted(ca: trustme.CA | None) -> None:
     signer = trustme.CA(organization_name="Example CA")
     async with serving_with(signer, "localhost") as uri:
-        finding = await fault(uri, client_tls(ca) if ca else TlsOptions())
-    assert finding.sentence.startswith(
+        result = await fault(uri, client_tls(ca) if ca else TlsOptions())
+    assert result.sentence.startswith(
         "no trusted authority vouches for the certificate: certificate of trustme v1.2.1 for localhost, "
         "issued by Example CA, "
     )
-    assert finding.advice == "set NIYOSHA_RIVA_CA to the PEM file of the authority that signed it"
+    assert result.advice == "set NIYOSHA_RIVA_CA to the PEM file of the authority that signed it"
 
 
 async def test_without_an_authority_those_of_grpc_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +195,13 @@ async def test_a_certificate_for_another_name() -> None:
     ca = trustme.CA()
     names = [f"riva{number}.example" for number in range(6)]
     async with serving_with(ca, *names) as uri:
-        finding = await fault(uri, client_tls(ca))
+        result = await fault(uri, client_tls(ca))
         right = await found(uri, client_tls(ca, server_name="riva3.example"))
-    assert finding.sentence.startswith(
+    assert result.sentence.startswith(
         "the certificate is for another name: certificate of trustme v1.2.1 for riva0.example, riva1.example, "
         "riva2.example, riva3.example and 2 more, issued by "
     )
-    assert finding.advice == "write one of its names in NIYOSHA_RIVA_URI, or set NIYOSHA_RIVA_SERVER_NAME to one"
+    assert result.advice == "write one of its names in NIYOSHA_RIVA_URI, or set NIYOSHA_RIVA_SERVER_NAME to one"
     assert right[-1].verdict is OK
 
 
@@ -216,9 +215,9 @@ async def test_a_certificate_for_another_name() -> None:
 async def test_a_certificate_out_of_its_time(validity: dict[str, datetime.datetime], sentence: str) -> None:
     ca = trustme.CA()
     async with serving_with(ca, "localhost", **validity) as uri:
-        finding = await fault(uri, client_tls(ca))
-    assert finding.sentence.startswith(sentence)
-    assert "clock" in finding.advice
+        result = await fault(uri, client_tls(ca))
+    assert result.sentence.startswith(sentence)
+    assert "clock" in result.advice
 
 
 async def test_a_client_certificate_that_is_missing_wrong_or_right() -> None:
@@ -226,15 +225,13 @@ async def test_a_client_certificate_that_is_missing_wrong_or_right() -> None:
     credentials = server_credentials(ca, client_ca=client_ca)
     async with serving(ScriptedRiva(), credentials=credentials) as server:
         uri = f"localhost:{server.port}"
-        assert await fault(uri, client_tls(ca)) == Finding(
+        assert await fault(uri, client_tls(ca)) == failed(
             "TLS",
-            FAULT,
             "the server hung up where a client certificate could have been shown",
             "set NIYOSHA_RIVA_CLIENT_CERT and NIYOSHA_RIVA_CLIENT_KEY",
         )
-        assert await fault(uri, client_tls(ca, trustme.CA().issue_cert("gateway"))) == Finding(
+        assert await fault(uri, client_tls(ca, trustme.CA().issue_cert("gateway"))) == failed(
             "TLS",
-            FAULT,
             "the server hung up after it saw the client certificate",
             "set NIYOSHA_RIVA_CLIENT_CERT to one from an authority that the server trusts",
         )
@@ -243,14 +240,13 @@ async def test_a_client_certificate_that_is_missing_wrong_or_right() -> None:
 
 async def test_the_server_encrypts_and_we_do_not() -> None:
     async with serving_with(trustme.CA(), "localhost") as uri:
-        assert await fault(uri) == Finding("TLS", FAULT, "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
+        assert await fault(uri) == failed("TLS", "off here, but the server encrypts", "set NIYOSHA_RIVA_TLS=1")
 
 
 async def test_we_encrypt_and_the_server_does_not() -> None:
     async with serving(ScriptedRiva()) as server:
-        assert await fault(server.address, TlsOptions()) == Finding(
+        assert await fault(server.address, TlsOptions()) == failed(
             "TLS",
-            FAULT,
             "on here, but the server does not encrypt",
             "leave NIYOSHA_RIVA_TLS and the certificates out, or turn TLS on at the server",
         )
@@ -264,7 +260,7 @@ async def test_something_else_is_at_the_port(
     if not answer:
         monkeypatch.setattr(handshake, "_SECONDS", 0.05)
     async with answering(answer) as uri:
-        assert await fault(uri, tls) == Finding("TLS", FAULT, "the port speaks neither HTTP/2 nor TLS", OTHER_PORT)
+        assert await fault(uri, tls) == failed("TLS", "the port speaks neither HTTP/2 nor TLS", OTHER_PORT)
 
 
 @asynccontextmanager
@@ -283,9 +279,9 @@ async def test_a_web_server_is_no_grpc_server() -> None:
     ca = trustme.CA()
     context = _web_server_context(ca)
     async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", context) as uri:
-        finding = await fault(uri, client_tls(ca))
-    assert finding.sentence.startswith("what answers is encrypted, but no gRPC server")
-    assert finding.advice == "check the port: this one belongs to something else"
+        result = await fault(uri, client_tls(ca))
+    assert result.sentence.startswith("what answers is encrypted, but no gRPC server")
+    assert result.advice == "check the port: this one belongs to something else"
 
 
 def _web_server_context(ca: trustme.CA) -> ssl.SSLContext:
@@ -300,9 +296,9 @@ async def test_a_server_that_wants_an_encryption_of_its_own() -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES256-SHA:@SECLEVEL=0")
     async with refusing(context) as uri:
-        finding = await fault(uri, client_tls(ca))
-    assert finding.sentence.startswith("the server refuses to encrypt with this client: [SSL: SSLV3_ALERT_HANDSHAKE")
-    assert finding.advice == "look into the server's log: it knows why"
+        result = await fault(uri, client_tls(ca))
+    assert result.sentence.startswith("the server refuses to encrypt with this client: [SSL: SSLV3_ALERT_HANDSHAKE")
+    assert result.advice == "look into the server's log: it knows why"
 
 
 async def test_a_server_that_says_what_it_thinks_of_the_client_certificate() -> None:
@@ -311,8 +307,8 @@ async def test_a_server_that_says_what_it_thinks_of_the_client_certificate() -> 
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     async with refusing(context) as uri:
-        finding = await fault(uri, client_tls(ca, trustme.CA().issue_cert("gateway")))
-    assert finding.sentence == "the server hung up after it saw the client certificate"
+        result = await fault(uri, client_tls(ca, trustme.CA().issue_cert("gateway")))
+    assert result.sentence == "the server hung up after it saw the client certificate"
 
 
 @asynccontextmanager
@@ -339,18 +335,17 @@ def _refuse(listener: socket.socket, context: ssl.SSLContext) -> None:
 async def test_a_server_that_is_not_ready() -> None:
     async with serving(ScriptedRiva()) as server:
         await server.say(is_serving=False)
-        assert await fault(server.address) == Finding(
+        assert await fault(server.address) == failed(
             "health",
-            FAULT,
             "the server says that it is not ready",
             "wait until it has loaded its models, and look into its log if that takes long",
         )
 
 
 async def test_a_server_without_a_health_service() -> None:
-    async with serving(ScriptedRiva(), tells_health=False) as server:
-        findings = await found(server.address)
-    assert findings[-2] == Finding("health", OK, "the server tells nothing of its health, which is fine")
+    async with serving(ScriptedRiva(), has_health_service=False) as server:
+        results = await found(server.address)
+    assert results[-2] == passed("health", "the server tells nothing of its health, which is fine")
 
 
 @pytest.mark.parametrize(
@@ -367,15 +362,15 @@ async def test_a_server_without_a_health_service() -> None:
 )
 async def test_a_server_that_does_not_answer_us(code: grpc.StatusCode, advice: str) -> None:
     async with serving(ScriptedRiva(config_fault=code)) as server:
-        finding = await fault(server.address, metadata=(("authorization", "Bearer canary"),))
-    assert finding == Finding("health", FAULT, f"the server cannot be asked: {code.name}: as the script says", advice)
+        result = await fault(server.address, metadata=(("authorization", "Bearer canary"),))
+    assert result == failed("health", f"the server cannot be asked: {code.name}: as the script says", advice)
 
 
 async def test_a_grpc_server_of_something_else() -> None:
     async with serving(None) as server:
-        finding = await fault(server.address)
-    assert finding.sentence.startswith("the server cannot be asked: UNIMPLEMENTED: ")
-    assert finding.advice == "check the address: this is a gRPC server, but not one for speech recognition"
+        result = await fault(server.address)
+    assert result.sentence.startswith("the server cannot be asked: UNIMPLEMENTED: ")
+    assert result.advice == "check the address: this is a gRPC server, but not one for speech recognition"
 
 
 @pytest.mark.parametrize(
@@ -388,9 +383,8 @@ async def test_a_grpc_server_of_something_else() -> None:
 )
 async def test_a_server_without_a_live_model(rows: list[dict[str, str]], sentence: str) -> None:
     async with serving(ScriptedRiva(rows=rows)) as server:
-        assert await fault(server.address) == Finding(
+        assert await fault(server.address) == failed(
             "models",
-            FAULT,
             sentence,
             "deploy a streaming model on the server, or leave NIYOSHA_RIVA_URI out to use the embedded engine",
         )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.riva.responses.confidence import scale
+from stream.riva.responses.words import scale
 from tests.support.tiers import examples
 
 # A sentence and its words, as a server was seen to report them.

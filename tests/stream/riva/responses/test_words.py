@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2 as pb
 
-from stream.riva.responses.confidence import scale
-from stream.riva.responses.words import timed_words, words_in
+from stream.riva.responses.words import scale, timed_words, words_in
 from stream.session.events import Word
 from tests.support.tiers import examples
 

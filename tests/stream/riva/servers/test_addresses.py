@@ -8,12 +8,12 @@ HOW = "write host:port, [IPv6 address]:port, dns:///name:port or unix:/path"
 @pytest.mark.parametrize(
     ("uri", "address"),
     [
-        ("riva:50051", Address("riva:50051", host="riva", port=50051)),
-        ("10.0.0.1:443", Address("10.0.0.1:443", host="10.0.0.1", port=443)),
-        ("[::1]:50051", Address("[::1]:50051", host="::1", port=50051)),
-        ("dns:///riva.example:50051", Address("dns:///riva.example:50051", host="riva.example", port=50051)),
-        ("unix:/run/riva.sock", Address("unix:/run/riva.sock", path="/run/riva.sock")),
-        ("unix:///run/riva.sock", Address("unix:///run/riva.sock", path="/run/riva.sock")),
+        ("riva:50051", Address(uri="riva:50051", host="riva", port=50051)),
+        ("10.0.0.1:443", Address(uri="10.0.0.1:443", host="10.0.0.1", port=443)),
+        ("[::1]:50051", Address(uri="[::1]:50051", host="::1", port=50051)),
+        ("dns:///riva.example:50051", Address(uri="dns:///riva.example:50051", host="riva.example", port=50051)),
+        ("unix:/run/riva.sock", Address(uri="unix:/run/riva.sock", path="/run/riva.sock")),
+        ("unix:///run/riva.sock", Address(uri="unix:///run/riva.sock", path="/run/riva.sock")),
     ],
 )
 def test_addresses_are_read(uri: str, address: Address) -> None:

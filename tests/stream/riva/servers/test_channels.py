@@ -21,7 +21,7 @@ QUESTION = pb.RivaSpeechRecognitionConfigRequest()
 
 @asynccontextmanager
 async def pooling(address: str, tls: TlsOptions | None = None, **options: float) -> AsyncIterator[ChannelPool]:
-    pool = ChannelPool(address, RivaOptions((address,), tls=tls, **options), open_here)  # type: ignore[arg-type]
+    pool = ChannelPool(address, RivaOptions(uris=(address,), tls=tls, **options), open_here)  # type: ignore[arg-type]
     try:
         yield pool
     finally:
@@ -147,7 +147,7 @@ async def test_many_machines_take_turns_and_the_ill_and_the_dead_are_left_out() 
     rivas = [ScriptedRiva() for _ in range(4)]
     async with (
         serving(rivas[0]) as healthy,
-        serving(rivas[1], tells_health=False) as silent,
+        serving(rivas[1], has_health_service=False) as silent,
         serving(rivas[2]) as ill,
         serving(rivas[3]) as dead,
     ):
@@ -184,7 +184,7 @@ async def test_where_metadata_is_wanted_grpc_does_not_check_health_without_it() 
     async with serving(riva) as server:
         await server.say(is_serving=False)
         target = f"ipv4:{server.address}"
-        pool = ChannelPool(target, RivaOptions((target,), metadata=(("function-id", "f"),)))
+        pool = ChannelPool(target, RivaOptions(uris=(target,), metadata=(("function-id", "f"),)))
         await ask(pool.first)
         await pool.close()
         async with pooling(target) as checked:
@@ -253,6 +253,6 @@ async def test_only_a_server_that_permits_it_is_pinged(
 
 def test_secrets_are_not_shown() -> None:
     tls = TlsOptions(ca=b"authority", certificate=b"mine", key=b"canary")
-    shown = repr(RivaOptions(("a:1",), tls=tls, metadata=(("authorization", "Bearer canary"),)))
+    shown = repr(RivaOptions(uris=("a:1",), tls=tls, metadata=(("authorization", "Bearer canary"),)))
     assert "canary" not in shown
     assert "a:1" in shown

@@ -15,7 +15,7 @@ METADATA = (("function-id", "f-1"), ("authorization", "Bearer key"))
 
 
 async def discovered(address: str) -> Served:
-    pool = ChannelPool(address, RivaOptions((address,)), open_here)
+    pool = ChannelPool(address, RivaOptions(uris=(address,)), open_here)
     try:
         return await discover(pool.first, METADATA)
     finally:
@@ -37,7 +37,7 @@ async def test_models_their_modes_and_their_languages_are_found() -> None:
             Model("whisper", "offline", ("fa-IR", "en-US")),
         ),
         languages=("en-US", "de-DE"),
-        tells_health=True,
+        has_health_service=True,
         knows_closed_vocabularies=True,
         promises_stable_words=False,
     )
@@ -53,16 +53,16 @@ async def test_every_question_carries_the_metadata() -> None:
 
 
 async def test_a_server_without_a_health_service_is_not_ill() -> None:
-    async with serving(ScriptedRiva(), tells_health=False) as server:
+    async with serving(ScriptedRiva(), has_health_service=False) as server:
         served = await discovered(server.address)
-    assert (served.tells_health, served.languages) == (False, ("en-US",))
+    assert (served.has_health_service, served.languages) == (False, ("en-US",))
 
 
 async def test_a_proxy_that_passes_no_questions_for_health_makes_nobody_ill() -> None:
     async with serving(ScriptedRiva()) as server:
         server.health.fault = grpc.StatusCode.PERMISSION_DENIED
         served = await discovered(server.address)
-    assert (served.tells_health, served.languages) == (False, ("en-US",))
+    assert (served.has_health_service, served.languages) == (False, ("en-US",))
 
 
 async def test_a_server_that_is_not_serving_is_down_whatever_models_it_has() -> None:
@@ -110,7 +110,7 @@ async def test_a_health_service_that_does_not_answer_makes_nobody_ill() -> None:
         began = now()
         served = await discovered(server.address)
         assert now() - began == 3
-    assert (served.tells_health, served.languages) == (False, ("en-US",))
+    assert (served.has_health_service, served.languages) == (False, ("en-US",))
 
 
 def now() -> float:

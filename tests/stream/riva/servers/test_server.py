@@ -26,7 +26,7 @@ UNCLEAR = RivaError(grpc.StatusCode.INTERNAL, "Internal error from Core")
 
 @asynccontextmanager
 async def speaking_to(address: str, **options: Any) -> AsyncIterator[RivaServer]:
-    server = RivaServer(address, RivaOptions((address,), **options), open_here)
+    server = RivaServer(address, RivaOptions(uris=(address,), **options), open_here)
     try:
         yield server
     finally:

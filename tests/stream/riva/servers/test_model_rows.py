@@ -1,7 +1,7 @@
 import pytest
 from riva.client.proto import riva_asr_pb2 as pb
 
-from stream.riva.servers.rows import has_ability, languages, mode, online_languages
+from stream.riva.servers.discovery import has_ability, languages, mode, online_languages
 
 
 def row(**parameters: str) -> pb.RivaSpeechRecognitionConfigResponse.Config:
