@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from stream.lazy_import import lazy_import
 from stream.recognition.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.runtime.fairness import Turns
@@ -20,9 +21,9 @@ from web.auth.uses import SharedUses, UseShared
 from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.fetch.download import FetchOptions
 from web.jobs.calendar import Calendar
-from web.jobs.cleanup import Upkeep
+from web.jobs.cleanup import Cleanup
 from web.jobs.queue import Queue
-from web.jobs.sqlite_queue import LocalQueue
+from web.jobs.sqlite_queue import SqliteQueue
 from web.jobs.steps import StepOptions, Steps
 from web.jobs.training import Trainer
 from web.limits.limits import Amounts, Limits, limiting
@@ -35,11 +36,15 @@ from web.observability.tracing import Tracing
 from web.settings.settings import Settings
 from web.store.database.database import Database, libpq_url
 from web.store.languagemodels import LanguageModels
-from web.store.notes import Notes
 from web.store.recordings import Recordings
+from web.store.shared import Notes, TokenUses
 from web.store.storing import Storing, storing
 from web.store.transcriptions import Transcriptions
-from web.store.uses import TokenUses
+
+if TYPE_CHECKING:
+    from web.jobs import postgres_queue
+else:
+    postgres_queue = lazy_import("web.jobs.postgres_queue")
 
 _log = structlog.get_logger()
 
@@ -101,8 +106,10 @@ async def serving(  # noqa: PLR0913
         # Leaves room for the phrases of a request.
         trainer = Trainer(models, transcriptions, ready.most_phrases * 4 // 5)
         calendar = Calendar(Notes(database), clock=clock, boot_clock=boot_clock)
-        upkeep = Upkeep(transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar)
-        for work in (queue.run(), trainer.run(), upkeep.run(), giving_back()):
+        cleanup = Cleanup(
+            transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar
+        )
+        for work in (queue.run(), trainer.run(), cleanup.run(), giving_back()):
             await stack.enter_async_context(_running(work))
         yield Services(
             settings,
@@ -199,10 +206,9 @@ def _expected(settings: Settings) -> Expected:
 
 def _queue(settings: Settings, database: Database, steps: Steps, recordings: Recordings) -> Queue:
     if database.path is not None:
-        return LocalQueue(steps, recordings, settings.job_streams, database.path.with_suffix(".lock"))
-    from web.jobs.postgres_queue import SpreadQueue  # noqa: PLC0415  only who has PostgreSQL loads its queue
+        return SqliteQueue(steps, recordings, settings.job_streams, database.path.with_suffix(".lock"))
 
-    return SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+    return postgres_queue.PostgresQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from tests.support.processes import STUCK_SECONDS
 from tests.web.support.gateway import Gateway, ScriptBook, held_while_sqlite_works, running_gateway
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import SECRET, bearer
-from web.jobs.job_table import Ledger
+from web.jobs.job_table import JobTable
 from web.observability.metrics import Metrics
 from web.settings.settings import Settings
 from web.store.database.database import Database
@@ -141,7 +141,7 @@ def migrated_postgres(postgres: str) -> str:
         await database.upgrade()
         await database.close()
         await connector.open_async()
-        await Ledger(connector).create()
+        await JobTable(connector).create()
         await connector.close_async()
 
     asyncio.run(migrate())

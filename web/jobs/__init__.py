@@ -1,1 +1,1 @@
-"""The recognition of long recordings: durable steps, and the queues that carry them out."""
+"""Recognition of long recordings: repeatable steps, and the queues that carry them out."""

@@ -1,4 +1,4 @@
-"""Owns the regular clearing: what has expired, what nobody uploads any more, what a killed process left open."""
+"""Clean the tables every minute: expired transcriptions, stalled uploads, sessions that a killed process left open."""
 
 import asyncio
 
@@ -10,14 +10,14 @@ from web.store.database.database import Database
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
 
-_EVERY_SECONDS = 60.0
+_INTERVAL_SECONDS = 60.0
 UPLOAD_SECONDS = 3600.0
-"""An upload may begin so late, and pause so long."""
+"""How late an upload may begin, and how long it may pause."""
 _log = structlog.get_logger()
 
 
-class Upkeep:
-    """Clears the tables at the start and every minute; any number of processes may do so."""
+class Cleanup:
+    """Cleans the tables at the start and every minute; any number of processes may do so at once."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Upkeep:
         database: Database | None = None,
         calendar: Calendar | None = None,
     ) -> None:
-        """With a `database` the room of what was deleted is given back, too.
+        """With a `database` the disk space of what was deleted is freed as well.
 
-        A `calendar` says what has expired; without one the clock of the tables does.
+        A `calendar` gives the time at which things expire; without one it is the clock of the tables.
         """
         self._database = database
         self._calendar = calendar
@@ -39,19 +39,19 @@ class Upkeep:
         self._longest_session_seconds = longest_session_seconds
 
     async def run(self) -> None:
-        """Clear until cancelled."""
+        """Clean until cancelled."""
         while True:
             try:
-                await self.clear()
-            except DatabaseAwayError as away:  # it is there again in a while
-                _log.warning("upkeep_failed", reason=away.absence.name.lower())
+                await self.clean()
+            except DatabaseAwayError as away:  # the next minute tries again
+                _log.warning("cleanup_failed", reason=away.absence.name.lower())
             except Exception:
-                _log.exception("upkeep_failed")
-            await asyncio.sleep(_EVERY_SECONDS)
+                _log.exception("cleanup_failed")
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
-    async def clear(self) -> None:
-        """Clear once."""
-        now = None if self._calendar is None else await self._calendar.look()
+    async def clean(self) -> None:
+        """Clean once."""
+        now = None if self._calendar is None else await self._calendar.now()
         expired = await self._transcriptions.sweep(self._longest_session_seconds, now=now)
         await self._recordings.sweep(UPLOAD_SECONDS, now=now)
         if expired:

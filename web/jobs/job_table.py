@@ -1,4 +1,8 @@
-"""Owns procrastinate's tables: made where they are missing, each task in them once, none left to a dead process."""
+"""procrastinate's tables: create them, queue each job once, and queue again the jobs of dead workers.
+
+procrastinate notes which workers have stopped beating, but queues nothing again by itself. Its queueing lock keeps a
+waiting job from being queued twice, not a running one.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -10,8 +14,8 @@ from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 
-# What PostgreSQL is told to hold meanwhile; any numbers that are always the same would do.
-_SCHEMA_LOCK, _ADDING_LOCK, _TENDING_LOCK = 0x53504C31, 0x53504C32, 0x53504C33
+# Keys of advisory locks in PostgreSQL: arbitrary, but the same in all processes.
+_SCHEMA_LOCK, _ADDING_LOCK, _RECOVERY_LOCK = 0x53504C31, 0x53504C32, 0x53504C33
 _KNOWN = """
     SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(%s)
     UNION ALL
@@ -20,15 +24,15 @@ _KNOWN = """
 _log = structlog.get_logger()
 
 
-class Ledger:
-    """The tasks of all processes; what a task is for is told by its queueing lock."""
+class JobTable:
+    """The jobs of all processes; the queueing lock of a job names the step that it is for."""
 
     def __init__(self, connector: PsycopgConnector) -> None:
         self._connector = connector
         self._manager = JobManager(connector)
 
     async def create(self) -> None:
-        """Make the tables unless they are there; processes that start together wait for the first."""
+        """Create the tables unless they exist; processes that start together wait for the first one."""
         async with self._connector.pool.connection() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
             found = await (await connection.execute("SELECT to_regclass('procrastinate_jobs')")).fetchone()
@@ -36,9 +40,10 @@ class Ledger:
                 await connection.execute(SchemaManager.get_schema())
 
     async def add(self, jobs: Sequence[Job]) -> None:
-        """Queue those that are neither queued nor running.
+        """Queue those jobs that are neither queued nor running.
 
-        One process adds at a time: what another one adds meanwhile could be running already, and would run twice.
+        One process adds at a time: otherwise a job that another process adds could be running by the time this one
+        adds it too, and would run twice.
         """
         if not jobs:
             return
@@ -51,31 +56,31 @@ class Ledger:
                 await self._manager.batch_defer_jobs_async(list(missing.values()), connection=connection)
 
     @asynccontextmanager
-    async def tending(self) -> AsyncIterator[bool]:
-        """Whether this process is the one that looks after the tables while the context lasts."""
+    async def recovering(self) -> AsyncIterator[bool]:
+        """Give whether this process is the one that recovers jobs while the context lasts."""
         async with self._connector.pool.connection() as connection:
-            cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_TENDING_LOCK])
+            cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_RECOVERY_LOCK])
             row = await cursor.fetchone()
             yield row is not None and bool(row[0])
 
     async def beat(self, worker_id: int) -> None:
-        """Give a worker's sign of life."""
+        """Write the heartbeat of a worker."""
         await self._manager.update_heartbeat(worker_id)
 
     async def stalled(self, seconds: float) -> Iterable[Job]:
-        """What is with workers that gave no sign of life for so long."""
+        """Return the running jobs of workers without a heartbeat for so long."""
         return await self._manager.get_stalled_jobs(seconds_since_heartbeat=seconds)
 
-    async def taken(self, worker_id: int) -> Iterable[Job]:
-        """What a worker does, as these tables have it."""
+    async def running(self, worker_id: int) -> Iterable[Job]:
+        """Return the jobs that a worker is running according to the tables."""
         return await self._manager.list_jobs_async(worker_id=worker_id, status="doing")
 
-    async def free(self, jobs: Iterable[Job]) -> None:
-        """Queue again what was taken and is not done by anybody."""
+    async def requeue(self, jobs: Iterable[Job]) -> None:
+        """Queue running jobs again whose worker does not run them."""
         for job in jobs:
             try:
                 await self._manager.retry_job(job)
-            except ConnectorException as over:  # it has ended meanwhile, or is queued already
-                _log.info("task_not_freed", task=job.queueing_lock, error=str(over))
+            except ConnectorException as over:  # the job has ended meanwhile, or is queued already
+                _log.info("job_not_requeued", job=job.queueing_lock, error=str(over))
             else:
-                _log.warning("task_freed", task=job.queueing_lock)
+                _log.warning("job_requeued", job=job.queueing_lock)

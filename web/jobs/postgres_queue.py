@@ -1,6 +1,6 @@
-"""Owns the queue of servers with PostgreSQL: any number of processes share it, and take over what a dead one did.
+"""The queue of servers with PostgreSQL: any number of processes share it, and take over the jobs of dead ones.
 
-The tables of recordings say what is to be done; procrastinate's tasks only say who does it, and when.
+The tables of recordings say what is to be done; procrastinate's jobs only say which process does it, and when.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from procrastinate.jobs import Job
 from procrastinate.types import JSONDict
 from psycopg import AsyncConnection, Error
 
-from web.jobs.job_table import Ledger
-from web.jobs.slots import MOST_FETCHES, MOST_OF_OWNER
+from web.jobs.job_table import JobTable
+from web.jobs.queue import MOST_FETCHES, MOST_FETCHES_PER_OWNER
 from web.jobs.steps import RetryError, Steps
-from web.jobs.worker_pool import STALLED_SECONDS, Crew, GivenBackError
+from web.jobs.worker_pool import STALLED_SECONDS, HandedBackError, WorkerPool
 from web.store.recordings import Recordings, SegmentKey
 
 _RECORDINGS, _SEGMENTS = "recordings", "segments"
@@ -27,22 +27,22 @@ _CONNECTION_SECONDS = 10.0
 _RECONNECT_PAUSE_SECONDS = 1.0
 _BROKEN_PAUSE_SECONDS = 5
 _UNREADY_SECONDS = 2.0
-# A download whose owner has as many as they may is tried again after four seconds.
+# The retry strategy turns these three failures into a pause of four seconds, until the owner has fewer downloads.
 _CROWDED_FAILURES = 3
-# So often what others left is looked for, and every so manieth time what was never announced.
-_LOOK_SECONDS = 1.0
-_LOOKS_A_SWEEP = 5
-_LOOK_LIMIT_SECONDS = 30.0
-# A request waits so long for its tasks to be queued.
+# How often the jobs of dead workers are looked for, and after how many times also steps that were never announced.
+_RECOVERY_SECONDS = 1.0
+_RECOVERIES_PER_SWEEP = 5
+_RECOVERY_LIMIT_SECONDS = 30.0
+# How long a request waits for its jobs to be queued.
 _ANNOUNCE_SECONDS = 2.0
 _MOST_ANNOUNCING = 64
-# More than are done until the next sweep; they come in the order in which they are worked on.
+# More than are recognized until the next sweep. They are read in the order in which they are worked on.
 _MOST_SWEPT = 1000
 _log = structlog.get_logger()
 
 
-class SpreadQueue:
-    """Does at most `streams` segments here at once, 0 for none; the recordings in turn, wherever they are worked on."""
+class PostgresQueue:
+    """Recognizes at most `streams` segments at once in this process, 0 for none; recordings take turns everywhere."""
 
     def __init__(self, steps: Steps, recordings: Recordings, streams: int, url: str) -> None:
         self._steps = steps
@@ -50,17 +50,17 @@ class SpreadQueue:
         self._queues = {_SEGMENTS: streams, _RECORDINGS: MOST_FETCHES} if streams else {}
         self._owners: Counter[str] = Counter()
         self._is_finishing = False
-        self._crew: Crew | None = None
+        self._pool: WorkerPool | None = None
         self._announcing: set[asyncio.Task[None]] = set()
         connector = PsycopgConnector(
             conninfo=url,
             min_size=1,
             max_size=_CONNECTIONS,
             timeout=_CONNECTION_SECONDS,
-            configure=_bound,
+            configure=_limit_statements,
             kwargs={"connect_timeout": 5, "tcp_user_timeout": 10_000},
         )
-        self._ledger = Ledger(connector)
+        self._table = JobTable(connector)
         self._app = App(connector=connector)
         task, retry = self._app.task, _Retries()
         self._fetch = task(name="fetch", queue=_RECORDINGS, retry=retry)(self._fetch_recording)
@@ -73,17 +73,17 @@ class SpreadQueue:
         await self._announce([self._recognizing(key) for key in keys])
 
     def finish(self) -> None:
-        """Take nothing new; `run` ends when what is in work is done, at most 20 s later."""
+        """Fetch no more jobs; `run` ends once the running ones are done, at most 20 s later."""
         self._is_finishing = True
-        if self._crew is not None:
-            self._crew.finish()
+        if self._pool is not None:
+            self._pool.finish()
 
     async def run(self) -> None:
         try:
             while not self._is_finishing:
                 try:
                     await self._work()
-                except Exception:  # without its database it waits until that is there again
+                except Exception:  # the database may be away; wait until it is back
                     _log.exception("queue_lost")
                     await asyncio.sleep(_RECONNECT_PAUSE_SECONDS)
         finally:
@@ -93,42 +93,42 @@ class SpreadQueue:
     async def _work(self) -> None:
         try:
             await self._app.open_async()
-            await self._ledger.create()
-            self._crew = crew = Crew(self._app, self._ledger, self._queues)
+            await self._table.create()
+            self._pool = pool = WorkerPool(self._app, self._table, self._queues)
             if self._is_finishing:
                 return
             async with asyncio.TaskGroup() as tasks:
-                tending = tasks.create_task(self._tend(crew))
-                await crew.run()
-                tending.cancel()
+                recovery = tasks.create_task(self._keep_recovering(pool))
+                await pool.run()
+                recovery.cancel()
         finally:
-            self._crew = None
+            self._pool = None
             await self._app.close_async()
 
-    async def _tend(self, crew: Crew) -> None:
-        for look in itertools.count():
+    async def _keep_recovering(self, pool: WorkerPool) -> None:
+        for number in itertools.count():
             try:
-                async with asyncio.timeout(_LOOK_LIMIT_SECONDS):
-                    await self._look(crew, is_sweep=look % _LOOKS_A_SWEEP == 0)
-            except Exception:  # what it could not do now it does with a later look
-                _log.exception("look_failed")
-            await asyncio.sleep(_LOOK_SECONDS)
+                async with asyncio.timeout(_RECOVERY_LIMIT_SECONDS):
+                    await self._recover(pool, is_sweep=number % _RECOVERIES_PER_SWEEP == 0)
+            except Exception:  # the next time tries again
+                _log.exception("recovery_failed")
+            await asyncio.sleep(_RECOVERY_SECONDS)
 
-    async def _look(self, crew: Crew, *, is_sweep: bool) -> None:
-        """Free what dead processes took, and queue what nobody announced, such as a process that died before."""
-        await self._ledger.free(await crew.lost())
-        async with self._ledger.tending() as is_ours:
+    async def _recover(self, pool: WorkerPool, *, is_sweep: bool) -> None:
+        """Queue the jobs of dead workers again, and in a sweep also steps that no process has announced."""
+        await self._table.requeue(await pool.lost())
+        async with self._table.recovering() as is_ours:
             if is_ours:
-                await self._ledger.free(await self._ledger.stalled(STALLED_SECONDS))
+                await self._table.requeue(await self._table.stalled(STALLED_SECONDS))
             if is_ours and is_sweep:
                 fetches = [self._fetching(recording_id) for recording_id, _ in await self._recordings.unread()]
                 segments = [self._recognizing(key) for key in await self._recordings.unsettled(_MOST_SWEPT)]
-                await self._ledger.add([*fetches, *segments])
+                await self._table.add([*fetches, *segments])
 
     async def _announce(self, jobs: Sequence[Job]) -> None:
-        """Queue tasks, behind the caller where that takes long.
+        """Queue jobs; if that takes long, it continues in the background.
 
-        What cannot be queued now is in the tables of recordings all the same, and is swept up.
+        The steps are in the tables of recordings, so that a sweep queues what could not be queued here.
         """
         if len(self._announcing) >= _MOST_ANNOUNCING:
             return
@@ -139,7 +139,7 @@ class SpreadQueue:
 
     async def _add(self, jobs: Sequence[Job]) -> None:
         try:
-            await self._ledger.add(jobs)
+            await self._table.add(jobs)
         except (ProcrastinateException, Error) as error:
             _log.warning("announcement_failed", count=len(jobs), error=type(error).__name__)
 
@@ -157,41 +157,41 @@ class SpreadQueue:
         recording = await self._recordings.get(recording_id)
         if recording is None:
             return
-        if self._owners[recording.owner] >= MOST_OF_OWNER:
+        if self._owners[recording.owner] >= MOST_FETCHES_PER_OWNER:
             raise RetryError(_CROWDED_FAILURES)
         self._owners[recording.owner] += 1
         try:
             await self._steps.fetch(recording_id, self.announce_segments)
         finally:
             self._owners[recording.owner] -= 1
-            self._owners += Counter()  # forgets who has none
+            self._owners += Counter()  # drops the owners without a download
 
     async def _recognize_segment(self, recording_id: str, number: int) -> None:
         if not self._steps.is_ready:
-            # Not at once: all that is queued would go round and round.
+            # Without a pause all queued jobs would be fetched and put back in a tight loop.
             await asyncio.sleep(_UNREADY_SECONDS)
             if not self._steps.is_ready:
-                # The recognizer of another process may be there.
+                # The recognizer of another process may be ready.
                 raise RetryError(1)
         await self._steps.recognize((recording_id, number))
 
 
 class _Retries(BaseRetryStrategy):
-    """No task is ever given up here: the steps settle it, one way or the other."""
+    """Retries every job: a step that cannot succeed fails its recording itself."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         match exception:
             case RetryError(failures=failures):
                 seconds = 2 ** (failures - 1)
-            case asyncio.CancelledError() | GivenBackError():
+            case asyncio.CancelledError() | HandedBackError():
                 seconds = 0
             case _:
                 seconds = _BROKEN_PAUSE_SECONDS
         return RetryDecision(retry_in={"seconds": seconds})
 
 
-async def _bound(connection: AsyncConnection) -> None:
-    """No statement waits for ever, and no other process for a transaction that was cut off."""
+async def _limit_statements(connection: AsyncConnection) -> None:
+    """Bound every statement of a connection, and transactions that a dead process left open."""
     await connection.execute(
         "SELECT set_config('lock_timeout', '10s', false), set_config('statement_timeout', '20s', false),"
         " set_config('idle_in_transaction_session_timeout', '40s', false)"

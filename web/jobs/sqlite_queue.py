@@ -1,4 +1,4 @@
-"""Owns the queue of a server with SQLite: the process itself does what the tables say is to be done."""
+"""The queue of a server with SQLite: one process does what the tables of recordings say is to be done."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,19 +8,19 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from web.jobs.slots import MOST_FETCHES, next_fetches
+from web.jobs.queue import MOST_FETCHES, next_fetches
 from web.jobs.steps import RetryError, Steps
 from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recordings, SegmentKey
 
-# A second process with the same file looks so often whether the first is gone; so late, too, is what nobody announced.
-_LOOK_SECONDS = 5.0
+# How often the tables are read without an announcement, and how often a second process tries to take over the file.
+_POLL_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
-class LocalQueue:
-    """Does at most `streams` segments at once, the recordings in turn; the tables are its only memory."""
+class SqliteQueue:
+    """Recognizes at most `streams` segments at once, recordings in turn; it keeps no state but the tables."""
 
     def __init__(self, steps: Steps, recordings: Recordings, streams: int, lock: Path) -> None:
         self._steps = steps
@@ -30,7 +30,7 @@ class LocalQueue:
         self._wake = asyncio.Event()
         self._fetching: dict[str, str] = {}
         self._recognizing: set[SegmentKey] = set()
-        self._resting: set[SegmentKey] = set()
+        self._paused: set[SegmentKey] = set()
 
     async def announce_recording(self, recording_id: str) -> None:
         self._wake.set()
@@ -44,59 +44,59 @@ class LocalQueue:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     self._wake.clear()
-                    await self._look(tasks)
+                    await self._start_waiting(tasks)
                     await self._wait()
         finally:
             self._lock.release()
 
     async def _acquire(self) -> None:
-        """Wait until no other process works on this database."""
+        """Wait until no other process works on this file."""
         while True:
             try:
                 self._lock.acquire(blocking=False)
             except Timeout:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
             else:
                 return
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(_POLL_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    async def _look(self, tasks: asyncio.TaskGroup) -> None:
+    async def _start_waiting(self, tasks: asyncio.TaskGroup) -> None:
         try:
-            await self._start_what_waits(tasks)
-        except DatabaseAwayError as away:  # it is looked at again
-            _log.warning("look_failed", reason=away.absence.name.lower())
-        except Exception:  # whatever it was, it is no reason never to look again
-            _log.exception("look_failed")
+            await self._start(tasks)
+        except DatabaseAwayError as away:  # the next poll tries again
+            _log.warning("poll_failed", reason=away.absence.name.lower())
+        except Exception:  # a fault of ours in one poll must not end the queue
+            _log.exception("poll_failed")
 
-    async def _start_what_waits(self, tasks: asyncio.TaskGroup) -> None:
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
         if len(self._fetching) < MOST_FETCHES:
             waiting = [one for one in await self._recordings.unread() if one[0] not in self._fetching]
             for recording_id, owner in next_fetches(waiting, self._fetching.values()):
                 self._fetching[recording_id] = owner
-                tasks.create_task(self._kept(self._fetch(recording_id), self._fetching.__delitem__, recording_id))
+                tasks.create_task(self._guarded(self._fetch(recording_id), self._fetching.__delitem__, recording_id))
         free = self._streams - len(self._recognizing)
         if free > 0:
-            taken = (*self._recognizing, *self._resting)
+            taken = (*self._recognizing, *self._paused)
             for key in await self._recordings.unsettled(free, taken):
                 self._recognizing.add(key)
-                tasks.create_task(self._kept(self._recognize(key, tasks), self._recognizing.discard, key))
+                tasks.create_task(self._guarded(self._recognize(key, tasks), self._recognizing.discard, key))
 
-    async def _kept(self, step: Coroutine[Any, Any, None], forget: Callable[[Any], None], key: object) -> None:
-        """Carry out a step; a fault of ours in one must not end the others."""
+    async def _guarded(self, step: Coroutine[Any, Any, None], forget: Callable[[Any], None], key: object) -> None:
+        """Carry out a step, and log its failure: a fault of ours in one must not end the others."""
         try:
             await step
-        except DatabaseAwayError as away:  # the step stays in the tables, and is tried again with a later look
-            _log.warning("step_broke", reason=away.absence.name.lower())
-            await asyncio.sleep(_LOOK_SECONDS)
+        except DatabaseAwayError as away:  # the step stays in the tables, and a later poll starts it again
+            _log.warning("step_failed", reason=away.absence.name.lower())
+            await asyncio.sleep(_POLL_SECONDS)
         except Exception:
-            _log.exception("step_broke")
-            await asyncio.sleep(_LOOK_SECONDS)
+            _log.exception("step_failed")
+            await asyncio.sleep(_POLL_SECONDS)
         finally:
             forget(key)
             self._wake.set()
@@ -108,10 +108,10 @@ class LocalQueue:
         try:
             await self._steps.recognize(key)
         except RetryError as failed:
-            self._resting.add(key)
-            tasks.create_task(self._rest(key, _FIRST_PAUSE_SECONDS * 2 ** (failed.failures - 1)))
+            self._paused.add(key)
+            tasks.create_task(self._pause(key, _FIRST_PAUSE_SECONDS * 2 ** (failed.failures - 1)))
 
-    async def _rest(self, key: SegmentKey, seconds: float) -> None:
+    async def _pause(self, key: SegmentKey, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._resting.discard(key)
+        self._paused.discard(key)
         self._wake.set()

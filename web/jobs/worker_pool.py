@@ -1,4 +1,4 @@
-"""Owns the procrastinate workers of one process for as long as one connection lasts: signs of life, a clean end."""
+"""The procrastinate workers of one process, from a connection to the database until it is lost or the process ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,33 +10,32 @@ from procrastinate.job_context import JobContext
 from procrastinate.jobs import DeleteJobCondition, Job
 from procrastinate.worker import Worker
 
-from web.jobs.job_table import Ledger
+from web.jobs.job_table import JobTable
 from web.jobs.steps import RetryError
 
 STALLED_SECONDS = 6.0
-"""A worker without a sign of life for so long is taken for dead."""
-_BEAT_SECONDS = 1.5
-# What is queued again is not announced by PostgreSQL, it has to be looked for.
+"""A worker without a heartbeat for so long counts as dead."""
+_HEARTBEAT_SECONDS = 1.5
+# PostgreSQL notifies workers of new jobs, not of those that are queued again.
 _POLL_SECONDS = 1.0
-# Longer than most segments take, within what a process manager gives before it kills.
+# Longer than most segments take, and shorter than the time after which process managers kill.
 _DRAIN_SECONDS = 20.0
-_STOP_POLL_SECONDS = 0.1
 _log = structlog.get_logger()
 
 
 class WorkerLostError(Exception):
-    """A worker has ended by itself; that is how procrastinate takes the loss of its connection."""
+    """A worker has ended by itself, as procrastinate's do when they lose their connection."""
 
 
-class GivenBackError(Exception):
-    """A task was taken when the process was about to end already."""
+class HandedBackError(Exception):
+    """A job was fetched after the process had begun to end."""
 
 
-class Crew:
-    """A worker for each queue, with so many tasks at once."""
+class WorkerPool:
+    """A worker for each queue, with so many jobs at once."""
 
-    def __init__(self, app: App, ledger: Ledger, queues: Mapping[str, int]) -> None:
-        self._ledger = ledger
+    def __init__(self, app: App, table: JobTable, queues: Mapping[str, int]) -> None:
+        self._table = table
         self._ending = asyncio.Event()
         self._tasks: dict[int, asyncio.Task[Any]] = {}
         self._suspects: set[int] = set()
@@ -51,42 +50,42 @@ class Crew:
                 stalled_worker_timeout=STALLED_SECONDS,
                 delete_jobs=DeleteJobCondition.ALWAYS,
                 install_signal_handlers=False,
-                worker_middleware=[self._watched],
+                worker_middleware=[self._tracked],
             )
             for queue, count in queues.items()
         ]
 
     def finish(self) -> None:
-        """Take nothing new; `run` ends when all that is in work is done, or given back after 20 s."""
+        """Fetch no more jobs; `run` ends once the running ones are done, or handed back after 20 s."""
         self._ending.set()
 
     async def run(self) -> None:
-        """Work; cancelled, give back what is in work. Raises WorkerLostError in a group."""
+        """Work until finished or cancelled, which hands back the running jobs. Raises WorkerLostError in a group."""
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(self._beat())
+            heartbeat = tasks.create_task(self._keep_beating())
             working = [tasks.create_task(self._work(worker)) for worker in self._workers]
             await self._ending.wait()
             if working:
                 await asyncio.wait(working)
-            beating.cancel()
+            heartbeat.cancel()
 
     async def lost(self) -> list[Job]:
-        """Tasks that the tables say are done here, and that are not, now and when this was asked before.
+        """Return jobs that run here according to the tables, and did not now nor at the last call.
 
-        The end of a task is not written down when the connection breaks at that moment.
+        procrastinate does not write the end of a job if the connection breaks at that moment.
         """
         ids = [worker.worker_id for worker in self._workers if worker.worker_id is not None]
-        strays = [job for id_ in ids for job in await self._ledger.taken(id_) if job.id not in self._tasks]
+        strays = [job for id_ in ids for job in await self._table.running(id_) if job.id not in self._tasks]
         before, self._suspects = self._suspects, {job.id for job in strays if job.id is not None}
         return [job for job in strays if job.id in before]
 
-    async def _beat(self) -> None:
-        """procrastinate's own heartbeat stops as soon as a worker is told to end, whatever it is still doing."""
+    async def _keep_beating(self) -> None:
+        """Write heartbeats: procrastinate's own end as soon as a worker is stopped, before its running jobs do."""
         while True:
             for worker in self._workers:
                 if worker.worker_id is not None:
-                    await self._ledger.beat(worker.worker_id)
-            await asyncio.sleep(_BEAT_SECONDS)
+                    await self._table.beat(worker.worker_id)
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def _work(self, worker: Worker) -> None:
         running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
@@ -97,38 +96,38 @@ class Crew:
                 raise WorkerLostError(worker.worker_name) from running.exception()
             await _stopped(worker, running)
         except asyncio.CancelledError:
-            self._give_back()
+            self._hand_back()
             await _stopped(worker, running)
             raise
         finally:
             ending.cancel()
 
-    def _give_back(self) -> None:
-        """Cancelled tasks are queued again at once, see the retries of the queue."""
+    def _hand_back(self) -> None:
+        """Cancel the running jobs: the retry strategy of the queue then queues them again at once."""
         self._ending.set()
         while self._tasks:
-            # Once only: a second time it would not be written down.
+            # A second cancellation would keep procrastinate from writing the end of the job.
             self._tasks.popitem()[1].cancel()
 
-    async def _watched(self, step: Callable[[], Awaitable[Any]], context: JobContext, _: Worker) -> Any:
+    async def _tracked(self, step: Callable[[], Awaitable[Any]], context: JobContext, _: Worker) -> Any:
         task, job_id = asyncio.current_task(), context.job.id
         if self._ending.is_set() or task is None or job_id is None:
-            raise GivenBackError
+            raise HandedBackError
         self._tasks[job_id] = task
         try:
             return await step()
         except RetryError:
             raise
         except Exception:
-            _log.exception("step_broke", task=context.job.queueing_lock)
+            _log.exception("step_failed", job=context.job.queueing_lock)
             raise
         finally:
             self._tasks.pop(job_id, None)
 
 
 async def _stopped(worker: Worker, running: asyncio.Task[None]) -> None:
-    """Wait for the end; a worker that is just starting forgets that it was told to stop."""
-    while not running.done():
-        worker.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait([running], timeout=_STOP_POLL_SECONDS)
-    await asyncio.gather(running, return_exceptions=True)
+    """Stop a worker and wait for its end; what it raises by then does not matter."""
+    worker.stop()  # type: ignore[no-untyped-call]
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.exception()

@@ -21,7 +21,7 @@ class Watch:
             case Warned(code):
                 self._metrics.warnings.labels(code).inc()
             case Finished():
-                self._metrics.heard("live", event.totals)
+                self._metrics.add_audio("live", event.totals)
 
     def close(self, cause: str) -> None:
         """The connection is over: by a cause of the session, or a kind of error."""

@@ -1,1 +1,1 @@
-"""Logs, metrics, traces, and the watch on the event loop."""
+"""Logs, metrics, traces, and the event loop monitor."""

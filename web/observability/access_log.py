@@ -1,6 +1,6 @@
-"""Owns what is noted of every request and handshake: one line, a request id in both directions, the counts.
+"""Middleware for every request and handshake: a request id, a line in the log, metrics, and uncaught exceptions.
 
-The address is noted as the template of its route: a path can hold an id, and a query string a token.
+A path is logged as the template of its route, because paths can hold ids and query strings tokens.
 """
 
 import asyncio
@@ -20,29 +20,29 @@ from web.observability.metrics import Metrics
 from web.observability.tracing import Attributes, Tracing
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# Others are not taken over: what a client makes up stands in every line, and must not be a token or a sentence.
+# Other ids are replaced: the id is in every line of the log, and must not be a token or a sentence.
 _REQUEST_ID = re.compile(r"(?!eyJ)[A-Za-z0-9_-]{8,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"})
-# What machines ask every few seconds.
-_QUIET = frozenset({"/livez", "/readyz", "/metrics", "/v1/speech/healthcheck"})
+# Polled by machines every few seconds, and therefore logged at debug level.
+_POLLED = frozenset({"/livez", "/readyz", "/metrics", "/v1/speech/healthcheck"})
 _UNKNOWN = "unknown"
 _log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """What is known of a request or a handshake so far; `status` is None until it is answered."""
+    """A request or a handshake so far; `status` is None until it is answered."""
 
     request_id: str
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     status: int | None = None
     sent_bytes: int = 0
-    is_noted: bool = False
+    is_recorded: bool = False
     attributes: Attributes = field(default_factory=dict)
 
 
 class AccessLog:
-    """The middleware around everything else; faults that nobody caught end here."""
+    """The outermost middleware; uncaught exceptions end here."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
         self._app = app
@@ -62,28 +62,28 @@ class AccessLog:
             await self._serve(exchange, scope, receive, send)
 
     async def _serve(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        async def noting(message: Message) -> None:
-            _take(exchange, message)
+        async def recording_send(message: Message) -> None:
+            _observe(exchange, message)
             await send(message)
-            # A connection that is accepted lasts: its handshake is noted now.
+            # An accepted connection lasts; its handshake is recorded now.
             if message["type"] == "websocket.accept":
-                self._note(exchange, scope)
+                self._record(exchange, scope)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, recording_send)
         except ClientDisconnect:
-            _log.info("request_broken_off", route=self._route(scope))  # nobody is left who could be answered
+            _log.info("request_aborted", route=self._route(scope))  # the client is gone
         except Exception:
             _log.exception("request_broke", route=self._route(scope))
             if exchange.status is not None:
-                raise  # half an answer is out; all that is left is to hang up
-            await fault_response(exchange.request_id)(scope, receive, noting)
+                raise  # a part of the answer is sent; uvicorn closes the connection
+            await fault_response(exchange.request_id)(scope, receive, recording_send)
         finally:
-            if not exchange.is_noted:
-                self._note(exchange, scope)
+            if not exchange.is_recorded:
+                self._record(exchange, scope)
 
-    def _note(self, exchange: _Exchange, scope: Scope) -> None:
-        exchange.is_noted = True
+    def _record(self, exchange: _Exchange, scope: Scope) -> None:
+        exchange.is_recorded = True
         seconds = asyncio.get_running_loop().time() - exchange.began
         is_websocket = scope["type"] == "websocket"
         method = "GET" if is_websocket else scope["method"] if scope["method"] in _METHODS else _UNKNOWN
@@ -91,14 +91,14 @@ class AccessLog:
         self._metrics.answered(route, method, exchange.status, seconds)
         exchange.attributes |= {"http.route": route, "http.request.method": method}
         exchange.attributes |= {} if exchange.status is None else {"http.response.status_code": exchange.status}
-        if problem is not None and route not in _QUIET:
+        if problem is not None and route not in _POLLED:
             self._metrics.refused(problem, scope["type"])
         fields = {"method": method, "route": route, "status": exchange.status, "seconds": round(seconds, 4)}
         if not is_websocket:
             fields["bytes"] = exchange.sent_bytes
         if problem is not None:
             fields["problem"] = problem
-        (_log.debug if route in _QUIET else _log.info)("handshake" if is_websocket else "request", **fields)
+        (_log.debug if route in _POLLED else _log.info)("handshake" if is_websocket else "request", **fields)
 
     def _route(self, scope: Scope) -> str:
         if not self._templates:
@@ -111,15 +111,15 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _take(exchange: _Exchange, message: Message) -> None:
-    """Learn from what is sent, and put the request's id into its head."""
+def _observe(exchange: _Exchange, message: Message) -> None:
+    """Record the status and the size of an answer, and add the request id to its headers."""
     match message["type"]:
         case "http.response.start" | "websocket.http.response.start":
             exchange.status = message["status"]
         case "websocket.accept":
             exchange.status = 101
         case "websocket.close" if exchange.status is None:
-            exchange.status = 403  # what the server makes of it
+            exchange.status = 403  # what uvicorn answers then
             return
         case "http.response.body":
             exchange.sent_bytes += len(message.get("body", b""))
@@ -130,7 +130,7 @@ def _take(exchange: _Exchange, message: Message) -> None:
 
 
 def _templates(routes: list[BaseRoute]) -> dict[object, str]:
-    """The path of each route by what answers it, which is what a scope tells of its route."""
+    """Return the path template of each route by its endpoint, the only part of a route that is in the scope."""
     templates: dict[object, str] = {}
     for route in routes:
         match route:

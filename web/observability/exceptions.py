@@ -1,7 +1,7 @@
-"""Owns how an exception is written down: its kinds and where it happened, never anybody's words.
+"""Describe exceptions for the log: their types and stack frames, but rarely their messages.
 
-The words of an exception are often the value that it is about, and that may be what somebody said. They are kept only
-where they come from the operating system, from a database that is away, or from our own client of the recognizer.
+The message of an exception often holds the value that it is about, which may be a transcript. It is kept only for
+errors of the operating system, of a database that is away, and of our own recognizer clients.
 """
 
 import traceback
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 _ROOT = Path(__file__).parents[2]
-_KNOWN_WORDS = frozenset(
+_SAFE_MESSAGES = frozenset(
     {
         "builtins.OSError",
         "sqlite3.OperationalError",
@@ -20,41 +20,41 @@ _KNOWN_WORDS = frozenset(
         "web.store.database.away.UnusableDatabaseError",
     }
 )
-_MOST_FAULTS = 8
+_MOST_EXCEPTIONS = 8
 _MOST_FRAMES = 30
 
-Fault = dict[str, object]
+Description = dict[str, object]
 
 
-def told_faults(error: BaseException) -> list[Fault]:
-    """Describe an exception, then what it was raised from or holds; so many at most."""
-    told: list[Fault] = []
+def described(error: BaseException) -> list[Description]:
+    """Describe an exception, then its causes and the members of a group; eight at most."""
+    descriptions: list[Description] = []
     waiting, seen = [error], set[int]()
-    while waiting and len(told) < _MOST_FAULTS:
+    while waiting and len(descriptions) < _MOST_EXCEPTIONS:
         one = waiting.pop(0)
         if id(one) not in seen:
             seen.add(id(one))
-            told.append(_told(one))
-            waiting += _behind(one)
-    return told
+            descriptions.append(_description(one))
+            waiting += _related(one)
+    return descriptions
 
 
-def _told(error: BaseException) -> Fault:
-    fault: Fault = {"type": _name(type(error)), "frames": _frames(error.__traceback__)}
-    if any(_name(kind) in _KNOWN_WORDS for kind in type(error).__mro__):
-        fault["message"] = str(error)
-    return fault
+def _description(error: BaseException) -> Description:
+    description: Description = {"type": _name(type(error)), "frames": _frames(error.__traceback__)}
+    if any(_name(kind) in _SAFE_MESSAGES for kind in type(error).__mro__):
+        description["message"] = str(error)
+    return description
 
 
-def _behind(error: BaseException) -> list[BaseException]:
+def _related(error: BaseException) -> list[BaseException]:
     inner = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return inner if cause is None else [*inner, cause]
 
 
-def _frames(where: TracebackType | None) -> list[str]:
-    """File, line and function of each frame, without its source: that may hold a literal, and needs the file."""
-    frames = list(traceback.walk_tb(where))[-_MOST_FRAMES:]
+def _frames(traceback_: TracebackType | None) -> list[str]:
+    """Return file, line and function of each frame, without source lines, which may hold literals."""
+    frames = list(traceback.walk_tb(traceback_))[-_MOST_FRAMES:]
     return [f"{_shortened(frame.f_code.co_filename)}:{line} {frame.f_code.co_qualname}" for frame, line in frames]
 
 
@@ -66,6 +66,6 @@ def _shortened(file: str) -> str:
 
 
 def _name(kind: type) -> str:
-    # "psycopg.errors.X" derives from "psycopg.errors.OperationalError", which is the package's own.
+    # psycopg.errors.OperationalError is the same class as psycopg.OperationalError.
     module = kind.__module__.removesuffix(".errors") if kind.__module__.startswith("psycopg") else kind.__module__
     return f"{module}.{kind.__qualname__}"

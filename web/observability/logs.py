@@ -1,4 +1,4 @@
-"""Owns the log: a line of JSON per event on standard error, ours and the libraries'; never a token or a transcript."""
+"""The log: one JSON line for each event, ours and the libraries', on standard error; no tokens, no transcripts."""
 
 import logging
 import os
@@ -10,32 +10,32 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from web.observability.exceptions import told_faults
+from web.observability.exceptions import described
 from web.observability.redaction import Redactor
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-class _Hidden:
-    """What is hidden in this process: tokens always, the secrets of its settings once they are read."""
+class _Redaction:
+    """The redactor of this process: for tokens, and for the secrets of the settings once they are read."""
 
     redactor = Redactor()
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Let nothing that is logged from now on hold one of these."""
-    _Hidden.redactor = Redactor(frozenset(secrets))
+    """Redact these secrets in everything that is logged from now on."""
+    _Redaction.redactor = Redactor(frozenset(secrets))
 
 
 def configure_logs(level: int = logging.INFO) -> None:
-    """Set up structlog, and let the libraries below speak only of trouble, in the same lines."""
-    # gRPC's core writes to standard error past every logger, unless it is told so before it is loaded.
+    """Configure structlog, and logging with the warnings of the libraries in the same format."""
+    # gRPC's core writes to standard error itself unless this is set before it is loaded.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _tell_faults,
+        _describe_exception,
     ]
     last: list[Processor] = [_redact, structlog.processors.JSONRenderer()]
     structlog.configure(
@@ -53,25 +53,25 @@ def configure_logs(level: int = logging.INFO) -> None:
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    # At INFO uvicorn prints the query string of a handshake, and the token with it.
+    # At INFO uvicorn logs the query string of a handshake with its token.
     uvicorn_log = logging.getLogger("uvicorn.error")
     uvicorn_log.setLevel(logging.WARNING)
-    uvicorn_log.addFilter(_is_no_false_alarm)
+    uvicorn_log.addFilter(_is_not_false_alarm)
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
-    """Writes records; of one that cannot be written it says only that."""
+    """Writes records; for one that cannot be written it logs where it came from."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         structlog.get_logger().error("record_not_written", logger=record.name, line=record.lineno)
 
 
-def _tell_faults(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put the fault of an event into words of our own; a traceback as text has lines, and values in them."""
+def _describe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace the exception of an event with our description: a traceback as text holds source lines and values."""
     error = _error(event.pop("exc_info", None))
     event.pop("stack_info", None)
     if error is not None:
-        event["faults"] = told_faults(error)
+        event["faults"] = described(error)
     return event
 
 
@@ -88,17 +88,17 @@ def _error(exc_info: bool | BaseException | _ExcInfo | None) -> BaseException | 
 
 
 def _first_line_of_asyncio(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Cut off what asyncio appends: its tasks as text, with the words of what they raised."""
+    """Cut off the representations of tasks that asyncio appends, which hold the messages of their exceptions."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0].partition("<")[0].rstrip()
     return event
 
 
 def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    redactor = _Hidden.redactor
+    redactor = _Redaction.redactor
     return {redactor.text(str(name)): redactor.field(str(name), value) for name, value in event.items()}
 
 
-def _is_no_false_alarm(record: logging.LogRecord) -> bool:
-    """Drop what uvicorn says of a handshake that was refused on purpose."""
+def _is_not_false_alarm(record: logging.LogRecord) -> bool:
+    """Drop the error that uvicorn logs for a handshake that was refused on purpose."""
     return record.getMessage() != "ASGI callable returned without completing handshake."

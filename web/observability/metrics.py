@@ -1,6 +1,6 @@
-"""Owns the numbers that the server tells of itself: counted here, for Prometheus.
+"""Prometheus metrics of the server.
 
-Labels come from closed lists: no owner, no address of a caller, nothing that anybody sent.
+Labels come from closed lists: no owners, no addresses, nothing that a client sent.
 """
 
 import math
@@ -24,16 +24,16 @@ from stream.runtime.outbox import Outbox
 from stream.session.events import Totals
 from vad import SAMPLE_RATE
 
-# What a talker notices lies between a tenth of a second and some seconds.
+# Delays that a speaker notices are between a tenth of a second and some seconds.
 _LATENCY_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, math.inf)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, math.inf)
 _DISCONNECTED = "none"
-# When each counter was made says nothing here, and doubles the lines.
+# The creation times of counters would double the lines, and nobody uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Every metric of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -108,20 +108,20 @@ class Metrics:
         )  # fmt: skip
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def answered(self, route: str, method: str, status: int | None, seconds: float) -> None:
-        """A request, or a handshake, is over; without a `status` it was given up by the caller."""
+        """Count an answered request or handshake; `status` is None if the client left before the answer."""
         self.requests.labels(route, method, _DISCONNECTED if status is None else str(status)).inc()
         self.request_seconds.labels(route).observe(seconds)
 
     def refused(self, problem: str, protocol: str) -> None:
-        """A request, or a handshake, was answered with an error of the table."""
+        """Count a request or a handshake that was answered with an error of the table."""
         self.refusals.labels(problem, protocol).inc()
 
-    def heard(self, kind: str, totals: Totals) -> None:
-        """Audio came to its end."""
+    def add_audio(self, kind: str, totals: Totals) -> None:
+        """Count the audio of an ended stream or recording."""
         fates = {
             "received": totals.received,
             "recognized": totals.recognized,
@@ -133,7 +133,7 @@ class Metrics:
 
     @contextmanager
     def watching(self, outbox: Outbox) -> Iterator[None]:
-        """Count what waits in an outbox while the context lasts."""
+        """Count the messages in an outbox while the context lasts."""
         self._outboxes.add(outbox)
         try:
             yield

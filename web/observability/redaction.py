@@ -1,46 +1,46 @@
-"""Owns what is taken out of everything that is logged: tokens and the secrets of the settings."""
+"""Redact tokens and the secrets of the settings in everything that is logged."""
 
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
 HIDDEN = "***"
-# Fields that hold nothing else.
+# The names of fields whose whole value is secret.
 _SECRET_FIELDS = re.compile(r"authorization|cookie|password|secret|token|jwt|api[_-]?key", re.IGNORECASE)
-# What introduces a token stays, the token goes.
+# The text before a token is kept, the token is replaced.
 _TOKENS = re.compile(
     r"""
-      (?P<parameter>jwt(?:=|%3d))[^&\s"'\#<>]*            # in an address, escaped or not
+      (?P<parameter>jwt(?:=|%3d))[^&\s"'\#<>]*            # in a query string, escaped or not
     | (?P<header>authorization["']?\s*[:=,]\s*(?:b(?=["']))?["']?)[^"'\r\n,;}\])]+
     | (?P<scheme>\bbearer(?:\s+|%20))[^\s"',;]+
     | (?P<subprotocol>\bjwt\.)[\w.~+/=-]+
-    | eyJ[\w-]+(?:\.[\w-]*)*                                # the beginning of every JWT: {"
+    | eyJ[\w-]+(?:\.[\w-]*)*                                # every JWT begins with {" in base64
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# A shorter one would take ordinary words out of the log with it.
+# A shorter one would also match ordinary words.
 _LEAST_SECRET = 6
 _DEEPEST = 6
 _LONGEST = 16_000
 
 
 class Redactor:
-    """Hides tokens, wherever they stand, and the given secrets."""
+    """Redacts tokens in any position, and the given secrets."""
 
     def __init__(self, secrets: frozenset[str] = frozenset()) -> None:
         forms = {form for secret in secrets if len(secret) >= _LEAST_SECRET for form in (secret, quote(secret, ""))}
-        # The longest first: one may be a part of another.
+        # Longest first: one may be a part of another.
         ordered = sorted(forms, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:
-        """The text without tokens and secrets, shortened where nobody would read it."""
+        """Redact a text, and cut it at 16,000 characters."""
         shown = text if self._secrets is None else self._secrets.sub(HIDDEN, text)
         shown = _TOKENS.sub(_hidden, shown)
         return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."
 
     def value(self, value: object, depth: int = 0) -> object:
-        """The same for whatever a field of an event holds, as something that JSON knows."""
+        """Redact any value, and convert it to a JSON type."""
         match value:
             case None | bool() | int():
                 return value
@@ -56,7 +56,7 @@ class Redactor:
                 return self.text(_shown(value))
 
     def field(self, name: str, value: object, depth: int = 0) -> object:
-        """The same for a named field; some names say that all of it is secret."""
+        """Redact the value of a field; the names of some fields make all of it secret."""
         if isinstance(value, str | bytes) and _SECRET_FIELDS.search(name):
             return HIDDEN
         return self.value(value, depth)
@@ -69,5 +69,5 @@ def _hidden(match: re.Match[str]) -> str:
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except Exception:  # what is logged may be half built, and must not break what logs it
+    except Exception:  # the object may be half initialized; logging it must not fail
         return f"<{type(value).__name__}>"

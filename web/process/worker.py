@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from web.clock import wall_clock
 from web.composition import amounts, opened, recognizing, step_options
-from web.jobs.postgres_queue import SpreadQueue
+from web.jobs.postgres_queue import PostgresQueue
 from web.jobs.steps import Steps
 from web.limits.limits import limiting
 from web.process.engine_process import riva_or_engine
@@ -54,7 +54,7 @@ async def _work(
         loop_clock = asyncio.get_running_loop().time
         limits = await stack.enter_async_context(limiting(amounts(settings), settings.limits_url, loop_clock))
         steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
-        queue = SpreadQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
+        queue = PostgresQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
 
         def is_over() -> bool:
             return way.gave_up.is_set() or bool(signals.count)
@@ -92,7 +92,9 @@ async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bo
     return True
 
 
-async def _worked(queue: SpreadQueue, signals: StopSignals, is_over: Callable[[], bool], limit_seconds: float) -> bool:
+async def _worked(
+    queue: PostgresQueue, signals: StopSignals, is_over: Callable[[], bool], limit_seconds: float
+) -> bool:
     """Let the queue run until it is over, and end it within `limit_seconds`; whether it ended by itself."""
     running = asyncio.create_task(queue.run())
     try:

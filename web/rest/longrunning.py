@@ -13,7 +13,7 @@ from stream.recordings.segmentation import check_cuttable
 from web.auth.caller import Caller, Scope
 from web.composition import Services
 from web.fetch.download import check_uri
-from web.jobs.steps import UnwantedError
+from web.jobs.intake import UnwantedError
 from web.memory.budget import FullError
 from web.rest.recognize import check_ready
 from web.rest.request.audio import Audio, read_audio_request
@@ -104,7 +104,15 @@ async def _recording(services: Services, caller: Caller, values: dict[str, objec
     config = await services.models.look_up(config, caller.owner)
     options = recognition_options(config, services.recognizer)
     minutes = services.limits.minutes_of(caller)
-    return Recording(new_id(), caller.owner, uri, config.set_values, options, config.whole_seconds, minutes=minutes)
+    return Recording(
+        id=new_id(),
+        owner=caller.owner,
+        uri=uri,
+        config=config.set_values,
+        options=options,
+        whole_seconds=config.whole_seconds,
+        minutes=minutes,
+    )
 
 
 async def _take(  # noqa: PLR0913

@@ -72,7 +72,7 @@ async def transcribe(
             )
         finally:
             await meter.settle()
-    services.metrics.heard("short", finished.totals)
+    services.metrics.add_audio("short", finished.totals)
     if finished.error is not None:
         raise finished.error
     if not is_complete(finished):
@@ -82,13 +82,13 @@ async def transcribe(
 
 def _transcription(finished: Finished, config: SessionConfig, created_at: float) -> Transcription:
     summary = Summary(
-        new_id(),
-        Kind.SHORT,
-        Status.DONE,
-        created_at,
-        finished.received,
-        finished.inference_seconds,
-        config.whole_seconds,
+        id=new_id(),
+        kind=Kind.SHORT,
+        status=Status.DONE,
+        created_at=created_at,
+        received_samples=finished.received,
+        inference_seconds=finished.inference_seconds,
+        whole_seconds=config.whole_seconds,
     )
     return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
 

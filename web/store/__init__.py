@@ -1,1 +1,1 @@
-"""What outlives a connection: transcriptions, their utterances, language models, in one database behind one URL."""
+"""What is kept in the database: transcriptions with their utterances, recordings, language models."""

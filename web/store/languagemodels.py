@@ -1,4 +1,4 @@
-"""Owns trained language models in the database: what they are made of, where they are, which phrases they became."""
+"""Trained language models in the database: their corpora, their status and their phrases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from web.clock import Clock
 from web.store.database.database import Database
 from web.store.tables import Training, language_models, transcriptions
 
-# What a statement may compare with at once is limited on both databases.
+# Both databases limit the number of parameters of a statement.
 _IDS_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageModel:
-    """A language model without its texts: `corpora` entries were given, `phrases` are made of them so far."""
+    """A language model without its texts: the number of its corpora, and of the phrases selected from them."""
 
     id: str
     name: str
@@ -31,14 +31,14 @@ class LanguageModel:
 
 @dataclass(frozen=True, slots=True)
 class Untrained:
-    """A language model that is still to be trained, for an owner."""
+    """A language model that is still to be trained, and its owner."""
 
     id: str
     owner: str
 
 
 class LanguageModels:
-    """The language models of every owner."""
+    """The language models of all owners. `clock` tells the time of day."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
@@ -47,11 +47,13 @@ class LanguageModels:
     async def open(
         self, model_id: str, owner: str, name: str, corpora: Sequence[str], *, most: int | None = None
     ) -> LanguageModel:
-        """Queue a model for training; raises ClientError when its owner has `most` already.
+        """Queue a model for training; raises ClientError if its owner has `most` already.
 
         The check and the insert are one step for all processes.
         """
-        model = LanguageModel(model_id, name, Training.QUEUED, self._clock(), len(corpora))
+        model = LanguageModel(
+            id=model_id, name=name, status=Training.QUEUED, created_at=self._clock(), corpora=len(corpora)
+        )
         row = {
             "id": model_id,
             "owner": owner,
@@ -62,7 +64,7 @@ class LanguageModels:
         }
         async with self._database.writing() as connection:
             if most is not None:
-                await self._database.take_turn(connection, "language models", owner)
+                await self._database.lock(connection, "language models", owner)
                 if await _count(connection, owner) >= most:
                     detail = f"you have {most} language models, and no more are kept; delete one"
                     raise ClientError(Problem.RATE_LIMITED, detail)
@@ -70,14 +72,14 @@ class LanguageModels:
         return model
 
     async def get(self, model_id: str, owner: str) -> LanguageModel | None:
-        """The model, or None where this owner has no such one."""
+        """Return a model, None if the owner has none of this id."""
         mine = language_models.c.id == model_id.lower(), language_models.c.owner == owner
         async with self._database.reading() as connection:
             row = (await connection.execute(select(*_summary_columns()).where(*mine))).one_or_none()
         return None if row is None else _summary(row)
 
     async def all(self, owner: str) -> list[LanguageModel]:
-        """Every model of an owner, the newest first."""
+        """Return all models of an owner, newest first."""
         columns = language_models.c
         mine = select(*_summary_columns()).where(columns.owner == owner)
         async with self._database.reading() as connection:
@@ -85,19 +87,19 @@ class LanguageModels:
             return [_summary(row) for row in rows]
 
     async def count(self, owner: str) -> int:
-        """How many models an owner has."""
+        """Return how many models an owner has."""
         async with self._database.reading() as connection:
             return await _count(connection, owner)
 
     async def delete(self, model_id: str, owner: str) -> bool:
-        """Delete a model with its texts; whether the owner had it."""
+        """Delete a model with its texts; return whether the owner had it."""
         mine = language_models.c.id == model_id.lower(), language_models.c.owner == owner
         async with self._database.erasing() as connection:
             deleted = await connection.execute(delete(language_models).where(*mine))
         return deleted.rowcount > 0
 
     async def look_up(self, config: SessionConfig, owner: str) -> SessionConfig:
-        """The configuration with the phrases of the trained model that it names, without any where it names none.
+        """Return the configuration with the phrases of the trained model that it names, if it names one.
 
         Raises ClientError for a model that the owner does not have, or that is not trained yet.
         """
@@ -117,7 +119,7 @@ class LanguageModels:
         return replace(config, trained_phrases=tuple(row.phrases))
 
     async def unknown(self, transcription_ids: Sequence[str], owner: str) -> list[str]:
-        """Those of the ids that no transcription of the owner has."""
+        """Return those ids that no transcription of the owner has."""
         columns = transcriptions.c
         known: set[str] = set()
         async with self._database.reading() as connection:
@@ -128,7 +130,7 @@ class LanguageModels:
         return [one for one in transcription_ids if one.lower() not in known]
 
     async def untrained(self) -> list[Untrained]:
-        """The models that are queued or in training, the oldest first."""
+        """Return the models that are queued or in training, oldest first."""
         columns = language_models.c
         waiting = select(columns.id, columns.owner).where(columns.status != Training.TRAINED)
         async with self._database.reading() as connection:
@@ -136,7 +138,7 @@ class LanguageModels:
             return [Untrained(row.id, row.owner) for row in rows]
 
     async def training(self, model_id: str) -> list[str] | None:
-        """Begin to train a model: the entries of its corpora, or None where another process has trained it."""
+        """Mark a model as in training; return the entries of its corpora, None if another process has trained it."""
         columns = language_models.c
         mine = columns.id == model_id, columns.status != Training.TRAINED
         async with self._database.writing() as connection:
@@ -148,7 +150,7 @@ class LanguageModels:
         return corpora
 
     async def trained(self, model_id: str, phrases: Sequence[str]) -> None:
-        """Keep the phrases of a model; those that it has already stay."""
+        """Store the phrases of a model; those that it already has are kept."""
         columns = language_models.c
         mine = columns.id == model_id, columns.status != Training.TRAINED
         values = {"status": Training.TRAINED, "phrases": list(phrases)}
@@ -169,4 +171,11 @@ def _summary_columns() -> tuple[ColumnElement[Any], ...]:
 
 
 def _summary(row: Any) -> LanguageModel:
-    return LanguageModel(row.id, row.name, Training(row.status), row.created_at, row.corpora, row.phrases)
+    return LanguageModel(
+        id=row.id,
+        name=row.name,
+        status=Training(row.status),
+        created_at=row.created_at,
+        corpora=row.corpora,
+        phrases=row.phrases,
+    )

@@ -1,4 +1,4 @@
-"""Owns long recordings in the database: their segments wait there with their sound until each is settled, once."""
+"""Long recordings in the database: their segments wait there with their audio until each is recognized, once."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,14 @@ from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 from web.store.transcriptions import stored, unfinished
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A long recording that is to be recognized: where it comes from (None: it is uploaded), and how to hear it.
+    """A long recording that is to be recognized.
 
-    `config` are the keys that were set. `options` hold for every segment; they were made when the recording was
-    accepted, so that no later change of a language model or of a server's languages divides it. `minutes` of audio may
-    its owner have in a day (None: any number), and `counted_samples` at 16 kHz of this recording were counted so far.
+    `uri` is where it is downloaded from, None for an upload. `config` has the keys that were set. `options` are made
+    once, when the recording is accepted, so that a language model or a list of languages that changes later does not
+    change some of its segments. `minutes` is how much audio its owner may have in a day, None for no limit;
+    `counted_samples` at 16 kHz of this recording were counted towards that so far.
     """
 
     id: str
@@ -41,7 +42,7 @@ SegmentKey = tuple[str, int]
 
 
 class Recordings:
-    """The recordings that are not recognized to the end; every step may be repeated, and none counts twice."""
+    """The recordings that are not done yet; every step can be repeated, and has its effect once."""
 
     def __init__(self, database: Database, retention_seconds: float, *, clock: Clock) -> None:
         self._database = database
@@ -49,9 +50,9 @@ class Recordings:
         self._clock = clock
 
     async def open(self, recording: Recording, *, most: int | None = None) -> None:
-        """Queue a recording; raises ClientError when `most` of its owner's are in work already.
+        """Queue a recording; raises ClientError if `most` of its owner's are in progress already.
 
-        The check and the insert are one step for all processes: those of one owner come one after another.
+        The check and the insert are one step for all processes.
         """
         now = self._clock()
         row = {
@@ -70,7 +71,7 @@ class Recordings:
         }
         async with self._database.writing() as connection:
             if most is not None:
-                await self._database.take_turn(connection, "recordings", recording.owner)
+                await self._database.lock(connection, "recordings", recording.owner)
                 if await unfinished(connection, recording.owner) >= most:
                     raise ClientError(
                         Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end"
@@ -78,7 +79,7 @@ class Recordings:
             await connection.execute(insert(transcriptions).values(row))
 
     async def get(self, recording_id: str) -> Recording | None:
-        """The recording, or None where it is gone or over."""
+        """Return a recording, None if it was deleted, or is done or failed."""
         columns = transcriptions.c
         mine = columns.id == recording_id, columns.kind == Kind.LONG, columns.status.in_(OPEN)
         async with self._database.reading() as connection:
@@ -87,19 +88,19 @@ class Recordings:
             return None
         options = msgspec.convert(row.options, RecognitionOptions)
         return Recording(
-            row.id,
-            row.owner,
-            row.uri,
-            row.config,
-            options,
-            row.whole_seconds,
-            row.is_received,
-            row.minutes,
-            row.counted_samples,
+            id=row.id,
+            owner=row.owner,
+            uri=row.uri,
+            config=row.config,
+            options=options,
+            whole_seconds=row.whole_seconds,
+            is_received=row.is_received,
+            minutes=row.minutes,
+            counted_samples=row.counted_samples,
         )
 
     async def received(self, recording_id: str, bytes_: int, total_bytes: int | None, samples: int) -> bool:
-        """So much of it has arrived; whether it is still wanted."""
+        """Store how much of a recording has arrived; return whether it is still wanted."""
         values = {"received_bytes": bytes_, "total_bytes": total_bytes, "received_samples": samples}
         async with self._database.writing() as connection:
             begun = await connection.execute(
@@ -109,9 +110,9 @@ class Recordings:
         return bool(begun.rowcount or known.rowcount)
 
     async def count(self, recording_id: str, samples: int) -> int | None:
-        """Note that it was decoded as far as `samples`; return how many of them were not counted before.
+        """Store that a recording was decoded up to `samples`; return how many of them were not counted before.
 
-        None where it is gone, so that nobody knows.
+        None if the recording was deleted.
         """
         columns = transcriptions.c
         mine = columns.id == recording_id
@@ -123,10 +124,11 @@ class Recordings:
         return None if before is None else max(0, samples - before)
 
     async def add(self, recording_id: str, segments: Sequence[Segment]) -> list[int]:
-        """Keep segments with their sound; return the numbers of those that are still to be settled.
+        """Store segments with their audio; return the numbers of those that are still to be recognized.
 
-        A recording that is read again brings the same segments, and nothing happens to those that are there.
-        Raises ClientError when they are not the same: it was changed meanwhile. What is over takes no more of them.
+        Segments that are stored already stay as they are: a recording that is read again brings the same ones. Raises
+        ClientError if they differ, because the recording was changed meanwhile. Nothing is added to a recording that is
+        done, failed or deleted.
         """
         if not segments:
             return []
@@ -146,7 +148,7 @@ class Recordings:
         there = select(columns.number, columns.digest, columns.alternatives.is_(None).label("is_open")).where(
             columns.transcription_id == recording_id, columns.number.in_([segment.number for segment in segments])
         )
-        # The row is held: a recording that is deleted or given up in between would leave sound that nobody clears.
+        # Lock the row: if the recording were deleted or failed in between, its audio would stay for ever.
         mine = transcriptions.c.id == recording_id, transcriptions.c.status.in_(OPEN)
         held = select(transcriptions.c.id).where(*mine).with_for_update()
         async with self._database.writing() as connection:
@@ -159,7 +161,7 @@ class Recordings:
         return [number for number, row in kept.items() if row.is_open]
 
     async def complete(self, recording_id: str, bytes_: int, samples: int) -> None:
-        """All of it has arrived and is cut; without any speech it is done."""
+        """Store that all of a recording has arrived and is cut; without any speech it is done."""
         values = {
             "is_received": True,
             "received_bytes": bytes_,
@@ -172,7 +174,7 @@ class Recordings:
             await connection.execute(_finished(recording_id))
 
     async def segment(self, key: SegmentKey) -> tuple[Segment, RecognitionOptions] | None:
-        """A segment with its sound and how to hear it, or None where it is settled, or nobody wants it any more."""
+        """Return a segment with its audio and options; None if it is settled, or its recording is over or deleted."""
         recording_id, number = key
         columns = utterances.c
         wanted = (
@@ -189,14 +191,14 @@ class Recordings:
         return segment, msgspec.convert(row.options, RecognitionOptions)
 
     async def settle(self, key: SegmentKey, settled: Settled) -> bool:
-        """Keep the text of a segment and let its sound go; whether it was not settled before."""
+        """Store the text of a segment and delete its audio; return whether it was not settled before."""
         recording_id, number = key
         columns = utterances.c
         mine = columns.transcription_id == recording_id, columns.number == number, columns.alternatives.is_(None)
         text = msgspec.json.encode(stored(settled).alternatives)
         spent = transcriptions.c.inference_seconds + settled.inference_seconds
         async with self._database.writing() as connection:
-            # The recording's row first: two last segments at once would each take the other for unsettled.
+            # The recording's row first: two last segments at once would each see the other as unsettled.
             is_wanted = await connection.execute(_open(recording_id).values(touched_at=self._clock()))
             kept = await connection.execute(update(utterances).where(*mine).values(alternatives=text, pcm=None))
             if not is_wanted.rowcount or not kept.rowcount:
@@ -206,7 +208,7 @@ class Recordings:
         return True
 
     async def failed_once_more(self, key: SegmentKey) -> int:
-        """Count a failure of a segment; return how many it has had."""
+        """Count a failure of a segment; return how often it has failed."""
         recording_id, number = key
         columns = utterances.c
         mine = columns.transcription_id == recording_id, columns.number == number
@@ -216,7 +218,7 @@ class Recordings:
             return int(await connection.scalar(select(columns.failures).where(*mine)) or 0)
 
     async def fail(self, recording_id: str, error: ClientError) -> None:
-        """Give a recording up; what is settled of it is kept, its sound is not."""
+        """Fail a recording: its text is kept, its audio is deleted."""
         failed = {"status": Status.FAILED, "error_type": error.problem.value.type, "error_detail": error.detail}
         async with self._database.writing() as connection:
             await connection.execute(_open(recording_id).values(failed | {"touched_at": self._clock()}))
@@ -224,7 +226,7 @@ class Recordings:
             await connection.execute(sound.values(pcm=None))
 
     async def unsettled(self, most: int, without: Sequence[SegmentKey] = ()) -> list[SegmentKey]:
-        """Segments that are still to be settled: the first of every recording, then the second ones, and so on."""
+        """Return segments to recognize: the first ones of all recordings, then the second ones, and so on."""
         columns = utterances.c
         waiting = (
             select(columns.transcription_id, columns.number)
@@ -238,7 +240,7 @@ class Recordings:
         return [key for key in keys if key not in without][:most]
 
     async def waiting(self) -> int:
-        """How many segments are still to be settled, of everybody's recordings."""
+        """Return how many segments are still to be recognized, of all owners."""
         columns = utterances.c
         count = (
             select(func.count())
@@ -250,7 +252,7 @@ class Recordings:
             return int((await connection.execute(count)).scalar_one())
 
     async def unread(self) -> list[tuple[str, str]]:
-        """Recordings at a URI of which not all has arrived, oldest first: the id and the owner of each."""
+        """Return the recordings that are still to be downloaded, oldest first, as id and owner."""
         columns = transcriptions.c
         waiting = select(columns.id, columns.owner).where(
             columns.kind == Kind.LONG,
@@ -263,7 +265,7 @@ class Recordings:
             return [(row.id, row.owner) for row in rows]
 
     async def sweep(self, upload_seconds: float, *, now: float | None = None) -> None:
-        """Give up recordings whose upload never came, or stopped, so long before `now`, or what the clock says."""
+        """Fail recordings whose upload has been missing or paused for so long at `now`, by default the clock's time."""
         now = self._clock() if now is None else now
         columns = transcriptions.c
         late = (
@@ -285,7 +287,7 @@ def _open(recording_id: str) -> Update:
 
 
 def _finished(recording_id: str) -> Update:
-    """Call it done if all of it has arrived and no segment is left."""
+    """Mark a recording as done if all of it has arrived and no segment is left."""
     columns = utterances.c
     left = select(columns.number).where(columns.transcription_id == recording_id, columns.alternatives.is_(None))
     return _open(recording_id).where(transcriptions.c.is_received, ~left.exists()).values(status=Status.DONE)

@@ -1,7 +1,7 @@
-"""Owns the storing that outlasts its session: nobody waits long for a slow database, and the text is kept all the same.
+"""Store the text of ended sessions, and retry in the background while the database is unavailable.
 
-What the client was told must also be found later. A database that fails over, or is restarted, is back in half a
-minute or so; until then what a session said is held here and offered again.
+A client must find later what it was sent. A database that fails over or restarts is back after half a minute or so;
+until then the text waits here.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ _TRY_SECONDS = 20.0
 _GIVE_UP_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
-# The packed text of an hour of talk takes 0.6 MB.
+# The packed text of an hour of speech takes 0.6 MB.
 _MOST = 256
 _STOP_SECONDS = 5.0
-# What a database says that is away, overloaded or locked; anything else would fail again.
+# The errors of a database that is away, overloaded or locked; any other would come again.
 _PASSING = (DatabaseAwayError, OperationalError, InterfaceError, PoolTimeoutError, OSError)
 _log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ Store = Callable[[], Awaitable[None]]
 
 
 class Storing:
-    """What is being stored now, some of it for sessions that have ended."""
+    """The texts that are being stored now, some of them of sessions that have ended."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,19 +40,20 @@ class Storing:
         return len(self._tasks)
 
     async def finish(self, store: Store) -> None:
-        """Wait until it is stored, 5 s at most; then it goes on behind the caller, and only the log tells its end.
+        """Wait until `store` has succeeded, 5 s at most; then retry in the background, and only log the outcome.
 
-        `store` may be called again, whatever became of the last time. Any number may wait; 256 may go on afterwards.
+        `store` may be called again after any failure. Any number of callers may wait; at most 256 retries go on in the
+        background.
         """
-        task = asyncio.create_task(_tried(store))
+        task = asyncio.create_task(_retried(store))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             await asyncio.wait({task}, timeout=_WAIT_SECONDS)
         finally:
-            self._go_on(task)
+            self._continue(task)
 
-    def _go_on(self, task: asyncio.Task[None]) -> None:
+    def _continue(self, task: asyncio.Task[None]) -> None:
         if task.done():
             return
         if len(self._late) >= _MOST:
@@ -62,7 +63,7 @@ class Storing:
         task.add_done_callback(self._late.discard)
 
     async def close(self) -> None:
-        """Give what is still to be stored a last while, 5 s at most."""
+        """Wait for what is still being stored, 5 s at most, and cancel the rest."""
         tasks = set(self._tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
@@ -73,7 +74,7 @@ class Storing:
 
 @asynccontextmanager
 async def storing() -> AsyncIterator[Storing]:
-    """Store until the context ends; the database must outlive it."""
+    """Store texts until the context ends; the database must outlive it."""
     held = Storing()
     try:
         yield held
@@ -81,7 +82,7 @@ async def storing() -> AsyncIterator[Storing]:
         await held.close()
 
 
-async def _tried(store: Store) -> None:
+async def _retried(store: Store) -> None:
     pause = _FIRST_PAUSE_SECONDS
     last_try = asyncio.get_running_loop().time() + _GIVE_UP_SECONDS
     try:
@@ -95,8 +96,8 @@ async def _tried(store: Store) -> None:
                 _log.warning("storing_retried", delay_seconds=pause, error=type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-    except asyncio.CancelledError as told:
-        _log.error("transcription_not_stored", error=str(told))
+    except asyncio.CancelledError as cancelled:
+        _log.error("transcription_not_stored", error=str(cancelled))
         raise
-    except Exception:  # the client has its text all the same
+    except Exception:  # the client has received its text already
         _log.exception("transcription_not_stored")

@@ -1,4 +1,4 @@
-"""Owns the tables of the database; `web/migrations` brings a database to what is written here."""
+"""The tables of the database; `web/migrations` brings a database to this state."""
 
 from enum import StrEnum
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-# Names that are the same on every database, so that migrations can speak of them.
+# Migrations need names that are the same on every database.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,7 +30,7 @@ metadata = MetaData(
 
 
 class Kind(StrEnum):
-    """How a transcription came about."""
+    """The interface that made a transcription."""
 
     LIVE = "live"
     SHORT = "short"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a transcription is; `FAILED` has an error instead of a result."""
+    """The progress of a transcription; a `FAILED` one has an error."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -48,7 +48,7 @@ class Status(StrEnum):
 
 
 class Training(StrEnum):
-    """Where a language model is."""
+    """The progress of a language model."""
 
     QUEUED = "queued"
     TRAINING = "training"
@@ -56,7 +56,7 @@ class Training(StrEnum):
 
 
 OPEN = (Status.QUEUED, Status.PROCESSING, Status.PARTIAL)
-"""The states in which something is still to come."""
+"""The states of a transcription that is still growing."""
 
 # Times are seconds since 1970; positions are samples at 16 kHz.
 transcriptions = Table(
@@ -74,14 +74,14 @@ transcriptions = Table(
     Column("whole_seconds", Boolean, nullable=False, default=False),
     Column("error_type", String(32)),
     Column("error_detail", Text),
-    # What only a long recording has: where it comes from, how it is to be heard, how much of it has arrived.
+    # Of long recordings only: where they come from, how they are recognized, how much has arrived.
     Column("uri", Text),
     Column("config", JSON(none_as_null=True)),
     Column("options", JSON(none_as_null=True)),
     Column("received_bytes", BigInteger, nullable=False, default=0),
     Column("total_bytes", BigInteger),
     Column("is_received", Boolean, nullable=False, default=False),
-    # The minutes of audio that its owner may have in a day, and how much of this recording was counted towards them.
+    # The minutes of audio that the owner may have in a day, and how much of this recording was counted towards them.
     Column("minutes", Float(53)),
     Column("counted_samples", BigInteger, nullable=False, default=0, server_default="0"),
     Index(None, "owner", "created_at", "id"),
@@ -96,9 +96,9 @@ utterances = Table(
     Column("channel", Integer, nullable=False, default=0),
     Column("start", BigInteger, nullable=False),
     Column("end", BigInteger, nullable=False),
-    # The settled hypotheses as JSON, best first; none while it is only a segment of a recording.
+    # The settled hypotheses as JSON, best first; NULL for a segment that is still to be recognized.
     Column("alternatives", LargeBinary),
-    # The segment's sound until it is settled, and its digest for good: a recording that is read again is compared.
+    # The audio of a segment until it is settled. Its digest stays, to compare a recording that is read again.
     Column("pcm", LargeBinary),
     Column("digest", LargeBinary),
     Column("failures", Integer, nullable=False, default=0),
@@ -117,7 +117,7 @@ language_models = Table(
     Index(None, "owner", "created_at"),
 )
 
-# Tokens for one use that were used, by a digest of their ids; PostgreSQL only, for all gateways together.
+# Tokens for one use that were used, by digests of their ids; on PostgreSQL only, for all gateways together.
 token_uses = Table(
     "token_uses",
     metadata,
@@ -125,7 +125,7 @@ token_uses = Table(
     Column("expires_at", Float(53), nullable=False, index=True),
 )
 
-# What processes note for each other and for those after them, by name.
+# Short texts that processes leave for each other and for the next start.
 notes = Table(
     "notes",
     metadata,

@@ -1,4 +1,4 @@
-"""Owns stored transcriptions: made, filled utterance by utterance, read, listed and deleted by their owner only."""
+"""Stored transcriptions: filled utterance by utterance, and readable by their owner only."""
 
 import asyncio
 import uuid
@@ -20,15 +20,15 @@ from web.store.tables import OPEN, Kind, Status, transcriptions, utterances
 
 _MOST_SWEPT = 50
 _PROBLEMS = {problem.value.type: problem for problem in Problem}
-# Of speech without a pause a row has some twenty words, and takes 30 us to read.
+# A row of speech without a pause has some twenty words, and takes 30 us to decode.
 _ROWS_AT_ONCE = 32
 T = TypeVar("T")
 _decoder = msgspec.json.Decoder(list[WireResult])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredUtterance:
-    """A settled utterance: its span in samples and its hypotheses, best first; empty if nothing was said."""
+    """A settled utterance: its start and end in samples at 16 kHz, and its hypotheses, best first."""
 
     number: int
     channel: int
@@ -41,11 +41,11 @@ class StoredUtterance:
         return not any(alternative.words or alternative.transcript for alternative in self.alternatives[:1])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a transcription is, without its text; `error` where it failed.
+    """A transcription without its text; `error` is set if it failed.
 
-    `received_samples` of sound have arrived, `received_bytes` of the `total_bytes` of a recording (None: not known).
+    Of a recording `received_bytes` of `total_bytes` (None: not known) have arrived.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """A transcription with all that is settled of it; everything before sample `settled_samples` is."""
+    """A transcription with its settled utterances; all audio before sample `settled_samples` is settled."""
 
     summary: Summary
     utterances: tuple[StoredUtterance, ...] = field(default=())
@@ -71,18 +71,24 @@ class Transcription:
 
 
 def stored(settled: Settled) -> StoredUtterance:
-    """What is kept of a settled utterance; the words of a `Settled` have their times already."""
+    """Return what is stored of a settled utterance."""
     alternatives = results(settled.hypothesis.alternatives, with_speakers=True)
-    return StoredUtterance(settled.utterance_id, settled.channel, settled.start, settled.heard, alternatives)
+    return StoredUtterance(
+        number=settled.utterance_id,
+        channel=settled.channel,
+        start=settled.start,
+        end=settled.heard,
+        alternatives=alternatives,
+    )
 
 
 def new_id() -> str:
-    """An id that nobody guesses."""
+    """Make an id that cannot be guessed."""
     return str(uuid.uuid4())
 
 
 class Transcriptions:
-    """The transcriptions of every owner; what is older than `retention_seconds` goes."""
+    """The transcriptions of all owners, each kept for `retention_seconds`. `clock` tells the time of day."""
 
     def __init__(self, database: Database, retention_seconds: float, *, clock: Clock) -> None:
         self._database = database
@@ -90,7 +96,7 @@ class Transcriptions:
         self._clock = clock
 
     async def open(self, transcription_id: str, owner: str, kind: Kind, *, whole_seconds: bool = False) -> None:
-        """Begin a transcription whose utterances are told by `add`; once it is there, again changes nothing."""
+        """Create an empty transcription; nothing happens if it exists."""
         now = self._clock()
         row = {
             "id": transcription_id,
@@ -107,7 +113,7 @@ class Transcriptions:
             await connection.execute(self._database.insert_missing(transcriptions).values(row))
 
     async def add(self, transcription_id: str, settled: Sequence[Settled]) -> None:
-        """Keep further utterances; those that are kept already stay as they are."""
+        """Store more utterances; those that are stored already stay as they are."""
         touched = {"status": Status.PARTIAL, "touched_at": self._clock()}
         async with self._database.writing() as connection:
             await self._keep(connection, transcription_id, settled, touched)
@@ -115,7 +121,7 @@ class Transcriptions:
     async def finish(
         self, transcription_id: str, settled: Sequence[Settled], received_samples: int, inference_seconds: float
     ) -> None:
-        """Keep what is not kept yet of the whole, and call it done."""
+        """Store those of all utterances that are not stored yet, and mark the transcription as done."""
         ended = {
             "status": Status.DONE,
             "touched_at": self._clock(),
@@ -126,7 +132,7 @@ class Transcriptions:
             await self._keep(connection, transcription_id, settled, ended)
 
     async def get(self, transcription_id: str, owner: str) -> Transcription | None:
-        """The transcription, or None where this owner has no such one."""
+        """Return a transcription, None if the owner has none of this id."""
         async with self._database.reading() as connection:
             mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
             row = (await connection.execute(select(transcriptions).where(*mine))).one_or_none()
@@ -134,20 +140,23 @@ class Transcriptions:
                 return None
             columns = utterances.c
             chosen = select(columns.number, columns.channel, columns.start, columns.end, columns.alternatives)
-            # Not by number: an utterance of one channel may begin before one of another that was numbered first.
+            # Not by number: on two channels, an utterance may begin before one with a lower number.
             by_time = columns.start, columns.channel, columns.number
             rows = await connection.execute(
                 chosen.where(columns.transcription_id == transcription_id).order_by(*by_time)
             )
-            told = await _in_steps(rows.partitions(_ROWS_AT_ONCE))
-        unread = (
-            tuple(_utterance(one) for one in told[n : n + _ROWS_AT_ONCE] if one.alternatives is not None)
-            for n in range(0, len(told), _ROWS_AT_ONCE)
+            stored_rows = await _in_steps(rows.partitions(_ROWS_AT_ONCE))
+        decoded = (
+            tuple(_utterance(one) for one in stored_rows[n : n + _ROWS_AT_ONCE] if one.alternatives is not None)
+            for n in range(0, len(stored_rows), _ROWS_AT_ONCE)
         )
-        return Transcription(_summary(row), tuple(await _in_steps(unread)), _settled_to(row, told))
+        return Transcription(_summary(row), tuple(await _in_steps(decoded)), _settled_samples(row, stored_rows))
 
     async def newest(self, owner: str, most: int, before: tuple[float, str] | None = None) -> Sequence[Summary]:
-        """The newest of an owner's, at most so many; `before` is the creation and the id of the last one seen."""
+        """Return the newest transcriptions of an owner, at most `most`, newest first.
+
+        `before` is the creation time and the id of the one after which to continue.
+        """
         columns = transcriptions.c
         chosen = select(transcriptions).where(columns.owner == owner, columns.expires_at >= self._clock())
         if before is not None:
@@ -160,17 +169,17 @@ class Transcriptions:
             return [_summary(row) for row in await connection.execute(newest)]
 
     async def delete(self, transcription_id: str, owner: str) -> bool:
-        """Delete it with all its text and sound, whatever goes on with it; whether there was one."""
+        """Delete a transcription with its text and audio, whatever its state; return whether the owner had it."""
         mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
         async with self._database.erasing() as connection:
             deleted = await connection.execute(delete(transcriptions).where(*mine))
         return deleted.rowcount > 0
 
     async def sweep(self, abandoned_seconds: float, *, now: float | None = None) -> int:
-        """Delete what has expired, return how many; what nobody fills any more is done.
+        """Delete expired transcriptions, and return how many; mark abandoned ones as done.
 
-        A gateway that was killed leaves live transcriptions open: no session lasts longer than `abandoned_seconds`.
-        It is `now`, or what the clock says.
+        A gateway that was killed leaves live transcriptions open, but no session lasts longer than
+        `abandoned_seconds`. `now` is by default the clock's time.
         """
         now = self._clock() if now is None else now
         columns = transcriptions.c
@@ -180,7 +189,7 @@ class Transcriptions:
         some = select(columns.id).where(columns.expires_at < now).limit(_MOST_SWEPT)
         count = 0
         while True:
-            # Not all at once: writers wait meanwhile, and with the sound of recordings that may be gigabytes.
+            # In steps: other writers wait meanwhile, and the audio of recordings may be gigabytes.
             async with self._database.writing() as connection:
                 swept = await connection.execute(delete(transcriptions).where(columns.id.in_(some)))
             count += swept.rowcount
@@ -188,7 +197,7 @@ class Transcriptions:
                 return count
 
     async def unfinished(self, owner: str) -> int:
-        """How many long recordings of an owner are still to be recognized."""
+        """Return how many long recordings of an owner are in progress."""
         async with self._database.reading() as connection:
             return await unfinished(connection, owner)
 
@@ -199,7 +208,7 @@ class Transcriptions:
         settled: Sequence[Settled],
         values: Mapping[str, object],
     ) -> None:
-        """Change the transcription and add to it, unless its owner has deleted it."""
+        """Update a transcription and add utterances, unless its owner has deleted it."""
         changed = update(transcriptions).where(transcriptions.c.id == transcription_id).values(values)
         if not (await connection.execute(changed)).rowcount:
             return
@@ -219,14 +228,14 @@ class Transcriptions:
 
 
 async def unfinished(connection: AsyncConnection, owner: str) -> int:
-    """How many long recordings of an owner are still to be recognized, as a transaction sees them."""
+    """Return how many long recordings of an owner are in progress, within a transaction."""
     columns = transcriptions.c
     mine = columns.owner == owner, columns.kind == Kind.LONG, columns.status.in_(OPEN)
     return int(await connection.scalar(select(func.count()).select_from(transcriptions).where(*mine)) or 0)
 
 
 async def _in_steps(parts: Iterable[Sequence[T]]) -> list[T]:
-    """Join parts, with others in between."""
+    """Join parts; other tasks run in between."""
     joined: list[T] = []
     for part in parts:
         joined += part
@@ -234,18 +243,24 @@ async def _in_steps(parts: Iterable[Sequence[T]]) -> list[T]:
     return joined
 
 
-def _settled_to(row: Any, told: Sequence[Any]) -> int:
-    """The sample before which all is settled; what has arrived since the last segment may be part of one."""
-    unsettled = [one.start for one in told if one.alternatives is None]
+def _settled_samples(row: Any, rows: Sequence[Any]) -> int:
+    """Return the sample before which all is settled; audio after the last segment may belong to the next one."""
+    unsettled = [one.start for one in rows if one.alternatives is None]
     if unsettled:
         return int(min(unsettled))
     if row.is_received:
         return int(row.received_samples)
-    return int(max((one.end for one in told), default=0))
+    return int(max((one.end for one in rows), default=0))
 
 
 def _utterance(row: Any) -> StoredUtterance:
-    return StoredUtterance(row.number, row.channel, row.start, row.end, _decoder.decode(row.alternatives))
+    return StoredUtterance(
+        number=row.number,
+        channel=row.channel,
+        start=row.start,
+        end=row.end,
+        alternatives=_decoder.decode(row.alternatives),
+    )
 
 
 def _summary(row: Any) -> Summary:
@@ -253,15 +268,15 @@ def _summary(row: Any) -> Summary:
     if row.error_type is not None:
         error = ClientError(_PROBLEMS.get(row.error_type, Problem.INTERNAL), row.error_detail)
     return Summary(
-        row.id,
-        Kind(row.kind),
-        Status(row.status),
-        row.created_at,
-        row.received_samples,
-        row.inference_seconds,
-        row.whole_seconds,
-        error,
-        row.received_bytes,
-        row.total_bytes,
-        row.is_received,
+        id=row.id,
+        kind=Kind(row.kind),
+        status=Status(row.status),
+        created_at=row.created_at,
+        received_samples=row.received_samples,
+        inference_seconds=row.inference_seconds,
+        whole_seconds=row.whole_seconds,
+        error=error,
+        received_bytes=row.received_bytes,
+        total_bytes=row.total_bytes,
+        is_received=row.is_received,
     )

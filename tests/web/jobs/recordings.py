@@ -47,7 +47,7 @@ class Desk:
     async def recording(self, uri: str | None = None) -> Recording:
         """A recording that has just been accepted, later than any other."""
         self.clock.now += 0.001
-        recording = Recording(new_id(), OWNER, uri, {}, RecognitionOptions("en-US"))
+        recording = Recording(id=new_id(), owner=OWNER, uri=uri, config={}, options=RecognitionOptions("en-US"))
         await self.recordings.open(recording)
         return recording
 

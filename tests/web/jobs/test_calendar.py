@@ -12,11 +12,11 @@ from tests.support.loops.clock import MovableClock
 from tests.support.tiers import examples
 from tests.web.support.gateway import held_while_sqlite_works
 from tests.web.support.utterances import said
-from web.jobs.calendar import Calendar, Seen
-from web.jobs.cleanup import Upkeep
+from web.jobs.calendar import Calendar, Observation
+from web.jobs.cleanup import Cleanup
 from web.store.database.database import Database
-from web.store.notes import Notes
 from web.store.recordings import Recordings
+from web.store.shared import Notes
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions, new_id
 
@@ -27,7 +27,7 @@ NOW = 1_800_000_000.0
 
 @dataclass
 class Machine:
-    """A gateway's upkeep on a machine whose clocks a test moves."""
+    """A gateway's cleanup on a machine whose clocks a test moves."""
 
     database: Database
     wall: MovableClock
@@ -41,14 +41,14 @@ class Machine:
     def start(self) -> None:
         """Start the process, or start it again."""
         calendar = Calendar(Notes(self.database), clock=self.wall, boot_clock=self.boot)
-        self.upkeep = Upkeep(self.transcriptions, self.recordings, HOUR, calendar=calendar)
+        self.cleanup = Cleanup(self.transcriptions, self.recordings, HOUR, calendar=calendar)
 
     async def run(self, seconds: float, step: float = MINUTE) -> None:
-        """Let time pass, with an upkeep every minute."""
+        """Let time pass, with an cleanup every minute."""
         for _ in range(int(seconds // step)):
             self.wall.now += step
             self.boot.now += step
-            await self.upkeep.clear()
+            await self.cleanup.clean()
 
     async def keep(self) -> str:
         transcription_id = new_id()
@@ -91,7 +91,7 @@ async def test_what_has_expired_is_deleted_when_its_time_has_passed(machine: Mac
     assert not await machine.has(kept)
 
 
-async def test_a_leap_that_lasts_is_believed_after_six_hours(machine: Machine) -> None:
+async def test_a_jump_that_lasts_is_believed_after_six_hours(machine: Machine) -> None:
     kept = await machine.keep()
     await machine.run(MINUTE)
     machine.wall.now += 8 * DAY
@@ -101,12 +101,12 @@ async def test_a_leap_that_lasts_is_believed_after_six_hours(machine: Machine) -
     assert not await machine.has(kept)
 
 
-async def test_a_laptop_that_slept_has_not_leapt(machine: Machine) -> None:
+async def test_a_laptop_that_slept_has_not_jumped(machine: Machine) -> None:
     kept = await machine.keep()
     await machine.run(MINUTE)
     machine.wall.now += 8 * DAY
     machine.boot.now += 8 * DAY
-    await machine.upkeep.clear()
+    await machine.cleanup.clean()
     assert not await machine.has(kept)
 
 
@@ -143,11 +143,11 @@ async def test_a_machine_that_runs_two_hours_a_day_deletes_too(machine: Machine)
     assert 7 <= days <= 11
 
 
-async def test_an_upload_is_not_given_up_by_a_leap(machine: Machine) -> None:
+async def test_an_upload_is_not_given_up_by_a_jump(machine: Machine) -> None:
     from stream.session.events import RecognitionOptions  # noqa: PLC0415
     from web.store.recordings import Recording  # noqa: PLC0415
 
-    recording = Recording(new_id(), "ann", None, {}, RecognitionOptions("en-US"))
+    recording = Recording(id=new_id(), owner="ann", uri=None, config={}, options=RecognitionOptions("en-US"))
     await machine.recordings.open(recording)
     await machine.run(MINUTE)
     machine.wall.now += 8 * DAY
@@ -158,14 +158,14 @@ async def test_an_upload_is_not_given_up_by_a_leap(machine: Machine) -> None:
 @settings(examples(100, 2000))
 @given(moves=st.lists(st.tuples(st.floats(-1e7, 1e7), st.floats(0, 1e5), st.booleans()), max_size=60))
 def test_it_is_never_ahead_of_both_clocks(moves: list[tuple[float, float, bool]]) -> None:
-    seen, most = Seen(NOW), NOW
-    for leap, passed, is_restart in moves:
-        wall = seen.wall + passed + leap
+    seen, most = Observation(NOW), NOW
+    for jump, passed, is_restart in moves:
+        wall = seen.wall + passed + jump
         before = seen
         seen = before.next(wall, None if is_restart else passed)
         assert seen.now <= wall + 1e-3
-        assert len(seen.leaps) <= 16
-        believed = sum(one.seconds for one in before.leaps if one.left <= passed)
+        assert len(seen.jumps) <= 16
+        believed = sum(one.seconds for one in before.jumps if one.left <= passed)
         allowed = (HOUR + passed if is_restart else passed + 30.0) + believed
         assert seen.now <= before.now + allowed + 1e-3
         most = max(most, seen.now)

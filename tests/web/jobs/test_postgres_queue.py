@@ -20,8 +20,8 @@ from tests.support.loops.tasks import own_tasks
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, FailingStream
 from tests.web.jobs.recordings import Desk, GatedRecognizer, desk
-from web.jobs.job_table import Ledger
-from web.jobs.postgres_queue import SpreadQueue, _Retries
+from web.jobs.job_table import JobTable
+from web.jobs.postgres_queue import PostgresQueue, _Retries
 from web.jobs.steps import RetryError
 from web.store.database.database import libpq_url
 from web.store.recordings import SegmentKey
@@ -32,17 +32,17 @@ from web.store.tables import Status
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often: the pauses themselves are tested with real processes, in tests/web/process/test_worker.py."""
     monkeypatch.setattr("web.jobs.worker_pool._POLL_SECONDS", 0.1)
-    monkeypatch.setattr("web.jobs.postgres_queue._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("web.jobs.postgres_queue._RECOVERY_SECONDS", 0.1)
 
 
 @asynccontextmanager
-async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[SpreadQueue]:
+async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[PostgresQueue]:
     """A queue as one process has it, connected and running until the context ends."""
-    queue = SpreadQueue(office.steps(recognizer), office.recordings, streams, libpq_url(office.database.url))
+    queue = PostgresQueue(office.steps(recognizer), office.recordings, streams, libpq_url(office.database.url))
     running = asyncio.create_task(queue.run())
     try:
         async with asyncio.timeout(STUCK_SECONDS):
-            while queue._crew is None:
+            while queue._pool is None:
                 await asyncio.sleep(0.01)
         yield queue
     finally:
@@ -144,12 +144,12 @@ async def test_several_processes_share_a_recording_and_none_doubles_a_segment(po
 async def test_processes_make_the_tables_once_and_add_each_task_once(bare_postgres_url: str) -> None:
     connectors = [PsycopgConnector(conninfo=libpq_url(bare_postgres_url), min_size=1) for _ in range(4)]
     await asyncio.gather(*(connector.open_async() for connector in connectors))
-    ledgers = [Ledger(connector) for connector in connectors]
-    await asyncio.gather(*(ledger.create() for ledger in ledgers))
+    tables = [JobTable(connector) for connector in connectors]
+    await asyncio.gather(*(table.create() for table in tables))
     names = [f"segment {number}" for number in range(300)]
     jobs = [Job(queue="segments", lock=None, queueing_lock=name, task_name="recognize") for name in names]
-    await asyncio.gather(*(ledger.add(jobs) for ledger in ledgers))
-    await ledgers[0].add([*jobs, jobs[0]])
+    await asyncio.gather(*(table.add(jobs) for table in tables))
+    await tables[0].add([*jobs, jobs[0]])
     assert await tasks_of(bare_postgres_url, "todo") == names
     await asyncio.gather(*(connector.close_async() for connector in connectors))
 
@@ -182,8 +182,8 @@ async def test_what_was_never_announced_is_swept_up(postgres_url: str) -> None:
 
 
 async def test_a_sweep_leaves_what_is_queued_or_running(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.jobs.postgres_queue._LOOKS_A_SWEEP", 1)
-    monkeypatch.setattr("web.jobs.postgres_queue._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("web.jobs.postgres_queue._RECOVERIES_PER_SWEEP", 1)
+    monkeypatch.setattr("web.jobs.postgres_queue._RECOVERY_SECONDS", 0.02)
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
     swept, often = itertools.count(1), asyncio.Event()
@@ -226,7 +226,7 @@ async def test_a_finishing_process_ends_what_is_in_work_and_takes_nothing_new(po
     recognizer.gate.clear()
     async with desk(postgres_url) as office:
         keys = await office.filled(4)
-        queue = SpreadQueue(office.steps(recognizer), office.recordings, 2, libpq_url(postgres_url))
+        queue = PostgresQueue(office.steps(recognizer), office.recordings, 2, libpq_url(postgres_url))
         running = asyncio.create_task(queue.run())
         await recognizer.until(lambda: len(recognizer.heard()) == 2)
         queue.finish()
@@ -242,7 +242,7 @@ async def test_a_finishing_process_ends_what_is_in_work_and_takes_nothing_new(po
 async def test_a_finishing_process_still_shows_that_it_lives(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.jobs.worker_pool._BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("web.jobs.worker_pool._HEARTBEAT_SECONDS", 0.1)
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
 
@@ -254,7 +254,7 @@ async def test_a_finishing_process_still_shows_that_it_lives(
 
     async with desk(postgres_url) as office:
         await office.filled(1)
-        queue = SpreadQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
+        queue = PostgresQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
         running = asyncio.create_task(queue.run())
         await recognizer.until(lambda: len(recognizer.heard()) == 1)
         queue.finish()
@@ -296,7 +296,7 @@ def test_the_pauses_grow() -> None:
 
 async def test_a_step_that_breaks_is_done_again(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.jobs.postgres_queue._BROKEN_PAUSE_SECONDS", 0)
-    monkeypatch.setattr("web.jobs.postgres_queue._LOOKS_A_SWEEP", 10_000)
+    monkeypatch.setattr("web.jobs.postgres_queue._RECOVERIES_PER_SWEEP", 10_000)
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office:
         steps = office.steps(recognizer)
@@ -308,7 +308,7 @@ async def test_a_step_that_breaks_is_done_again(postgres_url: str, monkeypatch: 
             await recognize(key)
 
         monkeypatch.setattr(steps, "recognize", once_broken)
-        queue = SpreadQueue(steps, office.recordings, 2, libpq_url(postgres_url))
+        queue = PostgresQueue(steps, office.recordings, 2, libpq_url(postgres_url))
         keys = await office.filled(3)
         running = asyncio.create_task(queue.run())
         await office.ended(keys[0][0])
@@ -371,15 +371,15 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(
     monkeypatch.setattr("web.jobs.postgres_queue._RECONNECT_PAUSE_SECONDS", 0.05)
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office:
-        queue = SpreadQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
-        create, fails = queue._ledger.create, iter([True, True])
+        queue = PostgresQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
+        create, fails = queue._table.create, iter([True, True])
 
         async def created() -> None:
             if next(fails, False):
                 raise psycopg.OperationalError("away")
             await create()
 
-        monkeypatch.setattr(queue._ledger, "create", created)
+        monkeypatch.setattr(queue._table, "create", created)
         keys = await office.filled(1)
         await queue.announce_segments(keys)
         running = asyncio.create_task(queue.run())

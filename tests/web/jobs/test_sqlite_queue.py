@@ -12,7 +12,7 @@ from stream.session.events import RecognitionOptions
 from tests.support.loops.tasks import own_tasks
 from tests.support.recognizers import CountingStream, FailingStream
 from tests.web.jobs.recordings import Desk, GatedRecognizer, desk
-from web.jobs.sqlite_queue import LocalQueue
+from web.jobs.sqlite_queue import SqliteQueue
 from web.store.tables import Status
 
 pytestmark = pytest.mark.virtual_time
@@ -32,11 +32,11 @@ class NotedRecognizer(GatedRecognizer):
 
 
 @asynccontextmanager
-async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[LocalQueue]:
+async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[SqliteQueue]:
     """A queue as the server has it, running until the context ends."""
     assert office.database.path is not None
     lock = office.database.path.with_suffix(".lock")
-    queue = LocalQueue(office.steps(recognizer), office.recordings, streams, lock)
+    queue = SqliteQueue(office.steps(recognizer), office.recordings, streams, lock)
     running = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -169,7 +169,7 @@ async def test_a_step_that_breaks_is_done_again_after_5_seconds(sqlite_url: str)
         with capture_logs() as logs:
             async with queue_of(office, recognizer, 1):
                 told = await office.ended(keys[0][0])
-    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["step_broke"]
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["step_failed"]
     assert told.summary.status is Status.DONE
     assert recognizer.times_asked == [0, 5, 5]
 
@@ -189,7 +189,7 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(sqlite_url: str, m
         with capture_logs() as logs:
             async with queue_of(office, recognizer):
                 await office.ended(keys[0][0])
-    assert [log["event"] for log in logs] == ["look_failed", "look_failed"]
+    assert [log["event"] for log in logs] == ["poll_failed", "poll_failed"]
     assert recognizer.times_asked == [10, 10]
     assert sorted(recognizer.heard()) == [1, 2]
 

@@ -16,7 +16,8 @@ from tests.stream.audio.encoders import recorded
 from tests.support.recognizers import CountingStream, FailingStream, ScriptedRecognizer
 from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
 from web.fetch.download import FetchError, FetchOptions
-from web.jobs.steps import RetryError, StepOptions, Steps, UnwantedError
+from web.jobs.intake import UnwantedError
+from web.jobs.steps import RetryError, StepOptions, Steps
 from web.store.recordings import SegmentKey
 from web.store.tables import Status
 

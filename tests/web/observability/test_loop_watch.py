@@ -43,7 +43,7 @@ def test_beats_in_time_are_no_stall() -> None:
 
 def test_a_stall_is_logged_once_a_minute_and_all_are_counted() -> None:
     stalls = Stalls(0.0)
-    assert stalls.beat(0.52, 0.5) == Stall(0.5, 0.5)
+    assert stalls.beat(0.52, 0.5) == Stall(seconds=0.5, cpu_seconds=0.5)
     assert [stalls.beat(0.52 + 0.52 * n, 0.5) for n in range(1, 4)] == [None] * 3
     later = stalls.beat(100.0, 1.5)
     assert later is not None
@@ -61,7 +61,7 @@ def test_the_longest_stall_is_forgotten_after_a_minute() -> None:
 def test_a_place_belongs_to_the_stall_in_which_it_was_seen() -> None:
     stalls = Stalls(0.0)
     assert (stalls.is_late(0.05), stalls.is_late(0.2)) == (False, True)
-    stalls.see(0.0, ("here",))
+    stalls.sample(0.0, ("here",))
     assert not stalls.is_late(0.3)
     stall = stalls.beat(0.4, 0.0)
     assert stall is not None

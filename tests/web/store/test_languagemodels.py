@@ -39,7 +39,9 @@ async def refused(models: LanguageModels, name: str, owner: str) -> tuple[Proble
 async def test_a_model_is_queued_then_in_training_then_trained(models: LanguageModels) -> None:
     model_id, corpora = new_id(), ["Lyme Regis", "بیمارستان میلاد", "\0 and \n\x85"]
     model = await models.open(model_id, "ann", "نام", corpora)
-    assert model == LanguageModel(model_id, "نام", Training.QUEUED, model.created_at, 3, 0)
+    assert model == LanguageModel(
+        id=model_id, name="نام", status=Training.QUEUED, created_at=model.created_at, corpora=3, phrases=0
+    )
     assert await models.get(model_id, "ann") == model
     assert await models.training(model_id) == corpora
     begun = await models.get(model_id, "ann")
@@ -47,7 +49,9 @@ async def test_a_model_is_queued_then_in_training_then_trained(models: LanguageM
     assert (begun.status, begun.phrases) == (Training.TRAINING, 0)
     await models.trained(model_id, ("Lyme Regis", "میلاد"))
     ended = await models.get(model_id, "ann")
-    assert ended == LanguageModel(model_id, "نام", Training.TRAINED, model.created_at, 3, 2)
+    assert ended == LanguageModel(
+        id=model_id, name="نام", status=Training.TRAINED, created_at=model.created_at, corpora=3, phrases=2
+    )
 
 
 async def test_ids_are_the_same_in_any_case(models: LanguageModels) -> None:

@@ -115,7 +115,9 @@ async def test_what_happens_at_once_counts_once(office: Desk) -> None:
 async def test_a_recording_comes_back_as_it_was_opened(office: Desk) -> None:
     options = RecognitionOptions("fa-IR", max_alternatives=3, phrases=("سلام",), boost=3.5, closed_vocabulary=True)
     config = {"model": "default", "extended": True}
-    recording = Recording(new_id(), OWNER, "https://host.test/a.wav", config, options, whole_seconds=True)
+    recording = Recording(
+        id=new_id(), owner=OWNER, uri="https://host.test/a.wav", config=config, options=options, whole_seconds=True
+    )
     await office.recordings.open(recording)
     assert await office.recordings.get(recording.id) == recording
     assert await office.recordings.unread() == [(recording.id, recording.owner)]
@@ -230,7 +232,7 @@ async def test_no_more_are_opened_than_an_owner_may_have_whoever_asks_at_once(da
         offices = [await stack.enter_async_context(desk(database_url)) for _ in range(3)]
 
         async def opened(number: int) -> bool:
-            recording = Recording(new_id(), OWNER, None, {}, RecognitionOptions("en-US"))
+            recording = Recording(id=new_id(), owner=OWNER, uri=None, config={}, options=RecognitionOptions("en-US"))
             try:
                 await offices[number % 3].recordings.open(recording, most=5)
             except ClientError as error:

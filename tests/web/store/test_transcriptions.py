@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.loops.clock import MovableClock
 from tests.web.support.utterances import said
-from web.jobs.cleanup import Upkeep
+from web.jobs.cleanup import Cleanup
 from web.store.database.database import Database
 from web.store.recordings import Recordings
 from web.store.tables import Kind, Status
@@ -77,22 +77,22 @@ async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open
     database: Database, clock: MovableClock
 ) -> None:
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
-    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
+    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
     left_open = await begun(transcriptions)
     finished = await begun(transcriptions)
     await transcriptions.finish(finished, said("done"), 1, 0.0)
-    await upkeep.clear()
+    await cleanup.clean()
     fresh = await transcriptions.get(left_open, "ann")
     assert fresh is not None
     assert fresh.summary.status is Status.PROCESSING
     clock.now += 3601
-    await upkeep.clear()
+    await cleanup.clean()
     closed = await transcriptions.get(left_open, "ann")
     assert closed is not None
     assert closed.summary.status is Status.DONE
     day_before, clock.now = clock.now, clock.now + _DAY_SECONDS
     assert await transcriptions.get(finished, "ann") is None
-    await upkeep.clear()
+    await cleanup.clean()
     clock.now = day_before
     assert await transcriptions.newest("ann", 10) == []
 
@@ -103,7 +103,7 @@ async def test_the_clearing_goes_on_every_minute_after_a_database_was_away(
 ) -> None:
     database = Database(sqlite_url)
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
-    upkeep = Upkeep(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
+    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
     loop, cleared = asyncio.get_running_loop(), list[float]()
 
     async def clear() -> None:
@@ -111,8 +111,8 @@ async def test_the_clearing_goes_on_every_minute_after_a_database_was_away(
         if len(cleared) == 1:
             raise OSError("away")
 
-    monkeypatch.setattr(upkeep, "clear", clear)
-    clearing = asyncio.create_task(upkeep.run())
+    monkeypatch.setattr(cleanup, "clean", clear)
+    clearing = asyncio.create_task(cleanup.run())
     await asyncio.sleep(150)
     clearing.cancel()
     await asyncio.gather(clearing, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""How the database is told to be away: one error, whichever driver found it out and however."""
+"""One error for a database that cannot be used now, whichever driver reports it."""
 
 import sqlite3
 from enum import Enum
@@ -12,7 +12,7 @@ _RETRY_SECONDS = 5
 
 
 class Absence(Enum):
-    """Why nothing can be done with the database now."""
+    """The reason why the database cannot be used now."""
 
     SILENT = "the database does not answer"
     LOCKED = "the database is locked by others"
@@ -21,11 +21,11 @@ class Absence(Enum):
 
 
 class UnusableDatabaseError(Exception):
-    """The database is not there, or does not let us in; the text says which setting names it, and why it fails."""
+    """The database cannot be used; the text names its setting and the reason."""
 
 
 class DatabaseAwayError(ClientError, UnusableDatabaseError):
-    """The database cannot be used now, and may be later; a request that meets it is answered 503."""
+    """The database cannot be used now, but may be later; requests are answered 503."""
 
     def __init__(self, absence: Absence) -> None:
         detail = f"{absence.value}; come again in a few seconds"
@@ -54,7 +54,7 @@ _BY_STATE = {
 
 
 def absence_of(error: BaseException) -> Absence | None:
-    """Tell why the database cannot be used, None for an error that is a fault of ours."""
+    """Return why the database cannot be used, None for an error that is a fault of ours."""
     match error:
         case PoolTimeoutError() | OSError():  # the built-in TimeoutError is one
             return Absence.SILENT

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import cast
 from weakref import WeakSet
 
 import aiosqlite
@@ -33,12 +34,12 @@ from web.store.tables import notes
 
 __all__ = ["Database", "DatabaseAwayError", "DatabaseError", "UnusableDatabaseError", "check_url", "libpq_url"]
 
-# A transaction takes milliseconds. A server that hangs, or a file that others keep locked, costs its caller so much.
+# A transaction takes milliseconds; this bounds the wait for a server that hangs, or a file that others lock.
 _TRANSACTION_SECONDS = 8.0
 _LOCKED_PAUSE_SECONDS = 0.05
 _TRUNCATE_PAUSES_SECONDS = (0.05, 0.1, 0.2)
 _SHRINK_PAUSE_SECONDS = 0.05
-# What PostgreSQL is told to hold while migrations run; any number that is always the same would do.
+# The key of an advisory lock in PostgreSQL: arbitrary, but the same in all processes.
 _MIGRATION_LOCK = 0x4E49594F
 _log = structlog.get_logger()
 
@@ -46,12 +47,12 @@ _log = structlog.get_logger()
 class Database:
     """A pool of connections; `reading` and `writing` are transactions.
 
-    Both raise DatabaseAwayError where the database cannot be used now, after 8 s at most: a server that hangs, a file
-    that is locked, a full disk. On SQLite a statement that has begun may take 4 s more to be given up.
+    Both raise DatabaseAwayError after 8 s at most if the database cannot be used now: a server that hangs, a file that
+    is locked, a full disk. On SQLite the end of a statement in progress may take 4 s more.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises DatabaseError; nothing is connected yet."""
+        """Check the URL, without connecting; raises DatabaseError."""
         self.url = url
         parsed = parsed_url(url)
         self.is_postgres = parsed.get_backend_name() != "sqlite"
@@ -69,10 +70,10 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Commit at the end, or roll back.
+        """Commit at the end, or roll back on an exception.
 
-        On SQLite writers of one process take turns, and wait for those of another one 4 s at most: SQLite itself wakes
-        nobody and keeps no order, and under load the same one may be overtaken for seconds.
+        On SQLite the writers of one process take turns, and wait for those of another process 4 s at most: SQLite
+        itself keeps no order, and under load one writer may be overtaken for seconds.
         """
         async with _in_time(), self._writing() as connection:
             yield connection
@@ -86,24 +87,24 @@ class Database:
 
     @asynccontextmanager
     async def erasing(self) -> AsyncIterator[AsyncConnection]:
-        """As `writing`; what it deletes is in no file of SQLite's afterwards, or within a minute where others read."""
+        """As `writing`; deleted data is erased from SQLite's files at once, or within a minute while others read."""
         async with self.writing() as connection:
             yield connection
         await self.truncate_log()
 
     async def truncate_log(self) -> None:
-        """Empty SQLite's write-ahead log, unless others read just now; raises nothing."""
+        """Empty SQLite's write-ahead log unless others are reading; raises nothing."""
         for pause in _TRUNCATE_PAUSES_SECONDS:
             try:
                 async with self._alone() as connection:
                     if connection is None or await truncate_log(connection, BUSY_SECONDS):
                         return
-            except DatabaseAwayError:  # what was asked for is done; the next upkeep comes within a minute
+            except DatabaseAwayError:  # the deletion is committed; the next cleanup empties the log
                 return
             await asyncio.sleep(pause)
 
     async def shrink(self) -> None:
-        """Give free room of a SQLite file back in small steps, then empty its log."""
+        """Give the free pages of a SQLite file back to the disk in small steps, then empty its log."""
         is_more = True
         while is_more:
             async with self._alone() as connection:
@@ -113,29 +114,27 @@ class Database:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[aiosqlite.Connection | None]:
-        """SQLite's own connection, outside of any transaction and before any other writer; None on PostgreSQL."""
+        """Give SQLite's own connection, outside of transactions and with no other writer; None on PostgreSQL."""
         if self.is_postgres:
             yield None
             return
         async with _in_time(), self._turn, self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
             try:
-                yield driver
+                yield await _sqlite(connection)
             except sqlite3.Error as error:
                 raise OperationalError("PRAGMA", None, error, hide_parameters=True) from None
 
-    async def take_turn(self, connection: AsyncConnection, what: str, owner: str) -> None:
-        """Wait until no other transaction has this turn, and keep it to the end of this one.
+    async def lock(self, connection: AsyncConnection, name: str, owner: str) -> None:
+        """Hold a lock of this name and owner to the end of the transaction.
 
-        Whoever counts rows and then adds one takes a turn first. On SQLite every `writing` has the only one.
+        It makes counting rows and adding one a single step. On SQLite there is only one writer at a time anyway.
         """
         if self.is_postgres:
-            locked = select(func.pg_advisory_xact_lock(func.hashtext(what), func.hashtext(owner)))
+            locked = select(func.pg_advisory_xact_lock(func.hashtext(name), func.hashtext(owner)))
             await connection.execute(locked)
 
     def insert_missing(self, table: Table) -> Insert:
-        """An insert that leaves rows alone that are there already."""
+        """Return an insert that skips rows which exist already."""
         if self.is_postgres:
             return postgresql.insert(table).on_conflict_do_nothing()
         return sqlite.insert(table).on_conflict_do_nothing()
@@ -152,9 +151,9 @@ class Database:
             raise UnusableDatabaseError(f"the database of NIYOSHA_DATABASE_URL cannot be used: {reason}") from None
 
     async def _upgrade_in_turn(self) -> None:
-        """Upgrade, and try again where SQLite fails at once instead of waiting for its turn.
+        """Upgrade, and retry where SQLite fails at once instead of waiting for a lock.
 
-        It does so where two connections turn a new file to WAL mode at the same time.
+        It does so when two connections switch a new file to WAL mode at the same time.
         """
         last_try = asyncio.get_running_loop().time() + BUSY_SECONDS
         while True:
@@ -171,21 +170,19 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         async with self._writing() as connection:
             if self.is_postgres:
-                # A large table may take longer than any request.
+                # The migration of a large table may take longer than any request.
                 await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             await connection.run_sync(migrate)
         if self.path is not None:
             async with self._turn, self._engine.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
-                await convert(driver, self.path)
+                await convert(await _sqlite(connection), self.path)
 
     async def check(self) -> None:
-        """Raise DatabaseAwayError unless it can be read and written to now.
+        """Raise DatabaseAwayError unless the database can be read and written now.
 
-        However many ask, one of them tries; whoever stops waiting holds up nobody.
+        Concurrent callers share one check, which goes on if some of them are cancelled.
         """
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._checked())
@@ -194,7 +191,7 @@ class Database:
             raise away
 
     async def _checked(self) -> DatabaseAwayError | None:
-        # A row of its own: what one process writes must not wait for another one that hangs.
+        # A row of its own, so that no check waits for the row of another process that hangs.
         name = uuid.uuid4().hex
         try:
             async with self.writing() as connection:
@@ -208,8 +205,8 @@ class Database:
     async def close(self) -> None:
         """Close all connections.
 
-        The thread of one that failed or was cut off outlives it for a moment, and would then answer a loop that is
-        closed: it is waited for, 4 s at most.
+        The thread of a connection that failed or was cancelled outlives it for a moment, and would report to an event
+        loop that is closed by then. Wait for each of them, 4 s at most.
         """
         if self._checking is not None:
             self._checking.cancel()
@@ -220,9 +217,14 @@ class Database:
                 await asyncio.to_thread(thread.join, BUSY_SECONDS)
 
 
+async def _sqlite(connection: AsyncConnection) -> aiosqlite.Connection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    return cast(aiosqlite.Connection, driver)
+
+
 @asynccontextmanager
 async def _in_time() -> AsyncIterator[None]:
-    """Give a transaction up after 8 s; raise DatabaseAwayError where it is the database's doing that it failed."""
+    """Bound a transaction by 8 s; raise DatabaseAwayError if it fails because of the database."""
     try:
         async with asyncio.timeout(_TRANSACTION_SECONDS):
             yield
@@ -235,6 +237,6 @@ async def _in_time() -> AsyncIterator[None]:
 
 
 def _kind(error: SQLAlchemyError | OSError) -> str:
-    """The kind of an error by its driver's name, without any of its words."""
+    """Return the name of an error in its driver; its text may hold values."""
     orig = error.orig if isinstance(error, DBAPIError) else None
     return getattr(orig, "sqlite_errorname", None) or type(orig or error).__name__

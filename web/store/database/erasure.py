@@ -1,7 +1,7 @@
-"""Erasure in a SQLite file: what was deleted cannot be read in it any more, and its room is given back.
+"""Erase deleted data from SQLite's files, and give its disk space back.
 
-`secure_delete` overwrites what is deleted with zeros. Earlier versions of a page stay in the write-ahead log until that
-is truncated, and free pages stay in the file until a vacuum moves others into their place.
+`secure_delete` overwrites deleted data with zeros. Earlier versions of a page stay in the write-ahead log until that is
+truncated, and free pages stay in the file until a vacuum moves other pages into their place.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ import aiosqlite
 import structlog
 
 _INCREMENTAL = 2
-# Other writers wait while the log is truncated, and it is tried again.
+# Other writers wait while the log is truncated, so keep the wait for readers short; it is tried again.
 _TRUNCATE_BUSY_MS = 100
-# About 1 MB: such a step takes some 5 ms, and other writers have their turn in between.
+# About 1 MB, which takes 5 ms; other writers have their turn in between.
 _PAGES_AT_ONCE = 256
-# A rewritten file is in the log as well before it is in its place.
-_ROOM = 2.2
+# Free disk space for a rewrite, as a multiple of the file: the new file is in the log as well before it is in place.
+_ROOM_FACTOR = 2.2
 _log = structlog.get_logger()
 
 
 async def convert(connection: aiosqlite.Connection, path: Path) -> None:
-    """Rewrite a file that was made without `auto_vacuum`, which leaves nothing in it of what was deleted.
+    """Rewrite a file that was made without `auto_vacuum`, which also erases what was deleted in it.
 
-    It takes as long as the file is large, some 10 s a gigabyte, and happens once. Without room for it, or while others
-    have the file open, it is left for another start.
+    This takes some 10 s for a gigabyte, and happens once. Without disk space for it, or while others have the file
+    open, it is left for a later start.
     """
     if await _number(connection, "auto_vacuum") == _INCREMENTAL:
         return
     size_bytes, free_bytes = await asyncio.to_thread(_room, path)
-    if free_bytes < _ROOM * size_bytes:
-        _log.warning("database_not_rewritten", reason="no room", needed_bytes=round(_ROOM * size_bytes))
+    if free_bytes < _ROOM_FACTOR * size_bytes:
+        _log.warning("database_not_rewritten", reason="no room", needed_bytes=round(_ROOM_FACTOR * size_bytes))
         return
     _log.info("database_rewritten", bytes=size_bytes)
     try:
@@ -42,7 +42,7 @@ async def convert(connection: aiosqlite.Connection, path: Path) -> None:
 
 
 async def truncate_log(connection: aiosqlite.Connection, busy_seconds: float) -> bool:
-    """Empty the write-ahead log; whether nobody was reading an earlier state meanwhile."""
+    """Empty the write-ahead log; return False if a reader of an earlier state prevented it."""
     await connection.execute(f"PRAGMA busy_timeout={_TRUNCATE_BUSY_MS}")
     try:
         return not await _number(connection, "wal_checkpoint(TRUNCATE)")
@@ -51,7 +51,7 @@ async def truncate_log(connection: aiosqlite.Connection, busy_seconds: float) ->
 
 
 async def shrink(connection: aiosqlite.Connection) -> bool:
-    """Give the room of some free pages back to the disk; whether there are more of them."""
+    """Give some free pages back to the disk; return whether there are more."""
     before = await _number(connection, "freelist_count")
     if not before:
         return False
@@ -60,7 +60,7 @@ async def shrink(connection: aiosqlite.Connection) -> bool:
 
 
 def _room(path: Path) -> tuple[int, int]:
-    """The bytes of a file, and those that are free on its disk."""
+    """Return the size of a file, and the free bytes of its disk."""
     return path.stat().st_size, shutil.disk_usage(path.parent).free
 
 

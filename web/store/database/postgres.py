@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that can be given up at any moment, and whose statements end by themselves."""
+"""Connections to PostgreSQL that can be abandoned at any moment, and whose statements have time limits."""
 
 import asyncio
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from psycopg import AsyncConnection
 from psycopg.abc import PQGen
 from psycopg.waiting import wait_async
 
-# What is sent and not confirmed, or a peer that is silent, ends the connection.
+# A connection ends when the peer confirms nothing that was sent for 10 s, or is silent for 25 s.
 _TCP: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 class AbandonableConnection(AsyncConnection[Any]):
-    """A connection that is closed as soon as whoever waits for an answer is cancelled.
+    """A connection that is closed as soon as a task that waits for an answer is cancelled.
 
-    psycopg asks the server to cancel the statement, and waits up to 10 s for both answers. A server that hangs answers
-    neither, and the caller's limit would be passed by as much.
+    psycopg would ask the server to cancel the statement, and wait up to 10 s for both answers. A server that hangs
+    gives neither, and the caller would exceed its own time limit by as much.
     """
 
-    async def wait(self, gen: PQGen[T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> T:  # noqa: ASYNC109  psycopg's
+    async def wait(self, gen: PQGen[T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> T:  # noqa: ASYNC109 - psycopg's
         """Consume a generator of the connection's."""
         try:
             return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
@@ -38,9 +38,9 @@ class AbandonableConnection(AsyncConnection[Any]):
 async def connected(
     url: str, connect_seconds: int, *, statement_ms: int, lock_ms: int, idle_ms: int
 ) -> AbandonableConnection:
-    """Connect; the server ends a statement, a wait for a lock and a transaction in which nothing happens after so long.
+    """Connect, and set time limits for statements, waits for locks and idle transactions.
 
-    They are set by a statement: poolers between us and the server refuse them as parameters of the start.
+    The limits are set by a statement: connection poolers refuse them as startup parameters.
     """
     connection = await AbandonableConnection.connect(url, connect_timeout=connect_seconds, **_TCP)
     await connection.execute(

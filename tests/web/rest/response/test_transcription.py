@@ -20,8 +20,10 @@ SETTLED = Settled(1, Hypothesis((Alternative(WORDS, 0.5),)), Reason.ENDPOINT, 32
 
 def test_speakers_are_stored_and_told_in_the_extended_body_only() -> None:
     kept = msgspec.json.decode(msgspec.json.encode(stored(SETTLED).alternatives), type=list[WireResult])
-    summary = Summary("the-id", Kind.LIVE, Status.DONE, 0.0)
-    transcription = Transcription(summary, (StoredUtterance(1, 0, 8000, 32000, kept),))
+    summary = Summary(id="the-id", kind=Kind.LIVE, status=Status.DONE, created_at=0.0)
+    transcription = Transcription(
+        summary, (StoredUtterance(number=1, channel=0, start=8000, end=32000, alternatives=kept),)
+    )
     (full,) = extended_body(transcription).results
     assert [word.speaker for word in full.words] == [2, msgspec.UNSET]
     assert full.alternatives[0].words == full.words
@@ -37,7 +39,7 @@ def test_speakers_are_stored_and_told_in_the_extended_body_only() -> None:
 async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: OutputFormat) -> None:
     word = Word("word", 8000, 16000, 0.5, speaker=2)
     settled = replace(SETTLED, hypothesis=Hypothesis((Alternative((word,) * 20, 0.5),) * 2))
-    summary = Summary("the-id", Kind.LIVE, Status.DONE, 0.0)
+    summary = Summary(id="the-id", kind=Kind.LIVE, status=Status.DONE, created_at=0.0)
     utterances = (replace(stored(settled), number=n, start=n, channel=n % 2) for n in range(count))
     transcription = Transcription(summary, tuple(utterances))
     said, channels = (

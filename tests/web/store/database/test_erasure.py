@@ -15,7 +15,7 @@ from tests.web.jobs.recordings import DAY_SECONDS, desk
 from tests.web.support.gateway import held_while_sqlite_works, running_gateway
 from tests.web.support.sockets import converse, http_client
 from tests.web.support.utterances import said
-from web.jobs.cleanup import Upkeep
+from web.jobs.cleanup import Cleanup
 from web.store.database import erasure
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
@@ -80,19 +80,19 @@ async def test_a_deleted_model_is_in_no_file(database: Database) -> None:
 async def test_what_expires_is_in_no_file_however_much_it_is(database: Database) -> None:
     clock = MovableClock()
     transcriptions = Transcriptions(database, DAY_SECONDS, clock=clock)
-    upkeep = Upkeep(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
+    cleanup = Cleanup(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
     for _ in range(120):
         await kept(transcriptions)
     clock.now += DAY_SECONDS + 1
-    await upkeep.clear()
+    await cleanup.clean()
     assert await transcriptions.newest("ann", 1) == []
     assert found(database) == []
 
 
-async def test_a_reader_delays_the_erasing_no_longer_than_to_the_next_upkeep(database: Database) -> None:
+async def test_a_reader_delays_the_erasing_no_longer_than_to_the_next_cleanup(database: Database) -> None:
     clock = MovableClock()
     transcriptions = Transcriptions(database, DAY_SECONDS, clock=clock)
-    upkeep = Upkeep(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
+    cleanup = Cleanup(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
     one = await kept(transcriptions)
     assert database.path is not None
     with closing(sqlite3.connect(database.path, isolation_level=None)) as reader:
@@ -101,7 +101,7 @@ async def test_a_reader_delays_the_erasing_no_longer_than_to_the_next_upkeep(dat
         assert await transcriptions.delete(one, "ann")
         assert found(database)
         reader.execute("COMMIT")
-    await upkeep.clear()
+    await cleanup.clean()
     assert found(database) == []
 
 

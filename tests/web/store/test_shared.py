@@ -8,7 +8,7 @@ from tests.support.loops.clock import MovableClock
 from tests.web.limits.gateway import limited, refused, stream
 from tests.web.support.tokens import token
 from web.store.database.database import Database
-from web.store.uses import TokenUses
+from web.store.shared import TokenUses
 
 
 async def test_of_all_who_use_a_token_at_once_one_is_first(database: Database) -> None:
