@@ -1,6 +1,6 @@
-"""The time of day, in the one place that reads it. Whatever needs it is given a clock, so that tests choose it.
+"""The clocks of the system, read here only: code that needs the time is given a clock, so that tests can set it.
 
-How long something takes is counted on the clock of the running event loop instead.
+Durations are measured on the clock of the running event loop instead.
 """
 
 import time
@@ -12,14 +12,14 @@ wall_clock: Clock = time.time
 """The time of day in seconds since 1970."""
 
 steady_clock: Clock = time.monotonic
-"""Seconds that only go forward, for threads without an event loop, and for what happens within one of its callbacks."""
+"""Seconds that only go forward, for threads without an event loop, and for work within one of its callbacks."""
 
 
 def boot_clock() -> float:
-    """Seconds since the machine was started, its sleep among them; nobody can set it."""
-    # Without CLOCK_BOOTTIME, as on macOS, what was slept looks like a leap of the wall clock.
+    """Return the seconds since the machine was started, including sleep; this clock cannot be set."""
+    # Without CLOCK_BOOTTIME, as on macOS, sleep looks like a jump of the wall clock.
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 thread_clock: Clock = time.thread_time
-"""Seconds of work of the calling thread."""
+"""Seconds of processor time of the calling thread."""

@@ -28,8 +28,8 @@ from web.jobs.steps import StepOptions, Steps
 from web.jobs.training import Trainer
 from web.limits.limits import Amounts, Limits, limiting
 from web.live.registry import Sessions
-from web.memory.budget import BodyStores
-from web.memory.trim import giving_back
+from web.memory.budget import BodyBudgets
+from web.memory.trim import keep_trimming
 from web.observability.instrumented_recognizer import CountedRecognizer
 from web.observability.metrics import Metrics
 from web.observability.tracing import Tracing
@@ -70,7 +70,7 @@ class Services:
     queue: Queue
     steps: Steps
     fetch: FetchOptions
-    bodies: BodyStores
+    bodies: BodyBudgets
     database: Database
     metrics: Metrics
     turns: Turns
@@ -98,7 +98,7 @@ async def serving(  # noqa: PLR0913
         options = step_options(settings)
         loop_clock = asyncio.get_running_loop().time
         limits = await stack.enter_async_context(limiting(amounts(settings), settings.limits_url, loop_clock))
-        bodies = BodyStores(options.fetch.most_bytes)
+        bodies = BodyBudgets(options.fetch.most_bytes)
         use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
         steps = Steps(recordings, ready, options, limits.recording_meter, disk=bodies.disk)
         queue = _queue(settings, database, steps, recordings)
@@ -109,7 +109,7 @@ async def serving(  # noqa: PLR0913
         cleanup = Cleanup(
             transcriptions, recordings, settings.runner_limits.stream, database=database, calendar=calendar
         )
-        for work in (queue.run(), trainer.run(), cleanup.run(), giving_back()):
+        for work in (queue.run(), trainer.run(), cleanup.run(), keep_trimming()):
             await stack.enter_async_context(_running(work))
         yield Services(
             settings,
@@ -161,8 +161,13 @@ async def recognizing(recognizer: Recognizer | RivaOptions) -> AsyncIterator[Rec
 
 def step_options(settings: Settings) -> StepOptions:
     """How long recordings are read."""
-    fetch = FetchOptions(settings.fetch_networks, settings.recording_limit_bytes, settings.fetch_limit_seconds)
-    return StepOptions(settings.session_config, settings.recording_limit_minutes * 60, fetch)
+    fetch = FetchOptions(
+        networks=settings.fetch_networks,
+        most_bytes=settings.recording_limit_bytes,
+        seconds=settings.fetch_limit_seconds,
+    )
+    most_seconds = settings.recording_limit_minutes * 60
+    return StepOptions(defaults=settings.session_config, most_seconds=most_seconds, fetch=fetch)
 
 
 def amounts(settings: Settings) -> Amounts:

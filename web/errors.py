@@ -1,6 +1,7 @@
-"""Owns how an error looks over HTTP: the body of the live protocol's error message."""
+"""Errors over HTTP, with the error message of the live protocol as their body."""
 
 from http import HTTPStatus
+from typing import cast
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -23,13 +24,12 @@ _BY_STATUS = {
     HTTPStatus.METHOD_NOT_ALLOWED: Problem.METHOD_NOT_ALLOWED,
 }
 
-
-# Where in its scope the answer to a request leaves the kind of its error, for whoever counts.
 PROBLEM_KEY = "niyosha.problem"
+"""The key of the type of an error in the scope of its request, for the log and the metrics."""
 
 
 class ProblemResponse(Response):
-    """An error of the table; what was refused, and why, is left in the request's scope."""
+    """The response for an error of the table; it stores the type in the scope of the request."""
 
     def __init__(self, error: ClientError) -> None:
         self.kind = error.problem.value
@@ -45,27 +45,26 @@ class ProblemResponse(Response):
 
 
 def problem_response(error: ClientError) -> Response:
-    """Build the response for an error of the table."""
+    """Return the response for an error of the table."""
     return ProblemResponse(error)
 
 
 def fault_response(request_id: str) -> Response:
-    """Say that a fault of ours happened, and what to look for in the log; nothing more of it."""
+    """Return the response for an uncaught exception, with nothing but the id to look for in the log."""
     detail = f"the request failed through a fault of the server; its id is {request_id}"
     return problem_response(ClientError(Problem.INTERNAL, detail))
 
 
 async def on_client_error(_: Request, exception: Exception) -> Response:
-    """Tell the client what it can act on."""
-    assert isinstance(exception, ClientError)  # noqa: S101
-    return problem_response(exception)
+    """Return the response for a ClientError."""
+    return problem_response(cast(ClientError, exception))
 
 
 async def on_http_exception(request: Request, exception: Exception) -> Response:
-    """Give what the router refuses by itself (404, 405) the same body as everything else."""
-    assert isinstance(exception, HTTPException)  # noqa: S101
-    problem = _BY_STATUS.get(HTTPStatus(exception.status_code), Problem.INTERNAL)
+    """Return the response for an error of the router itself (404, 405), with the same body as all others."""
+    refusal = cast(HTTPException, exception)
+    problem = _BY_STATUS.get(HTTPStatus(refusal.status_code), Problem.INTERNAL)
     detail = f"{request.method} {request.url.path} is not served here"
     response = problem_response(ClientError(problem, detail))
-    response.headers.update(exception.headers or {})
+    response.headers.update(refusal.headers or {})
     return response

@@ -150,7 +150,7 @@ def transcribe(  # noqa: PLR0913, PLR0917
     """Transcribe audio files with a server."""
     from web.cli.transcribe import TranscribeOptions, transcribe_files  # noqa: PLC0415
 
-    options = TranscribeOptions(server, language, output_format, realtime, token)
+    options = TranscribeOptions(server=server, language=language, format=output_format, realtime=realtime, token=token)
     if remote:
         from web.cli.remote import transcribe_remote  # noqa: PLC0415
 

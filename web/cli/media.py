@@ -1,4 +1,4 @@
-"""Decoding of a file, whatever its format, to a stream of 16 kHz mono PCM16: by the code that serves recordings."""
+"""Decode a file of any supported format to a stream of 16 kHz mono PCM16, with the decoder of the server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -19,22 +19,22 @@ SECOND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 CHUNK_BYTES = SECOND_BYTES // 10
 _READ_BYTES = 1 << 16
 _FORMAT = AudioFormat(transfer=AudioTransfer.RAW, is_recording=True)
-_WAYS = "give a sound file such as WAV, FLAC or MP3"
+_ADVICE = "give a sound file such as WAV, FLAC or MP3"
 
 
 class MediaError(Exception):
-    """The file cannot be used: `str()` names it and says why."""
+    """The file cannot be used; `str()` names it and the reason."""
 
 
 class Clip:
-    """The sound in a file: the first audio stream of anything that is decoded, films too.
+    """The first audio stream of a file, which may be a film.
 
-    `seconds` is its length as the file has it, None if it does not say. After decoding,
-    `damaged_packets` is how many packets could not be decoded; their sound is missing.
+    `seconds` is the length that the file declares, None if it declares none. After decoding, `damaged_packets` is the
+    number of packets that could not be decoded; their audio is missing.
     """
 
     def __init__(self, path: Path) -> None:
-        """Look at the file without decoding it. Raises MediaError."""
+        """Check a file without decoding it; raises MediaError."""
         self.path = path
         self.damaged_packets = 0
         if not path.exists():
@@ -55,8 +55,8 @@ class Clip:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Decode to `int16[1600]` little-endian, 100 ms each, the last one shorter; raises MediaError.
 
-        About a second is in memory. Decoding has a thread of its own, so that a slow disk holds up
-        nothing else; leave early only inside `contextlib.aclosing`.
+        About a second is in memory. Decoding runs in a thread of its own, so that a slow disk stalls nothing else.
+        Leave early only inside `contextlib.aclosing`.
         """
         decoder = self._decoded()
         loop = asyncio.get_running_loop()
@@ -65,7 +65,7 @@ class Clip:
                 while chunk := await loop.run_in_executor(thread, next, decoder, b""):
                     yield chunk
             finally:
-                # The one thread finishes a chunk that was cancelled before it closes the file.
+                # The thread finishes a chunk whose wait was cancelled before it closes the file.
                 await loop.run_in_executor(thread, decoder.close)
 
     def _decoded(self) -> Generator[bytes, None, None]:
@@ -102,11 +102,11 @@ class Clip:
             raise self._undecodable(failed.strerror or str(failed)) from failed
 
     def _undecodable(self, reason: str) -> MediaError:
-        return MediaError(f"{self.path} cannot be decoded ({reason}); {_WAYS}")
+        return MediaError(f"{self.path} cannot be decoded ({reason}); {_ADVICE}")
 
 
 async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Hold every chunk until its last sample would have been spoken, counted from the first call."""
+    """Delay every chunk until the end of it would have been spoken, counted from the first call."""
     now = asyncio.get_running_loop().time
     start = now()
     spoken_bytes = 0
@@ -118,15 +118,15 @@ async def paced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, No
 
 
 def _pieces(file: BinaryIO, decoder: AudioDecoder) -> Generator[bytes, None, None]:
-    """Read the file as far as the decoder wants it pushed."""
+    """Read the file for a decoder that is pushed; one that needs the file reads it itself."""
     while not decoder.needs_file and (data := file.read(_READ_BYTES)):
         yield data
 
 
 def _length_seconds(path: Path, kind: FileKind) -> float | None:
-    """The length that a header names, None if it names none."""
+    """Return the length that the file declares, None if it declares none."""
     try:
-        # An absolute path is never taken for one of FFmpeg's protocols, as `concat:a` would be.
+        # FFmpeg would take a relative path such as `concat:a` for one of its protocols.
         with av.open(str(path.absolute()), format=kind.demuxer or None) as container:
             return None if container.duration is None else container.duration / av.time_base
     except (av.FFmpegError, OSError, ValueError):

@@ -1,23 +1,26 @@
-"""Owns what a person sees on a terminal while a file is transcribed."""
+"""Progress displays on a terminal, for live recognition of a file and for a recording that the server reads itself."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleRenderable, Group, RichCast
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from stream.client.http import Transcription
 from stream.protocols.farsava.messages import Done, Partial
 from web.cli.media import Clip
 
-SETTLED_LINES = 6  # the screen below has to stay in view on a small terminal
+SETTLED_LINES = 6  # the whole display has to fit on a small terminal
 REFRESHES_PER_SECOND = 10.0
+_Display = TypeVar("_Display", bound=ConsoleRenderable | RichCast)
 
 
-class Screen:
-    """The last settled lines, the growing unsettled one, and how far the sound is sent and settled."""
+class LiveProgress:
+    """The last settled lines, the unsettled one, and how much audio is sent and settled."""
 
     def __init__(self, clip: Clip) -> None:
         length = "" if clip.seconds is None else f", {clip.seconds:.1f} s"
@@ -30,18 +33,18 @@ class Screen:
         self._settled = self._progress.add_task("settled", total=clip.seconds)
 
     def sent(self, seconds: float) -> None:
-        """So much of the sound, in seconds from its start, has left for the server."""
+        """Show how much audio was sent, in seconds from its start."""
         self._advance(self._sent, seconds)
 
     def show(self, message: Partial | Done) -> None:
-        """Take in a message of the server; the next refresh shows it."""
+        """Show a message of the server with the next refresh."""
         if isinstance(message, Done):
             self._unsettled = ""
             self._advance(self._settled, float(message.duration))
             return
         best = message.results[0] if message.results else None
         if best is not None and best.is_settled:
-            # Drawn by another thread: a new tuple, never a list that changes under it.
+            # Another thread draws: replace the tuple, never change it.
             self._settled_lines = (*self._settled_lines, best.transcript)[-SETTLED_LINES:]
             self._unsettled = ""
             self._advance(self._settled, best.words[-1].end_time)
@@ -57,12 +60,36 @@ class Screen:
         self._progress.update(task, completed=seconds)
 
 
+class RecordingProgress:
+    """How much of a recording is sent, and recognized; a recording without a size is downloaded by the server."""
+
+    def __init__(self, name: str, size_bytes: int | None) -> None:
+        size = "" if size_bytes is None else f", {size_bytes / 1e6:.1f} MB"
+        self._title = printable(f"{name}{size}")
+        self._progress = Progress(
+            TextColumn("{task.description:>10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        )
+        self._sent = None if size_bytes is None else self._progress.add_task("sent", total=size_bytes)
+        self._recognized = self._progress.add_task("recognized", total=1.0)
+
+    def sent(self, sent_bytes: int) -> None:
+        """Show how many bytes were sent."""
+        if self._sent is not None:
+            self._progress.update(self._sent, completed=sent_bytes)
+
+    def show(self, transcription: Transcription) -> None:
+        """Show how much the server has recognized."""
+        self._progress.update(self._recognized, completed=transcription.progress)
+
+    def __rich__(self) -> Group:
+        return Group(Text(self._title, style="bold"), self._progress)
+
+
 @contextmanager
-def shown(clip: Clip, console: Console) -> Iterator[Screen]:
-    """Draw a screen for `clip` if `console` is a terminal; it vanishes at the end, the result stays."""
-    screen = Screen(clip)
+def drawn(display: _Display, console: Console) -> Iterator[_Display]:
+    """Draw a display while the context lasts if `console` is a terminal; it is removed at the end."""
     live = Live(
-        screen,
+        display,
         console=console,
         transient=True,
         redirect_stdout=False,
@@ -70,9 +97,9 @@ def shown(clip: Clip, console: Console) -> Iterator[Screen]:
         refresh_per_second=REFRESHES_PER_SECOND,
     )
     with live if console.is_terminal else nullcontext():
-        yield screen
+        yield display
 
 
 def printable(text: str) -> str:
-    """Text from outside as a terminal may have it: without the control characters that command it."""
+    """Replace control characters, which could command the terminal, by spaces."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)

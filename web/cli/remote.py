@@ -1,4 +1,4 @@
-"""Owns `niyosha transcribe --remote`: recordings that the server reads as they are, followed to their end."""
+"""The command `niyosha transcribe --remote`: let the server read recordings, and follow their progress."""
 
 import asyncio
 import stat
@@ -18,8 +18,8 @@ from stream.client.recordings import recognize_file, recognize_uri
 from stream.client.rest import Form, RestClient, rest_client
 from stream.errors import Problem
 from stream.protocols.farsava.messages import Done, Failure, WireResult
-from web.cli.bars import Bars, drawn
 from web.cli.media import MediaError
+from web.cli.progress import RecordingProgress, drawn
 from web.cli.transcription import (
     ExitCode,
     Job,
@@ -27,10 +27,10 @@ from web.cli.transcription import (
     TranscribeOptions,
     advised,
     is_address,
+    print_result,
+    report,
     run_jobs,
-    say,
     standard_error,
-    tell,
 )
 from web.rest.response.formats import OutputFormat
 
@@ -41,12 +41,12 @@ _FORMS: dict[OutputFormat, Form] = {
     OutputFormat.VTT: "vtt",
 }
 _ABOUT_THE_FILE = (Problem.INVALID_AUDIO, Problem.UNSUPPORTED_MEDIA, Problem.TOO_LARGE)
-_DELETE_SECONDS = 2.0  # the user waits for it after Ctrl-C
+_DELETE_SECONDS = 2.0  # the user waits for this after Ctrl-C
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recording as the user named it; `size_bytes` is None for one on the web, which the server fetches."""
+    """A recording as the user named it; `size_bytes` is None for a web address, which the server downloads."""
 
     name: str
     size_bytes: int | None
@@ -59,7 +59,7 @@ class Source:
 def transcribe_remote(
     names: Sequence[Path | str], options: TranscribeOptions, start_server: StartServer, console: Console | None = None
 ) -> int:
-    """Let the server transcribe files and addresses in turn, print the results, and return the exit code."""
+    """Let the server transcribe files and addresses one after the other, print the results, return the exit code."""
     console = console or standard_error()
 
     def job(name: Path | str) -> Job:
@@ -70,7 +70,7 @@ def transcribe_remote(
 
 
 def _source(name: str) -> Source:
-    """Look at a file as far as the server will, which takes what it does not know for bare samples."""
+    """Check that a file is of a known format: the server would take an unknown one for raw samples."""
     if is_address(name):
         return Source(name, None)
     try:
@@ -102,72 +102,74 @@ class _Remote:
     async def transcribe(self) -> ExitCode:
         try:
             async with rest_client(self._server, token=self._options.token) as rest:
-                return await self._told(rest)
-        except LiveError as failed:  # of the address or the token
-            say(self._console, f"{self._source.name} was not transcribed: {advised(failed, self._options)}")
+                return await self._printed(rest)
+        except LiveError as failed:  # the address or the token is wrong
+            report(self._console, f"{self._source.name} was not transcribed: {advised(failed, self._options)}")
             return ExitCode.SERVER
 
-    async def _told(self, rest: RestClient) -> ExitCode:
+    async def _printed(self, rest: RestClient) -> ExitCode:
         try:
             transcription = await self._recognized(rest)
         except LiveError as failed:
-            say(self._console, f"{self._source.name} was not transcribed: {advised(failed, self._options)}")
-            self._tell_where(rest, failed)
+            report(self._console, f"{self._source.name} was not transcribed: {advised(failed, self._options)}")
+            self._report_address(rest, failed)
             return ExitCode.FILE if self._is_about_the_file(failed) else ExitCode.SERVER
         except OSError as unreadable:
-            say(self._console, f"{self._source.name} cannot be read: {unreadable.strerror or unreadable}")
+            report(self._console, f"{self._source.name} cannot be read: {unreadable.strerror or unreadable}")
             await self._leave(rest)
             return ExitCode.FILE
         except asyncio.CancelledError:
             await self._leave(rest)
             raise
-        return tell(self._source.name, _done(transcription), (), self._options.format, self._console)
+        return print_result(self._source.name, _done(transcription), (), self._options.format, self._console)
 
     async def _recognized(self, rest: RestClient) -> Transcription:
-        with drawn(self._source.name, self._source.size_bytes, self._console) as bars:
-            async with aclosing(self._states(rest, bars)) as states:
+        progress = RecordingProgress(self._source.name, self._source.size_bytes)
+        with drawn(progress, self._console):
+            async with aclosing(self._states(rest, progress)) as states:
                 async for self._last in states:
-                    bars.show(self._last)
-        assert self._last is not None  # noqa: S101  what ends without being done raises
+                    progress.show(self._last)
+        if self._last is None:
+            raise AssertionError("states that end without a result raise")
         return self._last
 
-    def _states(self, rest: RestClient, bars: Bars) -> AsyncGenerator[Transcription, None]:
+    def _states(self, rest: RestClient, progress: RecordingProgress) -> AsyncGenerator[Transcription, None]:
         config: dict[str, object] = {"maxAlternatives": 1}
         if self._options.language is not None:
             config["languageCode"] = self._options.language
         if self._source.is_fetched:
             return recognize_uri(rest, self._source.name, config)
 
-        def sent(bytes_: int) -> None:
-            self._is_sent = bytes_ == self._source.size_bytes
-            bars.sent(bytes_)
+        def sent(sent_bytes: int) -> None:
+            self._is_sent = sent_bytes == self._source.size_bytes
+            progress.sent(sent_bytes)
 
         return recognize_file(rest, Path(self._source.name), config, sent)
 
     async def _leave(self, rest: RestClient) -> None:
-        """Tell where the result will be; what was not sent to its end will have none, and is deleted."""
+        """Report where the result will be; a recording that was not sent to its end is deleted instead."""
         if self._is_sent:
-            self._tell_where(rest)
+            self._report_address(rest)
         elif self._last is not None:
-            say(self._console, f"{self._source.name} was not sent to its end; the server forgets it")
+            report(self._console, f"{self._source.name} was not sent to its end; the server forgets it")
             with suppress(LiveError, TimeoutError):
                 async with asyncio.timeout(_DELETE_SECONDS):
                     await rest.delete(self._last.transcription_id)
 
-    def _tell_where(self, rest: RestClient, failed: LiveError | None = None) -> None:
+    def _report_address(self, rest: RestClient, failed: LiveError | None = None) -> None:
         is_gone = isinstance(failed, RefusedError) and failed.status == HTTPStatus.NOT_FOUND
         is_over = is_gone or isinstance(failed, RecognitionError)
-        # A server that was started for this command ends with it.
+        # A server that was started for this command ends with it, and its address with it.
         lasts = self._server in {self._options.server, self._options.local_server}
         if self._last is not None and self._is_sent and lasts and not is_over:
             address = rest.address(self._last.transcription_id, _FORMS[self._options.format])
             how = "goes on with" if failed is None else "may still finish"
-            say(self._console, f"the server {how} {self._source.name}; its text will be at {address}")
+            report(self._console, f"the server {how} {self._source.name}; its text will be at {address}")
 
     def _is_about_the_file(self, failed: LiveError) -> bool:
         match failed:
             case RecognitionError(failure=Failure(type=kind)) | RefusedError(failure=Failure(type=kind)):
-                # An address from which nothing may be fetched is forbidden.
+                # For an address, "forbidden" is about the address itself.
                 problems = (*_ABOUT_THE_FILE, Problem.FORBIDDEN) if self._source.is_fetched else _ABOUT_THE_FILE
                 return kind in {problem.value.type for problem in problems}
             case _:
@@ -175,7 +177,7 @@ class _Remote:
 
 
 def _done(transcription: Transcription) -> Done:
-    """The transcription as a live connection tells it, so that the command prints the same for both."""
+    """Return a transcription as the `done` of a live connection, which is printed the same way."""
     results = [WireResult(one.transcript, one.confidence, one.words) for one in transcription.results]
     return Done(
         transcription.transcription_id,

@@ -1,4 +1,4 @@
-"""Owns what both ways of `niyosha transcribe` share: the server, one file after the other, what is told in the end."""
+"""What `niyosha transcribe` does with and without --remote: find a server, do the files in turn, print results."""
 
 import asyncio
 import sys
@@ -28,11 +28,11 @@ HEALTH_SECONDS = 1.0
 HEALTH_BYTES = 64 * 1024
 
 StartServer = Callable[[], AbstractAsyncContextManager[str]]
-"""Starts a server for as long as the context lasts, gives its base URL; raises ServerStartError."""
+"""Runs a server while the context lasts, and gives its base URL; raises ServerStartError."""
 
 
 class ExitCode(IntEnum):
-    """What the shell learns; of several files' codes the smallest but 0 is told."""
+    """The exit codes; of several files the smallest code other than 0 counts."""
 
     OK = 0
     SERVER = 1
@@ -41,9 +41,9 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscribeOptions:
-    """The options of the command; without `server`, the one at `local_server` is used if it runs."""
+    """The options of the command; without `server`, the one at `local_server` is used if it is running."""
 
     server: str | None = None
     language: str | None = None
@@ -54,12 +54,12 @@ class TranscribeOptions:
 
 
 class ServerStartError(Exception):
-    """A server could not be started for the command; `str()` says why and what to do."""
+    """A server could not be started for the command; `str()` is the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One of the things to transcribe, as the user named it; `transcribe` does it at the server with that address."""
+    """A file or an address to transcribe, as the user named it; `transcribe` does so at the server of a base URL."""
 
     name: str
     transcribe: Callable[[str], Awaitable[ExitCode]]
@@ -72,14 +72,14 @@ def run_jobs(
     start_server: StartServer,
     console: Console,
 ) -> int:
-    """Make a job of each file, which may raise MediaError, and if all are usable do them; return the exit code."""
+    """Make a job of each file, and do all of them if no file raises MediaError; return the exit code."""
     try:
         jobs = _jobs(files, make, options.format, console)
         if len(jobs) < len(files):
             return ExitCode.FILE
         return asyncio.run(_run(jobs, options, start_server, console))
     except ServerStartError as failed:
-        say(console, str(failed))
+        report(console, str(failed))
         return ExitCode.SERVER
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -89,14 +89,14 @@ def _jobs(
     files: Sequence[Path | str], make: Callable[[Path | str], Job], written: OutputFormat, console: Console
 ) -> list[Job]:
     if len(files) > 1 and written in {OutputFormat.SRT, OutputFormat.VTT}:
-        say(console, f"{written} is for one file, not for {len(files)}; run the command once for each")
+        report(console, f"{written} is for one file, not for {len(files)}; run the command once for each")
         return []
     jobs = []
     for file in files:
         try:
             jobs.append(make(file))
         except MediaError as unusable:
-            say(console, str(unusable))
+            report(console, str(unusable))
     return jobs
 
 
@@ -121,7 +121,7 @@ async def _server(options: TranscribeOptions, start_server: StartServer, console
     elif await asyncio.to_thread(_is_running, options.local_server):
         yield options.local_server
     else:
-        say(console, f"no server at {options.local_server}; starting one for this command")
+        report(console, f"no server at {options.local_server}; starting one for this command")
         async with start_server() as started:
             yield started
 
@@ -140,14 +140,16 @@ class _Health(msgspec.Struct):
     status: str
 
 
-def tell(name: str, done: Done, settled: Sequence[WireResult], written: OutputFormat, console: Console) -> ExitCode:
-    """Print the result, or that there is none; `settled` are its utterances where `done` may lack their words."""
+def print_result(
+    name: str, done: Done, settled: Sequence[WireResult], written: OutputFormat, console: Console
+) -> ExitCode:
+    """Print the result, or report that there is none; a long `done` lacks words that `settled` has."""
     has_speech = any(result.transcript for result in done.results)
     if has_speech or written == OutputFormat.JSON:
         print(_written(done, settled, written), flush=True)
     if has_speech:
         return ExitCode.OK
-    say(console, f"no speech found in {name}")
+    report(console, f"no speech found in {name}")
     return ExitCode.NO_SPEECH
 
 
@@ -164,14 +166,14 @@ def _written(done: Done, settled: Sequence[WireResult], written: OutputFormat) -
 
 
 def _utterances(done: Done, settled: Sequence[WireResult]) -> Sequence[WireResult]:
-    """The results with their words: a very long `done` leaves the oldest ones out, the partials had them."""
+    """Return the results with their words: a very long `done` omits the oldest ones, which the partials had."""
     if len(settled) != len(done.results):
         return done.results
     return [last if last.words else before for last, before in zip(done.results, settled, strict=True)]
 
 
 def advised(failed: LiveError, options: TranscribeOptions) -> str:
-    """The sentence of an error, with what this command can do about it."""
+    """Return the sentence of an error, with what the user of this command can do about it."""
     match failed:
         case UnreachableError(reason=reason) if "CERTIFICATE_VERIFY_FAILED" in reason:
             return f"{failed}; if the server made its certificate itself, set SSL_CERT_FILE to a copy of that file"
@@ -184,16 +186,16 @@ def advised(failed: LiveError, options: TranscribeOptions) -> str:
 
 
 def is_address(file: str) -> bool:
-    """Whether what the user named is on the web."""
+    """Return whether the user named a web address."""
     return file.lower().startswith(("http://", "https://"))
 
 
 def standard_error() -> Console:
-    """The console for everything but results."""
-    # Not rich's own guess, which FORCE_COLOR turns: the log of a build is no place for a moving screen.
+    """Return the console for everything but results."""
+    # rich would animate its display in the log of a build where FORCE_COLOR is set.
     return Console(stderr=True, force_terminal=sys.stderr.isatty())
 
 
-def say(console: Console, sentence: str) -> None:
-    """Tell the user something, whatever is in the words of others."""
+def report(console: Console, sentence: str) -> None:
+    """Print a sentence, without control characters of file names or servers."""
     console.print(Text(printable(sentence)), soft_wrap=True)

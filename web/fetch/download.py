@@ -1,4 +1,4 @@
-"""Owns the download of audio from where a client says it is, which has to be on the public internet."""
+"""Download audio from a URI that a client gives, from the public internet only."""
 
 import asyncio
 import ssl
@@ -16,36 +16,36 @@ from web.fetch.uris import UriError, host_of, parsed_uri, shown
 
 CHUNK_BYTES = 1 << 16
 _UNREACHABLE = "cannot be reached: there is no public server at its host and port; check the name"
-# Of waiting, for bytes that come too slowly.
+# How long a download may wait for bytes before its least rate counts.
 _GRACE_SECONDS = 60.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOptions:
-    """What a download may reach, how large it may be, how long it may take."""
+    """Limits of a download."""
 
-    networks: tuple[Network, ...] = ()
-    """Allowed although they are not public: an operator's own storage."""
-    most_bytes: int = 1 << 30
-    seconds: float = 600.0
+    networks: tuple[Network, ...]
+    """Networks that are allowed although they are not public, such as an operator's own storage."""
+    most_bytes: int
+    seconds: float
     """For all of it: names, redirects, and what the reader does between two chunks."""
     deadline: float | None = None
-    """When it has to be over, on the event loop's clock: of another try, when the first one would have been."""
+    """When it has to end on the event loop's clock, instead of `seconds` from its start: all tries share one limit."""
     idle_seconds: float = 30.0
-    """Without a byte."""
-    least_bytes_a_second: int = 4096
-    """Less than this, after a minute of waiting for bytes to begin with, is not waited for."""
+    """The longest time without a byte."""
+    least_bytes_per_second: int = 4096
+    """The least rate, once the download has waited for bytes for a minute."""
     unreachable_seconds: float = 5.0
-    """How long to resolve a name, and to say that a host cannot be reached: the same for every reason."""
+    """The time to resolve a name, and the time after which every unreachable host is reported."""
     most_redirects: int = 5
     verify: ssl.SSLContext | None = None
-    """None trusts the authorities that browsers trust."""
+    """The certificate authorities to trust; by default those that browsers trust."""
     resolve: Resolver = resolved
 
 
 class FetchError(Exception):
-    """A download that failed: what the client is told, and whether a later try may succeed."""
+    """A download that failed, with the error for the client; a later try may succeed if it `is_passing`."""
 
     def __init__(self, error: ClientError, *, is_passing: bool = False) -> None:
         super().__init__(error.detail)
@@ -55,30 +55,30 @@ class FetchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A body that has begun to arrive; `total_bytes` is None if the other server does not say."""
+    """A body that has begun to arrive; `total_bytes` is None if the other server does not declare it."""
 
     total_bytes: int | None
     media_type: str
     _chunks: AsyncGenerator[bytes, None]
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Pieces of at most 64 KiB, once; raises FetchError."""
+        """Read the body once, in pieces of at most 64 KiB; raises FetchError."""
         return self._chunks
 
 
 def check_uri(uri: str, options: FetchOptions) -> None:
-    """Refuse what can never be fetched, and ask nobody for that; raises ClientError."""
+    """Raise ClientError for a URI that can never be downloaded; nothing is looked up."""
     with _naming(uri):
         parsed_uri(uri, options.networks)
 
 
 @asynccontextmanager
 async def fetched(uri: str, options: FetchOptions) -> AsyncIterator[Download]:
-    """Download while the context lasts; raises FetchError, here and while the chunks are read."""
+    """Download while the context lasts; raises FetchError, also while the chunks are read."""
     now = asyncio.get_running_loop().time()
     fetch = _Fetch(uri, options, now + options.seconds if options.deadline is None else options.deadline)
     async with AsyncExitStack() as stack:
-        with fetch.telling():
+        with fetch.translating_errors():
             async with asyncio.timeout_at(min(fetch.deadline, asyncio.get_running_loop().time() + _GRACE_SECONDS)):
                 response = await fetch.followed(stack)
             total_bytes = fetch.checked_bytes(response)
@@ -89,14 +89,14 @@ async def fetched(uri: str, options: FetchOptions) -> AsyncIterator[Download]:
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """One download; `deadline` is a time of the event loop's clock."""
+    """One download; `deadline` is a time on the event loop's clock."""
 
     uri: str
     options: FetchOptions
     deadline: float
 
     async def followed(self, stack: AsyncExitStack) -> httpx.Response:
-        """The first answer that is no redirect; `stack` closes its connection."""
+        """Return the first answer that is not a redirect; `stack` closes its connection."""
         url = parsed_uri(self.uri, self.options.networks)
         for _ in range(self.options.most_redirects + 1):
             async with AsyncExitStack() as hop:
@@ -108,16 +108,16 @@ class _Fetch:
         raise self._refused(f"redirects more than {self.options.most_redirects} times")
 
     def checked_bytes(self, response: httpx.Response) -> int | None:
-        """How long the body will be, if that is known; raises FetchError for an answer that is not the audio."""
+        """Return the length of the body, None if it is not known; raises FetchError for an answer without the file."""
         status = response.status_code
         if status != HTTPStatus.OK:
             refused = self._refused(f"answers {status}; it has to answer 200 and send the audio")
             raise FetchError(refused, is_passing=status >= 500 or status == HTTPStatus.TOO_MANY_REQUESTS)
         encoding = response.headers.get("content-encoding", "identity")
-        # A few compressed bytes can become as many as they like.
+        # A few compressed bytes could expand to any number.
         if encoding.strip().lower() != "identity":
             raise self._refused(f"sends Content-Encoding {quoted(encoding)}; it has to send the file as it is")
-        # A body in pieces is not bound to a length that is sent along with it.
+        # A chunked body need not have the declared length (RFC 9112, 6.3).
         if "transfer-encoding" in response.headers or "content-length" not in response.headers:
             return None
         total_bytes = int(response.headers["content-length"])
@@ -129,11 +129,11 @@ class _Fetch:
         read_bytes, waited_seconds = 0, 0.0
         loop = asyncio.get_running_loop()
         while True:
-            # No time limit lasts across a yield: it would strike the reader in whatever it does by then.
-            with self.telling():
+            # No timeout lasts across a yield: it would interrupt the reader in whatever it is doing.
+            with self.translating_errors():
                 began = loop.time()
-                patience = _GRACE_SECONDS + read_bytes / self.options.least_bytes_a_second - waited_seconds
-                async with asyncio.timeout_at(min(self.deadline, began + patience)):
+                wait_seconds = _GRACE_SECONDS + read_bytes / self.options.least_bytes_per_second - waited_seconds
+                async with asyncio.timeout_at(min(self.deadline, began + wait_seconds)):
                     piece = await anext(pieces, b"")
                 waited_seconds += loop.time() - began
                 read_bytes += len(piece)
@@ -143,8 +143,8 @@ class _Fetch:
             yield piece
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Turn every way to fail into a FetchError."""
+    def translating_errors(self) -> Iterator[None]:
+        """Turn every failure into a FetchError."""
         try:
             with _naming(self.uri):
                 yield
@@ -152,24 +152,24 @@ class _Fetch:
             raise FetchError(refused) from None
         except (TimeoutError, httpx.TimeoutException) as late:
             limits = f"{self.options.seconds:g} s in all and {self.options.idle_seconds:g} s without a byte"
-            least = f"and not less than {self.options.least_bytes_a_second} bytes a second"
-            told = self._refused(f"takes too long; at most {limits} are allowed, {least}")
-            raise FetchError(told, is_passing=isinstance(late, httpx.TimeoutException)) from late
-        # httpx does not translate everything that TLS says.
+            least = f"and not less than {self.options.least_bytes_per_second} bytes a second"
+            refusal = self._refused(f"takes too long; at most {limits} are allowed, {least}")
+            raise FetchError(refusal, is_passing=isinstance(late, httpx.TimeoutException)) from late
+        # httpx does not translate all errors of TLS.
         except (httpx.TransportError, OSError) as broken:
             if is_about_certificates(broken):
-                told = self._refused("shows no certificate that can be trusted and is valid for its name")
-                raise FetchError(told) from broken
-            told = self._refused("cannot be read: there is no connection, or it breaks, or it does not speak HTTP")
-            raise FetchError(told, is_passing=True) from broken
+                refusal = self._refused("shows no certificate that can be trusted and is valid for its name")
+                raise FetchError(refusal) from broken
+            refusal = self._refused("cannot be read: there is no connection, or it breaks, or it does not speak HTTP")
+            raise FetchError(refusal, is_passing=True) from broken
 
     async def _reached(self, url: httpx.URL, stack: AsyncExitStack) -> httpx.Response:
-        """Connect and ask; a host that cannot be reached is told alike, and as late, whatever the reason.
+        """Connect and send the request; every unreachable host is reported alike, and after the same time.
 
-        Otherwise whoever asks could learn which names there are inside, and what they lead to.
+        Otherwise a client could find out which names and addresses exist in the internal network.
         """
         loop = asyncio.get_running_loop()
-        told_at = loop.time() + self.options.unreachable_seconds
+        report_at = loop.time() + self.options.unreachable_seconds
         for address in await self._addresses(host_of(url)):
             try:
                 return await stack.enter_async_context(
@@ -178,13 +178,13 @@ class _Fetch:
             except (httpx.ConnectError, httpx.ConnectTimeout) as unreachable:
                 if is_about_certificates(unreachable):
                     raise
-        await asyncio.sleep(told_at - loop.time())
+        await asyncio.sleep(report_at - loop.time())
         raise FetchError(self._refused(_UNREACHABLE), is_passing=True)
 
     async def _addresses(self, host: str) -> Sequence[Address]:
-        """Where the host is; nowhere, if its name leads to no public address, or not in time.
+        """Resolve a host; none if one of its addresses is not public, or the time is over.
 
-        Only these may be connected to: asked again, a name may lead elsewhere.
+        Connect to these addresses only: a second lookup of the name may return others.
         """
         literal = literal_address(host)
         if literal is not None:
@@ -223,7 +223,7 @@ class _Fetch:
 
 @contextmanager
 def _naming(uri: str) -> Iterator[None]:
-    """Put what is wrong with a URI as the client is told it."""
+    """Turn an error about a URI into one for the client."""
     try:
         yield
     except UriError as bad:

@@ -1,4 +1,4 @@
-"""Owns which addresses count as public, and which address a host written in digits is."""
+"""Tell public addresses from others, and parse hosts that are written as addresses."""
 
 import socket
 from collections.abc import Collection, Iterable
@@ -7,35 +7,35 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# The only part of IPv6 that anybody was ever given addresses from; the NAT64 prefixes below lie outside of it.
+# The only part of IPv6 that global unicast addresses are allocated from; the NAT64 prefixes below are outside of it.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-# Not known to every version of `ipaddress`, or known and yet no place to fetch anything from.
+# Not known to every version of `ipaddress`, or global according to it and yet not public.
 _SPECIAL = (
     IPv4Network("192.0.0.0/24"),  # protocol assignments, and the metadata of one cloud
     IPv4Network("192.88.99.0/24"),  # relays of 6to4
-    IPv4Network("168.63.129.16/32"),  # the host below a machine in Azure, whose address only looks public
+    IPv4Network("168.63.129.16/32"),  # the host of a virtual machine in Azure, whose address looks public
     IPv6Network("2001::/23"),  # protocol assignments; Teredo, which reaches into private networks, is one
     IPv6Network("3fff::/20"),  # documentation
 )
-# A gateway takes the IPv4 address out of the last 32 bits. In the rest of the local-use 64:ff9b:1::/48 it may lie
-# elsewhere, and only the gateway knows where; here any other reading is an address in 0.0.0.0/8, which leads nowhere.
+# A gateway takes the IPv4 address from the last 32 bits (RFC 6052). In the rest of the local-use 64:ff9b:1::/48 it may
+# be elsewhere, and only the gateway knows where; here any other reading is in 0.0.0.0/8, which is not routed.
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/96"))
 
 
 class NotPublicError(Exception):
-    """An address that is neither public nor allowed; it is not told which, as that would map the network inside."""
+    """An address is neither public nor allowed. It is not named, which would reveal the internal network."""
 
 
 def check_addresses(addresses: Iterable[Address], networks: Collection[Network]) -> None:
-    """Raises NotPublicError unless every one is public, in one of `networks`, or holds an IPv4 address that is."""
+    """Raise NotPublicError unless each address, or the IPv4 address in it, is public or in one of `networks`."""
     if not all(_is_allowed(address, networks) for address in addresses):
         raise NotPublicError
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that a host in a URL is, in every spelling that systems take for one; None if it is a name.
+    """Parse a host of a URL as an address, in every notation that systems accept; None for a name.
 
-    Raises ValueError for what looks like an address and is none.
+    Raises ValueError for a host that looks like an address but is none.
     """
     digits = host.removesuffix(".")
     try:
@@ -44,7 +44,7 @@ def literal_address(host: str) -> Address | None:
         if not _ends_in_a_number(digits):
             return None
     try:
-        # As the system reads it: one to four parts, each decimal, octal or hexadecimal.
+        # As inet_aton does: one to four parts, each decimal, octal or hexadecimal.
         return IPv4Address(socket.inet_aton(digits))
     except OSError:
         raise ValueError(f"{host} is no address") from None
@@ -71,7 +71,7 @@ def _is_public(address: Address) -> bool:
 
 
 def _inner(address: Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to."""
+    """Return the IPv4 address that an IPv6 address is translated to, None for others."""
     if isinstance(address, IPv4Address):
         return None
     if any(address in network for network in _NAT64):

@@ -1,4 +1,4 @@
-"""Owns one HTTP request on a connection to an address that was looked up and checked before."""
+"""Send one HTTP request to an address that was resolved and checked before."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ import httpx
 from web.fetch.networks import Address, literal_address
 from web.fetch.uris import host_of
 
-# One dead address among several must not use up the time for all.
+# So that one dead address does not use up the time for the others.
 _CONNECT_SECONDS = 5.0
 _RESOLVING_THREADS = 8
 
@@ -22,7 +22,7 @@ Resolver = Callable[[str], Awaitable[Sequence[Address]]]
 
 
 async def resolved(host: str) -> Sequence[Address]:
-    """All addresses of a name, the best one first; raises OSError."""
+    """Return all addresses of a name, in the system's order of preference; raises OSError."""
     look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     found = await asyncio.get_running_loop().run_in_executor(_resolving(), look_up)
     return [ip_address(place[0]) for *_, place in found]
@@ -32,9 +32,9 @@ async def resolved(host: str) -> Sequence[Address]:
 async def answer(
     url: httpx.URL, address: Address, idle_seconds: float, verify: ssl.SSLContext | None
 ) -> AsyncIterator[httpx.Response]:
-    """Ask `address` for `url`, on a connection of its own: one that is kept was verified for another name.
+    """Request `url` from `address`, on a new connection: a pooled one was verified for another name.
 
-    No httpx.AsyncClient: it brings cookies, proxies and .netrc, and logs whole URIs.
+    Not with httpx.AsyncClient, which adds cookies, proxies and .netrc, and logs whole URIs.
     """
     literal = literal_address(host_of(url))
     request = httpx.Request(
@@ -57,19 +57,19 @@ async def answer(
 
 
 def is_about_certificates(error: Exception) -> bool:
-    """Whether a failure comes from a certificate that could not be verified."""
-    # httpx passes on the words; what httpcore caught is an argument of its error, whose cause it hides.
+    """Return whether a failure is about a certificate that could not be verified."""
+    # The ssl error is an argument of httpcore's error, which is the cause of httpx's.
     cause = error.__cause__
     return cause is not None and any(isinstance(inner, ssl.SSLCertVerificationError) for inner in cause.args)
 
 
 @cache
 def _resolving() -> ThreadPoolExecutor:
-    # Names whose servers do not answer must not use up the threads in which sound is decoded.
+    # A pool of its own: slow name servers must not use up the threads in which audio is decoded.
     return ThreadPoolExecutor(_RESOLVING_THREADS, "resolver")
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    # To read them takes 20 ms, so it is done once.
+    # Reading them takes 20 ms.
     return httpx.create_ssl_context(trust_env=False)

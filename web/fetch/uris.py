@@ -1,4 +1,4 @@
-"""Owns which URIs can be fetched at all, and how one is shown without what is secret in it."""
+"""Check URIs before a download, and show them without their secrets."""
 
 import re
 from collections.abc import Collection
@@ -15,11 +15,11 @@ _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
 
 
 class UriError(Exception):
-    """A URI that cannot be fetched; `str()` is the rest of a sentence that begins with it."""
+    """A URI that cannot be downloaded; `str()` continues a sentence that begins with the URI."""
 
 
 def parsed_uri(uri: str, networks: Collection[Network]) -> httpx.URL:
-    """Take a URI apart, and ask nobody; raises UriError, or NotPublicError for an address in it that is not allowed."""
+    """Parse a URI without any lookup; raises UriError, or NotPublicError for an address that is not allowed."""
     if len(uri) > MOST_CHARACTERS:
         raise UriError(f"has {len(uri)} characters, and at most {MOST_CHARACTERS} are allowed")
     if _CONTROL.search(uri):
@@ -39,12 +39,12 @@ def parsed_uri(uri: str, networks: Collection[Network]) -> httpx.URL:
 
 
 def host_of(url: httpx.URL) -> str:
-    """The host as it is looked up; `url.host` is what people read."""
+    """Return the host in its ASCII form, as it is looked up."""
     return url.raw_host.decode()
 
 
 def shown(uri: str) -> str:
-    """Scheme, host and path: the query may hold a signature, and what stands before an @ a password."""
+    """Show scheme, host and path: a query may hold a signature, and the part before an @ a password."""
     head = re.split(r"[?#]", uri, maxsplit=1)[0]
     scheme, slashes, rest = head.partition("://")
     authority, slash, path = rest.partition("/")

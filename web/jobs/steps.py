@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from stream.recordings.segments import SegmentFailedError, recognize_segment
 from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
 from web.jobs.intake import Announce, Intake, MeterFor, Unmetered, UnwantedError
-from web.memory.budget import BodyStores, FullError, Holdings
+from web.memory.budget import BodyBudgets, Budget, FullError
 from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings, SegmentKey
 
@@ -43,13 +43,13 @@ class RetryError(Exception):
         self.failures = failures
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepOptions:
     """How recordings are read: the default configuration, the longest audio, and the limits of a download."""
 
-    defaults: SessionConfig = field(default_factory=SessionConfig)
-    most_seconds: float = 240 * 60.0
-    fetch: FetchOptions = field(default_factory=FetchOptions)
+    defaults: SessionConfig
+    most_seconds: float
+    fetch: FetchOptions
 
 
 class Steps:
@@ -62,9 +62,9 @@ class Steps:
         options: StepOptions,
         meter_for: MeterFor = Unmetered,
         *,
-        disk: Holdings | None = None,
+        disk: Budget | None = None,
     ) -> None:
-        self._disk = disk or BodyStores(options.fetch.most_bytes).disk
+        self._disk = disk or BodyBudgets(options.fetch.most_bytes).disk
         self._meter_for = meter_for
         self._recordings = recordings
         self._recognizer = recognizer

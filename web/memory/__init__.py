@@ -1,1 +1,1 @@
-"""The memory of the process: budgets for what is held for callers, and the return of what was freed."""
+"""The memory of the process: budgets for request bodies, and the return of freed memory to the system."""

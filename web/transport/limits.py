@@ -34,7 +34,7 @@ class WireLimits:
     """From the start of a connection, or the end of an answer, to the end of the next request's head."""
     body_seconds: float = 30.0
     """For each `PROGRESS_BYTES` of a request's body."""
-    send_seconds: float = 30.0
+    send_seconds: float
     """For each `PROGRESS_BYTES` of an answer that the peer is slow to read."""
     ping_seconds: float = 20.0
     """Between two pings of a WebSocket."""

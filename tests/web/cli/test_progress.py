@@ -1,5 +1,3 @@
-"""What a person sees while a file is transcribed."""
-
 import io
 
 from rich.console import Console
@@ -7,7 +5,7 @@ from rich.console import Console
 from stream.protocols.farsava.messages import Done, Partial, WireResult, WireWord
 from tests.support.places import CLIPS
 from web.cli.media import Clip
-from web.cli.progress import SETTLED_LINES, Screen, printable, shown
+from web.cli.progress import SETTLED_LINES, LiveProgress, drawn, printable
 
 YES = CLIPS / "yes.wav"
 
@@ -20,20 +18,20 @@ def settled(text: str, end: float = 0.5) -> Partial:
     return Partial("id", 1.0, 0.1, "partial", 1, [WireResult(text, 0.9, [WireWord(0.1, end, text, 0.9)])])
 
 
-def drawn(screen: Screen) -> list[str]:
+def lines_of(progress: LiveProgress) -> list[str]:
     console = Console(width=100, file=io.StringIO(), color_system=None)
     with console.capture() as captured:
-        console.print(screen)
+        console.print(progress)
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def test_settled_lines_stand_above_the_growing_one_and_the_bars() -> None:
-    screen = Screen(Clip(YES))
-    screen.show(settled("yes"))
-    screen.show(unsettled("of"))
-    screen.show(unsettled("of course"))
-    screen.sent(0.7)
-    title, first, second, sent, done = drawn(screen)
+    progress = LiveProgress(Clip(YES))
+    progress.show(settled("yes"))
+    progress.show(unsettled("of"))
+    progress.show(unsettled("of course"))
+    progress.sent(0.7)
+    title, first, second, sent, done = lines_of(progress)
     assert title == f"{YES}, 0.8 s"
     assert [first, second] == ["yes", "of course"]
     assert (sent.split()[0], sent.split()[-2:]) == ("sent", ["0.7", "s"])
@@ -41,33 +39,33 @@ def test_settled_lines_stand_above_the_growing_one_and_the_bars() -> None:
 
 
 def test_a_settled_line_takes_the_place_of_the_growing_one() -> None:
-    screen = Screen(Clip(YES))
-    screen.show(unsettled("yess"))
-    screen.show(settled("yes"))
-    assert drawn(screen)[1:3] == ["yes", ""]
+    progress = LiveProgress(Clip(YES))
+    progress.show(unsettled("yess"))
+    progress.show(settled("yes"))
+    assert lines_of(progress)[1:3] == ["yes", ""]
 
 
 def test_an_utterance_that_settles_empty_vanishes() -> None:
-    screen = Screen(Clip(YES))
-    screen.show(unsettled("uh"))
-    screen.show(Partial("id", 1.0, 0.1, "partial", 2, [WireResult("", 0.0, [])]))
-    assert drawn(screen)[1] == ""
+    progress = LiveProgress(Clip(YES))
+    progress.show(unsettled("uh"))
+    progress.show(Partial("id", 1.0, 0.1, "partial", 2, [WireResult("", 0.0, [])]))
+    assert lines_of(progress)[1] == ""
 
 
 def test_only_the_last_settled_lines_are_kept_in_view() -> None:
-    screen = Screen(Clip(YES))
+    progress = LiveProgress(Clip(YES))
     for number in range(20):
-        screen.show(settled(f"line {number}"))
-    screen.show(Done("id", 0.75, 0.1, "done", []))
-    lines = drawn(screen)
+        progress.show(settled(f"line {number}"))
+    progress.show(Done("id", 0.75, 0.1, "done", []))
+    lines = lines_of(progress)
     assert lines[1 : SETTLED_LINES + 1] == [f"line {number}" for number in range(20 - SETTLED_LINES, 20)]
     assert lines[-1].endswith("0.8 s")
 
 
 def test_markup_and_control_characters_of_others_are_only_text() -> None:
-    screen = Screen(Clip(YES))
-    screen.show(settled("[red]no[/red] \x1b[2J:smile:"))
-    assert drawn(screen)[1] == "[red]no[/red]  [2J:smile:"
+    progress = LiveProgress(Clip(YES))
+    progress.show(settled("[red]no[/red] \x1b[2J:smile:"))
+    assert lines_of(progress)[1] == "[red]no[/red]  [2J:smile:"
 
 
 def test_persian_joiners_are_kept() -> None:
@@ -76,13 +74,13 @@ def test_persian_joiners_are_kept() -> None:
 
 def test_a_pipe_sees_nothing_of_it() -> None:
     log = io.StringIO()
-    with shown(Clip(YES), Console(file=log, force_terminal=False)) as screen:
-        screen.show(unsettled("yes"))
+    with drawn(LiveProgress(Clip(YES)), Console(file=log, force_terminal=False)) as progress:
+        progress.show(unsettled("yes"))
     assert log.getvalue() == ""
 
 
 def test_a_terminal_sees_it_grow() -> None:
     log = io.StringIO()
-    with shown(Clip(YES), Console(file=log, force_terminal=True, width=100)) as screen:
-        screen.show(unsettled("growing"))
+    with drawn(LiveProgress(Clip(YES)), Console(file=log, force_terminal=True, width=100)) as progress:
+        progress.show(unsettled("growing"))
     assert "growing" in log.getvalue()

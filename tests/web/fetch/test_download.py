@@ -34,9 +34,11 @@ from web.fetch.pinned import Resolver
 
 OUTSIDE = "127.0.0.2"
 INSIDE = "127.0.0.1"
-OPTIONS = FetchOptions(networks=(ip_network("127.0.0.2/31"),), seconds=20, idle_seconds=10, unreachable_seconds=0.05)
+OPTIONS = FetchOptions(
+    networks=(ip_network("127.0.0.2/31"),), most_bytes=1 << 30, seconds=20, idle_seconds=10, unreachable_seconds=0.05
+)
 # The limits as the product has them.
-PATIENT = FetchOptions(networks=OPTIONS.networks)
+PATIENT = FetchOptions(networks=OPTIONS.networks, most_bytes=1 << 30, seconds=600)
 UNREACHABLE = "cannot be reached: there is no public server at its host and port; check the name"
 LIMITS = "at most 600 s in all and 30 s without a byte are allowed, and not less than 4096 bytes a second"
 HIDDEN = "signature=5ecret"

@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from stream.configuration.config import SessionConfig
 from stream.recordings.segmentation import Segment
 from stream.session.events import Hypothesis, RecognitionOptions
 from tests.support.loops.clock import MovableClock
@@ -13,6 +15,7 @@ from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 from tests.web.support.gateway import held_while_sqlite_works
 from vad import SAMPLE_RATE
+from web.fetch.download import FetchOptions
 from web.jobs.steps import StepOptions, Steps
 from web.store.database.database import Database
 from web.store.recordings import Recording, Recordings, SegmentKey
@@ -42,7 +45,7 @@ class Desk:
     clock: MovableClock
 
     def steps(self, recognizer: ScriptedRecognizer) -> Steps:
-        return Steps(self.recordings, recognizer, StepOptions())
+        return Steps(self.recordings, recognizer, step_options())
 
     async def recording(self, uri: str | None = None) -> Recording:
         """A recording that has just been accepted, later than any other."""
@@ -126,6 +129,13 @@ class _GatedStream(CountingStream):
                 yield hypothesis
         finally:
             owner._open -= 1
+
+
+def step_options(**changed: Any) -> StepOptions:
+    """Limits that only the changed ones reach."""
+    fetch = FetchOptions(networks=(), most_bytes=1 << 30, seconds=600.0)
+    usual: dict[str, Any] = {"defaults": SessionConfig(), "most_seconds": 14_400.0, "fetch": fetch}
+    return StepOptions(**(usual | changed))
 
 
 async def nobody(keys: Sequence[SegmentKey]) -> None:

@@ -14,10 +14,10 @@ from stream.session.events import Hypothesis
 from tests.hostile.riva.audio import numbered_speech
 from tests.stream.audio.encoders import recorded
 from tests.support.recognizers import CountingStream, FailingStream, ScriptedRecognizer
-from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment
+from tests.web.jobs.recordings import OWNER, Desk, desk, nobody, segment, step_options
 from web.fetch.download import FetchError, FetchOptions
 from web.jobs.intake import UnwantedError
-from web.jobs.steps import RetryError, StepOptions, Steps
+from web.jobs.steps import RetryError, Steps
 from web.store.recordings import SegmentKey
 from web.store.tables import Status
 
@@ -39,7 +39,7 @@ async def office(sqlite_url: str) -> AsyncIterator[Desk]:
 
 
 def steps_of(office: Desk, recognizer: ScriptedRecognizer | None = None) -> Steps:
-    return Steps(office.recordings, recognizer or ScriptedRecognizer(), StepOptions())
+    return Steps(office.recordings, recognizer or ScriptedRecognizer(), step_options())
 
 
 def cut() -> list[Segment]:
@@ -327,7 +327,7 @@ async def test_a_film_whose_index_comes_last_is_cut_like_its_sound(office: Desk,
 async def test_a_recording_that_is_too_long_fails(office: Desk, hosting: Callable[..., Host]) -> None:
     hosting(whole)
     recording = await office.recording(URI)
-    steps = Steps(office.recordings, ScriptedRecognizer(), StepOptions(most_seconds=6))
+    steps = Steps(office.recordings, ScriptedRecognizer(), step_options(most_seconds=6.0))
     await steps.fetch(recording.id, nobody)
     error = (await office.get(recording.id)).summary.error
     assert error is not None

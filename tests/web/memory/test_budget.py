@@ -16,18 +16,18 @@ from tests.support.tiers import examples
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import http_client
 from tests.web.transport.raw import SECONDS
-from web.memory.budget import BodyStores, FullError, Holdings
+from web.memory.budget import BodyBudgets, Budget, FullError
 
 ASR = "/v1/speech/asr"
 LONG = "/v1/speech/asrlongrunning"
 LARGEST = 16 << 20
 
 
-def holdings(free: float = 1000.0) -> Holdings:
-    return Holdings(name="memory", of_owner=30, overall=50, free=lambda: free)
+def holdings(free: float = 1000.0) -> Budget:
+    return Budget(name="memory", of_owner=30, overall=50, free=lambda: free)
 
 
-def refusal(store: Holdings, owner: str, size: int) -> Problem | None:
+def refusal(store: Budget, owner: str, size: int) -> Problem | None:
     with store.open(owner) as held:
         try:
             held.require(size)
@@ -70,7 +70,7 @@ def test_what_was_held_is_given_back_and_never_more_than_there_is(requests: list
 
 
 def test_the_largest_recording_fits_on_the_disk_of_its_owner() -> None:
-    disk = BodyStores(4 << 30).disk
+    disk = BodyBudgets(4 << 30).disk
     with disk.open("a") as held:
         if disk._free() > 4 << 30:
             held.require(4 << 30)

@@ -18,7 +18,7 @@ async def test_what_was_freed_is_given_back_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Library())
     monkeypatch.setattr(trim, "_free_bytes_of", lambda _: lambda: free[0])
-    giving_back = asyncio.create_task(trim.giving_back())
+    giving_back = asyncio.create_task(trim.keep_trimming())
     for now_free, times in ((100 << 20, 0), (50 << 20, 0), (70 << 20, 1), (75 << 20, 1), (60 << 20, 1), (72 << 20, 2)):
         free[0] = now_free
         await asyncio.sleep(60)
@@ -29,7 +29,7 @@ async def test_what_was_freed_is_given_back_once(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.virtual_time
 async def test_nothing_is_done_where_the_library_has_no_such_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    await trim.giving_back()
+    await trim.keep_trimming()
 
 
 def test_the_free_bytes_of_the_heap_are_known() -> None:

@@ -67,7 +67,9 @@ async def serving(
 ) -> AsyncIterator[tuple[GatewayServer, int | str]]:
     """Serve it where `listening` says; the server and the place come back."""
     settings = settings or Settings(port=0)
-    config = _uvicorn_config(app, settings, wire or WireLimits(), server_tls(settings, datetime.now(UTC)), early_answer)
+    config = _uvicorn_config(
+        app, settings, wire or WireLimits(send_seconds=30.0), server_tls(settings, datetime.now(UTC)), early_answer
+    )
     # `or` would take a new one for one that is empty now.
     sessions = Sessions() if sessions is None else sessions
     server = GatewayServer(config, sessions, drain_seconds=drain_seconds)

@@ -19,7 +19,7 @@ from web.transport.limits import WireLimits
 
 pytestmark = pytest.mark.virtual_time
 
-LIMITS = WireLimits()
+LIMITS = WireLimits(send_seconds=30.0)
 # uvicorn keeps a connection so long on which nothing comes after an answer.
 KEPT_SECONDS = 5.0
 begun: list[str] = []

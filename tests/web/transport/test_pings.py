@@ -19,7 +19,7 @@ from web.transport.limits import WireLimits
 
 pytestmark = pytest.mark.virtual_time
 
-LIMITS = WireLimits()
+LIMITS = WireLimits(send_seconds=30.0)
 
 
 def now() -> float:

@@ -23,7 +23,7 @@ from web.transport.limits import WireLimits
 
 pytestmark = pytest.mark.virtual_time
 
-LIMITS = WireLimits()
+LIMITS = WireLimits(send_seconds=30.0)
 UTTERANCE = clip_pcm("quick.wav") + bytes(32_000)
 PIECE = 3200
 LONG_WORD = "x" * 8000

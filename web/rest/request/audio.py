@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
-from web.memory.budget import BodyStores
+from web.memory.budget import BodyBudgets
 from web.rest.request.body import (
     JSON_TYPE,
     MULTIPART_TYPE,
@@ -48,7 +48,7 @@ class AudioRequest:
 
 @asynccontextmanager
 async def read_audio_request(
-    request: Request, most_form_bytes: int, stores: BodyStores, owner: str
+    request: Request, most_form_bytes: int, stores: BodyBudgets, owner: str
 ) -> AsyncIterator[AudioRequest]:
     """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError.
 

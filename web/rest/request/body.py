@@ -17,7 +17,7 @@ from stream.errors import ClientError, Problem, quoted
 from stream.protocols.farsava.commands import strict_json
 from stream.runtime.fairness import Turns
 from web.auth.origins import is_cross_origin
-from web.memory.budget import BodyStores, Hold, held_nowhere
+from web.memory.budget import BodyBudgets, Hold, hold_nothing
 from web.rest.request.json_text import STEP_BYTES, JsonText
 
 JSON_TYPE = "application/json"
@@ -143,7 +143,7 @@ class Body:
         raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 
 
-async def read_object(request: Request, most_bytes: int, hold: Hold = held_nowhere) -> dict[str, object]:
+async def read_object(request: Request, most_bytes: int, hold: Hold = hold_nothing) -> dict[str, object]:
     """Read a JSON object, whatever the media type says of it; raises ClientError for any other body."""
     body = Body(request)
     if not await body.is_json(most_bytes):
@@ -201,7 +201,7 @@ def check_keys(values: dict[str, object], *allowed: str) -> None:
 
 
 @asynccontextmanager
-async def read_form(body: Body, most_bytes: int, stores: BodyStores, owner: str) -> AsyncIterator[Form]:
+async def read_form(body: Body, most_bytes: int, stores: BodyBudgets, owner: str) -> AsyncIterator[Form]:
     """Read a multipart form; its files lie on disk while the context lasts."""
     check_media_type(body.request, MULTIPART_TYPE)
     with stores.memory.open(owner) as memory, stores.disk.open(owner) as disk:

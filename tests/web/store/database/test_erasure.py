@@ -167,7 +167,7 @@ async def test_an_earlier_file_that_cannot_be_rewritten_now_is_served_as_it_is(
     monkeypatch.setattr("web.store.database.engines.BUSY_SECONDS", 0.02)
     with held_while_sqlite_works(), closing(sqlite3.connect(path, isolation_level=None)) as other:
         if reason == "room":
-            monkeypatch.setattr(erasure, "_ROOM", 1e12)
+            monkeypatch.setattr(erasure, "_ROOM_FACTOR", 1e12)
         else:
             other.execute("PRAGMA journal_mode=WAL")
             other.execute("BEGIN")
