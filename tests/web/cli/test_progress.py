@@ -1,11 +1,13 @@
 import io
+import re
 
 from rich.console import Console
 
+from stream.client.http import Transcription
 from stream.protocols.farsava.messages import Done, Partial, WireResult, WireWord
 from tests.support.places import CLIPS
 from web.cli.media import Clip
-from web.cli.progress import SETTLED_LINES, LiveProgress, drawn, printable
+from web.cli.progress import SETTLED_LINES, LiveProgress, RecordingProgress, drawn, printable
 
 YES = CLIPS / "yes.wav"
 
@@ -18,7 +20,7 @@ def settled(text: str, end: float = 0.5) -> Partial:
     return Partial("id", 1.0, 0.1, "partial", 1, [WireResult(text, 0.9, [WireWord(0.1, end, text, 0.9)])])
 
 
-def lines_of(progress: LiveProgress) -> list[str]:
+def lines_of(progress: LiveProgress | RecordingProgress) -> list[str]:
     console = Console(width=100, file=io.StringIO(), color_system=None)
     with console.capture() as captured:
         console.print(progress)
@@ -84,3 +86,36 @@ def test_a_terminal_sees_it_grow() -> None:
     with drawn(LiveProgress(Clip(YES)), Console(file=log, force_terminal=True, width=100)) as progress:
         progress.show(unsettled("growing"))
     assert "growing" in log.getvalue()
+
+
+def bars_of(progress: RecordingProgress) -> list[str]:
+    return [re.sub(r"[━╸╺ ]+", " ", line).strip() for line in lines_of(progress)]
+
+
+def recognized(progress: float) -> Transcription:
+    return Transcription("id", 1.0, 0.1, "partial", [], progress)
+
+
+def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
+    progress = RecordingProgress("talk.mp3", 2_000_000)
+    assert bars_of(progress) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognized 0% 0:00:00"]
+    progress.sent(500_000)
+    progress.show(recognized(0.1))
+    assert bars_of(progress) == ["talk.mp3, 2.0 MB", "sent 25% 0:00:00", "recognized 10% 0:00:00"]
+    progress.sent(2_000_000)
+    progress.show(recognized(1.0))
+    assert bars_of(progress) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognized 100% 0:00:00"]
+
+
+def test_an_upload_that_begins_again_goes_back() -> None:
+    progress = RecordingProgress("talk.mp3", 1000)
+    progress.sent(900)
+    progress.sent(0)
+    assert bars_of(progress)[1] == "sent 0% 0:00:00"
+
+
+def test_what_the_server_fetches_has_one_bar() -> None:
+    progress = RecordingProgress("https://host/[red]talk\x1b.mp3", None)
+    progress.sent(1)
+    progress.show(recognized(0.5))
+    assert bars_of(progress) == ["https://host/[red]talk .mp3", "recognized 50% 0:00:00"]

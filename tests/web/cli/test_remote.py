@@ -25,7 +25,6 @@ from av.audio.stream import AudioStream
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from stream.client.http import Transcription
 from stream.client.rest import Accepted, RestClient
 from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
@@ -36,7 +35,6 @@ from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm
 from tests.web.support.tokens import token
-from web.cli.bars import Bars, drawn
 from web.cli.remote import transcribe_remote
 from web.cli.transcription import StartServer, TranscribeOptions
 from web.process.serve import running
@@ -349,8 +347,8 @@ async def ids_at(server: str) -> set[str]:
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from web.cli.bars import Bars
-Bars.sent = lambda self, bytes_: print(bytes_, flush=True)
+from web.cli.progress import RecordingProgress
+RecordingProgress.sent = lambda self, sent_bytes: print(sent_bytes, flush=True)
 from web.cli.transcription import TranscribeOptions
 from web.rest.response.formats import OutputFormat
 from web.cli.remote import transcribe_remote
@@ -408,50 +406,7 @@ async def test_ctrl_c_in_an_upload_leaves_nothing_behind(server: str, tmp_path: 
     assert await ids_at(server) == before
 
 
-# --- the bars ---
-
-
-def told(progress: float) -> Transcription:
-    return Transcription("id", 1.0, 0.1, "partial", [], progress)
-
-
-def lines_of(bars: Bars) -> list[str]:
-    console = Console(width=100, file=io.StringIO(), color_system=None)
-    with console.capture() as captured:
-        console.print(bars)
-    return [re.sub(r"[━╸╺ ]+", " ", line).strip() for line in captured.get().splitlines()]
-
-
-async def test_the_bars_begin_empty_and_grow_to_their_ends() -> None:
-    bars = Bars("talk.mp3", 2_000_000)
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 0% 0:00:00", "recognized 0% 0:00:00"]
-    bars.sent(500_000)
-    bars.show(told(0.1))
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 25% 0:00:00", "recognized 10% 0:00:00"]
-    bars.sent(2_000_000)
-    bars.show(told(1.0))
-    assert lines_of(bars) == ["talk.mp3, 2.0 MB", "sent 100% 0:00:00", "recognized 100% 0:00:00"]
-
-
-async def test_an_upload_that_begins_again_goes_back() -> None:
-    bars = Bars("talk.mp3", 1000)
-    bars.sent(900)
-    bars.sent(0)
-    assert lines_of(bars)[1] == "sent 0% 0:00:00"
-
-
-async def test_what_the_server_fetches_has_one_bar() -> None:
-    bars = Bars("https://host/[red]talk\x1b.mp3", None)
-    bars.sent(1)
-    bars.show(told(0.5))
-    assert lines_of(bars) == ["https://host/[red]talk .mp3", "recognized 50% 0:00:00"]
-
-
-async def test_a_pipe_sees_nothing_of_it() -> None:
-    log = io.StringIO()
-    with drawn("talk.mp3", 10, Console(file=log, force_terminal=False)) as bars:
-        bars.sent(5)
-    assert log.getvalue() == ""
+# --- the display ---
 
 
 async def test_a_terminal_sees_it_go_on(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
