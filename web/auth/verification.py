@@ -79,7 +79,7 @@ class _Verifier(jwt.PyJWT):
 
 
 def _worded(error: Exception, verifier: _Verifier, expected: Expected) -> str:
-    """Return what the client is told of an error of PyJWT's."""
+    """Return the sentence for an error of PyJWT's."""
     claims = verifier.claims
     match error:
         case jwt.MissingRequiredClaimError(claim=name) if name not in claims:

@@ -1,1 +1,1 @@
-"""The download of audio from where a client says it is, and from nowhere else."""
+"""The download of audio from a URI that a client gives."""

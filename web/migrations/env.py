@@ -1,4 +1,4 @@
-"""Owns how alembic runs: on the connection that the server hands over, never by itself."""
+"""Run alembic on the connection of the server; it opens none of its own."""
 
 from alembic import context
 

@@ -62,48 +62,46 @@ class Metrics:
             "streams_closed", "Live connections that ended, by cause or kind of error.", "cause"
         )
         self.utterances = counter("utterances", "Utterances of live connections that were settled.", "reason")
-        self.warnings = counter("warnings", "Warnings told in extended mode: gap, slow, quiet, limit.", "code")
+        self.warnings = counter("warnings", "Warnings sent in extended mode: gap, slow, quiet, limit.", "code")
         self.contradicted = counter(
-            "stable_words_contradicted", "Settled texts that changed words which were told to be stable."
+            "stable_words_contradicted", "Settled texts that changed words which had been reported as stable."
         )
         self.audio = counter(
-            "audio_seconds", "Audio of ended live connections and short recordings: received, and what became of it.",
+            "audio_seconds", "Audio of ended live connections and short recordings, by what became of it.",
             "kind", "fate",
         )  # fmt: skip
-        self.outbox = gauge("outbox_messages", "Messages that wait for the clients of all live connections.")
+        self.outbox = gauge("outbox_messages", "Messages in the outboxes of all live connections.")
         self.outbox.set_function(lambda: sum(len(outbox) for outbox in self._outboxes))
-        self.outbox_fullest = gauge("outbox_fullest_messages", "Messages that wait for the slowest client.")
+        self.outbox_fullest = gauge("outbox_fullest_messages", "Messages in the fullest outbox.")
         self.outbox_fullest.set_function(lambda: max((len(outbox) for outbox in self._outboxes), default=0))
-        self.segments_waiting = gauge("job_segments_waiting", "Segments of long recordings that are not settled.")
+        self.segments_waiting = gauge("job_segments_waiting", "Segments of long recordings that are to be recognized.")
         self.segments_in_work = gauge("job_segments_in_work", "Segments that this process is recognizing.")
         self.refusals = counter("refusals", "Requests and handshakes that were refused, by kind.", "reason", "protocol")
         self.recognizer_streams = counter("recognizer_streams", "Streams opened at the recognizer.")
         self.recognizer_failures = counter(
             "recognizer_failures",
-            "Streams that failed: could not be opened, broke, or were given up because nothing came.", "stage",
+            "Streams that could not be opened, broke, or were abandoned because no answer came.", "stage",
         )  # fmt: skip
         self.recognizer_held = counter(
-            "recognizer_held", "Times that a stream was refused by a recognizer that is full, and held until it is not."
+            "recognizer_held", "Streams that a full recognizer refused; each is held until there is room."
         )
         self.places = gauge("places", "Places for live streams; NaN while unlimited or unknown.")
-        self.places_taken = gauge("places_taken", "Places that are taken; a quiet stream takes half of one.")
+        self.places_taken = gauge("places_taken", "Places that are taken; a quiet stream takes half a place.")
         self.places_free = gauge("places_free", "Streams that would be admitted now; NaN while unlimited or unknown.")
-        self.decodes_waiting = gauge("decodes_waiting", "What waits for a worker of the embedded engine.")
+        self.decodes_waiting = gauge("decodes_waiting", "Decodes that wait for a worker of the embedded engine.")
         self.places_refused = counter(
             "places_refused", "Live streams for which there was no place: full, owner (has its share), late.", "reason"
         )
         self.server_up = gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
         self.server_usable = gauge("riva_server_usable", "0 also while its breaker is open.", "server")
-        self.server_streams = gauge("riva_server_streams", "Streams that are open there.", "server")
+        self.server_streams = gauge("riva_server_streams", "Open streams to a server.", "server")
         self.first_partial = latency("first_partial", "From the opening of a recognizer stream to its first text.")
         self.endpoint = latency("endpoint", "From the last speech of an utterance to its endpoint.")
         self.final = latency("final", "From the last audio that was sent of an utterance to its settled text.")
-        self.loop_stall = gauge(
-            "loop_stall_seconds", "The longest time within a minute that the event loop was held up by one thing."
-        )
+        self.loop_stall = gauge("loop_stall_seconds", "The longest stall of the event loop within a minute.")
         self.requests = counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
         self.request_seconds = Histogram(
-            "niyosha_http_request_seconds", "How long they took; of an accepted WebSocket, the handshake.", ["route"],
+            "niyosha_http_request_seconds", "The duration of requests and handshakes.", ["route"],
             registry=registry, buckets=_REQUEST_SECONDS,
         )  # fmt: skip
 
