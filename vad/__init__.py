@@ -1,7 +1,7 @@
 """Voice activity detection: frames of sound in, segments of speech out; pure and counted in samples."""
 
 from vad.classifier import STRICTEST, FrameClassifier, WebRtcClassifier, make_classifier, speech_samples
-from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in
+from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in, split_frames
 from vad.segmenter import (
     EndReason,
     SegmentAudio,
@@ -10,6 +10,7 @@ from vad.segmenter import (
     SegmenterOptions,
     SegmentEvent,
     SegmentStarted,
+    segment,
 )
 
 __all__ = [
@@ -31,5 +32,7 @@ __all__ = [
     "WebRtcClassifier",
     "frames_in",
     "make_classifier",
+    "segment",
     "speech_samples",
+    "split_frames",
 ]

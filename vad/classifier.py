@@ -1,20 +1,20 @@
-"""The decision about one frame: speech or not."""
+"""Classification of frames: speech or not."""
 
 from typing import Protocol
 
 import webrtcvad
 
-from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
+from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, split_frames
 from vad.level import LevelAdjuster
 
 STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
 
 
 class FrameClassifier(Protocol):
-    """Tells speech from everything else, frame by frame and in order; it may keep state between frames."""
+    """Tells speech from everything else, in order; it may keep state between frames."""
 
-    def is_speech(self, frame: bytes) -> bool:
-        """Judge one frame, `int16[160]` at 16 kHz."""
+    def classify(self, frames: bytes) -> bytes:
+        """Classify whole frames, `int16[160 * n_frames]` at 16 kHz; return a byte for each, 1 for speech, else 0."""
         ...
 
 
@@ -32,16 +32,19 @@ class WebRtcClassifier:
         self._detector = webrtcvad.Vad(aggressiveness)
         self._level = LevelAdjuster()
 
-    def is_speech(self, frame: bytes) -> bool:
-        adjusted = self._level.adjust(frame)
+    def classify(self, frames: bytes) -> bytes:
+        adjusted, paused = self._level.adjust(frames)
+        is_speech = self._detector.is_speech
         # A gate's silence teaches the detector that there is no noise, and what the gate lets through would be speech.
-        return not self._level.is_paused and bool(self._detector.is_speech(adjusted, SAMPLE_RATE))
+        return bytes(
+            not is_paused and is_speech(frame, SAMPLE_RATE)
+            for frame, is_paused in zip(split_frames(adjusted), paused, strict=True)
+        )
 
 
 def speech_samples(classifier: FrameClassifier, pcm: bytes) -> int:
-    """How much of `int16[n_samples]` is speech, in samples; what makes no whole frame is not counted."""
-    starts = range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES)
-    return FRAME_SAMPLES * sum(classifier.is_speech(pcm[start : start + FRAME_BYTES]) for start in starts)
+    """Return how many samples of `int16[n_samples]` are speech; an incomplete last frame is not counted."""
+    return FRAME_SAMPLES * sum(classifier.classify(pcm[: len(pcm) // FRAME_BYTES * FRAME_BYTES]))
 
 
 def make_classifier(kind: str, aggressiveness: int) -> FrameClassifier:

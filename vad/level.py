@@ -50,23 +50,22 @@ class LevelAdjuster:
         self._least = deque([math.inf] * _BLOCKS, _BLOCKS)
         self._least_of_blocks = math.inf
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether the latest frame is digital silence after some sound."""
-        return self._before > 0 and self._latest[-1] <= _DIGITAL_SILENCE
+    def adjust(self, frames: bytes) -> tuple[bytes, list[bool]]:
+        """Raise whole frames, `int16[160 * n_frames]` little-endian, to the common level.
 
-    def adjust(self, frame: bytes) -> bytes:
-        """Return the next frame, `int16[160]` little-endian, at its adjusted level."""
+        Return them, and for each whether it is a pause: digital silence after some sound.
+        """
         # Integers in float64: their sum is exact, so that every processor decides the same.
-        samples = np.frombuffer(frame, dtype="<i2").astype(np.float64)
-        energy = float(samples @ samples)
-        gain = math.sqrt(self._next_power_gain(energy))
-        if gain <= 1.0:
-            return frame
-        raised = samples * gain
-        if gain * gain * energy > _LARGEST * _LARGEST:
-            np.clip(raised, -_LARGEST, _LARGEST, out=raised)
-        return raised.astype("<i2").tobytes()
+        samples = np.frombuffer(frames, dtype="<i2").astype(np.float64).reshape(-1, FRAME_SAMPLES)
+        gains, paused = [], []
+        for energy in np.einsum("ij,ij->i", samples, samples).tolist():
+            gains.append(math.sqrt(self._next_power_gain(energy)))
+            paused.append(self._before > 0 and energy <= _DIGITAL_SILENCE)
+        if max(gains, default=0.0) <= 1.0:
+            return frames, paused
+        samples *= np.maximum(gains, 1.0)[:, np.newaxis]
+        np.clip(samples, -_LARGEST - 1, _LARGEST, out=samples)
+        return samples.astype("<i2").tobytes(), paused
 
     def _next_power_gain(self, energy: float) -> float:
         self._latest.append(energy)

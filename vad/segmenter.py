@@ -1,10 +1,10 @@
-"""Owns the segment: where speech begins, where it ends, and which samples belong to it."""
+"""Segmentation: where speech begins and ends, and which samples belong to it."""
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from vad.frames import FRAME_SAMPLES, SAMPLE_BYTES
+from vad.classifier import FrameClassifier
+from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES
 
 
 class EndReason(Enum):
@@ -15,30 +15,35 @@ class EndReason(Enum):
     CUT = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterOptions:
     """All spans in 10 ms frames.
 
-    Speech opens a segment when `onset` of the last `onset_window` frames are speech; an `onset` of 0
-    opens one at the first frame, whatever it holds. The segment reaches back `preroll` frames before
-    those that opened it and ends after `hangover` frames without speech. In the last
-    `longest_search` frames before `longest` it ends at the first frame that is not speech.
+    Speech opens a segment when `onset_frames` of the last `onset_window_frames` are speech; an `onset_frames` of 0
+    opens one at the first frame, whatever it holds. The segment reaches back `preroll_frames` before
+    those that opened it and ends after `hangover_frames` without speech. In the last
+    `longest_search_frames` before `longest_frames` it ends at the first frame that is not speech.
     """
 
-    onset: int = 8
-    onset_window: int = 12
-    preroll: int = 30
-    hangover: int = 60
-    longest: int = 2000
-    longest_search: int = 200
+    onset_frames: int = 8
+    onset_window_frames: int = 12
+    preroll_frames: int = 30
+    hangover_frames: int = 60
+    longest_frames: int = 2000
+    longest_search_frames: int = 200
 
     def __post_init__(self) -> None:
-        if not 0 <= self.onset <= self.onset_window:
-            raise ValueError(f"onset is {self.onset}; it must be between 0 and onset_window, {self.onset_window}")
-        if self.preroll < 0 or self.hangover < 1:
-            raise ValueError(f"preroll is {self.preroll}, hangover {self.hangover}; at least 0 and 1 are needed")
-        if self.longest <= self.longest_search + self.preroll + self.onset_window:
-            raise ValueError(f"longest is {self.longest}; it must exceed longest_search, preroll and onset_window")
+        onset, window = self.onset_frames, self.onset_window_frames
+        preroll, hangover, longest = self.preroll_frames, self.hangover_frames, self.longest_frames
+        if not 0 <= onset <= window:
+            raise ValueError(f"onset_frames is {onset}; it must be between 0 and onset_window_frames, {window}")
+        if preroll < 0 or hangover < 1:
+            raise ValueError(f"preroll_frames is {preroll}, hangover_frames {hangover}; at least 0 and 1 are needed")
+        if longest <= (least := self.longest_search_frames + preroll + window):
+            raise ValueError(
+                f"longest_frames is {longest}; it must exceed {least}, the sum of longest_search_frames, "
+                "preroll_frames and onset_window_frames"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,9 @@ class Segmenter:
         self._speech_end = 0
         self._silent_frames = 0
         self._continues = False
-        self._recent: deque[tuple[bytes, bool]] = deque()
+        # The latest frames outside of segments, and the classification of each.
+        self._recent_pcm = bytearray()
+        self._recent_speech = bytearray()
 
     @property
     def position(self) -> int:
@@ -95,68 +102,131 @@ class Segmenter:
     @property
     def held_from(self) -> int:
         """The earliest sample that may still become part of a segment; everything before is decided."""
-        return self._start if self._open else self._position - sum(len(pcm) for pcm, _ in self._recent) // SAMPLE_BYTES
+        return self._start if self._open else self._position - len(self._recent_pcm) // SAMPLE_BYTES
 
     @property
     def is_open(self) -> bool:
         return self._open
 
-    def push(self, frame: bytes, is_speech: bool) -> list[SegmentEvent]:
-        """Take the next frame; it may be shorter than 10 ms only if it is the stream's last."""
-        begin = self._position
-        self._position += len(frame) // SAMPLE_BYTES
+    def push(self, pcm: bytes, speech: bytes) -> tuple[list[SegmentEvent], int]:
+        """Take the next frames, `int16[n_samples]`, with a byte in `speech` for each: 1 for speech, 0 for none.
+
+        Only the stream's last frame may be shorter than 10 ms. Return what happened and how many frames were taken:
+        no more follow the end of a segment, so that the next one may begin with other options.
+        """
         if self._open:
-            return self._extend(begin, frame, is_speech)
-        self._recent.append((frame, is_speech))
-        if self._continues or self._is_onset():
-            return self._start_segment()
-        while len(self._recent) > self.options.preroll + self.options.onset_window:
-            self._recent.popleft()
-        return []
+            return self._extend(pcm, speech, 0)
+        taken = self._search(pcm, speech)
+        if taken is None:
+            return [], len(speech)
+        started = self._started()
+        if taken == len(speech):
+            return started, taken
+        events, taken = self._extend(pcm, speech, taken)
+        return started + events, taken
 
     def cut(self) -> list[SegmentEvent]:
         """End the open segment here; what comes next needs a new onset."""
         self._continues = False
         return [self._end_segment(EndReason.CUT)] if self._open else []
 
-    def _is_onset(self) -> bool:
-        if not self.options.onset:
-            return True
-        window = list(self._recent)[-self.options.onset_window :]
-        return sum(is_speech for _, is_speech in window) >= self.options.onset
+    def _search(self, pcm: bytes, speech: bytes) -> int | None:
+        """Look for the onset of a segment; return how many frames there are up to it, or None for no onset."""
+        options = self.options
+        most_frames = options.preroll_frames + options.onset_window_frames
+        # Without any speech among the frames that could open a segment there is nothing to look for.
+        if options.onset_frames and not self._continues and not any(speech):
+            window = self._recent_speech[-options.onset_window_frames :]
+            if window.count(1) < options.onset_frames:
+                self._remember(pcm, speech)
+                self._forget(most_frames)
+                return None
+        for index in range(len(speech)):
+            frame = pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
+            self._remember(frame, speech[index : index + 1])
+            if self._continues or self._is_onset():
+                return index + 1
+            self._forget(most_frames)
+        return None
 
-    def _start_segment(self) -> list[SegmentEvent]:
-        frames = list(self._recent)
-        self._recent.clear()
-        first = 0 if self._continues else max(0, len(frames) - self.options.onset_window)
-        speech = [index for index, (_, is_speech) in enumerate(frames) if is_speech and index >= first]
-        opening, closing = (speech[0], speech[-1] + 1) if speech else (first, 0)
-        pcm = b"".join(frame for frame, _ in frames[max(0, opening - self.options.preroll) :])
+    def _is_onset(self) -> bool:
+        onset_frames = self.options.onset_frames
+        return self._recent_speech.count(1, -self.options.onset_window_frames) >= onset_frames
+
+    def _remember(self, pcm: bytes, speech: bytes) -> None:
+        self._recent_pcm += pcm
+        self._recent_speech += speech
+        self._position += len(pcm) // SAMPLE_BYTES
+
+    def _forget(self, most_frames: int) -> None:
+        excess_frames = len(self._recent_speech) - most_frames
+        if excess_frames > 0:
+            del self._recent_speech[:excess_frames]
+            del self._recent_pcm[: excess_frames * FRAME_BYTES]
+
+    def _started(self) -> list[SegmentEvent]:
+        frames, options = len(self._recent_speech), self.options
+        first = 0 if self._continues else max(0, frames - options.onset_window_frames)
+        opening = self._recent_speech.find(1, first)
+        closing = self._recent_speech.rfind(1, first) + 1
+        if opening < 0:
+            opening = first
+        pcm = bytes(self._recent_pcm[max(0, opening - options.preroll_frames) * FRAME_BYTES :])
+        self._recent_pcm.clear()
+        self._recent_speech.clear()
         self._start = self._position - len(pcm) // SAMPLE_BYTES
-        onset = max(self._start, self._position - (len(frames) - opening) * FRAME_SAMPLES)
-        self._silent_frames = len(frames) - closing
+        onset = max(self._start, self._position - (frames - opening) * FRAME_SAMPLES)
+        self._silent_frames = frames - closing
         self._speech_end = max(self._start, self._position - self._silent_frames * FRAME_SAMPLES)
         self._open = True
         self._continues = False
         return [SegmentStarted(self._start, onset), SegmentAudio(self._start, pcm)]
 
-    def _extend(self, begin: int, frame: bytes, is_speech: bool) -> list[SegmentEvent]:
-        events: list[SegmentEvent] = [SegmentAudio(begin, frame)]
-        if is_speech:
-            self._silent_frames = 0
-            self._speech_end = self._position
-        else:
-            self._silent_frames += 1
-        length_frames = (self._position - self._start) // FRAME_SAMPLES
-        if self._silent_frames >= self.options.hangover:
-            events.append(self._end_segment(EndReason.ENDPOINT))
-        elif length_frames >= self.options.longest or (
-            length_frames >= self.options.longest - self.options.longest_search and not is_speech
-        ):
+    def _extend(self, pcm: bytes, speech: bytes, first: int) -> tuple[list[SegmentEvent], int]:
+        """Add frames from number `first` on to the open segment, up to its end; return the number of the next frame."""
+        begin, last = self._position, len(pcm) // SAMPLE_BYTES
+        ended: SegmentEnded | None = None
+        index = first
+        while index < len(speech) and ended is None:
+            is_speech = speech[index]
+            index += 1
+            self._position = begin + min(index * FRAME_SAMPLES, last) - first * FRAME_SAMPLES
+            if is_speech:
+                self._silent_frames = 0
+                self._speech_end = self._position
+            else:
+                self._silent_frames += 1
+            ended = self._ended(is_speech=bool(is_speech))
+        events: list[SegmentEvent] = [SegmentAudio(begin, pcm[first * FRAME_BYTES : index * FRAME_BYTES])]
+        if ended is not None:
+            events.append(ended)
+        return events, index
+
+    def _ended(self, *, is_speech: bool) -> SegmentEnded | None:
+        """Decide whether the open segment ends behind the latest frame."""
+        options = self.options
+        if self._silent_frames >= options.hangover_frames:
+            return self._end_segment(EndReason.ENDPOINT)
+        frames = (self._position - self._start) // FRAME_SAMPLES
+        longest = options.longest_frames
+        if frames >= longest or (frames >= longest - options.longest_search_frames and not is_speech):
             self._continues = True
-            events.append(self._end_segment(EndReason.LONGEST))
-        return events
+            return self._end_segment(EndReason.LONGEST)
+        return None
 
     def _end_segment(self, reason: EndReason) -> SegmentEnded:
         self._open = False
         return SegmentEnded(self._position, self._speech_end, reason)
+
+
+def segment(segmenter: Segmenter, classifier: FrameClassifier, pcm: bytes) -> list[SegmentEvent]:
+    """Classify and segment `int16[n_samples]`; where it ends inside a frame, that is the last one and no speech."""
+    whole = pcm[: len(pcm) // FRAME_BYTES * FRAME_BYTES]
+    speech = classifier.classify(whole) + bytes(len(pcm) > len(whole))
+    events: list[SegmentEvent] = []
+    taken = 0
+    while taken < len(speech):
+        more, frames = segmenter.push(pcm[taken * FRAME_BYTES :], speech[taken:])
+        events += more
+        taken += frames
+    return events

@@ -1,4 +1,4 @@
-"""The neural decision about one frame: Silero's network on ONNX Runtime, without torch."""
+"""Classification of frames by Silero's neural network on ONNX Runtime, without torch."""
 
 from functools import cache
 from importlib import resources
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vad.frames import SAMPLE_BYTES, SAMPLE_RATE
+from vad.frames import SAMPLE_BYTES, SAMPLE_RATE, split_frames
 from vad.level import LevelAdjuster
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _RATE = np.array(SAMPLE_RATE, dtype=np.int64)
 class SileroClassifier:
     """Silero's recurrent network: many times the cost of WebRTC's detector, and hard to fool with noise.
 
-    It hears a level-adjusted copy: of speech at -30 dB it misses 0.4 % then, and 1.9 % otherwise.
+    It judges a level-adjusted copy: of speech at -30 dB it misses 0.4 % then, and 1.9 % otherwise.
 
     A window is 3.2 frames, so a frame is judged by the latest window that is complete with it, and lags up to
     30 ms; the frames before the first complete window are not speech. The verdicts depend on the frames alone;
@@ -58,8 +58,12 @@ class SileroClassifier:
         """How likely the latest complete window is speech, 0.0 to 1.0; 0.0 before the first."""
         return self._probability
 
-    def is_speech(self, frame: bytes) -> bool:
-        self._pending += self._level.adjust(frame)
+    def classify(self, frames: bytes) -> bytes:
+        adjusted, _ = self._level.adjust(frames)
+        return bytes(self._is_speech(frame) for frame in split_frames(adjusted))
+
+    def _is_speech(self, frame: bytes) -> bool:
+        self._pending += frame
         if len(self._pending) >= _WINDOW_BYTES:
             window = np.frombuffer(bytes(self._pending[:_WINDOW_BYTES]), dtype="<i2").astype(np.float32) / _FULL_SCALE
             del self._pending[:_WINDOW_BYTES]

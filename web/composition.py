@@ -11,7 +11,7 @@ import structlog
 from stream.lazy_import import lazy_import
 from stream.recognition.recognizer import Recognizer
 from stream.riva import RivaOptions, RivaRecognizer
-from stream.runtime.fairness import Turns
+from stream.runtime.fairness import FairShare
 from web.auth.authenticator import Authenticator, Verification
 from web.auth.claims import Expected
 from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
@@ -73,12 +73,12 @@ class Services:
     bodies: BodyBudgets
     database: Database
     metrics: Metrics
-    turns: Turns
+    turns: FairShare
     clock: Clock
 
 
 @asynccontextmanager
-async def serving(  # noqa: PLR0913
+async def serving(
     settings: Settings,
     sessions: Sessions,
     recognizer: Recognizer | RivaOptions,
@@ -129,7 +129,7 @@ async def serving(  # noqa: PLR0913
             bodies,
             database,
             metrics,
-            Turns(steady_clock),
+            FairShare(steady_clock),
             clock,
         )
 

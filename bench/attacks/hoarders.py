@@ -102,7 +102,7 @@ async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await asyncio.sleep(1)
 
 
-def _page(serial: int, number: int, granule: int, flags: int, payload: bytes, *, is_open: bool = False) -> bytes:  # noqa: PLR0913
+def _page(serial: int, number: int, granule: int, flags: int, payload: bytes, *, is_open: bool = False) -> bytes:
     """One Ogg page with the whole of a packet, or with a part of one that goes on."""
     lacing = [255] * (len(payload) // 255) + ([] if is_open else [len(payload) % 255])
     head = struct.pack("<4sBBqIII", b"OggS", 0, flags, granule, serial, number, 0) + bytes([len(lacing), *lacing])

@@ -23,7 +23,7 @@ from stream.engine.model.features import samples_of
 from stream.engine.model.whisper import Whisper
 from stream.engine.text.speech_check import is_speech
 from tests.support.nonspeech import NONSPEECH, nonspeech
-from vad import FRAME_BYTES, SAMPLE_RATE, FrameClassifier, Framer, SegmentAudio, SegmentEnded, Segmenter
+from vad import SAMPLE_RATE, FrameClassifier, SegmentAudio, SegmentEnded, Segmenter, segment, split_frames
 from vad import make_classifier as adjusted
 
 _LEVELS_DB = (0, -10, -20, -30)
@@ -42,16 +42,14 @@ class Unadjusted:
     def __init__(self, aggressiveness: int) -> None:
         self._detector = webrtcvad.Vad(aggressiveness)
 
-    def is_speech(self, frame: bytes) -> bool:
-        return bool(self._detector.is_speech(frame, SAMPLE_RATE))
+    def classify(self, frames: bytes) -> bytes:
+        return bytes(self._detector.is_speech(frame, SAMPLE_RATE) for frame in split_frames(frames))
 
 
 def utterances(pcm: bytes, classifier: FrameClassifier) -> Iterator[bytes]:
     """Cut as the gateway does."""
-    segmenter, framer, audio = Segmenter(SessionConfig().segmenter_options), Framer(), b""
-    frames = [*framer.push(pcm), framer.flush()]
-    found = [e for f in frames for e in segmenter.push(f, len(f) == FRAME_BYTES and classifier.is_speech(f))]
-    for event in (*found, *segmenter.cut()):
+    segmenter, audio = Segmenter(SessionConfig().segmenter_options), b""
+    for event in (*segment(segmenter, classifier, pcm), *segmenter.cut()):
         match event:
             case SegmentAudio(pcm=part):
                 audio += part

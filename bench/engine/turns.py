@@ -7,15 +7,14 @@ from pathlib import Path
 from bench.common.clips import Clip, load_clips
 from stream.configuration.config import SessionConfig
 from vad import (
-    FRAME_BYTES,
     SAMPLE_BYTES,
     SAMPLE_RATE,
     SegmentAudio,
     SegmentEnded,
     Segmenter,
-    SegmentEvent,
     SegmentStarted,
     WebRtcClassifier,
+    segment,
 )
 
 HANGOVER_SECONDS = SessionConfig().hangover_ms / 1000
@@ -71,7 +70,7 @@ def cut(clip: Clip) -> Turn:
     for start in range(0, len(sound), _CHUNK_BYTES):
         at = (start // _CHUNK_BYTES + 1) * CHUNK_SECONDS
         pcm = b""
-        for event in _push(segmenter, classifier, sound[start : start + _CHUNK_BYTES]):
+        for event in segment(segmenter, classifier, sound[start : start + _CHUNK_BYTES]):
             match event:
                 case SegmentStarted(onset=onset):
                     speech_begin = onset / SAMPLE_RATE
@@ -89,8 +88,3 @@ def speech_share(turns: Sequence[Turn]) -> float:
     """Which part of the time somebody speaks who says all turns."""
     spoken = sum(some.speech_end - some.speech_begin for turn in turns for some in turn.utterances)
     return spoken / sum(turn.seconds for turn in turns)
-
-
-def _push(segmenter: Segmenter, classifier: WebRtcClassifier, chunk: bytes) -> list[SegmentEvent]:
-    frames = (chunk[n : n + FRAME_BYTES] for n in range(0, len(chunk), FRAME_BYTES))
-    return [event for frame in frames for event in segmenter.push(frame, classifier.is_speech(frame))]

@@ -90,7 +90,7 @@ class Story:
         return Hypothesis(
             (Alternative(words, 0.9 if is_final else 0.0),),
             is_final=is_final,
-            is_stretch=is_final and not self._is_finished.is_set(),
+            is_segment_final=is_final and not self._is_finished.is_set(),
             stable_words=stable,
             processed=self._heard,
         )

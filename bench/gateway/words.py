@@ -22,7 +22,7 @@ from bench.common.server import Server
 from stream.client import connect
 from stream.configuration.config import SessionConfig
 from stream.protocols.farsava.messages import DoneMessage
-from vad import FRAME_BYTES, SAMPLE_RATE, SegmentAudio, SegmentEnded, Segmenter, WebRtcClassifier
+from vad import SAMPLE_RATE, SegmentAudio, SegmentEnded, Segmenter, WebRtcClassifier, segment
 
 _OWN_ENDPOINTS_MS = 30_000
 
@@ -32,9 +32,7 @@ def utterances(pcm: bytes) -> list[bytes]:
     config = SessionConfig()
     segmenter, classifier = Segmenter(config.segmenter_options), WebRtcClassifier(config.vad_aggressiveness)
     found, audio = [], b""
-    frames = [pcm[n : n + FRAME_BYTES] for n in range(0, len(pcm), FRAME_BYTES)]
-    events = [segmenter.push(f, len(f) == FRAME_BYTES and classifier.is_speech(f)) for f in frames] + [segmenter.cut()]
-    for event in (event for some in events for event in some):
+    for event in (*segment(segmenter, classifier, pcm), *segmenter.cut()):
         match event:
             case SegmentAudio(pcm=part):
                 audio += part

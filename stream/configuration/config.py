@@ -72,7 +72,9 @@ _KEYS = {key.name: key for key in KEYS}
 # What a voice activity detector needs and a recognizer that finds the endpoints itself does not.
 _DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
 # An endless segment of sound: longer than any connection may last.
-_ENDLESS = SegmenterOptions(onset=0, preroll=0, hangover=1 << 40, longest=1 << 41, longest_search=0)
+_ENDLESS = SegmenterOptions(
+    onset_frames=0, preroll_frames=0, hangover_frames=1 << 40, longest_frames=1 << 41, longest_search_frames=0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,11 @@ class SessionConfig:
             return _ENDLESS
         longest = frames_in(self.max_utterance_ms)
         return SegmenterOptions(
-            preroll=frames_in(self.preroll_ms),
-            hangover=frames_in(self.hangover_ms),
-            longest=longest,
+            preroll_frames=frames_in(self.preroll_ms),
+            hangover_frames=frames_in(self.hangover_ms),
+            longest_frames=longest,
             # The last 2 s before the limit, but never so much that no utterance could pass it.
-            longest_search=min(200, longest // 4),
+            longest_search_frames=min(200, longest // 4),
         )
 
     def on_wire(self) -> dict[str, object]:

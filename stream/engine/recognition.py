@@ -23,6 +23,7 @@ from vad import (
     SegmentEvent,
     SegmentStarted,
     WebRtcClassifier,
+    split_frames,
 )
 
 # How much audio is processed before the event loop serves others: a few milliseconds of work.
@@ -84,7 +85,7 @@ class Recognition:
     that a partial would be outdated at once. `flow` accounts for the decoding time of the session's finals.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         decoder: Decoder,
         scheduler: Scheduler,
@@ -120,7 +121,8 @@ class Recognition:
         """Settle the open utterance at the end of the audio. Raises AudioError."""
         await self._feed_pcm(self._sound.flush())
         if rest := self._framer.flush():
-            await self._take(self._segmenter.push(rest, is_speech=False), is_speech=False)
+            events, _ = self._segmenter.push(rest, b"\0")
+            await self._take(events, is_speech=False)
         await self.end_utterance()
 
     async def follow(self, *, wants_partials: bool) -> None:
@@ -173,9 +175,11 @@ class Recognition:
 
     async def _feed_pcm(self, pcm: bytes) -> None:
         for piece in range(0, len(pcm), _PIECE_BYTES):
-            for frame in self._framer.push(pcm[piece : piece + _PIECE_BYTES]):
-                is_speech = self._classifier.is_speech(frame)
-                await self._take(self._segmenter.push(frame, is_speech), is_speech=is_speech)
+            frames = self._framer.push(pcm[piece : piece + _PIECE_BYTES])
+            speech = self._classifier.classify(frames)
+            for index, frame in enumerate(split_frames(frames)):
+                events, _ = self._segmenter.push(frame, speech[index : index + 1])
+                await self._take(events, is_speech=bool(speech[index]))
             self._has_grown.set()
             await asyncio.sleep(0)
 

@@ -92,7 +92,7 @@ class Assembly:
         self.processed = max(self.processed, processed)
         self._unsettled = Hypothesis()
         if self._finds_endpoints:
-            return replace(hypothesis, alternatives=alternatives, is_stretch=True, processed=self.settled)
+            return replace(hypothesis, alternatives=alternatives, is_segment_final=True, processed=self.settled)
         self._finals.append(alternatives)
         return self._so_far()
 

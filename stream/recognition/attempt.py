@@ -1,4 +1,4 @@
-"""Owns one attempt at a stream: what is not settled goes up again, then what comes new; hypotheses come back."""
+"""One attempt to recognize a stream: unsettled audio is sent again, then new audio; hypotheses come back."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,9 @@ from enum import Enum, auto
 
 from stream.recognition.recognizer import RecognitionStream, RecognizerError
 from stream.recognition.replay import Placement, Replay
-from stream.recognition.stall import Patience
+from stream.recognition.stall import StallTimeout
 from stream.session.events import Hypothesis
+from stream.timers import MovingTimeout, MovingTimer
 from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
 # Sending less at a time costs more in messages than it gains in delay; more helps nobody.
@@ -49,17 +50,16 @@ class StalledError(RecognizerError):
 class Attempt:
     """Sends the audio of `replay` from its start, and follows it as it grows (`notify`).
 
-    `is_taken` once the recognizer answered.
-    `hear` is told each hypothesis with the attempt's placement and says whether it settled a stretch; `sent` is
-    called after each part that was sent, `working` whenever the recognizer says that it is at it. With a `rotation` the
-    stream has no end of its own.
+    `is_taken` once the recognizer responded.
+    `receive` gets each hypothesis and returns whether it settled a stretch; `sent` is called after each part that was
+    sent, `working` whenever the recognizer says that it is at work. With a `rotation` the stream has no end of its own.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         replay: Replay,
-        patience: Patience,
-        hear: Callable[[Hypothesis, "Attempt"], bool],
+        stall: StallTimeout,
+        receive: Callable[[Hypothesis, "Attempt"], bool],
         sent: Callable[[], None],
         *,
         working: Callable[[], None],
@@ -70,11 +70,11 @@ class Attempt:
         self.is_taken = False
         self.queue_seconds = 0.0
         self._replay = replay
-        self._patience = patience
-        self._hear = hear
+        self._stall = stall
+        self._receive = receive
         self._sent = sent
         self._rotation = rotation
-        # Somebody else has found that a single utterance is speech; in a stream without end it is found out here.
+        # The session has found a single utterance to be speech; a stream without end has pauses, which owe no response.
         self._classifier = None if rotation is None else WebRtcClassifier(STRICTEST)
         self._processed = replay.start
         self._began = self._unsent_since = _now()
@@ -82,8 +82,9 @@ class Attempt:
         self._is_ending = self._is_forced = False
         self._forced: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
+        self._watchdog = MovingTimeout()
+        self._silence = MovingTimer(self._wake.set)
         self._answered = asyncio.Event()
-        self._watchdog = asyncio.timeout(None)
         self.notify(0)
 
     @property
@@ -125,6 +126,7 @@ class Attempt:
             failures = group.exceptions
         finally:
             self._forget_forced()
+            self._silence.close()
         for failure in failures:
             raise failure
         return outcome
@@ -132,7 +134,7 @@ class Attempt:
     async def _listen(self, stream: RecognitionStream) -> Outcome:
         async for answer in stream.hypotheses():
             self.is_taken = True
-            self._patience.heard(_now(), is_final=isinstance(answer, Hypothesis) and answer.is_final)
+            self._stall.responded(_now(), is_final=isinstance(answer, Hypothesis) and answer.is_final)
             self._watch()
             self._answered.set()
             if not isinstance(answer, Hypothesis):
@@ -141,7 +143,7 @@ class Attempt:
                 continue
             if answer.is_final:
                 self._forget_forced()
-            has_settled_stretch = self._hear(answer, self)
+            has_settled_stretch = self._receive(answer, self)
             self._processed = max(self._processed, self.placement.stream_position(answer.processed))
             if has_settled_stretch and self._is_old:
                 return Outcome.ROTATED
@@ -155,21 +157,17 @@ class Attempt:
                 await self._send_audio(stream)
                 await self._force(stream)
             self._sent_at = _now()
-            self._patience.finished(self._sent_at)
+            self._stall.finished(self._sent_at)
             self._watch()
             await stream.finish()
 
     async def _wait_for_audio(self, stream: RecognitionStream) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_KEEP_ALIVE_SECONDS):
-                    await self._wake.wait()
-                self._wake.clear()
-            except TimeoutError:
-                await stream.send(bytes(_KEEP_ALIVE_SAMPLES * SAMPLE_BYTES))
-                self.placement.insert_silence(_KEEP_ALIVE_SAMPLES)
-            else:
-                return
+        self._silence.move(_now() + _KEEP_ALIVE_SECONDS)
+        await self._wake.wait()
+        self._wake.clear()
+        if self._silence.due is None:
+            await stream.send(bytes(_KEEP_ALIVE_SAMPLES * SAMPLE_BYTES))
+            self.placement.insert_silence(_KEEP_ALIVE_SAMPLES)
 
     async def _send_audio(self, stream: RecognitionStream) -> None:
         while self.unsent_bytes and not self._is_ending and await self._has_room():
@@ -179,7 +177,7 @@ class Attempt:
             self._unsent_since = self._sent_at
             self.placement.send(len(pcm) // SAMPLE_BYTES)
             await stream.send(pcm)
-            self._patience.sent(self._sent_at, self._speech_samples(pcm))
+            self._stall.sent(self._sent_at, self._speech_samples(pcm))
             self._watch()
             self._sent()
 
@@ -204,12 +202,12 @@ class Attempt:
         """Wait until the recognizer has caught up; False once so much is unsettled that the attempt has to end."""
         if self._rotation is None:
             return True
-        while self.placement.sent - self._processed >= self._rotation.window and self._patience.is_owed:
+        while self.placement.sent - self._processed >= self._rotation.window and self._stall.is_owed:
             self._answered.clear()
             await self._answered.wait()
-        # What deserves no answer needs none to count as heard.
-        heard = self._processed if self._patience.is_owed else self.placement.sent
-        self._is_ending = heard - self._replay.start >= self._rotation.longest
+        # What owes no response counts as processed without one.
+        processed = self._processed if self._stall.is_owed else self.placement.sent
+        self._is_ending = processed - self._replay.start >= self._rotation.longest
         return not self._is_ending
 
     @property
@@ -221,12 +219,11 @@ class Attempt:
         return self._rotation is not None and _now() - self._began >= self._rotation.after_seconds
 
     def _speech_samples(self, pcm: bytes) -> int:
-        """How much of it deserves an answer."""
+        """Return how many of the samples a response is owed for."""
         return len(pcm) // SAMPLE_BYTES if self._classifier is None else speech_samples(self._classifier, pcm)
 
     def _watch(self) -> None:
-        if not self._watchdog.expired():
-            self._watchdog.reschedule(self._patience.due)
+        self._watchdog.move(self._stall.due)
 
 
 def _now() -> float:

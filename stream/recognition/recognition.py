@@ -12,7 +12,7 @@ from stream.recognition.attempt import Attempt, Outcome, Rotation, StalledError
 from stream.recognition.recognizer import Recognizer, RecognizerError
 from stream.recognition.replay import Replay
 from stream.recognition.retry import Retry
-from stream.recognition.stall import Habits, Patience
+from stream.recognition.stall import ResponseTimes, StallTimeout
 from stream.session.events import FellBehind, Hypothesis, HypothesisReceived, Latency, OpenStream, RecognitionFailed
 from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
@@ -52,14 +52,14 @@ class Recognition:
         report: Callable[[HypothesisReceived | RecognitionFailed | FellBehind], None],
         sent: Callable[[], None],
         limits: RecognitionLimits,
-        habits: Habits,
+        response_times: ResponseTimes,
     ) -> None:
         self._stream_id = order.stream_id
         self._options = order.options
         self._report = report
         self._sent = sent
         self._limits = limits
-        self._habits = habits
+        self._response_times = response_times
         self._replay = Replay()
         self._assembly = Assembly(order.options)
         self._attempt: Attempt | None = None
@@ -103,9 +103,9 @@ class Recognition:
             await self._recognize_in_time(recognizer)
         except (RecognizerError, TimeoutError) as error:
             _log.warning("recognition_failed", stream_id=self._stream_id, error=str(error) or "no final in time")
-            if isinstance(error, TimeoutError) and self._is_heard:
-                self._habits.waited_in_vain()
-            self._report(RecognitionFailed(self._stream_id, self._assembly.settled, self._is_heard))
+            if isinstance(error, TimeoutError) and self._is_only_final_owed:
+                self._response_times.waited_in_vain()
+            self._report(RecognitionFailed(self._stream_id, self._assembly.settled, self._is_only_final_owed))
 
     async def _recognize_in_time(self, recognizer: Recognizer) -> None:
         try:
@@ -149,8 +149,10 @@ class Recognition:
         is_continuous = self._options.finds_endpoints_ms is not None
         self._attempt = attempt = Attempt(
             self._replay,
-            Patience(self._habits, self._limits.stall_seconds, self._limits.final_seconds, stalls=self._stalls),
-            self._hear,
+            StallTimeout(
+                self._response_times, self._limits.stall_seconds, self._limits.final_seconds, stalls=self._stalls
+            ),
+            self._receive,
             self._sent,
             working=self._is_worked_on,
             rotation=self._limits.rotation if is_continuous else None,
@@ -183,8 +185,8 @@ class Recognition:
         unknown = self._replay.read(known, (sent - known) * SAMPLE_BYTES)
         is_silent = speech_samples(WebRtcClassifier(STRICTEST), unknown) < _LEAST_SPEECH
         if self._assembly.has_unsettled_words:
-            self._habits.ended_without_final()
-            if is_silent and self._habits.never_settles:
+            self._response_times.ended_without_final()
+            if is_silent and self._response_times.never_settles:
                 return
         elif is_silent or self._silent_ends >= _MOST_SILENT_ENDS:
             return
@@ -205,7 +207,7 @@ class Recognition:
         was_taken = self._attempt is not None and self._attempt.is_taken
         delay = retry.delay(now, was_taken=was_taken, hint_seconds=error.retry_after_seconds)
         # From one that answers to the end and never settles no final will come.
-        is_hopeless = self._stalls > 0 and self._is_heard and self._habits.never_settles
+        is_hopeless = self._stalls > 0 and self._is_only_final_owed and self._response_times.never_settles
         if not error.retryable or delay is None or is_hopeless:
             raise error
         _log.info("recognition_retried", stream_id=self._stream_id, error=str(error), delay_seconds=round(delay, 3))
@@ -216,7 +218,7 @@ class Recognition:
         return self._replay.is_complete and self._assembly.is_settled_to(self._replay.end)
 
     @property
-    def _is_heard(self) -> bool:
+    def _is_only_final_owed(self) -> bool:
         """Whether there is unsettled text of all of the audio, so that only the final is owed."""
         return self._replay.is_complete and self._assembly.speaks_of(self._replay.end)
 
@@ -237,18 +239,18 @@ class Recognition:
         self._held_since = None
         self._put_off()
 
-    def _hear(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
+    def _receive(self, hypothesis: Hypothesis, attempt: Attempt) -> bool:
         """Pass on what is new; return whether it settled a stretch of the stream."""
         self._held_since = None
         if hypothesis.is_final:
-            self._habits.settled()
+            self._response_times.settled()
         heard = self._assembly.take(hypothesis, attempt.placement)
         self._replay.settle(self._assembly.settled)
         if heard is None:
             return False
-        if heard.is_stretch or not self._is_settled_to_the_end:  # else the final follows at once
+        if heard.is_segment_final or not self._is_settled_to_the_end:  # else the final follows at once
             self._tell(heard, attempt)
-        return heard.is_stretch
+        return heard.is_segment_final
 
     def _settle(self) -> bool:
         """Everything that was sent is dealt with; return whether that was all."""
@@ -257,7 +259,7 @@ class Recognition:
         is_over = self._replay.is_complete and position == self._replay.end
         final = self._assembly.settle_rest(position)
         self._replay.settle(position)
-        self._tell(replace(final, is_stretch=not is_over), self._attempt)
+        self._tell(replace(final, is_segment_final=not is_over), self._attempt)
         return is_over
 
     def _tell(self, hypothesis: Hypothesis, attempt: Attempt) -> None:

@@ -1,4 +1,4 @@
-"""Owns the recognition of a whole recording at once, through the same session that a live connection has."""
+"""Recognition of a whole recording at once, through the same session that a live connection has."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from stream.configuration.config import SessionConfig
 from stream.recognition.recognizer import Recognizer
-from stream.runtime.fairness import Turns
+from stream.runtime.audio_intake import Meter, unmetered
+from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import Outbox
-from stream.runtime.runner import Meter, SessionRunner, unmetered
+from stream.runtime.runner import SessionRunner
+from stream.session.commands import Close
 from stream.session.deadlines import RunnerLimits
 from stream.session.events import EndCause, Finished
 
-_CLOSE = '{"type":"close"}'
+_CLOSE = "close"
 
 
 class WholeRecording:
@@ -25,12 +27,12 @@ class WholeRecording:
         return next(self._chunks, _CLOSE)
 
 
-async def recognize_whole(  # noqa: PLR0913
+async def recognize_whole(
     recognizer: Recognizer,
     config: SessionConfig,
     chunks: Iterable[bytes],
     limits: RunnerLimits,
-    turns: Turns | None = None,
+    fair_share: FairShare | None = None,
     *,
     meter: Meter = unmetered,
 ) -> Finished:
@@ -41,7 +43,16 @@ async def recognize_whole(  # noqa: PLR0913
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
-    runner = SessionRunner(recognizer, settings, outbox, limits, meter=meter, turns=turns, is_recording=True)
+    runner = SessionRunner(
+        recognizer,
+        settings,
+        outbox,
+        limits,
+        parse=lambda _: Close(),
+        meter=meter,
+        fair_share=fair_share,
+        is_recording=True,
+    )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))
         while not isinstance(event := await outbox.get(), Finished):

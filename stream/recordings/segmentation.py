@@ -8,7 +8,7 @@ from stream.audio import AudioDecoder, AudioTransfer, Samples
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory
-from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, SegmentEnded, SegmentEvent, SegmentStarted
+from vad import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, SegmentEnded, SegmentEvent, SegmentStarted
 from vad import make_classifier as any_classifier
 
 
@@ -88,8 +88,7 @@ class Cutter:
         for samples in self._decoder.flush():
             yield from self._framed(samples)
         for channel, framer in zip(self._channels, self._framers, strict=True):
-            if rest := framer.flush():
-                yield from self._followed(channel, channel.push(rest))
+            yield from self._pushed(channel, framer.flush())
             yield from self._followed(channel, channel.cut())
 
     def close(self) -> None:
@@ -100,10 +99,21 @@ class Cutter:
         if self.position + len(samples[0]) // SAMPLE_BYTES > self._most_samples:
             limit_minutes = self._most_samples / SAMPLE_RATE / 60
             raise ClientError(Problem.TOO_LARGE, f"the audio is longer than {limit_minutes:g} minutes")
-        framed = zip(*(framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)), strict=True)
-        for frames in framed:
-            for channel, frame in zip(self._channels, frames, strict=True):
-                yield from self._followed(channel, channel.push(frame))
+        frames = [framer.push(pcm) for framer, pcm in zip(self._framers, samples, strict=True)]
+        if len(frames) == 1:
+            yield from self._pushed(self._channels[0], frames[0])
+            return
+        for channel, pcm in zip(self._channels, frames, strict=True):
+            channel.classify(pcm)
+        # Segments are numbered in the order of their starts, whichever their channel.
+        for start in range(0, len(frames[0]), FRAME_BYTES):
+            for channel, pcm in zip(self._channels, frames, strict=True):
+                yield from self._pushed(channel, pcm[start : start + FRAME_BYTES])
+
+    def _pushed(self, channel: Channel, pcm: bytes) -> Iterator[Segment]:
+        while pcm:
+            events, pcm = channel.push(pcm)
+            yield from self._followed(channel, events)
 
     def _followed(self, channel: Channel, events: list[SegmentEvent]) -> Iterator[Segment]:
         for event in events:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from stream.recognition.assembly import joined
 from stream.recognition.recognition import Recognition, RecognitionLimits
 from stream.recognition.recognizer import Recognizer
-from stream.recognition.stall import Habits
+from stream.recognition.stall import ResponseTimes
 from stream.recordings.segmentation import Segment
 from stream.session.events import (
     FellBehind,
@@ -31,15 +31,16 @@ async def recognize_segment(
     segment: Segment,
     options: RecognitionOptions,
     limits: RecognitionLimits,
-    habits: Habits | None = None,
+    response_times: ResponseTimes | None = None,
 ) -> Settled:
     """Return the settled text of a segment, times on the recording's clock; raises SegmentFailedError.
 
-    Its words are those that a live session would have settled for the same samples and options. `habits` may be
+    Its words are those that a live session would have settled for the same samples and options. `response_times` may be
     shared by the segments of one recording.
     """
     heard: list[HypothesisReceived | RecognitionFailed | FellBehind] = []
-    recognition = Recognition(OpenStream(segment.number, options), heard.append, _nobody, limits, habits or Habits())
+    response_times = response_times or ResponseTimes()
+    recognition = Recognition(OpenStream(segment.number, options), heard.append, _nobody, limits, response_times)
     recognition.add(segment.pcm)
     recognition.finish()
     await recognition.run(recognizer)
@@ -55,7 +56,11 @@ def settled_of(segment: Segment, heard: Sequence[HypothesisReceived | Recognitio
             case RecognitionFailed():
                 raise SegmentFailedError(f"segment {segment.number} was given up")
             case HypothesisReceived(_, hypothesis) if hypothesis.is_final:
-                end = min(segment.start + hypothesis.processed, segment.end) if hypothesis.is_stretch else segment.end
+                end = (
+                    min(segment.start + hypothesis.processed, segment.end)
+                    if hypothesis.is_segment_final
+                    else segment.end
+                )
                 stretches.append(_stretch(segment, start, end, event))
                 start = end
     if not stretches:

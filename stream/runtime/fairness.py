@@ -1,13 +1,13 @@
-"""Fair shares between sessions: sound that comes faster than it is spoken takes turns, live sound does not wait."""
+"""Fair shares between sessions: audio that comes faster than it is spoken takes turns, live audio does not wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-# A connection that was away may catch up by so much, and a clock may be off by so little, and count as live.
+# A connection that was away may catch up by so much, and a clock may be off by so much, and the audio counts as live.
 _BURST_SECONDS = 2.0
 _SPEED = 1.1
-# Beside live sound a tenth of a second of the other is taken so often, which together is some twenty times its speed.
+# Beside live audio a tenth of a second of the other is taken so often: together some twenty times real time.
 _APART_SECONDS = 0.005
 _LIVE_SECONDS = 1.0
 # Ten frames, a tenth of a second, take about 0.25 ms.
@@ -16,28 +16,28 @@ _FRAMES = 100
 # Clients send up to a hundred messages a second, 10 ms of sound in each. A step takes at most some milliseconds.
 _STEPS_PER_SECOND = 200
 _BURST_STEPS = 100
-# To decode and to resample takes less than a hundredth of the time that any usual sound lasts.
+# To decode and to resample takes less than a hundredth of the time that any usual audio lasts.
 _SHARE = 0.05
 
 
-class Turns:
-    """Shared by all sessions of a process: those that are ahead of their time are served one at a time.
+class FairShare:
+    """Shared by all sessions of a process: those that are ahead of real time are served one at a time.
 
-    Beside live sound with pauses between them, so that it never waits for a crowd; alone as fast as it goes.
+    Beside live audio there are pauses between them, so that it never waits for a crowd; otherwise there are none.
     """
 
     def __init__(self, work_clock: Callable[[], float] = lambda: 0.0) -> None:
-        """`work_clock` tells, in seconds, how long a step took; the loop's own stands still meanwhile."""
+        """Take a clock of processor seconds to measure steps with; the loop's own clock stands still meanwhile."""
         self.work_clock = work_clock
         self._free = asyncio.Lock()
         self._live_until = 0.0
 
     def see_live(self, now: float) -> None:
-        """Somebody speaks."""
+        """Note that live audio came."""
         self._live_until = now + _LIVE_SECONDS
 
     def frames(self, now: float) -> int:
-        """How many frames of a session are taken before others have their turn."""
+        """Return how many frames of a session are taken before others have their turn."""
         return _FRAMES_BESIDE_LIVE if self._is_beside_live(now) else _FRAMES
 
     @asynccontextmanager
@@ -52,33 +52,33 @@ class Turns:
         return now < self._live_until
 
 
-class Pace:
-    """How much work one session causes beside what its sound is worth: messages, and parts of them.
+class WorkLimit:
+    """Limits the work that one session causes beside the worth of its audio: messages, and parts of them.
 
-    Whoever causes more than `_STEPS_PER_SECOND`, or takes more than `_SHARE` of the time, waits for a turn after each
-    step; others only let the loop go round.
+    A session that causes more than `_STEPS_PER_SECOND`, or takes more than `_SHARE` of the time, waits for a turn after
+    each step; others only let the loop go round.
     """
 
-    def __init__(self, turns: Turns, now: float) -> None:
-        self._turns = turns
-        self._lead = Lead(now, _BURST_STEPS / _STEPS_PER_SECOND)
+    def __init__(self, fair_share: FairShare, now: float) -> None:
+        self._fair_share = fair_share
+        self._lead = AudioLead(now, _BURST_STEPS / _STEPS_PER_SECOND)
 
-    async def step(self, now: float, sound_seconds: float = 0.0, work_seconds: float = 0.0) -> None:
-        """Count a step that took so long and brought so much sound, and give others their turn."""
-        debt_seconds = max(1 / _STEPS_PER_SECOND, work_seconds / _SHARE) - sound_seconds
+    async def step(self, now: float, audio_seconds: float = 0.0, work_seconds: float = 0.0) -> None:
+        """Count a step that took `work_seconds` and brought `audio_seconds` of audio, and give others their turn."""
+        debt_seconds = max(1 / _STEPS_PER_SECOND, work_seconds / _SHARE) - audio_seconds
         if debt_seconds <= 0:
             return
         if self._lead.take(debt_seconds, now):
-            async with self._turns.turn():
+            async with self._fair_share.turn():
                 pass
         else:
             await asyncio.sleep(0)
 
 
-class Lead:
-    """How far the sound of one session is ahead of the time that passes: a bucket that fills a little faster.
+class AudioLead:
+    """How far the audio of one session is ahead of real time: a token bucket that fills a little faster.
 
-    Neither patience nor haste is remembered for more than some seconds.
+    It forgets after some seconds how late or early the audio was.
     """
 
     def __init__(self, now: float, burst_seconds: float = _BURST_SECONDS) -> None:
@@ -88,11 +88,11 @@ class Lead:
 
     @property
     def is_live(self) -> bool:
-        """Whether it is clearly somebody who speaks: for a while by now, and not ahead; a file never is."""
+        """Whether the audio is clearly live: it has come for a while, and not ahead of time; a file never does."""
         return self._at - self._began >= _LIVE_SECONDS and self._seconds > self._burst_seconds / 2
 
     def take(self, seconds: float, now: float) -> bool:
-        """So much more sound is here; return whether it is early."""
+        """Count further seconds of audio; return whether they are early."""
         self._seconds = min(self._burst_seconds, self._seconds + _SPEED * (now - self._at)) - seconds
         self._at = now
         is_early = self._seconds < 0

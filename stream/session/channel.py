@@ -1,4 +1,4 @@
-"""Owns one channel of a session: its segmenter and its utterances, in the order in which they were spoken."""
+"""One channel of a session: its segmenter and its utterances, in the order in which they were spoken."""
 
 from collections import deque
 from typing import Protocol
@@ -15,7 +15,7 @@ class ClassifierFactory(Protocol):
 
 
 class Channel:
-    """Frames in, segments out; `unsettled` are the utterances whose final has not been told."""
+    """Turns frames into segments; `unsettled` are the utterances whose final has not been emitted."""
 
     def __init__(self, index: int, config: SessionConfig, classifier_factory: ClassifierFactory) -> None:
         self.index = index
@@ -26,6 +26,7 @@ class Channel:
         self._segmenter = Segmenter(config.segmenter_options)
         self._detector = config.vad, config.vad_aggressiveness
         self._classifier = self._make_classifier()
+        self._classified = b""
 
     @property
     def position(self) -> int:
@@ -34,27 +35,44 @@ class Channel:
 
     @property
     def settled(self) -> int:
-        """The sample before which everything is in a told final or skipped for good."""
+        """The sample before which everything is in an emitted final or skipped for good."""
         return self.unsettled[0].start if self.unsettled else self._segmenter.held_from
 
     def configure(self, config: SessionConfig) -> None:
-        """Follow a changed configuration; only between utterances."""
+        """Apply a changed configuration; only between utterances."""
         self._segmenter.options = config.segmenter_options
         if self._detector != (config.vad, config.vad_aggressiveness):
             self._detector = config.vad, config.vad_aggressiveness
             self._classifier = self._make_classifier()
+            self._classified = b""
 
-    def push(self, frame: bytes) -> list[SegmentEvent]:
-        """Take the next frame; a shorter one is the last and no speech."""
-        is_speech = self._classifier is not None and len(frame) == FRAME_BYTES and self._classifier.is_speech(frame)
-        return self._segmenter.push(frame, is_speech)
+    def push(self, pcm: bytes) -> tuple[list[SegmentEvent], bytes]:
+        """Take frames, `int16[n_samples]`, up to the end of a segment; return what happened, and the other frames.
+
+        The other frames are to be pushed next. A frame shorter than 10 ms is the last of the channel, and no speech.
+        """
+        self.classify(pcm)
+        n_frames = -(-len(pcm) // FRAME_BYTES)
+        events, taken = self._segmenter.push(pcm, self._classified[:n_frames])
+        self._classified = self._classified[taken:]
+        return events, pcm[taken * FRAME_BYTES :]
+
+    def classify(self, pcm: bytes) -> None:
+        """Classify the frames that are pushed next, all at once: frame by frame costs several times as much."""
+        n_frames, first = -(-len(pcm) // FRAME_BYTES), len(self._classified)
+        if first >= n_frames:
+            return
+        whole = pcm[first * FRAME_BYTES : len(pcm) // FRAME_BYTES * FRAME_BYTES]
+        if self._classifier is not None and whole:
+            self._classified += self._classifier.classify(whole)
+        self._classified += bytes(n_frames - len(self._classified))
 
     def cut(self) -> list[SegmentEvent]:
         """End the open segment here."""
         return self._segmenter.cut()
 
     def find(self, stream_id: int) -> Utterance | None:
-        """The utterance that a stream is about, unless it is settled: nothing that comes later changes it."""
+        """Return the utterance that a stream is about, unless it is settled: nothing that comes later changes it."""
         return next((u for u in self.unsettled if u.stream_id == stream_id and not u.is_settled), None)
 
     def split(self, utterance: Utterance, position: int, next_id: int) -> None:

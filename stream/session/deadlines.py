@@ -1,4 +1,4 @@
-"""Owns when a session's patience ends: every deadline of one connection, as pure arithmetic on its clock."""
+"""The deadlines of one connection: pauses, silence, its longest duration; pure arithmetic on the caller's clock."""
 
 import math
 from dataclasses import dataclass
@@ -40,12 +40,13 @@ class Deadlines:
         self._limits = limits
         self._end = now + limits.stream
         self._notice: float | None = self._end - limits.notice if limits.stream > limits.notice else None
-        self._heard = self._audio = now
+        self._received = self._audio = now
 
-    def heard(self, now: float, *, is_audio: bool) -> None:
-        """Something came; only audio keeps an utterance open, everything keeps the connection."""
-        self._heard = now
-        self._audio = now if is_audio else self._audio
+    def received(self, now: float, *, is_audio: bool) -> None:
+        """Note a message: only audio keeps an utterance open, every message keeps the connection."""
+        self._received = now
+        if is_audio:
+            self._audio = now
 
     def next(self, *, in_utterance: bool) -> float:
         """The time at which `passed` has something to say."""
@@ -61,7 +62,7 @@ class Deadlines:
         return deadline
 
     def _all(self, in_utterance: bool) -> dict[Deadline, float]:
-        due = {Deadline.STREAM: self._end, Deadline.IDLE: self._heard + self._limits.idle}
+        due = {Deadline.STREAM: self._end, Deadline.IDLE: self._received + self._limits.idle}
         if in_utterance:
             due[Deadline.PAUSE] = self._audio + self._limits.pause
         if self._notice is not None:

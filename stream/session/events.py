@@ -45,12 +45,12 @@ class Hypothesis:
     `stable_words` leading words of the best alternative will not change any more, `stability` is the
     recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard, `first_word`
     where the first word of unsettled text begins; 0 where that is not told.
-    A final hypothesis that `is_stretch` settles what was said so far; the stream goes on.
+    A final hypothesis that `is_segment_final` settles what was said so far; the stream goes on.
     """
 
     alternatives: tuple[Alternative, ...] = ()
     is_final: bool = False
-    is_stretch: bool = False
+    is_segment_final: bool = False
     stability: float = 0.0
     stable_words: int = 0
     processed: int = 0
@@ -126,8 +126,8 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameReceived:
-    """The next frame of each channel, `int16[160]`; only the last one of a connection may be shorter."""
+class AudioReceived:
+    """The next frames of each channel, `int16[160 * n_frames]`; only the last one of a connection may be shorter."""
 
     pcm: tuple[bytes, ...]
 
@@ -194,7 +194,7 @@ class RecognitionFailed:
 
 
 SessionInput = (
-    FrameReceived
+    AudioReceived
     | Configured
     | UtteranceFinalized
     | SenderPaused
@@ -306,7 +306,7 @@ class Settled:
     """The last word on an utterance.
 
     `was_shown` when an unsettled hypothesis of it was told, `endpoint` is the samples from its last speech
-    to its end, `broke_promise` when it changed words that were told to be stable.
+    to its end, `prefix_violated` when it changed words that were told to be stable.
     """
 
     utterance_id: int
@@ -320,7 +320,7 @@ class Settled:
     channel: int = 0
     latency: Latency = Latency()
     progress: Progress = Progress()
-    broke_promise: bool = False
+    prefix_violated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

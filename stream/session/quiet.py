@@ -16,19 +16,23 @@ class QuietWatch:
         self._has_sound = False
         self._is_told = False
 
+    def missing_samples(self, decided: int) -> int | None:
+        """After how many more decided samples there may be something to tell; None until words are recognized."""
+        return None if self._is_told else self._since + _QUIET_SAMPLES - decided
+
     def find(self, position: int) -> None:
         """Words were recognized, when `position` samples were received: a new stretch begins."""
         self._since = position
         self._has_sound = self._is_told = False
 
-    def receive(self, frames: Sequence[bytes], decided: int) -> str | None:
-        """Take the next frame of each channel; return what to tell, if this is when.
+    def receive(self, pcm: Sequence[bytes], decided: int) -> str | None:
+        """Take the next samples of each channel, no more than are missing; return the warning that is due, if any.
 
         `decided` is the sample before which it is known where words are.
         """
         if self._is_told:
             return None
-        self._has_sound = self._has_sound or any(frame.count(0) < len(frame) for frame in frames)
+        self._has_sound = self._has_sound or any(samples.count(0) < len(samples) for samples in pcm)
         if decided - self._since < _QUIET_SAMPLES:
             return None
         self._is_told = True

@@ -4,6 +4,7 @@ A core without I/O: `receive` an event, then drain `take_orders` and `take_event
 count of received samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -12,6 +13,7 @@ from stream.session.channel import Channel, ClassifierFactory
 from stream.session.events import (
     AbandonStream,
     AudioEnded,
+    AudioReceived,
     ClientEvent,
     Configured,
     EndCause,
@@ -19,7 +21,6 @@ from stream.session.events import (
     Finished,
     FinishStream,
     ForceEndpoint,
-    FrameReceived,
     HypothesisReceived,
     LimitNears,
     OpenStream,
@@ -41,6 +42,8 @@ from stream.session.quiet import QuietWatch
 from stream.session.transcript import SettledUtterances
 from stream.session.utterance import Utterance
 from vad import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
     SAMPLE_BYTES,
     SAMPLE_RATE,
     EndReason,
@@ -55,6 +58,7 @@ from vad import (
 MOST_OPEN_UTTERANCES = 4
 # As many failed utterances in a row are no accident any more.
 MOST_FAILURES_IN_A_ROW = 3
+_MANY_FRAMES = 1 << 40
 _REASONS = {EndReason.ENDPOINT: Reason.ENDPOINT, EndReason.LONGEST: Reason.MAX_UTTERANCE}
 
 
@@ -119,8 +123,8 @@ class Session:
         if self.state is State.CLOSED:
             return
         match event:
-            case FrameReceived(pcm):
-                self._receive_frame(pcm)
+            case AudioReceived(pcm):
+                self._receive_audio(pcm)
             case Configured():
                 self._configure(event)
             case UtteranceFinalized():
@@ -146,16 +150,46 @@ class Session:
 
     # --- audio in ---
 
-    def _receive_frame(self, pcm: tuple[bytes, ...]) -> None:
+    def _receive_audio(self, pcm: tuple[bytes, ...]) -> None:
+        """Take frames; what follows from them is the same however many come at once."""
         if self.state is State.CONFIGURING:
             self._enter(State.STREAMING)
         if self.state is not State.STREAMING:
             return
-        for channel, frame in zip(self._channels, pcm, strict=True):
-            self._tally.received += len(frame) // SAMPLE_BYTES
-            self._follow(channel, channel.push(frame), Reason.ENDPOINT)
+        if len(pcm) == 1:
+            rest = pcm[0]
+            while rest:
+                rest = rest[self._receive_part(rest) :]
+            return
+        for channel, samples in zip(self._channels, pcm, strict=True):
+            channel.classify(samples)
+        for start in range(0, len(pcm[0]), FRAME_BYTES):
+            frames = [samples[start : start + FRAME_BYTES] for samples in pcm]
+            for channel, frame in zip(self._channels, frames, strict=True):
+                events, _ = channel.push(frame)
+                self._follow(channel, events, Reason.ENDPOINT)
+            self._received(frames)
+
+    def _receive_part(self, pcm: bytes) -> int:
+        """Take frames of the only channel up to the end of a segment or a warning; return how many bytes."""
+        part = pcm[: self._frames_to_warning * FRAME_BYTES]
+        events, rest = self._channels[0].push(part)
+        taken = part[: len(part) - len(rest)]
+        self._follow(self._channels[0], events, Reason.ENDPOINT)
+        self._received([taken])
+        return len(taken)
+
+    def _received(self, pcm: Sequence[bytes]) -> None:
+        self._tally.received += sum(map(len, pcm)) // SAMPLE_BYTES
         if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
             self._announce(Warned("quiet", detail))
+
+    @property
+    def _frames_to_warning(self) -> int:
+        missing = self._quiet.missing_samples(self._decided) if self._watches_for_words else None
+        if missing is None:
+            return _MANY_FRAMES
+        return max(1, -(-missing // FRAME_SAMPLES))
 
     @property
     def _watches_for_words(self) -> bool:
@@ -243,7 +277,7 @@ class Session:
         if channel is None or utterance is None:
             return
         hypothesis = event.hypothesis
-        if hypothesis.is_stretch:
+        if hypothesis.is_segment_final:
             self._utterance_count += 1
             channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
             utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER

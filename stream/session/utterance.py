@@ -1,9 +1,9 @@
-"""Owns one utterance: what is known of its words, and where they lie on the connection's clock."""
+"""One utterance: its latest hypothesis, and where its words lie on the connection's clock."""
 
 from dataclasses import dataclass, field, replace
 
 from stream.session.events import Alternative, Hypothesis, Latency, Progress, Reason, Settled, Unsettled, Word
-from stream.session.stable_prefix import Promise
+from stream.session.stable_prefix import StablePrefix
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Utterance:
     is_settled: bool = False
     is_forced: bool = False
     lost: int = 0
-    promise: Promise = field(default_factory=Promise)
+    stable_prefix: StablePrefix = field(default_factory=StablePrefix)
 
     @property
     def is_complete(self) -> bool:
@@ -49,7 +49,7 @@ class Utterance:
 
     def hear(self, hypothesis: Hypothesis, latency: Latency) -> None:
         """Take a newer hypothesis; a final one settles the utterance."""
-        self.hypothesis = hypothesis if hypothesis.is_final else self.promise.kept(hypothesis)
+        self.hypothesis = hypothesis if hypothesis.is_final else self.stable_prefix.applied(hypothesis)
         self.latency = latency
         self.is_settled = hypothesis.is_final
 
@@ -95,7 +95,7 @@ class Utterance:
             self.channel,
             self.latency,
             progress,
-            broke_promise=not self.promise.is_kept_by(self.hypothesis.best.words),
+            prefix_violated=not self.stable_prefix.begins(self.hypothesis.best.words),
         )
 
     def _placed(self, words: tuple[Word, ...]) -> tuple[Word, ...]:

@@ -64,8 +64,8 @@ class MarkedClassifier:
         self.kind = kind
         self.aggressiveness = aggressiveness
 
-    def is_speech(self, frame: bytes) -> bool:
-        return frame[0] % 2 == 1
+    def classify(self, frames: bytes) -> bytes:
+        return bytes(first % 2 for first in frames[::FRAME_BYTES])
 
 
 def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,17 @@ from numpy.typing import NDArray
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import examples
-from vad import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Framer, SegmentEnded, Segmenter, SegmenterOptions
+from vad import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    Framer,
+    SegmentEnded,
+    Segmenter,
+    SegmenterOptions,
+    segment,
+    split_frames,
+)
 from vad.classifier import FrameClassifier, WebRtcClassifier
 from vad.level import LevelAdjuster
 from vad.silero import SileroClassifier
@@ -39,7 +51,7 @@ def noise(seconds: float, level_db: float, *, pink: bool = False) -> Wave:
 
 def adjusted(pcm: bytes) -> list[bytes]:
     adjuster = LevelAdjuster()
-    return [adjuster.adjust(frame) for frame in Framer().push(pcm)]
+    return [adjuster.adjust(frame)[0] for frame in split_frames(Framer().push(pcm))]
 
 
 def level_db(pcm: bytes) -> float:
@@ -47,16 +59,15 @@ def level_db(pcm: bytes) -> float:
 
 
 def judged(pcm: bytes, classifier: FrameClassifier | None = None) -> list[bool]:
-    classifier = classifier or WebRtcClassifier(3)
-    return [classifier.is_speech(frame) for frame in Framer().push(pcm)]
+    return [bool(flag) for flag in (classifier or WebRtcClassifier(3)).classify(Framer().push(pcm))]
 
 
 def segment_seconds(pcm: bytes) -> float:
     """How much of a sound would be sent to the recognizer."""
     segmenter, classifier, silent = Segmenter(SegmenterOptions()), WebRtcClassifier(3), 0
     total = 0
-    for frame in Framer().push(pcm):
-        for event in segmenter.push(frame, classifier.is_speech(frame)):
+    for frame in split_frames(Framer().push(pcm)):
+        for event in segment(segmenter, classifier, frame):
             silent += isinstance(event, SegmentEnded)
         total += segmenter.is_open
     return total / 100
@@ -89,7 +100,7 @@ def test_speech_is_raised_from_its_first_frames() -> None:
 def test_loud_speech_is_left_as_it_is(name: str) -> None:
     wave = wave_of(name)
     loud = as_pcm(wave * (0.25 * FULL_SCALE / np.abs(wave).max()) * 3)
-    pairs = zip(Framer().push(loud), adjusted(loud), strict=True)
+    pairs = zip(split_frames(Framer().push(loud)), adjusted(loud), strict=True)
     changed = [before != after for before, after in pairs if level_db(before + b"\1\0") > -25]
     assert len(changed) > 20
     # The first frames of it may still be raised, until they have lasted.
@@ -140,7 +151,7 @@ def test_a_click_does_not_lower_the_gain() -> None:
 
 def test_the_gain_is_bounded_and_never_wraps() -> None:
     sound = np.concatenate([noise(1, -80), noise(1, -1)])
-    raw = list(Framer().push(as_pcm(sound)))
+    raw = list(split_frames(as_pcm(sound)))
     for before, after in zip(raw, adjusted(as_pcm(sound)), strict=True):
         samples, raised = (np.frombuffer(some, "<i2").astype(np.float64) for some in (before, after))
         assert (np.sign(samples) * raised >= np.minimum(np.abs(samples), 32767) - 1).all()
@@ -161,3 +172,18 @@ def test_any_frames_have_the_same_length_and_decide_alone(data: bytes) -> None:
     frames = adjusted(data)
     assert all(len(frame) == FRAME_BYTES for frame in frames)
     assert frames == adjusted(data)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=40))
+def test_frames_adjusted_together_are_adjusted_as_one_by_one(sizes: list[int]) -> None:
+    pcm = as_pcm(np.concatenate([noise(1, -60), noise(1, -1), noise(1, -35)]))
+    frames, adjuster, together, paused = split_frames(pcm), LevelAdjuster(), b"", list[bool]()
+    for size in itertools.cycle(sizes):
+        if not frames:
+            break
+        more, more_paused = adjuster.adjust(b"".join(frames[:size]))
+        together += more
+        paused += more_paused
+        del frames[:size]
+    assert together == b"".join(adjusted(pcm))
+    assert len(paused) == len(split_frames(pcm))

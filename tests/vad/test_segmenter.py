@@ -14,18 +14,38 @@ from vad import (
     SegmentStarted,
 )
 
-SHORT = SegmenterOptions(onset=3, onset_window=5, preroll=4, hangover=6, longest=60, longest_search=10)
+SHORT = SegmenterOptions(
+    onset_frames=3,
+    onset_window_frames=5,
+    preroll_frames=4,
+    hangover_frames=6,
+    longest_frames=60,
+    longest_search_frames=10,
+)
 
 
 def run(marks: str, options: SegmenterOptions = SHORT) -> list[SegmentEvent]:
     """Feed one frame a mark, `x` for speech and `.` for anything else; return all events but the audio."""
     segmenter = Segmenter(options)
-    events = [event for mark in marks for event in segmenter.push(*_frame(mark))]
-    return [event for event in events if not isinstance(event, SegmentAudio)]
+    return [event for event in _pushed(segmenter, marks) if not isinstance(event, SegmentAudio)]
 
 
-def _frame(mark: str) -> tuple[bytes, bool]:
-    return (SPEECH_FRAME, True) if mark == "x" else (SILENT_FRAME, False)
+def _pushed(segmenter: Segmenter, marks: str, most_frames: int = 1) -> list[SegmentEvent]:
+    """Push frames, so many at once; merge audio that comes in pieces."""
+    events: list[SegmentEvent] = []
+    while marks:
+        some = marks[:most_frames]
+        pcm = b"".join(SPEECH_FRAME if mark == "x" else SILENT_FRAME for mark in some)
+        more, taken = segmenter.push(pcm, bytes(mark == "x" for mark in some))
+        assert taken
+        for event in more:
+            match events, event:
+                case [*_, SegmentAudio(start, before)], SegmentAudio(_, pcm):
+                    events[-1] = SegmentAudio(start, before + pcm)
+                case _:
+                    events.append(event)
+        marks = marks[taken:]
+    return events
 
 
 def at(frame: int) -> int:
@@ -76,22 +96,21 @@ def test_after_the_longest_the_next_opens_at_once_without_an_onset() -> None:
 
 def test_after_a_cut_at_the_end_of_the_longest_an_onset_is_needed() -> None:
     segmenter = Segmenter(SHORT)
-    events = [event for mark in "x" * 60 for event in segmenter.push(*_frame(mark))]
+    events = _pushed(segmenter, "x" * 60)
     assert events[-1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
     assert segmenter.cut() == []
-    assert [event for mark in "." * 20 for event in segmenter.push(*_frame(mark))] == []
+    assert _pushed(segmenter, "." * 20) == []
 
 
 def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
-    events = run("...xx", SegmenterOptions(onset=0, preroll=0))
+    events = run("...xx", SegmenterOptions(onset_frames=0, preroll_frames=0))
     assert events == [SegmentStarted(start=0, onset=0)]
 
 
 def test_a_cut_ends_the_open_segment_and_does_nothing_without_one() -> None:
     segmenter = Segmenter(SHORT)
     assert segmenter.cut() == []
-    for _ in range(5):
-        segmenter.push(SPEECH_FRAME, True)
+    _pushed(segmenter, "x" * 5)
     assert segmenter.is_open
     assert segmenter.cut() == [SegmentEnded(end=at(5), speech_end=at(5), reason=EndReason.CUT)]
     assert not segmenter.is_open
@@ -101,7 +120,7 @@ def test_a_cut_ends_the_open_segment_and_does_nothing_without_one() -> None:
 @given(st.text("x.", max_size=400))
 def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str) -> None:
     segmenter = Segmenter(SHORT)
-    events = [event for mark in marks for event in segmenter.push(*_frame(mark))] + segmenter.cut()
+    events = _pushed(segmenter, marks) + segmenter.cut()
     position = 0
     start = 0
     for event in events:
@@ -115,19 +134,26 @@ def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str)
             case SegmentEnded(end, speech_end):
                 assert position == end
                 assert start <= speech_end <= end
-                assert end - start <= at(SHORT.longest)
+                assert end - start <= at(SHORT.longest_frames)
     assert segmenter.position == at(len(marks))
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"onset": 13, "onset_window": 12},
-        {"preroll": -1},
-        {"hangover": 0},
-        {"longest": 100, "longest_search": 100},
+        {"onset_frames": 13, "onset_window_frames": 12},
+        {"preroll_frames": -1},
+        {"hangover_frames": 0},
+        {"longest_frames": 100, "longest_search_frames": 100},
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"must|needed"):
         SegmenterOptions(**options)
+
+
+@given(st.text("x.", max_size=400), st.integers(1, 50))
+def test_frames_pushed_together_are_segmented_as_one_by_one(marks: str, most_frames: int) -> None:
+    together, alone = Segmenter(SHORT), Segmenter(SHORT)
+    assert _pushed(together, marks, most_frames) == _pushed(alone, marks)
+    assert (together.position, together.held_from) == (alone.position, alone.held_from)

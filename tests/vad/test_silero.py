@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.places import CLIPS
 from tests.support.sounds import SILENT_FRAME, clip_pcm
-from vad import SAMPLE_RATE, FrameClassifier, Framer, SegmentEnded, Segmenter, SegmenterOptions
+from vad import SAMPLE_RATE, FrameClassifier, Framer, SegmentEnded, Segmenter, SegmenterOptions, segment, split_frames
 from vad.silero import THRESHOLDS, WINDOW_SAMPLES, SileroClassifier, model_bytes
 
 # silero_vad/data/silero_vad_16k_op15.onnx in the wheel of silero-vad 6.2.3, which is where the model comes from.
@@ -17,7 +17,7 @@ CLIP_NAMES = sorted(path.name for path in CLIPS.glob("*.wav"))
 
 def verdicts(pcm: bytes, classifier: FrameClassifier | None = None) -> list[bool]:
     classifier = classifier or SileroClassifier(3)
-    return [classifier.is_speech(frame) for frame in Framer().push(pcm)]
+    return [bool(flag) for flag in classifier.classify(Framer().push(pcm))]
 
 
 def as_pcm(samples: np.ndarray) -> bytes:
@@ -64,12 +64,7 @@ def test_what_is_not_speech_is_rejected(aggressiveness: int) -> None:
 
 def segment_ends(pcm: bytes) -> list[SegmentEnded]:
     segmenter = Segmenter(SegmenterOptions())
-    events = [
-        event
-        for frame, speech in zip(Framer().push(pcm), verdicts(pcm), strict=False)
-        for event in segmenter.push(frame, speech)
-    ]
-    return [event for event in events if isinstance(event, SegmentEnded)]
+    return [event for event in segment(segmenter, SileroClassifier(3), pcm) if isinstance(event, SegmentEnded)]
 
 
 @pytest.mark.parametrize("name", CLIP_NAMES)
@@ -101,8 +96,8 @@ def test_two_classifiers_do_not_disturb_each_other() -> None:
     one, other = clip_pcm("quick.wav"), clip_pcm("harbour.wav")
     first, second = SileroClassifier(3), SileroClassifier(3)
     pairs = [
-        (first.is_speech(left), second.is_speech(right))
-        for left, right in zip(Framer().push(one), Framer().push(other), strict=False)
+        (bool(first.classify(left)[0]), bool(second.classify(right)[0]))
+        for left, right in zip(split_frames(Framer().push(one)), split_frames(Framer().push(other)), strict=False)
     ]
     assert [left for left, _ in pairs] == verdicts(one)[: len(pairs)]
     assert [right for _, right in pairs] == verdicts(other)[: len(pairs)]
@@ -112,8 +107,8 @@ def test_a_frame_is_judged_by_the_latest_complete_window() -> None:
     pcm = clip_pcm("quick.wav")[SAMPLE_RATE:]
     classifier = SileroClassifier(3)
     probabilities = []
-    for frame in Framer().push(pcm):
-        classifier.is_speech(frame)
+    for frame in split_frames(Framer().push(pcm)):
+        classifier.classify(frame)
         probabilities.append(classifier.probability)
     assert probabilities[:3] == [0.0, 0.0, 0.0]
     changes = {i for i in range(1, len(probabilities)) if probabilities[i] != probabilities[i - 1]}
@@ -142,7 +137,7 @@ def test_the_model_is_the_one_that_silero_published() -> None:
 def test_the_runtime_is_loaded_by_the_first_classifier_and_not_by_the_import() -> None:
     script = (
         "import sys, vad.silero; before = 'onnxruntime' in sys.modules;"
-        "vad.silero.SileroClassifier(3).is_speech(bytes(320));"
+        "vad.silero.SileroClassifier(3).classify(bytes(320));"
         "print(before, 'onnxruntime' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -151,4 +146,4 @@ def test_the_runtime_is_loaded_by_the_first_classifier_and_not_by_the_import() -
 
 def test_silence_alone_stays_silence() -> None:
     classifier = SileroClassifier(0)
-    assert not any(classifier.is_speech(SILENT_FRAME) for _ in range(500))
+    assert not any(classifier.classify(SILENT_FRAME * 500))

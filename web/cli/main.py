@@ -52,7 +52,7 @@ def niyosha() -> None:
 
 
 @app.command()
-def serve(  # noqa: PLR0913, PLR0917
+def serve(  # noqa: PLR0917
     host: Annotated[str | None, typer.Option(help="Address to listen on; all but loopback need tokens.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
     riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
@@ -83,7 +83,7 @@ def serve(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def engine(  # noqa: PLR0913, PLR0917
+def engine(  # noqa: PLR0917
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
     model: _Model = None,
     workers: _Workers = None,
@@ -136,7 +136,7 @@ def worker(
 
 
 @app.command()
-def transcribe(  # noqa: PLR0913, PLR0917
+def transcribe(  # noqa: PLR0917
     files: Annotated[list[str], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
     server: Annotated[str | None, typer.Option(help="A running server; by default the local one or a new one.")] = None,
     language: Annotated[str | None, typer.Option(help="Language tag such as en or en-US.")] = None,
@@ -175,7 +175,7 @@ def doctor(
 
 
 @app.command()
-def token(  # noqa: PLR0913, PLR0917
+def token(  # noqa: PLR0917
     sub: Annotated[str | None, typer.Option(help="Who the token is for: they see their own things only.")] = None,
     scope: Annotated[
         list[str] | None,

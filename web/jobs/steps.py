@@ -13,7 +13,7 @@ from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognition import RecognitionLimits
 from stream.recognition.recognizer import Recognizer
-from stream.recognition.stall import Habits
+from stream.recognition.stall import ResponseTimes
 from stream.recordings.segmentation import Cutter, Segment
 from stream.recordings.segments import SegmentFailedError, recognize_segment
 from vad import SAMPLE_RATE
@@ -69,7 +69,7 @@ class Steps:
         self._recordings = recordings
         self._recognizer = recognizer
         self._options = options
-        self._habits = _FixedPatience()
+        self._habits = _FixedTimeout()
         self.segments_in_work = 0
 
     @property
@@ -204,7 +204,7 @@ def _of_url(error: ClientError) -> ClientError:
             return error
 
 
-class _FixedPatience(Habits):
+class _FixedTimeout(ResponseTimes):
     """Learns no response times: a segment may wait for live speech, however fast the one before was answered."""
 
     def took(self, seconds: float) -> None:

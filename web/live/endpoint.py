@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.paths import LIVE_PATH
+from stream.protocols.farsava.commands import parse_command
 from stream.protocols.farsava.messages import SessionLimits
 from stream.protocols.farsava.writer import MessageWriter
 from stream.recognition.recognizer import RecognizerError
@@ -141,7 +142,14 @@ class Live:
         meter = services.limits.live_meter(caller)
         held.push_async_callback(meter.settle)
         runner = SessionRunner(
-            services.recognizer, config, outbox, limits, look_up=look_up, meter=meter.add, turns=services.turns
+            services.recognizer,
+            config,
+            outbox,
+            limits,
+            look_up=look_up,
+            meter=meter.add,
+            fair_share=services.turns,
+            parse=parse_command,
         )
         return runner, caller
 
@@ -149,7 +157,7 @@ class Live:
 class Connection:
     """An accepted connection: what the client sends goes to the runner, what the runner tells goes out."""
 
-    def __init__(  # noqa: PLR0913, PLR0917
+    def __init__(  # noqa: PLR0917
         self,
         websocket: WebSocket,
         runner: SessionRunner,

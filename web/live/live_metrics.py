@@ -31,7 +31,7 @@ class Watch:
     def _settled(self, event: Settled) -> None:
         metrics = self._metrics
         metrics.utterances.labels(event.reason.value).inc()
-        if event.broke_promise:
+        if event.prefix_violated:
             metrics.contradicted.inc()
         if event.reason is not Reason.GAP:
             metrics.endpoint.observe(event.endpoint / SAMPLE_RATE)

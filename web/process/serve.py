@@ -69,7 +69,7 @@ def stop_seconds(settings: Settings) -> float:
 
 
 @asynccontextmanager
-async def running(  # noqa: PLR0913
+async def running(
     settings: Settings,
     recognizer: Recognizer | RivaOptions | None = None,
     *,

@@ -115,7 +115,7 @@ async def _recording(services: Services, caller: Caller, values: dict[str, objec
     )
 
 
-async def _take(  # noqa: PLR0913
+async def _take(
     services: Services,
     recording: Recording,
     pieces: AsyncIterator[bytes],

@@ -14,7 +14,7 @@ _LONGEST_START_MS = 5_000
 _WINDOWS = ("start_history", "stop_history", "stop_history_eou")
 _THRESHOLDS = ("start_threshold", "stop_threshold", "stop_threshold_eou")
 _LONGEST_FRAMES = LONGEST_SAMPLES // FRAME_SAMPLES
-_PLAIN = SegmenterOptions(longest=_LONGEST_FRAMES)
+_PLAIN = SegmenterOptions(longest_frames=_LONGEST_FRAMES)
 
 
 def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOptions:
@@ -27,16 +27,20 @@ def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOption
     _check(config)
     if config.stop_history >= _OWN_ENDPOINTS_MS:
         return SegmenterOptions(
-            onset=0, onset_window=0, preroll=0, hangover=_LONGEST_FRAMES + 1, longest=_LONGEST_FRAMES
+            onset_frames=0,
+            onset_window_frames=0,
+            preroll_frames=0,
+            hangover_frames=_LONGEST_FRAMES + 1,
+            longest_frames=_LONGEST_FRAMES,
         )
-    window = frames_in(config.start_history) if config.start_history else _PLAIN.onset_window
-    share = config.start_threshold or _PLAIN.onset / _PLAIN.onset_window
+    window = frames_in(config.start_history) if config.start_history else _PLAIN.onset_window_frames
+    share = config.start_threshold or _PLAIN.onset_frames / _PLAIN.onset_window_frames
     hangover = frames_in(config.stop_history or _DEFAULT_STOP_HISTORY_MS) * (config.stop_threshold or 1.0)
     return SegmenterOptions(
-        onset=max(1, _ceil(share * window)),
-        onset_window=max(1, window),
-        hangover=max(1, _ceil(hangover)),
-        longest=_LONGEST_FRAMES,
+        onset_frames=max(1, _ceil(share * window)),
+        onset_window_frames=max(1, window),
+        hangover_frames=max(1, _ceil(hangover)),
+        longest_frames=_LONGEST_FRAMES,
     )
 
 

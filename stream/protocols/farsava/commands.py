@@ -1,34 +1,10 @@
-"""Owns the text messages that a client sends."""
+"""The text messages of a client, parsed into commands."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stream.errors import ClientError, Problem, quoted
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """No more audio follows; what was said is finished, then the connection ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Configure:
-    """Values for keys of the configuration, not checked yet."""
-
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Finalize:
-    """The open utterance is to be settled now; the stream goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
-    """Nothing to say, but still there."""
-
+from stream.session.commands import Close, Command, Configure, Finalize, KeepAlive
 
 # A configuration has at most 500 phrases of 100 characters, each of which may be a comma, or two escapes. The parser
 # needs some milliseconds for so many.
@@ -37,7 +13,6 @@ _MOST_ESCAPES = 120_000
 # Whatever a shorter text holds, the parser is soon done with it.
 _SHORT_CHARACTERS = 1 << 13
 
-Command = Close | Configure | Finalize | KeepAlive
 _PLAIN: dict[str, Command] = {"close": Close(), "finalize": Finalize(), "keepAlive": KeepAlive()}
 
 

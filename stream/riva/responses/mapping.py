@@ -21,7 +21,7 @@ _WHOLE_UTTERANCE_STABILITY = 1.0
 _STABLE_STABILITY = 0.89
 
 
-def opening_request(  # noqa: PLR0913 - what a stream is opened with
+def opening_request(
     options: RecognitionOptions,
     *,
     model: str = "",

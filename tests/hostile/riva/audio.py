@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vad import SAMPLE_BYTES, SAMPLE_RATE
+from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 
 WORD_SAMPLES = SAMPLE_RATE // 4
 MARK_START = SAMPLE_RATE // 20
@@ -120,9 +120,9 @@ class NumberedClassifier:
         self.kind = kind
         self.aggressiveness = aggressiveness
 
-    def is_speech(self, frame: bytes) -> bool:
-        samples = np.frombuffer(frame, "<i2")
-        return bool(len(samples)) and (int(samples.max()) >= _FLOOR or int(samples.min()) <= -_FLOOR)
+    def classify(self, frames: bytes) -> bytes:
+        samples = np.frombuffer(frames, "<i2").reshape(-1, FRAME_SAMPLES)
+        return bytes(np.any(np.abs(samples.astype(np.int32)) >= _FLOOR, axis=1).tolist())
 
 
 @dataclass(slots=True)

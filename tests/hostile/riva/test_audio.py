@@ -18,7 +18,7 @@ from tests.hostile.riva.audio import (
     spoken_numbers,
 )
 from tests.support.tiers import tiered
-from vad import FRAME_BYTES, Segmenter, SegmenterOptions, WebRtcClassifier
+from vad import FRAME_BYTES, Segmenter, SegmenterOptions, WebRtcClassifier, segment
 
 GROUPS = st.lists(st.integers(0, 4), min_size=1, max_size=4)
 FIRST = st.integers(0, MOST_NUMBERS - 16)
@@ -112,11 +112,11 @@ def test_half_a_sample_at_the_end_and_the_loudest_sample_are_no_words() -> None:
 
 def test_the_classifier_takes_marked_frames_for_speech() -> None:
     classifier = NumberedClassifier("webrtc", 3)
-    judged = [classifier.is_speech(frame) for frame in frames(numbered_speech([1, 1], MOST_NUMBERS - 2, pause_ms=10))]
+    pcm = numbered_speech([1, 1], MOST_NUMBERS - 2, pause_ms=10)
+    judged = [bool(flag) for flag in classifier.classify(pcm)]
     word = [False] * 5 + [True] * 15 + [False] * 5
     assert judged == [*word, False, *word]
-    assert not classifier.is_speech(b"")
-    assert classifier.is_speech(b"\x00\x00\x18\xfc")
+    assert classifier.classify(b"") == b""
 
 
 @pytest.mark.parametrize("aggressiveness", [0, 3])
@@ -124,11 +124,11 @@ def test_the_classifier_takes_marked_frames_for_speech() -> None:
 def test_webrtc_hears_each_group_as_one_segment(aggressiveness: int, first: int) -> None:
     pcm = silence(500) + numbered_speech([8, 5], first) + silence(900)
     segmenter, classifier = Segmenter(SegmenterOptions()), WebRtcClassifier(aggressiveness)
-    events = [event for frame in frames(pcm) for event in segmenter.push(frame, classifier.is_speech(frame))]
+    events = segment(segmenter, classifier, pcm)
     names = [type(event).__name__ for event in events]
     assert (names.count("SegmentStarted"), names.count("SegmentEnded")) == (2, 2)
     classifier, numbered = WebRtcClassifier(aggressiveness), NumberedClassifier()
-    judged = [(numbered.is_speech(frame), classifier.is_speech(frame)) for frame in frames(pcm)]
+    judged = zip(numbered.classify(pcm), classifier.classify(pcm), strict=True)
     marked = [is_speech for is_marked, is_speech in judged if is_marked]
     assert sum(marked) > 0.95 * len(marked)
 

@@ -82,14 +82,15 @@ def test_what_the_first_audio_froze_cannot_change_but_may_be_repeated() -> None:
 def test_spans_become_frames() -> None:
     config = SessionConfig().with_query([("prerollMs", "105"), ("hangoverMs", "500"), ("maxUtteranceMs", "4000")])
     options = config.segmenter_options
-    assert (options.preroll, options.hangover, options.longest, options.longest_search) == (11, 50, 400, 100)
+    assert (options.preroll_frames, options.hangover_frames) == (11, 50)
+    assert (options.longest_frames, options.longest_search_frames) == (400, 100)
 
 
 @pytest.mark.parametrize("longest", [2000, 30000])
 @pytest.mark.parametrize("preroll", [0, 1000])
 def test_every_allowed_span_makes_valid_segmenter_options(longest: int, preroll: int) -> None:
     query = [("maxUtteranceMs", str(longest)), ("prerollMs", str(preroll))]
-    assert SessionConfig().with_query(query).segmenter_options.longest == longest // 10
+    assert SessionConfig().with_query(query).segmenter_options.longest_frames == longest // 10
 
 
 def test_a_value_of_control_characters_is_quoted_on_one_line() -> None:
@@ -136,8 +137,8 @@ def test_keys_of_the_detector_are_refused_without_one(name: str, text: str) -> N
 
 def test_without_a_detector_all_audio_is_one_segment() -> None:
     options = SessionConfig().with_query([("vad", "off")]).segmenter_options
-    assert options.onset == 0
-    assert options.longest > 24 * 3600 * 100
+    assert options.onset_frames == 0
+    assert options.longest_frames > 24 * 3600 * 100
 
 
 def test_every_key_is_on_the_wire_with_its_value_in_force() -> None:

@@ -17,7 +17,9 @@ from tests.support.sounds import clip_pcm
 from vad import SAMPLE_RATE, SegmenterOptions
 
 pytestmark = pytest.mark.virtual_time
-WHOLE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=1000, longest=900)
+WHOLE = SegmenterOptions(
+    onset_frames=0, onset_window_frames=0, preroll_frames=0, hangover_frames=1000, longest_frames=900
+)
 
 
 @dataclass

@@ -189,7 +189,7 @@ def test_stable_words_of_real_speech_never_change_and_lead_the_final(whisper: Wh
     stable: list[str] = []
     for frames in pieces(pcm, step_ms):
         for frame in frames:
-            utterance.append(frame, is_speech=len(frame) == FRAME_BYTES and classifier.is_speech(frame))
+            utterance.append(frame, is_speech=len(frame) == FRAME_BYTES and any(classifier.classify(frame)))
         if work := utterance.wants(PACE):
             request = utterance.begin(work)
             partial = utterance.update(request, decoded(whisper, request))

@@ -69,7 +69,7 @@ def test_where_the_recognizer_finds_the_endpoints_each_final_settles_a_stretch()
     assembly = Assembly(CONTINUOUS)
     stretch = assembly.take(final("one two", SECOND, 3 * SECOND), placed())
     assert stretch is not None
-    assert (text(stretch), stretch.is_final, stretch.is_stretch) == ("one two", True, True)
+    assert (text(stretch), stretch.is_final, stretch.is_segment_final) == ("one two", True, True)
     assert text(assembly.take(interim("three", 4 * SECOND), placed())) == "three"
     assert text(assembly.settle_rest(5 * SECOND)) == "three"
     assert text(assembly.settle_rest(6 * SECOND)) == ""

@@ -7,7 +7,7 @@ import pytest
 
 from stream.recognition.recognition import Recognition, RecognitionLimits
 from stream.recognition.recognizer import Acknowledged, RecognizerError
-from stream.recognition.stall import Habits
+from stream.recognition.stall import ResponseTimes
 from stream.session.events import (
     Alternative,
     FellBehind,
@@ -150,13 +150,15 @@ class Harness:
 
     script: list[Callable[[RecognitionOptions], HearingStream]]
     order: OpenStream = UTTERANCE
-    habits: Habits = field(default_factory=Habits)
+    response_times: ResponseTimes = field(default_factory=ResponseTimes)
     reports: list[HypothesisReceived | RecognitionFailed | FellBehind] = field(default_factory=list)
     began = ended = 0.0
 
     def __post_init__(self) -> None:
         self.recognizer = ScriptedRecognizer(self.script)  # type: ignore[arg-type]
-        self.recognition = Recognition(self.order, self.reports.append, lambda: None, RecognitionLimits(), self.habits)
+        self.recognition = Recognition(
+            self.order, self.reports.append, lambda: None, RecognitionLimits(), self.response_times
+        )
 
     async def speak(self, pcm: bytes, *, pause_seconds: float = PIECE_SECONDS) -> None:
         """Say it at its own speed, or with other pauses between the pieces; 0.0 for all at once."""
@@ -299,10 +301,10 @@ async def test_one_that_never_says_final_nor_ends_is_given_up_with_its_text_at_t
 
 
 async def test_after_three_utterances_without_a_final_no_more_than_the_stall_limit_is_waited() -> None:
-    habits = Habits()
+    response_times = ResponseTimes()
     waits = []
     for _ in range(4):
-        harness = Harness([InterimStream], habits=habits)
+        harness = Harness([InterimStream], response_times=response_times)
         await harness.speak(SPEECH)
         assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
         waits.append(harness.ended - harness.began - 3.5)
@@ -321,7 +323,7 @@ async def test_one_that_ended_three_streams_without_a_final_is_taken_at_its_word
     harness = Harness([EndingStream])
     await harness.speak(SPEECH)
     assert (harness.numbers, len(harness.streams)) == (list(range(8)), 3)
-    again = Harness([EndingStream], habits=harness.habits)
+    again = Harness([EndingStream], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
 
@@ -347,7 +349,7 @@ async def test_one_whose_finals_are_slow_is_waited_for(seconds: float, streams: 
     await harness.speak(SPEECH)
     assert (harness.numbers, len(harness.streams)) == (list(range(8)), streams)
     assert harness.ended - harness.began == pytest.approx(3.5 + waited)
-    again = Harness([settling_after(seconds)], habits=harness.habits)
+    again = Harness([settling_after(seconds)], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
 
@@ -356,15 +358,15 @@ async def test_a_final_that_comes_after_the_limit_is_given_up_and_the_next_is_wa
     harness = Harness([settling_after(16)])
     await harness.speak(SPEECH)
     assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
-    again = Harness([settling_after(16)], habits=harness.habits)
+    again = Harness([settling_after(16)], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert again.numbers == list(range(8))
 
 
 async def test_one_whose_finals_are_known_to_be_quick_is_left_after_two_seconds() -> None:
-    habits = Habits()
-    await Harness([HearingStream], habits=habits).speak(SPEECH)
-    harness = Harness([settling_after(100), HearingStream], habits=habits)
+    response_times = ResponseTimes()
+    await Harness([HearingStream], response_times=response_times).speak(SPEECH)
+    harness = Harness([settling_after(100), HearingStream], response_times=response_times)
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert harness.lives[0] == 3.5 + 2
@@ -496,7 +498,7 @@ async def test_where_the_recognizer_finds_the_endpoints_only_what_is_not_settled
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     first, second, end = (hypothesis for hypothesis in harness.hypotheses if hypothesis.is_final)
-    assert (first.is_stretch, second.is_stretch, end.is_stretch) == (True, True, False)
+    assert (first.is_segment_final, second.is_segment_final, end.is_segment_final) == (True, True, False)
     assert second.best.words[0].start > first.best.words[-1].end
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recordings.segmentation import Cutter, Segment
-from stream.session.events import Configured, FrameReceived, OpenStream, RecognitionOptions, SendAudio
+from stream.session.events import AudioReceived, Configured, OpenStream, RecognitionOptions, SendAudio
 from stream.session.session import Session
 from tests.support.sounds import clip_pcm, wav
 from tests.support.tiers import examples
-from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer
+from vad import SAMPLE_BYTES, SAMPLE_RATE, Framer, split_frames
 
 _PAUSE = bytes(2 * SAMPLE_RATE)
 
@@ -43,10 +43,10 @@ def streams(pcm: bytes, config: SessionConfig) -> list[bytes]:
     session = Session(Configured(config, RecognitionOptions("en-US")))
     framers = [Framer() for _ in range(config.channels)]
     samples = np.frombuffer(pcm, "<i2").reshape(-1, config.channels)
-    framed = [list(framer.push(samples[:, n].tobytes())) for n, framer in enumerate(framers)]
+    framed = [split_frames(framer.push(samples[:, n].tobytes())) for n, framer in enumerate(framers)]
     sent: dict[int, bytearray] = {}
     for frames in zip(*framed, strict=True):
-        session.receive(FrameReceived(frames))
+        session.receive(AudioReceived(frames))
         for order in session.take_orders():
             match order:
                 case OpenStream(stream_id):

@@ -62,17 +62,19 @@ async def test_a_segment_that_fails_once_is_heard_again_from_its_beginning() -> 
     assert len(recognizer.streams) == 2
 
 
-def heard(text: str, processed: int, *, is_stretch: bool) -> HypothesisReceived:
+def heard(text: str, processed: int, *, is_segment_final: bool) -> HypothesisReceived:
     words = tuple(Word(word, 0, 0, 0.5) for word in text.split())
     alternatives = (Alternative(words, 0.5),) if words else ()
-    return HypothesisReceived(7, Hypothesis(alternatives, is_final=True, is_stretch=is_stretch, processed=processed))
+    return HypothesisReceived(
+        7, Hypothesis(alternatives, is_final=True, is_segment_final=is_segment_final, processed=processed)
+    )
 
 
 def test_stretches_that_the_recognizer_settled_by_itself_become_one_utterance() -> None:
     stretches = [
-        heard("one two", 2 * WORD_SAMPLES, is_stretch=True),
-        heard("three", 3 * WORD_SAMPLES, is_stretch=True),
-        heard("", 0, is_stretch=False),
+        heard("one two", 2 * WORD_SAMPLES, is_segment_final=True),
+        heard("three", 3 * WORD_SAMPLES, is_segment_final=True),
+        heard("", 0, is_segment_final=False),
     ]
     settled = settled_of(_SEGMENT, stretches)
     assert settled.hypothesis.best.transcript == "one two three"
@@ -83,7 +85,7 @@ def test_stretches_that_the_recognizer_settled_by_itself_become_one_utterance() 
 
 
 def test_without_any_word_a_segment_is_settled_empty() -> None:
-    silent = [heard("", WORD_SAMPLES, is_stretch=True), heard("", 0, is_stretch=False)]
+    silent = [heard("", WORD_SAMPLES, is_segment_final=True), heard("", 0, is_segment_final=False)]
     assert settled_of(_SEGMENT, silent).hypothesis.alternatives == ()
 
 
@@ -91,4 +93,4 @@ def test_a_segment_without_a_final_has_failed() -> None:
     with pytest.raises(SegmentFailedError, match="segment 7 got no final"):
         settled_of(_SEGMENT, [])
     with pytest.raises(SegmentFailedError, match="segment 7 was given up"):
-        settled_of(_SEGMENT, [heard("one", WORD_SAMPLES, is_stretch=True), RecognitionFailed(7, WORD_SAMPLES)])
+        settled_of(_SEGMENT, [heard("one", WORD_SAMPLES, is_segment_final=True), RecognitionFailed(7, WORD_SAMPLES)])

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.runtime.fairness import Turns
+from stream.protocols.farsava.commands import parse_command
+from stream.runtime.audio_intake import Meter, unmetered
+from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import MOST_WAITING, Outbox
-from stream.runtime.runner import MessageSource, Meter, SessionRunner, unmetered
+from stream.runtime.runner import MessageSource, SessionRunner
 from stream.session.deadlines import RunnerLimits
 from stream.session.events import (
     ClientEvent,
@@ -71,13 +73,20 @@ class Harness:
         self,
         *script: Callable[[RecognitionOptions], CountingStream],
         config: SessionConfig = CONFIG,
-        turns: Turns | None = None,
+        fair_share: FairShare | None = None,
         meter: Meter = unmetered,
     ) -> None:
         self.recognizer = ScriptedRecognizer(list(script) or [CountingStream])
         self.outbox = Outbox()
         self.runner = SessionRunner(
-            self.recognizer, config, self.outbox, RunnerLimits(), MarkedClassifier, turns=turns, meter=meter
+            self.recognizer,
+            config,
+            self.outbox,
+            RunnerLimits(),
+            parse=parse_command,
+            classifier_factory=MarkedClassifier,
+            fair_share=fair_share,
+            meter=meter,
         )
         self.told: list[ClientEvent] = []
         self.told_at: list[float] = []
@@ -345,8 +354,8 @@ async def test_a_stream_of_which_nothing_is_heard_for_long_is_sent_all_the_same(
     assert finished.totals.recognized == 6500 * FRAME_SAMPLES
 
 
-class CountedTurns(Turns):
-    """Counts the turns that were taken, and how often somebody was seen to speak."""
+class CountedShare(FairShare):
+    """Counts the fair_share that were taken, and how often somebody was seen to speak."""
 
     def __init__(self, work_clock: Callable[[], float] = lambda: 0.0) -> None:
         super().__init__(work_clock)
@@ -365,20 +374,20 @@ class CountedTurns(Turns):
 
 
 async def test_a_file_takes_turns_and_loses_nothing() -> None:
-    turns = CountedTurns()
-    finished = await Harness(turns=turns).run(*[numbered_pcm(SENTENCE)] * 10, "close")
+    fair_share = CountedShare()
+    finished = await Harness(fair_share=fair_share).run(*[numbered_pcm(SENTENCE)] * 10, "close")
     assert [settled.hypothesis.best.transcript for settled in finished.settled] == [SAID] * 10
     # Ten seconds came at once, and the first two of them might have been late.
-    assert (turns.taken, turns.live_at) == (8, [])
+    assert (fair_share.taken, fair_share.live_at) == (8, [])
 
 
 async def test_who_speaks_takes_no_turns_and_is_seen_to_be_live() -> None:
-    turns = CountedTurns()
+    fair_share = CountedShare()
     began = now()
-    await Harness(turns=turns).run(*spoken(numbered_pcm([(True, 150)])), "close")
-    assert turns.taken == 0
+    await Harness(fair_share=fair_share).run(*spoken(numbered_pcm([(True, 150)])), "close")
+    assert fair_share.taken == 0
     # The first second tells nothing yet.
-    assert [seconds - began for seconds in sorted(set(turns.live_at))] == [1, 1.125, 1.25, 1.375]
+    assert [seconds - began for seconds in sorted(set(fair_share.live_at))] == [1, 1.125, 1.25, 1.375]
 
 
 @pytest.mark.fault(36)
@@ -390,9 +399,9 @@ async def test_commands_that_take_work_wait_for_turns_and_others_do_not() -> Non
     commands = ['{"config":{"maxAlternatives":3}}'] * 60
     taken = []
     for seconds in (0.0, 0.001):
-        turns = CountedTurns(worked(seconds))
-        await Harness(turns=turns).run(*commands, "close")
-        taken.append(turns.taken)
+        fair_share = CountedShare(worked(seconds))
+        await Harness(fair_share=fair_share).run(*commands, "close")
+        taken.append(fair_share.taken)
     # Sixty commands are nothing; sixty times three milliseconds are more than a client may take at once.
     assert taken[0] == 0
     assert taken[1] > 30

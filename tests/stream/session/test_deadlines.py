@@ -14,18 +14,18 @@ def test_silence_ends_an_utterance_first_and_then_the_session() -> None:
 
 def test_only_audio_keeps_an_utterance_open_and_anything_keeps_the_session() -> None:
     deadlines = Deadlines(LIMITS, 0.0)
-    deadlines.heard(2.0, is_audio=False)
+    deadlines.received(2.0, is_audio=False)
     assert deadlines.passed(3.0, in_utterance=True) is Deadline.PAUSE
     assert deadlines.next(in_utterance=False) == 32.0
-    deadlines.heard(10.0, is_audio=True)
+    deadlines.received(10.0, is_audio=True)
     assert deadlines.next(in_utterance=True) == 13.0
 
 
 def test_notice_is_given_once_before_the_longest_session_ends() -> None:
     deadlines = Deadlines(LIMITS, 0.0)
-    deadlines.heard(935.0, is_audio=True)
+    deadlines.received(935.0, is_audio=True)
     assert deadlines.passed(940.0, in_utterance=False) is Deadline.NOTICE
-    deadlines.heard(990.0, is_audio=True)
+    deadlines.received(990.0, is_audio=True)
     assert deadlines.passed(999.0, in_utterance=False) is None
     assert deadlines.passed(1000.0, in_utterance=False) is Deadline.STREAM
 

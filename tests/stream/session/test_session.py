@@ -1,5 +1,9 @@
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
@@ -7,13 +11,13 @@ from stream.session.events import (
     AbandonStream,
     Alternative,
     AudioEnded,
+    AudioReceived,
     ClientEvent,
     Configured,
     EndCause,
     FellBehind,
     Finished,
     FinishStream,
-    FrameReceived,
     Hypothesis,
     HypothesisReceived,
     Latency,
@@ -39,6 +43,7 @@ from stream.session.events import (
 )
 from stream.session.session import MOST_OPEN_UTTERANCES, Session, State
 from tests.support.sounds import SILENT_FRAME, SPEECH_FRAME, MarkedClassifier
+from tests.support.tiers import examples
 from vad import FRAME_SAMPLES
 
 # 8 speech frames open an utterance, 10 frames of silence end it.
@@ -56,7 +61,7 @@ class Timeline:
         self.told: list[ClientEvent] = []
 
     def hear(self, marks: str) -> "Timeline":
-        return self.receive(*(FrameReceived((SPEECH_FRAME if mark == "x" else SILENT_FRAME,)) for mark in marks))
+        return self.receive(*(AudioReceived((SPEECH_FRAME if mark == "x" else SILENT_FRAME,)) for mark in marks))
 
     def receive(self, *events: SessionInput) -> "Timeline":
         for event in events:
@@ -79,7 +84,9 @@ def partial(utterance_id: int, text: str) -> HypothesisReceived:
 
 def stretch(text: str, frames: int) -> HypothesisReceived:
     """What a recognizer settled by itself after so many frames of stream 1."""
-    hypothesis = Hypothesis((_alternative(text),), is_final=True, is_stretch=True, processed=frames * FRAME_SAMPLES)
+    hypothesis = Hypothesis(
+        (_alternative(text),), is_final=True, is_segment_final=True, processed=frames * FRAME_SAMPLES
+    )
     return HypothesisReceived(1, hypothesis)
 
 
@@ -225,7 +232,7 @@ def test_every_sample_is_recognized_skipped_or_lost() -> None:
 
 
 def test_a_last_frame_of_a_few_samples_is_counted() -> None:
-    timeline = Timeline().hear("x" * 20).receive(FrameReceived((b"\x01\x00" * 7,)), CLOSE, final(1, "a"))
+    timeline = Timeline().hear("x" * 20).receive(AudioReceived((b"\x01\x00" * 7,)), CLOSE, final(1, "a"))
     assert finished(timeline).totals == Totals(20 * FRAME_SAMPLES + 7, 20 * FRAME_SAMPLES + 7)
 
 
@@ -262,7 +269,7 @@ def test_a_new_aggressiveness_makes_a_new_classifier() -> None:
         return MarkedClassifier(kind, aggressiveness)
 
     session = Session(Configured(CONFIG, OPTIONS), factory)
-    session.receive(FrameReceived((SILENT_FRAME,)))
+    session.receive(AudioReceived((SILENT_FRAME,)))
     session.receive(Configured(SessionConfig(vad_aggressiveness=1), OPTIONS))
     session.receive(Configured(SessionConfig(vad_aggressiveness=1, hangover_ms=100), OPTIONS))
     assert made == [3, 1]
@@ -401,7 +408,7 @@ def test_revisions_count_and_stable_words_hold() -> None:
     assert (one.revision, one.hypothesis.stable_words, one.hypothesis.stability) == (1, 2, 0.1)
     assert (two.revision, two.hypothesis.stable_words, two.hypothesis.best.transcript) == (2, 2, "a b d")
     assert isinstance(settled, Settled)
-    assert settled.broke_promise
+    assert settled.prefix_violated
 
 
 def test_the_same_words_are_shown_again_only_when_more_are_stable() -> None:
@@ -470,8 +477,8 @@ MUTED = Warned("quiet", "10 seconds of sound were silence to the last sample: th
 NOISE_FRAME = b"\x02\x00" * FRAME_SAMPLES
 
 
-def noise(frames: int, channels: int = 1) -> list[FrameReceived]:
-    return [FrameReceived((NOISE_FRAME,) * channels)] * frames
+def noise(frames: int, channels: int = 1) -> list[AudioReceived]:
+    return [AudioReceived((NOISE_FRAME,) * channels)] * frames
 
 
 def quiet(timeline: Timeline) -> list[ClientEvent]:
@@ -512,7 +519,7 @@ def test_utterances_that_hold_no_words_end_no_stretch() -> None:
 
 def test_words_on_either_channel_end_the_stretch() -> None:
     timeline = Timeline(replace(EXTENDED, channels=2)).receive(*noise(QUIET // 2, channels=2))
-    timeline.receive(*[FrameReceived((NOISE_FRAME, SPEECH_FRAME))] * 20, *noise(10, channels=2), final(1, "one"))
+    timeline.receive(*[AudioReceived((NOISE_FRAME, SPEECH_FRAME))] * 20, *noise(10, channels=2), final(1, "one"))
     assert quiet(timeline.receive(*noise(QUIET - 1, channels=2))) == []
     assert quiet(timeline.receive(*noise(1, channels=2))) == [NOTHING_FOUND]
 
@@ -534,7 +541,7 @@ def test_each_channel_has_its_own_utterances_on_one_clock() -> None:
     config = replace(EXTENDED, channels=2)
     timeline = Timeline(config)
     for left, right in zip("x" * 20 + "." * 40, "." * 15 + "x" * 20 + "." * 25, strict=True):
-        timeline.receive(FrameReceived(tuple(SPEECH_FRAME if m == "x" else SILENT_FRAME for m in (left, right))))
+        timeline.receive(AudioReceived(tuple(SPEECH_FRAME if m == "x" else SILENT_FRAME for m in (left, right))))
     timeline.receive(final(2, "b"), final(1, "a"), CLOSE)
     settled = [event for event in timeline.told if isinstance(event, Settled)]
     assert [(s.channel, s.hypothesis.best.transcript, s.start // FRAME_SAMPLES) for s in settled] == [
@@ -599,3 +606,50 @@ def test_words_without_times_are_spread_over_their_stretch() -> None:
         (40 * FRAME_SAMPLES, 50 * FRAME_SAMPLES),
         (50 * FRAME_SAMPLES, 60 * FRAME_SAMPLES),
     ]
+
+
+# --- frames that come together ---
+
+_MARKS = st.text("x..n", min_size=1, max_size=60).map(lambda marks: "".join(mark * 7 for mark in marks))
+_FRAMES = {"x": SPEECH_FRAME, ".": SILENT_FRAME, "n": NOISE_FRAME}
+
+
+def in_batches(marks: list[str], sizes: list[int], config: SessionConfig, changed_at: int) -> Timeline:
+    """Push frames in batches, and change the configuration in between; each final comes when its stream is finished."""
+    timeline, at, batch = Timeline(config), 0, itertools.cycle(sizes)
+    while at < len(marks[0]):
+        until = min(at + next(batch), changed_at if at < changed_at else len(marks[0]))
+        pcm = tuple(b"".join(_FRAMES[mark] for mark in channel[at:until]) for channel in marks)
+        timeline.receive(AudioReceived(pcm))
+        at = until
+        if at == changed_at:
+            timeline.receive(Configured(replace(config, hangover_ms=50, vad_aggressiveness=0), OPTIONS))
+    return timeline.receive(CLOSE)
+
+
+@examples(60)
+@given(
+    marks=st.one_of(st.tuples(_MARKS), st.tuples(_MARKS, _MARKS)),
+    sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8),
+    changed_at=st.integers(1, 300),
+)
+def test_the_same_follows_from_frames_however_many_come_at_once(
+    marks: tuple[str, ...], sizes: list[int], changed_at: int
+) -> None:
+    shortest = min(map(len, marks))
+    channels, changed_at = [channel[:shortest] for channel in marks], min(changed_at, shortest)
+    config = replace(EXTENDED, channels=len(channels))
+    together, alone = (in_batches(channels, some, config, changed_at) for some in (sizes, [1]))
+    assert together.streams() == alone.streams()
+    assert together.told == alone.told
+    for number in range(1, 20):
+        assert together.sent_frames(number) == alone.sent_frames(number)
+
+
+def test_a_warning_comes_at_the_same_frame_however_many_come_at_once() -> None:
+    timeline = Timeline(EXTENDED).receive(AudioReceived((NOISE_FRAME * (QUIET - 1),)))
+    assert quiet(timeline) == []
+    marks = "n" * (QUIET + 20) + "x" * 20 + "." * 20
+    together, alone = (in_batches([marks], [size], EXTENDED, 5) for size in (len(marks), 1))
+    assert together.told == alone.told
+    assert quiet(together) == [NOTHING_FOUND]

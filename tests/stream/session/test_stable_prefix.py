@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.session.events import Alternative, Hypothesis, Word
-from stream.session.stable_prefix import Agreement, Promise
+from stream.session.stable_prefix import Agreement, StablePrefix
 from tests.support.tiers import examples
 
 
@@ -35,12 +35,12 @@ def test_a_hypothesis_that_differs_begins_the_wait_anew() -> None:
 
 
 def test_what_was_promised_stays_in_front() -> None:
-    promise = Promise()
-    promise.kept(heard("one two three", stable=2))
-    kept = promise.kept(heard("won two four five", stable=0))
+    promise = StablePrefix()
+    promise.applied(heard("one two three", stable=2))
+    kept = promise.applied(heard("won two four five", stable=0))
     assert (kept.best.transcript, kept.stable_words) == ("one two four five", 2)
-    assert not promise.is_kept_by(heard("one too").best.words)
-    assert promise.is_kept_by(heard("one two.").best.words) is False
+    assert not promise.begins(heard("one too").best.words)
+    assert promise.begins(heard("one two.").best.words) is False
 
 
 _TEXTS = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
@@ -49,10 +49,10 @@ _TEXTS = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
 @examples(25)
 @given(st.lists(st.tuples(_TEXTS, st.integers(0, 8)), max_size=12))
 def test_stable_words_never_shrink_and_never_change(hypotheses: list[tuple[str, int]]) -> None:
-    promise = Promise()
+    promise = StablePrefix()
     promised: list[str] = []
     for text, stable in hypotheses:
-        kept = promise.kept(heard(text, stable=stable))
+        kept = promise.applied(heard(text, stable=stable))
         words = [word.text for word in kept.best.words]
         assert words[: len(promised)] == promised
         assert len(promised) <= kept.stable_words <= len(words)

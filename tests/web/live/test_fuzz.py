@@ -22,7 +22,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from stream.configuration.config import KEYS, SessionConfig
 from stream.errors import ClientError, Problem
-from stream.protocols.farsava.commands import Configure, parse_command
+from stream.protocols.farsava.commands import parse_command
+from stream.session.commands import Configure
 from tests.stream.audio.encoders import encoded
 from tests.support.loops.tasks import own_tasks
 from tests.support.sounds import clip_pcm

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from stream.errors import ClientError, Problem, quoted
 from stream.protocols.farsava.commands import strict_json
-from stream.runtime.fairness import Turns
+from stream.runtime.fairness import FairShare
 from web.auth.origins import is_cross_origin
 from web.memory.budget import BodyBudgets, Hold, hold_nothing
 from web.rest.request.json_text import STEP_BYTES, JsonText
@@ -157,7 +157,7 @@ async def parsed_body(body: Body, most_bytes: int, hold: Hold, text: JsonText | 
     `text` takes what arrives, and a long text in it to a place of its own.
     """
     text = text or JsonText()
-    turns: Turns = body.request.app.state.services.turns
+    turns: FairShare = body.request.app.state.services.turns
     try:
         async for piece in body.pieces(most_bytes, hold):
             for start in range(0, len(piece), STEP_BYTES):

@@ -12,7 +12,7 @@ from stream.errors import ClientError, Problem, quoted
 from stream.protocols.farsava.messages import AudioProgress, Done, WireResult, WireWord
 from stream.protocols.farsava.results import MOST_DONE_BYTES, plain_results, seconds, shortened, without_speakers
 from stream.recordings.subtitles import srt_pieces, vtt_pieces
-from stream.runtime.fairness import Turns
+from stream.runtime.fairness import FairShare
 from vad import SAMPLE_RATE
 from web.rest.request.body import JSON_TYPE
 from web.rest.response.formats import OutputFormat
@@ -183,7 +183,7 @@ def is_extended(request: Request) -> bool:
 
 
 async def transcription_response(
-    transcription: Transcription, written: OutputFormat, turns: Turns, *, extended: bool
+    transcription: Transcription, written: OutputFormat, turns: FairShare, *, extended: bool
 ) -> Response:
     """The transcription in one of the formats; text and captions hold what is settled so far.
 

@@ -6,7 +6,9 @@ from riva.client.proto import riva_asr_pb2 as asr
 from stream.engine.server.endpointing import segmenter_options
 from vad import SegmenterOptions
 
-ONE_UTTERANCE = SegmenterOptions(onset=0, onset_window=0, preroll=0, hangover=2401, longest=2400)
+ONE_UTTERANCE = SegmenterOptions(
+    onset_frames=0, onset_window_frames=0, preroll_frames=0, hangover_frames=2401, longest_frames=2400
+)
 
 
 def options(**fields: Any) -> SegmenterOptions:
@@ -15,7 +17,7 @@ def options(**fields: Any) -> SegmenterOptions:
 
 @pytest.mark.parametrize(("stop_history", "hangover"), [(0, 80), (240, 24), (801, 81), (19_999, 2000)])
 def test_stop_history_is_the_hangover(stop_history: int, hangover: int) -> None:
-    assert options(stop_history=stop_history) == SegmenterOptions(hangover=hangover, longest=2400)
+    assert options(stop_history=stop_history) == SegmenterOptions(hangover_frames=hangover, longest_frames=2400)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_stop_history_is_the_hangover(stop_history: int, hangover: int) -> None:
 def test_stop_threshold_is_the_share_of_it_that_is_silent(
     stop_history: int, stop_threshold: float, hangover: int
 ) -> None:
-    assert options(stop_history=stop_history, stop_threshold=stop_threshold).hangover == hangover
+    assert options(stop_history=stop_history, stop_threshold=stop_threshold).hangover_frames == hangover
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_a_share_of_start_history_has_to_be_speech(
     start_history: int, start_threshold: float, onset: int, onset_window: int
 ) -> None:
     found = options(start_history=start_history, start_threshold=start_threshold)
-    assert (found.onset, found.onset_window) == (onset, onset_window)
+    assert (found.onset_frames, found.onset_window_frames) == (onset, onset_window)
 
 
 @pytest.mark.parametrize("stop_history", [20_000, 30_000, 2**31 - 1])

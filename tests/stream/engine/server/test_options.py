@@ -6,7 +6,7 @@ from riva.client.proto import riva_asr_pb2 as asr
 from stream.engine.server.options import CallOptions, RequestError, read_config
 from vad import SegmenterOptions
 
-ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover=80, longest=2400)
+ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover_frames=80, longest_frames=2400)
 
 
 def call_options(**changed: Any) -> CallOptions:

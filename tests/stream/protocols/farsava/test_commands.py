@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
-from stream.protocols.farsava.commands import Close, Configure, Finalize, KeepAlive, parse_command
+from stream.protocols.farsava.commands import parse_command
+from stream.session.commands import Close, Configure, Finalize, KeepAlive
 
 
 @pytest.mark.parametrize(

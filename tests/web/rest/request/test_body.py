@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from stream.errors import ClientError
-from stream.runtime.fairness import Turns
+from stream.runtime.fairness import FairShare
 from tests.support.tiers import examples
 from web.rest.request.body import Body, read_object
 
@@ -32,7 +32,7 @@ def request(pieces: Iterable[bytes], media_type: str) -> Request:
         return next(arriving)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode())]
-    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(turns=Turns())))
+    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(turns=FairShare())))
     return Request({"type": "http", "method": "POST", "scheme": "http", "headers": headers, "app": app}, receive)
 
 

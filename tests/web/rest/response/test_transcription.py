@@ -7,7 +7,7 @@ import pytest
 
 from stream.protocols.farsava.messages import WireResult
 from stream.recordings.subtitles import srt, vtt
-from stream.runtime.fairness import Turns
+from stream.runtime.fairness import FairShare
 from stream.session.events import Alternative, Hypothesis, Reason, Settled, Word
 from web.rest.response.formats import OutputFormat
 from web.rest.response.transcription import extended_body, plain_body, transcription_response
@@ -52,7 +52,7 @@ async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: O
         OutputFormat.SRT: lambda: srt(said, channels).encode(),
         OutputFormat.VTT: lambda: vtt(said, channels).encode(),
     }[written]()
-    turns = CountedTurns()
+    turns = CountedShare()
     answer = await transcription_response(transcription, written, turns, extended=False)
     assert answer.body == expected
     assert turns.taken >= count // 10 - 1
@@ -60,7 +60,7 @@ async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: O
     assert full.body == msgspec.json.encode(extended_body(transcription))
 
 
-class CountedTurns(Turns):
+class CountedShare(FairShare):
     taken = 0
 
     @asynccontextmanager
