@@ -3,8 +3,8 @@
     python -m bench.gateway.streams [--streams N ...] [--seconds N] [--half-silent] [--words-per-second N]
 
 The gateway is pinned to one core; the load and a Riva server that only echoes share another one. Talkers send 100 ms at
-a time, on time whether or not answers come (open loop), evenly out of step. Times count from the moment when a chunk was
-due to the first message that speaks of its end; the first seconds, in which everything starts, are left out.
+a time, on time whether or not answers come (open loop), evenly out of step. Times count from the moment when a chunk
+was due to the first message that speaks of its end; the first seconds, in which everything starts, are left out.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import base64
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median, quantiles
 from typing import cast
 from urllib.parse import urlsplit
@@ -145,8 +146,8 @@ async def _load(gateway: Server, streams: int, seconds: float, frames: list[byte
         opened = loop.create_future()
         _, talker = await loop.create_connection(
             lambda opened=opened: Talker(address.netloc, frames, load, opened),  # type: ignore[misc]
-            address.hostname,
-            address.port,
+            str(address.hostname),
+            int(address.port or 0),
         )
         talkers.append(talker)
         async with asyncio.timeout(_OPEN_SECONDS):
@@ -201,8 +202,8 @@ def _pin(pid: int, cores: set[int]) -> None:
     """Pin all threads of a process."""
     if (os.cpu_count() or 1) < 2:
         return
-    for thread in os.listdir(f"/proc/{pid}/task") if pid else ["0"]:
-        os.sched_setaffinity(int(thread), cores)
+    for thread in Path(f"/proc/{pid or 'self'}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def main() -> None:
