@@ -181,8 +181,8 @@ class _Retries(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         match exception:
-            case RetryError(failures=failures):
-                seconds = 2 ** (failures - 1)
+            case RetryError(delay_seconds=delay_seconds):
+                seconds = round(delay_seconds)
             case asyncio.CancelledError() | HandedBackError():
                 seconds = 0
             case _:

@@ -15,7 +15,6 @@ from web.store.recordings import Recordings, SegmentKey
 
 # How often the tables are read without an announcement, and how often a second process tries to take over the file.
 _POLL_SECONDS = 5.0
-_FIRST_PAUSE_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
@@ -109,7 +108,7 @@ class SqliteQueue:
             await self._steps.recognize(key)
         except RetryError as failed:
             self._paused.add(key)
-            tasks.create_task(self._pause(key, _FIRST_PAUSE_SECONDS * 2 ** (failed.failures - 1)))
+            tasks.create_task(self._pause(key, failed.delay_seconds))
 
     async def _pause(self, key: SegmentKey, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import structlog
 
 from stream.audio.containers.declaration import TextError
+from stream.backoff import Backoff
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognition import RecognitionLimits
@@ -28,7 +29,9 @@ _LIMITS = RecognitionLimits(final_seconds=120.0, stall_seconds=60.0)
 _MOST_FAILURES = 5
 _READY_SECONDS = 600.0
 _READY_POLL_SECONDS = 0.2
-_FETCH_PAUSES_SECONDS = (1.0, 5.0, 25.0)
+_MOST_FETCH_RETRIES = 3
+_FETCH_BACKOFF = Backoff(1.0, 25.0, factor=5.0)
+_STEP_BACKOFF = Backoff(1.0, 16.0)
 _EMPTY = "the audio is empty"
 # Each holds at most 30 s of audio.
 _SEGMENTS_AT_ONCE = 4
@@ -41,6 +44,11 @@ class RetryError(Exception):
     def __init__(self, failures: int) -> None:
         super().__init__(failures)
         self.failures = failures
+
+    @property
+    def delay_seconds(self) -> float:
+        """The pause before the queue repeats the step."""
+        return _STEP_BACKOFF.delay_seconds(self.failures - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +92,7 @@ class Steps:
         """
         seconds = self._options.fetch.seconds
         options = replace(self._options.fetch, deadline=asyncio.get_running_loop().time() + seconds)
-        for pause in (*_FETCH_PAUSES_SECONDS, None):
+        for retries in range(_MOST_FETCH_RETRIES + 1):
             recording = await self._recordings.get(recording_id)
             if recording is None or recording.is_received or recording.uri is None:
                 return
@@ -92,24 +100,23 @@ class Steps:
                 async with fetched(recording.uri, options) as download:
                     await self.take(recording, download.chunks(), download.total_bytes, announce)
             except FetchError as failed:
-                if not failed.is_passing or pause is None:
-                    await self._give_up(recording_id, failed.error)
-                    return
-                _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
-                await asyncio.sleep(pause)
+                error, is_passing = failed.error, failed.is_passing
             except DatabaseAwayError:  # the queue repeats the step
                 raise
             except FullError as full:
-                if pause is None:
-                    await self._give_up(recording_id, full.lasting())
-                    return
-                _log.info("fetch_retried", transcription=recording_id, delay_seconds=pause)
-                await asyncio.sleep(pause)
-            except ClientError as error:
-                await self._give_up(recording_id, _of_url(error))
-                return
+                error, is_passing = full.lasting(), True
+            except ClientError as wrong:
+                error, is_passing = _of_url(wrong), False
             except UnwantedError:
                 return
+            else:
+                return
+            if not is_passing or retries == _MOST_FETCH_RETRIES:
+                await self._give_up(recording_id, error)
+                return
+            delay_seconds = _FETCH_BACKOFF.delay_seconds(retries)
+            _log.info("fetch_retried", transcription=recording_id, delay_seconds=delay_seconds)
+            await asyncio.sleep(delay_seconds)
 
     async def take(
         self,

@@ -5,6 +5,7 @@ until then the text waits here.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,13 +13,13 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from stream.backoff import Backoff
 from web.store.database.away import DatabaseAwayError
 
 _WAIT_SECONDS = 5.0
 _TRY_SECONDS = 20.0
 _GIVE_UP_SECONDS = 120.0
-_FIRST_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 8.0
+_BACKOFF = Backoff(0.25, 8.0)
 # The packed text of an hour of speech takes 0.6 MB.
 _MOST = 256
 _STOP_SECONDS = 5.0
@@ -83,19 +84,18 @@ async def storing() -> AsyncIterator[Storing]:
 
 
 async def _retried(store: Store) -> None:
-    pause = _FIRST_PAUSE_SECONDS
     last_try = asyncio.get_running_loop().time() + _GIVE_UP_SECONDS
     try:
-        while True:
+        for retries in itertools.count():
             try:
                 async with asyncio.timeout(_TRY_SECONDS):
                     return await store()
             except _PASSING as error:
                 if asyncio.get_running_loop().time() >= last_try:
                     raise
-                _log.warning("storing_retried", delay_seconds=pause, error=type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                delay_seconds = _BACKOFF.delay_seconds(retries)
+                _log.warning("storing_retried", delay_seconds=delay_seconds, error=type(error).__name__)
+            await asyncio.sleep(delay_seconds)
     except asyncio.CancelledError as cancelled:
         _log.error("transcription_not_stored", error=str(cancelled))
         raise
