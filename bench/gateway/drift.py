@@ -16,7 +16,7 @@ from bench.common.server import Server
 from stream.client import connect
 from stream.protocols.farsava.messages import FinalMessage
 from tests.hostile.process import running_process
-from tests.hostile.riva.audio import WORD_SAMPLES, heard_words, numbered_speech, spoken_numbers
+from tests.hostile.riva.audio import WORD_SAMPLES, numbered_speech, read_words, spoken_numbers
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 _GROUP_WORDS = 6
@@ -35,7 +35,7 @@ async def measure(minutes: float, speed: float, console: Console) -> None:
     """Speak, compare, print."""
     groups = int(60 * minutes / _GROUP_SECONDS)
     pcm = numbered_speech([_GROUP_WORDS] * groups, pause_ms=_PAUSE_MS)
-    spoken = {word.number: word.start / SAMPLE_RATE for word in heard_words(pcm)}
+    spoken = {word.number: word.start / SAMPLE_RATE for word in read_words(pcm)}
     times: dict[int, list[float]] = {}
     async with running_process() as riva:
         server = await asyncio.to_thread(Server.start, "--riva-uri", riva.address)

@@ -1,4 +1,4 @@
-"""Owns a plain client of Riva's service: it sends audio and keeps everything that comes back."""
+"""A plain client of Riva's service, which sends audio and keeps all responses."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ _MESSAGE_BYTES = 3_200
 _NEVER_MS = 30_000
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Answer:
-    """Everything that one call brought; `code` is None when the client lost patience and cancelled."""
+    """The responses and the status of one call; `code` is None if the client cancelled it after a timeout."""
 
     responses: list[pb.StreamingRecognizeResponse] = field(default_factory=list)
     code: grpc.StatusCode | None = None
@@ -36,8 +36,8 @@ class Answer:
     @property
     def interims(self) -> list[list[int]]:
         """The numbers in every interim that has words."""
-        said = [result for result in self.results if not result.is_final and result.alternatives]
-        return [spoken_numbers(result.alternatives[0].transcript) for result in said]
+        interims = [result for result in self.results if not result.is_final and result.alternatives]
+        return [spoken_numbers(result.alternatives[0].transcript) for result in interims]
 
     @property
     def numbers(self) -> list[int]:
@@ -96,7 +96,7 @@ def opening(*, stop_ms: int = _NEVER_MS, interims: bool = True, language: str = 
 
 
 async def _speak(call: Any, pcm: bytes, message_bytes: int, pace_seconds: float, config: dict[str, Any]) -> None:
-    """Send everything; where the call ends on the way, its status tells why."""
+    """Send everything; if the call ends before, its status says why."""
     try:
         await call.write(opening(**config))
         for start in range(0, len(pcm), message_bytes):

@@ -1,4 +1,4 @@
-"""Owns a hostile Riva as a process of its own, to be killed and brought back."""
+"""Run a hostile Riva server as a process, which can be killed and restarted."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ class RivaProcess:
         self._reading = asyncio.create_task(self._read(self._process.stdout))
 
     async def kill(self) -> None:
-        """SIGKILL: no goodbye to anyone."""
+        """End it with SIGKILL, without closing anything."""
         if self._process and self._process.returncode is None:
             self._process.kill()
         await self._ended()
@@ -59,7 +59,7 @@ class RivaProcess:
         await self.kill()
 
     async def restart(self) -> None:
-        """Come back on the same port, after a kill where need be; the script begins anew."""
+        """Start again on the same port, after a kill if it runs; the script begins anew."""
         await self.kill()
         await self.start()
 

@@ -1,6 +1,6 @@
-"""Owns a Riva server that passes everything on to a real one, and fails on the way as its script says.
+"""A Riva server that relays to a real one, and fails as its script says.
 
-Of the faults it knows those that need no ear: Abort, Freeze, EndEarly (without a final of its own), Duplicate and
+It supports the faults that need no recognition: Abort, Freeze, EndEarly (without a final of its own), Duplicate and
 EmptyResponses.
 """
 
@@ -25,7 +25,7 @@ _COUNTED = frozenset({At.MESSAGE, At.RESPONSE})
 
 
 class HostileRelay(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
-    """The n-th StreamingRecognize follows the n-th entry of `script`, later ones behave; `fired` is what happened."""
+    """The n-th StreamingRecognize follows the n-th entry of `script`, later ones none; `fired` records the faults."""
 
     def __init__(self, upstream: "grpc.aio.Channel", script: Iterable[Entry] = ()) -> None:
         self.script = list(script)
@@ -53,7 +53,7 @@ class HostileRelay(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ig
 
 @asynccontextmanager
 async def relaying(address: str, script: Iterable[Entry]) -> AsyncIterator[tuple[str, HostileRelay]]:
-    """Serve a relay in front of the server at `address` until the block ends; gives the relay's own address and it."""
+    """Serve a relay in front of the server at `address` until the block ends; yield its address and the relay."""
     async with grpc.aio.insecure_channel(address) as channel:
         relay = HostileRelay(channel, script)
         server = grpc.aio.server()
@@ -71,7 +71,7 @@ class _EndedEarlyError(Exception):
 
 
 class _RelayedCall:
-    """One call: its requests go up in a task of their own while the responses come down."""
+    """One call: a task passes on the requests, another the responses."""
 
     def __init__(self, context: "StreamContext", call: Any, faults: tuple[Fault, ...], fired: list[Fault]) -> None:
         self._context = context
@@ -85,7 +85,7 @@ class _RelayedCall:
         sending = asyncio.create_task(self._up())
         answering = asyncio.create_task(self._down())
         try:
-            # Whichever meets the fault ends the call.
+            # Either task may end the call by a fault.
             await asyncio.wait((sending, answering), return_when=asyncio.FIRST_EXCEPTION)
             for task in (sending, answering):
                 if task.done() and task.exception() is not None:
@@ -130,9 +130,9 @@ class _RelayedCall:
             if fault.at is at and (fault.count == count or at not in _COUNTED):
                 self._faults.remove(fault)
                 self._fired.append(fault)
-                await self._suffer(fault)
+                await self._apply(fault)
 
-    async def _suffer(self, fault: Abort | Freeze | EndEarly) -> None:
+    async def _apply(self, fault: Abort | Freeze | EndEarly) -> None:
         match fault:
             case Freeze():
                 self._is_thawed.clear()

@@ -1,4 +1,4 @@
-"""Owns a hostile Riva that serves on loopback, in this process or, with `python -m tests.hostile.server`, in its own.
+"""Serve a hostile Riva on loopback, in this process or, with `python -m tests.hostile.server`, in its own.
 
 As a process it prints `127.0.0.1:port`, then with `--report` a line of JSON for every call that has ended. It exits
 when its stdin closes. On the virtual clock it is in memory, see tests/support/memory_grpc.py. See
@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2
 
-from tests.hostile.riva.call import Temper
+from tests.hostile.riva.call import Behaviour
 from tests.hostile.riva.faults import faults, loads
 from tests.hostile.riva.record import CallRecord
 from tests.hostile.riva.riva import HostileRiva
@@ -35,7 +35,7 @@ _OPTIONS = (
 
 
 def _handler(riva: HostileRiva) -> grpc.GenericRpcHandler:
-    """What the generated code registers, for a servicer that may also write bytes as they are."""
+    """Return the handlers of the generated code, for a servicer that may also write raw bytes."""
     return grpc.method_handlers_generic_handler(
         _SERVICE,
         {
@@ -56,7 +56,7 @@ def _serialized(message: Message | bytes) -> bytes:
 
 
 class ReservedPort:
-    """Keeps a loopback port for ourselves while nothing listens on it; connections are refused meanwhile."""
+    """Reserves a loopback port while nothing listens on it; connections are refused meanwhile."""
 
     def __init__(self, port: int = 0) -> None:
         self.number = port or unused_port()
@@ -94,18 +94,18 @@ class RunningRiva:
         await server.start()
 
     async def kill(self, grace_seconds: float = 0) -> None:
-        """Cut off the calls that are open after the grace, at once without, and refuse connections."""
+        """Cut off open calls after the grace period, and refuse connections."""
         if self._server:
             await self._server.stop(grace_seconds)
             self._server = None
 
     async def restart(self) -> None:
-        """Come back on the same port, after a kill where need be."""
+        """Start again on the same port, after a kill if it runs."""
         await self.kill()
         await self.start()
 
     async def set_serving(self, is_serving: bool) -> None:
-        """What grpc.health.v1 says, overall and of the service."""
+        """Set the status in grpc.health.v1, overall and of the service."""
         statuses = health_pb2.HealthCheckResponse
         for service in ("", _SERVICE):
             await self._health.set(service, statuses.SERVING if is_serving else statuses.NOT_SERVING)
@@ -150,7 +150,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     riva = HostileRiva(
         script,
         otherwise=loads(arguments.otherwise)[0],
-        temper=Temper(tuple(arguments.language or ["en-US"]), arguments.interim_ms),
+        behaviour=Behaviour(languages=tuple(arguments.language or ["en-US"]), interim_ms=arguments.interim_ms),
         abilities=dict(ability.split("=", 1) for ability in arguments.ability),
         ended=report if arguments.report else None,
     )

@@ -29,7 +29,7 @@ def _both() -> Iterator[None]:
 
 async def test_calls_follow_their_script_to_the_status_and_its_hint() -> None:
     script: list[Entry] = [
-        Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, At.DRAIN, pushback_ms=250),
+        Abort(code=grpc.StatusCode.RESOURCE_EXHAUSTED, at=At.DRAIN, pushback_ms=250),
         EndEarly(At.DRAIN),
         None,
     ]
@@ -131,7 +131,7 @@ class TestProcess:
         """There is only the real one."""
 
     async def test_it_follows_its_script_and_ends_with_its_stdin(self) -> None:
-        script = dumps([Abort(grpc.StatusCode.ABORTED, At.DONE), Freeze(At.DRAIN)])
+        script = dumps([Abort(code=grpc.StatusCode.ABORTED, at=At.DONE), Freeze(At.DRAIN)])
         async with running_process("--script", script, "--language", "fa-IR") as riva:
             assert (await recognize(riva.address, WORDS, language="fa-IR")).code is grpc.StatusCode.ABORTED
             assert (await recognize(riva.address, WORDS, language="fa-IR", patience_seconds=0.05)).code is None

@@ -1,4 +1,4 @@
-"""Sounds in which nobody speaks, made anew from a seed: noise, tones, music, machines, hands and wind."""
+"""Synthetic sounds without speech: noise, tones, music, machines, typing and wind."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def pcm_of(sound: Sound) -> bytes:
 
 
 def _colored(random: np.random.Generator, time: _Wave, slope: float, level: float) -> _Wave:
-    """Noise whose power falls with the frequency to the power of `slope`."""
+    """Return noise whose power is proportional to `frequency ** -slope`."""
     return _shaped(random, time, lambda hz: np.maximum(hz, 20.0) ** (-slope / 2), level)
 
 
@@ -45,7 +45,7 @@ def _harmonics(time: _Wave, hz: float, count: int) -> _Wave:
 
 
 def _notes(time: _Wave, seconds: float, chords: list[tuple[int, ...]]) -> _Wave:
-    """Plucked strings, one chord after the other."""
+    """Return plucked strings, one chord after the other."""
     wave = np.zeros_like(time)
     number = (time // seconds).astype(int) % len(chords)
     fading = np.exp(-3 * (time % seconds) / seconds)
@@ -63,7 +63,7 @@ def _drums(random: np.random.Generator, time: _Wave) -> _Wave:
 
 
 def _clicks(random: np.random.Generator, time: _Wave, per_second: float, seconds: float, level: float) -> _Wave:
-    """Short bursts of noise at random times, of random loudness and colour."""
+    """Return short bursts of noise at random times, of random level and colour."""
     n = len(time)
     wave = np.zeros(n)
     length = int(seconds * SAMPLE_RATE)
@@ -75,7 +75,7 @@ def _clicks(random: np.random.Generator, time: _Wave, per_second: float, seconds
 
 
 def _keypad(time: _Wave) -> _Wave:
-    """The tones of a telephone's keys, five a second with gaps."""
+    """Return DTMF tones, five a second with gaps."""
     rows, columns = (697, 770, 852, 941), (1209, 1336, 1477)
     wave = np.zeros_like(time)
     number = (time // 0.2).astype(int)
@@ -88,7 +88,7 @@ def _keypad(time: _Wave) -> _Wave:
 def signal_tone(
     *hertz: float, on_seconds: float, off_seconds: float, seconds: float, modulation_hertz: float = 0.0
 ) -> Sound:
-    """A tone of a telephone network, its frequencies together, on and off: `float32[seconds * 16000]`."""
+    """Return a signal tone of a telephone network with a cadence: `float32[seconds * 16000]`."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     wave = sum((np.sin(2 * np.pi * hz * time) for hz in hertz), np.zeros_like(time)) / len(hertz)
     wave *= 1 - 0.5 * (modulation_hertz > 0) * (1 + np.cos(2 * np.pi * modulation_hertz * time))

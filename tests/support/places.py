@@ -1,4 +1,4 @@
-"""Where the project and the things that tests read lie."""
+"""The directories of the project that tests read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Servers of plain HTTP for tests: one that answers as its script says, and a relay that cuts or holds a real one."""
+"""HTTP servers for tests: one with scripted replies, and a relay that cuts or holds uploads to a real one."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NEVER = 1 << 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     target: str
@@ -27,9 +27,9 @@ class Asked:
     body: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What is answered, after so many seconds; `breaks` ends the connection instead, `drips` never ends."""
+    """A reply after so many seconds; `breaks` closes the connection instead, `drips` sends a body without an end."""
 
     status: int = 200
     body: object = b""
@@ -45,7 +45,7 @@ class Reply:
 
 @dataclass
 class Scripted:
-    """Answers the requests of each method in turn; the last reply of a method holds for all later ones."""
+    """Replies to the requests of each method in turn; the last reply of a method is used for all later ones."""
 
     replies: Mapping[str, list[Reply]]
     asked: list[Asked] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Scripted:
 
     @property
     def pauses(self) -> list[float]:
-        """How many seconds lie between two requests."""
+        """The seconds between consecutive requests."""
         return [after - before for before, after in pairwise(self.times)]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,7 @@ class Scripted:
             method, target, _ = first.split()
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
             body = await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append(Asked(method, target, headers, body))
+            self.asked.append(Asked(method=method, target=target, headers=headers, body=body))
             self.times.append(asyncio.get_running_loop().time())
             replies = self.replies[method]
             reply = replies[min(self.count(method), len(replies)) - 1]
@@ -84,7 +84,7 @@ class Scripted:
 
 @asynccontextmanager
 async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve until the block ends, on the virtual clock over a Unix socket; gives the address."""
+    """Serve until the block ends, on the virtual clock over a Unix socket; yield the address."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
         async with listening_nearby(handle) as path:
@@ -102,8 +102,8 @@ async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncI
 
 @asynccontextmanager
 async def listening_nearby(handle: Handle) -> AsyncIterator[str]:
-    """As `listening`, on a Unix socket, for the virtual clock; gives its path."""
-    # Not pytest's own directory: a socket's path is short.
+    """As `listening`, on a Unix socket, for the virtual clock; yield its path."""
+    # Paths of sockets have to be short, which those of pytest's temporary directories are not.
     with tempfile.TemporaryDirectory(prefix="niyosha-") as folder:
         async with _connections(handle) as connection:
             server = await asyncio.start_unix_server(connection, f"{folder}/socket")
@@ -116,7 +116,7 @@ async def listening_nearby(handle: Handle) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _connections(handle: Handle) -> AsyncIterator[Handle]:
-    """`handle` with its faults forgiven, and each connection closed, at the end of the block at the latest."""
+    """Yield `handle` without its network errors; each connection is closed at the end of the block at the latest."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,9 +137,9 @@ async def _connections(handle: Handle) -> AsyncIterator[Handle]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Relay:
-    """Passes on to `upstream`; of each upload in turn at most so many bytes, then it cuts the line or holds it."""
+    """Relays to `upstream`: of each upload in turn at most `allowed` bytes, then it cuts or holds the connection."""
 
     upstream: str
     allowed: list[int]
@@ -154,7 +154,7 @@ class Relay:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             below.write(head)
-            # A line is used for one request after another; an upload is the last that is counted on it.
+            # A connection has several requests, of which an upload is the last.
             while not head.startswith(b"PUT"):
                 length = next(
                     (int(one.split()[1]) for one in head.lower().split(b"\r\n") if b"content-length" in one), 0

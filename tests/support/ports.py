@@ -1,15 +1,15 @@
-"""Loopback ports for servers that a test starts later, or starts again where they were."""
+"""Loopback ports for servers that a test starts later, or restarts on the same port."""
 
 import random
 import socket
 
-# Below the range from which Linux takes the ports of connections, which would take one that is free for a moment.
+# Below the range of ephemeral ports of Linux, of which a connection might take one that is free for a moment.
 _PORTS = range(12_000, 32_000)
 _HOSTS = ("127.0.0.1", "127.0.0.2")
 
 
 def unused_port() -> int:
-    """Return a port on which nobody listens now, neither at 127.0.0.1 nor at 127.0.0.2."""
+    """Return a port that is free now, both at 127.0.0.1 and at 127.0.0.2."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311
         if all(_is_unused(host, port) for host in _HOSTS):

@@ -1,4 +1,4 @@
-"""The command as a process: started, waited for by the line that it prints, and always ended."""
+"""Run the command as a process: start it, wait for the line that it prints, and always end it."""
 
 import asyncio
 import io
@@ -14,13 +14,13 @@ import pytest
 from structlog.testing import capture_logs
 
 NIYOSHA = (sys.executable, "-m", "web.cli.main")
-# Nothing that passes comes near this; whatever waits for a process waits so long before it calls it stuck.
+# The limit of every wait for a process; no passing test comes near it.
 STUCK_SECONDS = 60.0
 
 
 def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end in this process, which takes no second to start; what it logs is not seen."""
-    from web.cli.main import app  # noqa: PLC0415  most tests of this module's users need none of it
+    """Run a command to its end in this process, without the second that a start takes; its logs are dropped."""
+    from web.cli.main import app  # noqa: PLC0415  most users of this module do not need it
 
     output, errors = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors), capture_logs():
@@ -33,7 +33,7 @@ def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
             app(list(arguments), prog_name="niyosha")
         except SystemExit as ended:
             code = ended.code or 0
-    # As the interpreter does with a sentence.
+    # As the interpreter handles sys.exit with a message.
     if not isinstance(code, int):
         print(code, file=errors)
         code = 1
@@ -54,7 +54,7 @@ def niyosha(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def started(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server, engine or worker, and the line that it prints when it is up; killed at the end."""
+    """Start a server, engine or worker; yield it and the line that it prints when it is up; kill it in the end."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*NIYOSHA, *arguments], stdout=pipe, stderr=pipe, text=True, env=os.environ | settings
@@ -68,14 +68,14 @@ def started(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen
 
 @contextmanager
 def serving(**settings: str) -> Iterator[str]:
-    """A `niyosha serve` with these settings; gives its URL."""
+    """Run `niyosha serve` with these settings; yield its URL."""
     with started("serve", "--port", "0", "--quiet", **settings) as (_, line):
         yield url_in(line)
 
 
 @asynccontextmanager
 async def started_async(*arguments: str, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """As `started`, for a test that does other things while the process starts and works."""
+    """As `started`, for a test that does other things meanwhile."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *NIYOSHA, *arguments, env=os.environ | settings, stdout=pipe, stderr=pipe
@@ -92,13 +92,13 @@ async def started_async(*arguments: str, **settings: str) -> AsyncIterator[tuple
 
 
 def url_in(line: str) -> str:
-    """The address in what a server prints when it is up."""
+    """Return the address in the line that a server prints when it is up."""
     found = re.search(r"http://\S+", line)
     assert found is not None, line
     return found.group()
 
 
 def child_of(pid: int) -> int:
-    """The one child of a process: a server's engine."""
+    """Return the only child of a process: the engine of a server."""
     (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)

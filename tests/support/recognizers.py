@@ -1,4 +1,4 @@
-"""Recognizers for tests: what they say depends on the samples they were sent and on nothing else."""
+"""Recognizers for tests, whose results depend on the samples alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ WORD_SAMPLES = SAMPLE_RATE // 4
 
 
 def counted(samples: int, *, is_final: bool) -> Hypothesis:
-    """The hypothesis after so many samples: `w0 w1 ...`, with times when it is final."""
+    """Return the hypothesis after so many samples: `w0 w1 ...`, with times if it is final."""
     words = tuple(
         Word(f"w{n}", n * WORD_SAMPLES, (n + 1) * WORD_SAMPLES, 0.5) if is_final else Word(f"w{n}")
         for n in range(samples // WORD_SAMPLES)
@@ -24,7 +24,7 @@ def counted(samples: int, *, is_final: bool) -> Hypothesis:
 
 
 class CountingStream:
-    """Says a further word with each quarter of a second it hears."""
+    """Recognizes a further word with each quarter of a second of audio."""
 
     def __init__(self, options: RecognitionOptions) -> None:
         self.options = options
@@ -38,21 +38,21 @@ class CountingStream:
         self._changed.set()
 
     async def force_endpoint(self) -> None:
-        """It finds no endpoints."""
+        """Ignore it."""
 
     async def finish(self) -> None:
         self._is_finished = True
         self._changed.set()
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        said = 0
+        yielded = 0
         while not self._is_finished:
             await self._changed.wait()
             self._changed.clear()
-            heard = len(self.pcm) // SAMPLE_BYTES // WORD_SAMPLES
-            for words in range(said + 1, heard + 1):
+            received = len(self.pcm) // SAMPLE_BYTES // WORD_SAMPLES
+            for words in range(yielded + 1, received + 1):
                 yield counted(words * WORD_SAMPLES, is_final=False)
-            said = heard
+            yielded = received
         yield counted(len(self.pcm) // SAMPLE_BYTES, is_final=True)
 
     async def abandon(self, *, is_stalled: bool = False) -> None:
@@ -61,7 +61,7 @@ class CountingStream:
 
 
 class FailingStream(CountingStream):
-    """Fails for good once it has heard something."""
+    """Fails permanently after the first audio."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         await self._changed.wait()
@@ -70,24 +70,25 @@ class FailingStream(CountingStream):
 
 
 class MuteStream(CountingStream):
-    """Takes everything and never says a word."""
+    """Accepts all audio and never yields a hypothesis."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         await asyncio.Event().wait()
         yield Hypothesis()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ScriptedRecognizer:
-    """Opens one kind of stream after the other, the last one for ever."""
+    """Opens the kinds of streams of its script in turn, then the last one again and again."""
 
     script: list[Callable[[RecognitionOptions], CountingStream]] = field(default_factory=lambda: [CountingStream])
     languages: tuple[str, ...] = ("en-US",)
     is_ready: bool = True
     most_phrases: int = 500
     streams: list[CountingStream] = field(default_factory=list)
-    # With it no session is let in; those that are in, by their owners.
+    # If set, no session is admitted.
     full: RecognizerFullError | None = None
+    # The owners of the sessions that are admitted now.
     admitted_owners: list[str] = field(default_factory=list)
 
     @asynccontextmanager
@@ -121,11 +122,11 @@ class ScriptedRecognizer:
 
 
 class FloodingStream(CountingStream):
-    """Says far more than anybody said: two megabytes with each message, settled ones too."""
+    """Yields hypotheses of two megabytes, finals included."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         async for hypothesis in super().hypotheses():
-            # As a stream of gRPC does, which waits for each message.
+            # A gRPC stream waits for each message, too.
             await asyncio.sleep(0)
             flood = tuple(Word("flood" * 2000, 0, 1) for _ in range(200))
             yield replace(hypothesis, alternatives=(Alternative(flood),))

@@ -1,4 +1,4 @@
-"""Sound for tests: committed clips, marked frames, and audio whose samples tell their own position."""
+"""Audio for tests: committed clips, marked frames, and samples that carry their own position."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ SILENT_FRAME = bytes(FRAME_BYTES)
 
 
 def clip_pcm(name: str) -> bytes:
-    """Samples of a committed clip, `int16[n_samples]` at 16 kHz."""
+    """Return the samples of a committed clip, `int16[n_samples]` at 16 kHz."""
     with wave.open(str(CLIPS / name)) as clip:
         assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (16000, 1, 2)
         pcm: bytes = clip.readframes(clip.getnframes())
@@ -25,7 +25,7 @@ def clip_pcm(name: str) -> bytes:
 
 
 def wav(pcm: bytes, rate: int = 16_000, channels: int = 1) -> bytes:
-    """A WAV file of `int16[n_samples]`, the samples of the channels in turn."""
+    """Return a WAV file of interleaved `int16[n_frames * channels]`."""
     file = io.BytesIO()
     with wave.open(file, "wb") as clip:
         clip.setparams((channels, 2, rate, 0, "NONE", ""))
@@ -34,7 +34,7 @@ def wav(pcm: bytes, rate: int = 16_000, channels: int = 1) -> bytes:
 
 
 def cut(data: bytes, *sizes: int) -> list[bytes]:
-    """Cut into pieces of these sizes, over and over."""
+    """Cut into pieces of these sizes, repeatedly."""
     pieces: list[bytes] = []
     start = 0
     for size in cycle(sizes):
@@ -46,19 +46,19 @@ def cut(data: bytes, *sizes: int) -> list[bytes]:
 
 
 def clip_texts() -> dict[str, str]:
-    """File name and text of every committed clip."""
+    """Return the texts of all committed clips by file name."""
     with (CLIPS / "manifest.tsv").open(encoding="utf-8") as manifest:
         return {row["file"]: row["text"] for row in csv.DictReader(manifest, delimiter="\t")}
 
 
 def words_of(text: str) -> list[str]:
-    """The words without spelling: case, punctuation, `four` or `4`, `harbour` or `harbor`."""
+    """Return the words, normalized for case, punctuation and spelling: `four` and `4`, `harbour` and `harbor`."""
     normalized: str = _normalize(text)
     return normalized.split()
 
 
 class MarkedClassifier:
-    """Takes a frame for speech when its first sample is odd, whatever it was made for."""
+    """Classifies frames whose first sample is odd as speech, whatever its parameters are."""
 
     def __init__(self, kind: str = "webrtc", aggressiveness: int = 3) -> None:
         self.kind = kind
@@ -69,9 +69,9 @@ class MarkedClassifier:
 
 
 def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:
-    """Samples that carry their own frame number, and in the lowest bit whether the frame is speech.
+    """Return samples that carry their frame number, and in the lowest bit whether the frame is speech.
 
-    `pattern` lists (is_speech, frames); up to 16,000 frames can be told apart.
+    `pattern` lists (is_speech, frames); there may be up to 16,000 frames.
     """
     frames = [is_speech for is_speech, count in pattern for _ in range(count)]
     assert len(frames) < 1 << 14
@@ -81,7 +81,7 @@ def numbered_pcm(pattern: list[tuple[bool, int]]) -> bytes:
 
 
 def frame_numbers(pcm: bytes) -> list[int]:
-    """Read the frame numbers back out of numbered samples, one for each whole or broken frame."""
+    """Read the frame numbers of numbered samples, one for each complete or incomplete frame."""
     numbers = np.frombuffer(pcm, "<i2") >> 1
     changes = np.flatnonzero(np.diff(numbers, prepend=-1))
     return [int(number) for number in numbers[changes]]

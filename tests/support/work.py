@@ -1,4 +1,4 @@
-"""The work that something does, counted so that every machine counts the same."""
+"""Count the work of code in a way that is the same on every machine."""
 
 import sys
 import tracemalloc
@@ -6,21 +6,21 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-# So many bytes count as a line, of which they take less time: copying should show where it grows.
+# So many bytes count as one line, although they take less time, so that growing copies show.
 _BYTES_A_LINE = 16
 
 
 def work_of(action: Callable[[], object]) -> int:
-    """How many lines of Python an action executes, and how many bytes it allocates, in units of a line.
+    """Return the number of Python lines that an action executes, plus its allocations in units of a line.
 
-    Work within C that allocates nothing, such as a search, is not seen.
+    Work in C that allocates nothing, such as a search, is not counted.
     """
     lines = allocated = 0
 
     def trace(_: FrameType, event: str, __: Any) -> Any:
         nonlocal lines, allocated
         held, peak = tracemalloc.get_traced_memory()
-        # What was allocated since the line before, even if it is free again.
+        # What was allocated since the previous line, even if it was freed again.
         allocated += max(0, peak - before[0])
         before[0] = held
         tracemalloc.reset_peak()

@@ -1,11 +1,11 @@
-"""Owns what can go wrong with one TCP connection, by byte, and random plans of it."""
+"""Faults of one TCP connection at a byte position, and random plans of them."""
 
 import random
 from dataclasses import dataclass
 from enum import Enum
 
 
-class Way(Enum):
+class Direction(Enum):
     """The direction of bytes: UP from the client to the server, DOWN back."""
 
     UP = "up"
@@ -17,7 +17,7 @@ class Reset:
     """After so many bytes both sides get a RST."""
 
     after_bytes: int
-    way: Way = Way.UP
+    direction: Direction = Direction.UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Stall:
     """After so many bytes nothing is forwarded any more, either way; nothing is closed."""
 
     after_bytes: int
-    way: Way = Way.UP
+    direction: Direction = Direction.UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,20 @@ class Close:
     """After so many bytes both sides get a FIN."""
 
     after_bytes: int
-    way: Way = Way.UP
+    direction: Direction = Direction.UP
 
 
 NetworkFault = Reset | Stall | Close
-# What one connection suffers; None is a sound one.
+# The fault of one connection, None for none.
 NetworkEntry = NetworkFault | None
 
 
 def breaking_plan(seed: int, count: int, up: tuple[int, int], down: tuple[int, int]) -> list[NetworkEntry]:
-    """Plan connections that all break, after between so many bytes `up` or `down`."""
+    """Plan connections that all break, after a random number of bytes in the ranges `up` or `down`."""
     dice = random.Random(seed)  # noqa: S311
     plan: list[NetworkEntry] = []
     for _ in range(count):
-        way = dice.choice(list(Way))
-        after_bytes = dice.randint(*(up if way is Way.UP else down))
-        plan.append(dice.choice((Reset, Stall, Close))(after_bytes, way))
+        direction = dice.choice(list(Direction))
+        after_bytes = dice.randint(*(up if direction is Direction.UP else down))
+        plan.append(dice.choice((Reset, Stall, Close))(after_bytes, direction))
     return plan

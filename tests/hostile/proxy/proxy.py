@@ -1,4 +1,4 @@
-"""Owns a TCP proxy on loopback that breaks connections as planned; plans are in tests/hostile/proxy/network.py."""
+"""A TCP proxy on loopback that breaks connections as planned; plans are in tests/hostile/proxy/network.py."""
 
 import asyncio
 import socket
@@ -16,10 +16,10 @@ _MOST_RECORDS = 10_000
 
 
 class FaultProxy:
-    """Forwards to `host:port`; the n-th connection suffers the n-th entry of `plan`, later ones `otherwise`.
+    """Forwards to `port`; the n-th connection has the n-th fault of `plan`, later ones `otherwise`.
 
-    Use it in an `async with`: it listens from there on and its connections are cut when the block ends.
-    `connections` holds the latest 10,000, the oldest first, with the bytes that went either way.
+    It listens inside an `async with`, whose end cuts its connections. `connections` has the latest 10,000, the oldest
+    first, with the bytes in each direction.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from tests.hostile.client import recognize
-from tests.hostile.proxy.network import Close, NetworkEntry, Reset, Stall, Way
+from tests.hostile.proxy.network import Close, Direction, NetworkEntry, Reset, Stall
 from tests.hostile.proxy.proxy import FaultProxy
 from tests.hostile.riva.audio import numbered_speech
 from tests.hostile.riva.faults import At, Freeze
@@ -91,11 +91,11 @@ async def test_a_sound_connection_carries_everything_both_ways() -> None:
         assert await exchange(proxy.port) == (BYTES, "FIN")
         assert echo.received == BYTES
         assert await echo.until_ended() == ["FIN"]
-        assert proxy.connections[0].carried == {Way.UP: 60_000, Way.DOWN: 60_000}
+        assert proxy.connections[0].carried == {Direction.UP: 60_000, Direction.DOWN: 60_000}
 
 
 async def test_a_close_lets_what_was_carried_arrive_and_ends_both_sides_in_order() -> None:
-    async with echoing(Close(20_000, Way.DOWN)) as (echo, proxy):
+    async with echoing(Close(20_000, Direction.DOWN)) as (echo, proxy):
         assert await exchange(proxy.port) == (BYTES[:20_000], "FIN")
         assert await echo.until_ended() == ["FIN"]
 
@@ -116,20 +116,22 @@ async def test_a_server_that_is_not_there_resets_the_client() -> None:
         assert await proxy.reset_all() == 0
 
 
-@pytest.mark.parametrize(("way", "after_bytes"), [(Way.UP, 1), (Way.UP, 59_999), (Way.DOWN, 5_000)])
-async def test_a_reset_after_so_many_bytes_reaches_both_sides(way: Way, after_bytes: int) -> None:
-    async with echoing(Reset(after_bytes, way)) as (echo, proxy):
+@pytest.mark.parametrize(
+    ("direction", "after_bytes"), [(Direction.UP, 1), (Direction.UP, 59_999), (Direction.DOWN, 5_000)]
+)
+async def test_a_reset_after_so_many_bytes_reaches_both_sides(direction: Direction, after_bytes: int) -> None:
+    async with echoing(Reset(after_bytes, direction)) as (echo, proxy):
         received, end = await exchange(proxy.port)
         ends = await echo.until_ended()
     # On the way back, the server may have had everything before.
-    assert (end, ends) == ("RST", ["RST"] if way is Way.UP else ends)
+    assert (end, ends) == ("RST", ["RST"] if direction is Direction.UP else ends)
     assert BYTES.startswith(received)
-    assert proxy.connections[0].carried[way] == after_bytes
+    assert proxy.connections[0].carried[direction] == after_bytes
     assert proxy.connections[0].has_fired
 
 
 async def test_a_stall_holds_both_ways_and_closes_nothing() -> None:
-    async with echoing(Stall(50, Way.DOWN)) as (_, proxy), asyncio.timeout(STUCK_SECONDS):
+    async with echoing(Stall(50, Direction.DOWN)) as (_, proxy), asyncio.timeout(STUCK_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(BYTES[:100])
         assert await reader.readexactly(50) == BYTES[:50]
@@ -138,13 +140,13 @@ async def test_a_stall_holds_both_ways_and_closes_nothing() -> None:
         writer.write(BYTES[:100])
         # What is sent meanwhile on another connection has passed; what was sent on this one has not.
         assert await exchange(proxy.port, BYTES) == (BYTES, "FIN")
-        assert proxy.connections[0].carried == {Way.UP: 100, Way.DOWN: 50}
+        assert proxy.connections[0].carried == {Direction.UP: 100, Direction.DOWN: 50}
         assert proxy.open_connections == 1
         writer.transport.abort()
 
 
 async def test_connections_suffer_their_own_entry_and_later_ones_the_last() -> None:
-    async with echoing(Reset(10), None, Close(1_000, Way.DOWN), otherwise=Reset(20)) as (_, proxy):
+    async with echoing(Reset(10), None, Close(1_000, Direction.DOWN), otherwise=Reset(20)) as (_, proxy):
         exchanges = [await exchange(proxy.port, BYTES[:9_000]) for _ in range(5)]
     assert [end for _, end in exchanges] == ["RST", "FIN", "FIN", "RST", "RST"]
     assert [len(received) for received, _ in exchanges[1:3]] == [9_000, 1_000]
@@ -172,4 +174,4 @@ async def test_a_call_ends_when_its_connection_is_cut() -> None:
         answer = await recognize(proxy.address, WORDS, patience_seconds=STUCK_SECONDS)
         await riva.until(lambda: riva.open_calls == 0)
     assert answer.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}
-    assert proxy.connections[0].carried[Way.UP] == 20_000
+    assert proxy.connections[0].carried[Direction.UP] == 20_000

@@ -1,8 +1,8 @@
-"""Owns audio whose samples carry word numbers, and the ear that reads them back from any cut of it.
+"""Audio whose samples carry word numbers, and a reader for any cut of it.
 
 Word n takes 250 ms at 16 kHz: 50 ms of zeros, 2,399 marked samples, 50 ms of zeros. A marked sample is the
-number over a floor; its sign follows a square wave of 160 Hz, so that WebRTC's detector takes it for speech too.
-The count is odd and a word is heard with more than half of them: a cut in two gives each word to exactly one side.
+number above a floor; its sign follows a square wave of 160 Hz, which WebRTC's detector takes for speech. A word is read
+if more than half of its marked samples are there: their count is odd, so a cut gives each word to exactly one side.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 WORD_SAMPLES = SAMPLE_RATE // 4
 MARK_START = SAMPLE_RATE // 20
 MARK_SAMPLES = 2_399
-HEARD_SAMPLES = MARK_SAMPLES // 2 + 1
+LEAST_READ_SAMPLES = MARK_SAMPLES // 2 + 1
 PAUSE_MS = 800
 _FLOOR = 1_000
 MOST_NUMBERS = 32_768 - _FLOOR
@@ -29,8 +29,8 @@ _WAVE = np.where(np.arange(MARK_SAMPLES) // _HALF_WAVE_SAMPLES % 2 == 0, 1, -1).
 _SPOKEN = re.compile(r"\bw(\d+)\b", re.IGNORECASE)
 
 
-class HeardWord(NamedTuple):
-    """A word and where its marked samples lie, in samples from the first one that was heard."""
+class NumberedWord(NamedTuple):
+    """A word and the span of its marked samples, counted from the first sample of the reader."""
 
     number: int
     start: int
@@ -38,12 +38,12 @@ class HeardWord(NamedTuple):
 
 
 def silence(milliseconds: int) -> bytes:
-    """Zeros for so long."""
+    """Return zeros."""
     return bytes(milliseconds * SAMPLE_RATE // 1000 * SAMPLE_BYTES)
 
 
 def numbered_speech(groups: Sequence[int], first: int = 0, *, pause_ms: int = PAUSE_MS) -> bytes:
-    """Speak groups of so many words, numbered on from `first`, with a pause between two groups, none at the ends.
+    """Return groups of so many words, numbered from `first`, with pauses between the groups but not at the ends.
 
     Raises ValueError for a number that does not fit: there are 31,768, more than two hours of speech.
     """
@@ -56,13 +56,13 @@ def numbered_speech(groups: Sequence[int], first: int = 0, *, pause_ms: int = PA
     return silence(pause_ms).join(spoken)
 
 
-def heard_words(pcm: bytes) -> list[HeardWord]:
-    """Read the words in any cut of numbered audio; half a sample at its end is not heard."""
-    ear = Ear()
+def read_words(pcm: bytes) -> list[NumberedWord]:
+    """Read the words in any cut of numbered audio; half a sample at its end is dropped."""
+    reader = WordReader()
     audio = memoryview(pcm)[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES]
     for start in range(0, len(audio), _BLOCK_BYTES):
-        ear.hear(audio[start : start + _BLOCK_BYTES])
-    return ear.words
+        reader.push(audio[start : start + _BLOCK_BYTES])
+    return reader.words
 
 
 def spoken_numbers(text: str) -> list[int]:
@@ -70,32 +70,32 @@ def spoken_numbers(text: str) -> list[int]:
     return [int(number) for number in _SPOKEN.findall(text)]
 
 
-class Ear:
-    """Hears words in audio that comes in pieces; how it is cut into them changes nothing."""
+class WordReader:
+    """Reads words from audio in pieces; the result does not depend on the cuts."""
 
     def __init__(self) -> None:
         self.position = 0
-        self._closed: list[HeardWord] = []
+        self._closed: list[NumberedWord] = []
         self._open: _Piece | None = None
 
     @property
-    def words(self) -> list[HeardWord]:
-        """Everything that was heard; a word is there as soon as more than half of it was."""
+    def words(self) -> list[NumberedWord]:
+        """All words so far; a word is there as soon as more than half of it was read."""
         return self.words_from(0)
 
-    def words_from(self, index: int) -> list[HeardWord]:
+    def words_from(self, index: int) -> list[NumberedWord]:
         """The words from this index of `words` on."""
         words = self._closed[index:]
-        if self._open and self._open.samples >= HEARD_SAMPLES and index <= len(self._closed):
+        if self._open and self._open.samples >= LEAST_READ_SAMPLES and index <= len(self._closed):
             words.append(self._open.word)
         return words
 
     @property
     def speech_end(self) -> int:
-        """Where the last marked sample so far ended."""
+        """The end of the last marked sample so far."""
         return self._open.end if self._open else 0
 
-    def hear(self, pcm: bytes | memoryview) -> None:
+    def push(self, pcm: bytes | memoryview) -> None:
         """Take the next whole samples, `int16[n_samples]`."""
         for number, start, end in _marked_runs(np.frombuffer(pcm, "<i2")):
             self._take(number, self.position + start, self.position + end)
@@ -105,16 +105,16 @@ class Ear:
         while start < end:
             piece = self._open
             if piece is None or piece.number != number or start >= piece.start + MARK_SAMPLES:
-                if piece and piece.samples >= HEARD_SAMPLES:
+                if piece and piece.samples >= LEAST_READ_SAMPLES:
                     self._closed.append(piece.word)
-                self._open = piece = _Piece(number, start)
+                self._open = piece = _Piece(number=number, start=start)
             piece.end = min(end, piece.start + MARK_SAMPLES)
             piece.samples += piece.end - start
             start = piece.end
 
 
 class NumberedClassifier:
-    """Takes a frame for speech when it has marked samples, whatever it was made for."""
+    """Classifies frames with marked samples as speech, whatever its parameters are."""
 
     def __init__(self, kind: str = "webrtc", aggressiveness: int = 3) -> None:
         self.kind = kind
@@ -125,9 +125,9 @@ class NumberedClassifier:
         return bytes(np.any(np.abs(samples.astype(np.int32)) >= _FLOOR, axis=1).tolist())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Piece:
-    """What there is of one word; holes in it are not counted."""
+    """The part of one word that was read; gaps are not counted in `samples`."""
 
     number: int
     start: int
@@ -135,8 +135,8 @@ class _Piece:
     samples: int = 0
 
     @property
-    def word(self) -> HeardWord:
-        return HeardWord(self.number, self.start, self.end)
+    def word(self) -> NumberedWord:
+        return NumberedWord(self.number, self.start, self.end)
 
 
 def _word(number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Owns what can go wrong with one call of a Riva server, as a script that can be written down and replayed."""
+"""Faults of one call of a Riva server, and scripts of them that can be serialized and replayed."""
 
 import dataclasses
 import json
@@ -32,13 +32,13 @@ class At(Enum):
     """A point in the life of a call; MESSAGE and RESPONSE are counted from 1, the others come once."""
 
     OPEN = "before anything is read"
-    MESSAGE = "when a message of audio was read, before it is heard"
+    MESSAGE = "when a message of audio was read, before it is recognized"
     RESPONSE = "instead of a response, or before it when the call goes on"
     DRAIN = "after the client's half-close, before what it still brings"
     DONE = "after the last final was sent, before OK"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Abort:
     """The call ends with a status; `pushback_ms` goes along as `grpc-retry-pushback-ms`."""
 
@@ -50,7 +50,7 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """The server neither reads nor answers any more for so long; the call stays open."""
+    """The server neither reads nor answers for so long; the call stays open."""
 
     at: At = At.MESSAGE
     count: int = 1
@@ -59,7 +59,7 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class EndEarly:
-    """The call ends with OK too soon; `with_final` settles what was heard so far."""
+    """The call ends with OK too soon; `with_final` settles the audio so far."""
 
     at: At = At.MESSAGE
     count: int = 1
@@ -68,28 +68,28 @@ class EndEarly:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Every response comes so much later; the server goes on reading meanwhile."""
+    """Every response is delayed; the server goes on reading meanwhile."""
 
     seconds: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class LateFinals:
-    """Finals alone come so much later; interims come at once."""
+    """Only finals are delayed."""
 
     seconds: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class LatePartial:
-    """After every final its text comes once more as an interim, as if so much more was heard."""
+    """After every final its text is sent again as an interim, as if so much more audio was processed."""
 
     after_ms: int = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """In the place of the response of that number, from 1, come bytes that are no message."""
+    """The response of this number, counted from 1, is replaced by bytes that are no message."""
 
     count: int = 1
 
@@ -113,17 +113,17 @@ class NeverFinal:
 
 @dataclass(frozen=True, slots=True)
 class EmptyResponses:
-    """Before every response comes one without results."""
+    """A response without results precedes every response."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPass:
-    """Every interim holds the whole utterance once more, with stability 1.0: not to be concatenated."""
+    """Every interim has the whole utterance again with stability 1.0, which must not be concatenated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Every interim comes as two results, to be concatenated."""
+    """Every interim is sent as two results, to be concatenated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Spaces:
 
 @dataclass(frozen=True, slots=True)
 class OwnEndpoints:
-    """The server settles at pauses of its own liking; 60 ms is one final for each word."""
+    """The server settles at pauses of this length; 60 ms is one final for each word."""
 
     pause_ms: int = 60
 
@@ -147,7 +147,7 @@ Fault = (
     Abort | Freeze | EndEarly | Late | LateFinals | LatePartial | Undecodable | Duplicate | Reorder | NeverFinal
     | EmptyResponses | FirstPass | Split | NegativeConfidence | Spaces | OwnEndpoints
 )  # fmt: skip
-# What one call does; None behaves.
+# The faults of one call, None for none.
 Entry = Fault | tuple[Fault, ...] | None
 
 KINDS: tuple[type[Fault], ...] = get_args(Fault)
@@ -164,10 +164,9 @@ def faults(
     behaving: float = _SHARE_BEHAVING,
     freeze_seconds: float = math.inf,
 ) -> list[Entry]:
-    """Script so many calls, at random; the same seed and arguments give the same script.
+    """Make a random script for so many calls; the same seed and arguments give the same script.
 
-    The kinds come in shuffled rounds, so that none is missed for long; `behaving` is the share of calls between
-    them that do nothing wrong.
+    The kinds follow in shuffled rounds, so that each occurs regularly; `behaving` is the share of calls without faults.
     """
     dice = random.Random(seed)  # noqa: S311
     round_of_kinds: list[type[Fault]] = []
@@ -183,21 +182,21 @@ def faults(
 
 
 def breaking_script(seed: int, count: int) -> list[Entry]:
-    """Script calls of which two of three break off, freeze or end early, each with an oddity of its own on top."""
+    """Make a script in which two of three calls break off, freeze or end early, each with another kind on top."""
     breaks = faults(seed, count, kinds=BREAKING, behaving=1 / 3)
     oddities = faults(seed + 1, count, kinds=set(KINDS) - set(BREAKING), behaving=0.0)
     return [(*faults_of(one), *faults_of(other)) for one, other in zip(breaks, oddities, strict=True)]
 
 
 def faults_of(entry: Entry) -> tuple[Fault, ...]:
-    """The faults of one call, none for one that behaves."""
+    """Return the faults of one call."""
     if entry is None:
         return ()
     return entry if isinstance(entry, tuple) else (entry,)
 
 
 def dumps(script: Collection[Entry]) -> str:
-    """Write a script as JSON, for the command line of another process and the log of a failed test."""
+    """Serialize a script as JSON, for the command line of another process and the log of a failed test."""
     return json.dumps([[_plain(fault) for fault in faults_of(entry)] for entry in script])
 
 
@@ -214,7 +213,7 @@ def _random_fault(
     if kind is Abort:
         code = dice.choice(sorted(codes, key=lambda code: code.name))
         has_hint = code is grpc.StatusCode.RESOURCE_EXHAUSTED
-        return Abort(code, at, count, pushback_ms=dice.randint(50, 500) if has_hint else None)
+        return Abort(code=code, at=at, count=count, pushback_ms=dice.randint(50, 500) if has_hint else None)
     if kind is EndEarly:
         return EndEarly(at, count, with_final=dice.random() < 0.5)
     if kind is NeverFinal:

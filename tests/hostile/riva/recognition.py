@@ -1,31 +1,31 @@
-"""Owns the honest recognition of one stream of numbered audio: interims as it goes, finals at pauses and the end."""
+"""Recognize one stream of numbered audio without faults: interims on the way, finals at pauses and at the end."""
 
 import math
 from dataclasses import dataclass
 
-from tests.hostile.riva.audio import Ear, HeardWord
+from tests.hostile.riva.audio import NumberedWord, WordReader
 from vad import SAMPLE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is said of the unsettled words after `position` samples of the stream; a final settles them."""
+class Transcript:
+    """The unsettled words after `position` samples of the stream; a final settles them."""
 
-    words: tuple[HeardWord, ...]
+    words: tuple[NumberedWord, ...]
     position: int
     is_final: bool
 
 
 class Recognition:
-    """Hears one stream; `stop_samples` of silence settle what was said, `interim_samples` of audio bring an interim.
+    """Recognizes one stream: a final after `stop_samples` of silence, an interim after each `interim_samples` of audio.
 
-    What it says depends on the samples and not on how they were cut into messages.
+    The result depends on the samples, not on how they were cut into messages.
     """
 
     def __init__(
-        self, stop_samples: float = math.inf, interim_samples: float = math.inf, ear: Ear | None = None
+        self, stop_samples: float = math.inf, interim_samples: float = math.inf, reader: WordReader | None = None
     ) -> None:
-        self.ear = ear or Ear()
+        self.reader = reader or WordReader()
         self._stop_samples = stop_samples
         self._interim_samples = interim_samples
         self._next_interim = interim_samples
@@ -33,48 +33,50 @@ class Recognition:
         self._has_settled = False
         self._rest = b""
 
-    def hear(self, pcm: bytes) -> list[Told]:
-        """Hear the next audio, which may end inside a sample."""
+    def push(self, pcm: bytes) -> list[Transcript]:
+        """Take the next audio, which may end inside a sample; return the transcripts that it completes."""
         pcm = self._rest + pcm
         whole_bytes = len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES
         self._rest = pcm[whole_bytes:]
         audio = memoryview(pcm)[:whole_bytes]
-        told: list[Told] = []
+        transcripts: list[Transcript] = []
         while audio:
-            # No pause can be complete and no interim due before this sample.
-            due = min(self._pause_end(), self._next_interim, self.ear.position + len(audio) // SAMPLE_BYTES)
-            piece_bytes = int(due - self.ear.position) * SAMPLE_BYTES
-            self.ear.hear(audio[:piece_bytes])
+            # No pause is complete and no interim is due before this sample.
+            due = min(self._pause_end(), self._next_interim, self.reader.position + len(audio) // SAMPLE_BYTES)
+            piece_bytes = int(due - self.reader.position) * SAMPLE_BYTES
+            self.reader.push(audio[:piece_bytes])
             audio = audio[piece_bytes:]
-            told += self._due()
-        return told
+            transcripts += self._due()
+        return transcripts
 
-    def settle(self) -> list[Told]:
-        """Settle what was said, if anything; the stream goes on."""
-        words = self.ear.words_from(self._settled)
+    def settle(self) -> list[Transcript]:
+        """Settle the words so far, if any; the stream goes on."""
+        words = self.reader.words_from(self._settled)
         if not words:
             return []
         self._settled += len(words)
         self._has_settled = True
-        return [Told(tuple(words), self.ear.position, is_final=True)]
+        return [Transcript(tuple(words), self.reader.position, is_final=True)]
 
-    def finish(self) -> list[Told]:
-        """Settle the rest; a stream in which nothing was said gets an empty final, one without audio none."""
-        if told := self.settle():
-            return told
-        return [] if self._has_settled or not self.ear.position else [Told((), self.ear.position, is_final=True)]
+    def finish(self) -> list[Transcript]:
+        """Settle the rest; a stream without words gets an empty final, one without audio none."""
+        if transcripts := self.settle():
+            return transcripts
+        if self._has_settled or not self.reader.position:
+            return []
+        return [Transcript((), self.reader.position, is_final=True)]
 
     def _pause_end(self) -> float:
-        """Where the pause after the unsettled words will be complete; before there are any, the earliest it can be."""
-        begin = self.ear.speech_end if self.ear.words_from(self._settled) else self.ear.position
+        """Return the earliest end of the pause after the unsettled words, or after words that may follow."""
+        begin = self.reader.speech_end if self.reader.words_from(self._settled) else self.reader.position
         return begin + self._stop_samples
 
-    def _due(self) -> list[Told]:
-        is_interim_due = self.ear.position >= self._next_interim
+    def _due(self) -> list[Transcript]:
+        is_interim_due = self.reader.position >= self._next_interim
         if is_interim_due:
             self._next_interim += self._interim_samples
-        if self.ear.position >= self._pause_end():
+        if self.reader.position >= self._pause_end():
             return self.settle()
         if is_interim_due:
-            return [Told(tuple(self.ear.words_from(self._settled)), self.ear.position, is_final=False)]
+            return [Transcript(tuple(self.reader.words_from(self._settled)), self.reader.position, is_final=False)]
         return []

@@ -1,4 +1,4 @@
-"""Owns what a hostile server remembers of a call."""
+"""The record of one call at a hostile server."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -6,9 +6,9 @@ from typing import Any
 
 from riva.client.proto import riva_asr_pb2 as pb
 
-from tests.hostile.riva.audio import Ear, HeardWord
+from tests.hostile.riva.audio import NumberedWord, WordReader
 from tests.hostile.riva.faults import Fault, dumps
-from tests.hostile.riva.recognition import Told
+from tests.hostile.riva.recognition import Transcript
 
 
 class CallEnd(Enum):
@@ -21,9 +21,9 @@ class CallEnd(Enum):
     CANCELLED = "cancelled by the client, or cut off with the server"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CallRecord:
-    """One StreamingRecognize; `end` is None while it is open. Whatever is heard is heard in order."""
+    """One StreamingRecognize; `end` is None while it is open."""
 
     faults: tuple[Fault, ...] = ()
     metadata: dict[str, str | bytes] = field(default_factory=dict)
@@ -33,19 +33,19 @@ class CallRecord:
     responses: int = 0
     is_half_closed: bool = False
     fired: list[Fault] = field(default_factory=list)
-    finals: list[Told] = field(default_factory=list)
+    finals: list[Transcript] = field(default_factory=list)
     end: CallEnd | None = None
-    ear: Ear = field(default_factory=Ear)
+    reader: WordReader = field(default_factory=WordReader)
 
     @property
     def samples(self) -> int:
-        """How many samples were heard."""
-        return self.ear.position
+        """How many samples were received."""
+        return self.reader.position
 
     @property
-    def words(self) -> list[HeardWord]:
-        """Which words were heard, settled or not."""
-        return self.ear.words
+    def words(self) -> list[NumberedWord]:
+        """The words in the audio so far, settled or not."""
+        return self.reader.words
 
     @property
     def numbers(self) -> list[int]:
@@ -54,10 +54,10 @@ class CallRecord:
     @property
     def settled(self) -> list[int]:
         """The numbers in the finals that were sent."""
-        return [word.number for told in self.finals for word in told.words]
+        return [word.number for transcript in self.finals for word in transcript.words]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it; the faults as `dumps` writes them."""
+        """Return it for JSON, with the faults as `dumps` writes them."""
         return {
             "language": self.config.config.language_code if self.config else None,
             "faults": dumps([self.faults]),

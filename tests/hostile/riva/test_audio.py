@@ -4,16 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile.riva.audio import (
-    HEARD_SAMPLES,
+    LEAST_READ_SAMPLES,
     MARK_SAMPLES,
     MARK_START,
     MOST_NUMBERS,
     WORD_SAMPLES,
-    Ear,
-    HeardWord,
     NumberedClassifier,
-    heard_words,
+    NumberedWord,
+    WordReader,
     numbered_speech,
+    read_words,
     silence,
     spoken_numbers,
 )
@@ -26,7 +26,7 @@ SPEECH = st.builds(numbered_speech, GROUPS, FIRST, pause_ms=st.integers(0, 900))
 
 
 def numbers(pcm: bytes) -> list[int]:
-    return [word.number for word in heard_words(pcm)]
+    return [word.number for word in read_words(pcm)]
 
 
 def frames(pcm: bytes) -> list[bytes]:
@@ -37,14 +37,14 @@ def test_a_word_takes_a_quarter_of_a_second_with_silence_around_it() -> None:
     pcm = numbered_speech([1], 7)
     samples = np.frombuffer(pcm, "<i2")
     assert len(samples) == WORD_SAMPLES
-    assert heard_words(pcm) == [HeardWord(7, MARK_START, MARK_START + MARK_SAMPLES)]
+    assert read_words(pcm) == [NumberedWord(7, MARK_START, MARK_START + MARK_SAMPLES)]
     marked = np.flatnonzero(samples)
     assert (marked[0], marked[-1]) == (MARK_START, MARK_START + MARK_SAMPLES - 1)
 
 
 def test_groups_are_apart_by_a_pause_and_numbered_on() -> None:
     pcm = numbered_speech([2, 1], 5, pause_ms=100)
-    starts = [word.start for word in heard_words(pcm)]
+    starts = [word.start for word in read_words(pcm)]
     assert numbers(pcm) == [5, 6, 7]
     assert np.diff(starts).tolist() == [WORD_SAMPLES, WORD_SAMPLES + 1_600]
 
@@ -72,7 +72,7 @@ def test_a_cut_in_two_gives_each_word_to_exactly_one_side(pcm: bytes, where: flo
     assert numbers(pcm[:cut]) + numbers(pcm[cut:]) == numbers(pcm)
 
 
-@pytest.mark.parametrize("heard", [HEARD_SAMPLES - 1, HEARD_SAMPLES])
+@pytest.mark.parametrize("heard", [LEAST_READ_SAMPLES - 1, LEAST_READ_SAMPLES])
 def test_a_cut_in_the_very_middle_gives_the_word_to_one_side(heard: int) -> None:
     pcm, cut = numbered_speech([1], 3), (MARK_START + heard) * 2
     assert sorted([numbers(pcm[:cut]), numbers(pcm[cut:])]) == [[], [3]]
@@ -80,13 +80,13 @@ def test_a_cut_in_the_very_middle_gives_the_word_to_one_side(heard: int) -> None
 
 @given(SPEECH, st.lists(st.integers(1, 9_000), max_size=30))
 def test_an_ear_hears_the_same_in_any_pieces(pcm: bytes, sizes: list[int]) -> None:
-    ear, rest = Ear(), pcm
+    reader, rest = WordReader(), pcm
     for size in sizes:
-        ear.hear(rest[: size * 2])
+        reader.push(rest[: size * 2])
         rest = rest[size * 2 :]
-    ear.hear(rest)
-    assert ear.words == heard_words(pcm)
-    assert ear.position == len(pcm) // 2
+    reader.push(rest)
+    assert reader.words == read_words(pcm)
+    assert reader.position == len(pcm) // 2
 
 
 def test_a_word_with_a_small_hole_is_heard_once_and_with_a_large_one_not() -> None:
@@ -105,9 +105,9 @@ def test_a_word_that_is_said_twice_is_heard_twice(between: bytes) -> None:
 
 
 def test_half_a_sample_at_the_end_and_the_loudest_sample_are_no_words() -> None:
-    assert heard_words(b"") == []
-    assert heard_words(b"\x00\x00\x01") == []
-    assert heard_words(b"\x00\x80") == []
+    assert read_words(b"") == []
+    assert read_words(b"\x00\x00\x01") == []
+    assert read_words(b"\x00\x80") == []
 
 
 def test_the_classifier_takes_marked_frames_for_speech() -> None:

@@ -45,7 +45,7 @@ def test_a_script_can_be_kept_from_hanging() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_script_survives_being_written_down(seed: int) -> None:
-    script = [*faults(seed, 50), (Late(0.5), Spaces()), Abort(grpc.StatusCode.DATA_LOSS), Freeze(seconds=math.inf)]
+    script = [*faults(seed, 50), (Late(0.5), Spaces()), Abort(code=grpc.StatusCode.DATA_LOSS), Freeze(seconds=math.inf)]
     assert [entry if entry is None or isinstance(entry, tuple) else (entry,) for entry in script] == loads(
         dumps(script)
     )

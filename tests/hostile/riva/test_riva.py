@@ -7,7 +7,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_asr_pb2_grpc
 
 from tests.hostile.client import Answer, opening, recognize
-from tests.hostile.riva.audio import MARK_START, heard_words, numbered_speech, silence, spoken_numbers
+from tests.hostile.riva.audio import MARK_START, numbered_speech, read_words, silence, spoken_numbers
 from tests.hostile.riva.faults import (
     KINDS,
     Abort,
@@ -32,7 +32,7 @@ from tests.hostile.riva.faults import (
     faults,
 )
 from tests.hostile.riva.record import CallEnd, CallRecord
-from tests.hostile.riva.riva import HostileRiva, Temper
+from tests.hostile.riva.riva import Behaviour, HostileRiva
 from tests.hostile.server import running
 from tests.support.memory_grpc import plain_channel
 from tests.support.processes import STUCK_SECONDS
@@ -74,7 +74,7 @@ async def test_a_call_that_behaves_tells_interims_and_one_final() -> None:
     assert all(0 < word.confidence < 1 for word in words)
     assert (record.numbers, record.settled, record.samples) == ([0, 1, 2, 3], [0, 1, 2, 3], 16_000)
     assert (record.messages, record.responses, record.is_half_closed) == (10, 5, True)
-    assert record.words == heard_words(SECOND)
+    assert record.words == read_words(SECOND)
     assert record.config is not None
     assert record.config.config.endpointing_config.stop_history == 30_000
     assert record.end is CallEnd.OK
@@ -92,7 +92,7 @@ async def test_it_settles_at_pauses_when_it_is_asked_to() -> None:
 
 
 async def test_interims_come_only_when_they_are_asked_for_and_as_often_as_set() -> None:
-    riva = HostileRiva(temper=Temper(interim_ms=500, stability=0.7))
+    riva = HostileRiva(behaviour=Behaviour(interim_ms=500, stability=0.7))
     async with running(riva) as server:
         assert (await recognize(server.address, SECOND, interims=False)).interims == []
         answer = await recognize(server.address, SECOND)
@@ -113,13 +113,13 @@ async def test_a_forced_end_of_utterance_settles_and_goes_on() -> None:
 
 
 async def test_slow_audio_is_not_refused() -> None:
-    async with running(HostileRiva(temper=Temper(idle_seconds=0.4))) as server:
+    async with running(HostileRiva(behaviour=Behaviour(idle_seconds=0.4))) as server:
         answer = await recognize(server.address, SECOND, pace_seconds=0.06)
     assert (answer.code, answer.numbers) == (grpc.StatusCode.OK, [0, 1, 2, 3])
 
 
 async def test_audio_after_a_long_nothing_is_refused() -> None:
-    riva = HostileRiva(temper=Temper(idle_seconds=0.1))
+    riva = HostileRiva(behaviour=Behaviour(idle_seconds=0.1))
     async with running(riva) as server:
         answer = await recognize(server.address, SECOND, pace_seconds=0.3)
     assert answer.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -128,7 +128,7 @@ async def test_audio_after_a_long_nothing_is_refused() -> None:
 
 async def test_it_lists_models_with_their_abilities() -> None:
     request = pb.RivaSpeechRecognitionConfigRequest()
-    riva = HostileRiva(temper=Temper(languages=("en-US", "fa-IR")), abilities={"stable_words": "true"})
+    riva = HostileRiva(behaviour=Behaviour(languages=("en-US", "fa-IR")), abilities={"stable_words": "true"})
     async with running(riva) as server, plain_channel(server.address) as channel:
         stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
         rows = [dict(row.parameters) for row in (await stub.GetRivaSpeechRecognitionConfig(request)).model_config]
@@ -140,8 +140,8 @@ async def test_it_lists_models_with_their_abilities() -> None:
 
 
 async def test_while_it_refuses_nobody_is_served_and_the_script_waits() -> None:
-    riva = HostileRiva([Abort(grpc.StatusCode.INTERNAL, At.DRAIN)])
-    riva.refuses = Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, pushback_ms=250)
+    riva = HostileRiva([Abort(code=grpc.StatusCode.INTERNAL, at=At.DRAIN)])
+    riva.refuses = Abort(code=grpc.StatusCode.RESOURCE_EXHAUSTED, pushback_ms=250)
     async with running(riva) as server:
         answer = await recognize(server.address, b"")
         async with plain_channel(server.address) as channel:
@@ -157,7 +157,8 @@ async def test_while_it_refuses_nobody_is_served_and_the_script_waits() -> None:
 
 async def test_each_call_follows_its_own_entry_and_later_ones_the_last() -> None:
     riva = HostileRiva(
-        [Abort(grpc.StatusCode.ABORTED, At.DRAIN), None], otherwise=Abort(grpc.StatusCode.DATA_LOSS, At.DRAIN)
+        [Abort(code=grpc.StatusCode.ABORTED, at=At.DRAIN), None],
+        otherwise=Abort(code=grpc.StatusCode.DATA_LOSS, at=At.DRAIN),
     )
     async with running(riva) as server:
         codes = [(await recognize(server.address, b"")).code for _ in range(4)]
@@ -166,7 +167,7 @@ async def test_each_call_follows_its_own_entry_and_later_ones_the_last() -> None
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INVALID_ARGUMENT])
 async def test_it_aborts_with_the_code_of_the_script(code: grpc.StatusCode) -> None:
-    answer, record = await answer_to(Abort(code, At.DRAIN))
+    answer, record = await answer_to(Abort(code=code, at=At.DRAIN))
     assert (answer.code, answer.details, answer.numbers) == (code, "as the script says", [])
     assert record.end is CallEnd.ABORTED
 
@@ -187,7 +188,7 @@ async def test_it_aborts_with_the_code_of_the_script(code: grpc.StatusCode) -> N
 async def test_it_aborts_at_any_point(
     at: At, count: int, interims: list[list[int]], finals: list[int], heard: list[int]
 ) -> None:
-    fault = Abort(grpc.StatusCode.ABORTED, at, count)
+    fault = Abort(code=grpc.StatusCode.ABORTED, at=at, count=count)
     answer, record = await answer_to(fault)
     assert answer.code is grpc.StatusCode.ABORTED
     assert (answer.interims, answer.numbers) == (interims, finals)
@@ -196,7 +197,7 @@ async def test_it_aborts_at_any_point(
 
 @pytest.mark.parametrize("at", [At.OPEN, At.DRAIN, At.DONE])
 async def test_a_point_that_comes_once_is_not_counted(at: At) -> None:
-    fault = Abort(grpc.StatusCode.ABORTED, at, count=7)
+    fault = Abort(code=grpc.StatusCode.ABORTED, at=at, count=7)
     _, record = await answer_to(fault)
     assert record.fired == [fault]
 
@@ -252,7 +253,7 @@ async def test_a_cut_through_a_word_settles_it_or_leaves_it(marked: int, settled
         answer = await recognize(server.address, pcm, message_bytes=samples * 2, pace_seconds=0.05)
     unheard = pcm[round(answer.finals[-1].audio_processed * 16_000) * 2 :]
     assert answer.numbers == settled
-    assert [word.number for word in heard_words(unheard)] == left
+    assert [word.number for word in read_words(unheard)] == left
 
 
 async def test_late_responses_come_late_and_in_order_while_it_listens() -> None:
@@ -279,7 +280,7 @@ async def test_a_late_partial_says_again_what_its_final_said() -> None:
 
 async def test_late_responses_are_lost_with_an_abort() -> None:
     before = asyncio.all_tasks()
-    answer, record = await answer_to(Late(1_000.0), Abort(grpc.StatusCode.ABORTED, At.DRAIN))
+    answer, record = await answer_to(Late(1_000.0), Abort(code=grpc.StatusCode.ABORTED, at=At.DRAIN))
     assert not [task for task in asyncio.all_tasks() - before if "_send_waiting" in repr(task)]
     assert (answer.code, answer.responses, record.responses) == (grpc.StatusCode.ABORTED, [], 0)
 

@@ -1,4 +1,4 @@
-"""Owns the words for what was recognized: Riva's responses, shaped by the faults that garble them."""
+"""Build Riva's responses from transcripts, changed by the faults that garble them."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from tests.hostile.riva.faults import (
     Spaces,
     Split,
 )
-from tests.hostile.riva.recognition import Told
+from tests.hostile.riva.recognition import Transcript
 from vad import SAMPLE_RATE
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
@@ -29,7 +29,7 @@ _FIRST_PASS = 1.0
 
 
 class Wording:
-    """Puts into responses what one call tells, in order; `stability` is that of its interims."""
+    """Builds the responses of one call in order; `stability` is that of its interims."""
 
     def __init__(self, faults: Sequence[Fault] = (), *, stability: float = 0.1) -> None:
         self._kinds = {type(fault) for fault in faults}
@@ -38,28 +38,28 @@ class Wording:
         self._confidence = _LOG_CONFIDENCE if NegativeConfidence in self._kinds else _CONFIDENCE
         self._previous: pb.StreamingRecognizeResponse | None = None
 
-    def responses(self, told: Told) -> list[pb.StreamingRecognizeResponse]:
-        if told.is_final:
-            said = pb.StreamingRecognizeResponse(results=[self._final(told)])
-            responses, self._previous = [said], None
-            if self._after is not None and told.words:
-                later = replace(told, position=told.position + self._after.after_ms * _SAMPLES_PER_MS)
+    def responses(self, transcript: Transcript) -> list[pb.StreamingRecognizeResponse]:
+        if transcript.is_final:
+            response = pb.StreamingRecognizeResponse(results=[self._final(transcript)])
+            responses, self._previous = [response], None
+            if self._after is not None and transcript.words:
+                later = replace(transcript, position=transcript.position + self._after.after_ms * _SAMPLES_PER_MS)
                 responses.append(pb.StreamingRecognizeResponse(results=self._interims(later)))
         else:
-            said = pb.StreamingRecognizeResponse(results=self._interims(told))
-            responses = [said]
+            response = pb.StreamingRecognizeResponse(results=self._interims(transcript))
+            responses = [response]
             if Reorder in self._kinds and self._previous is not None:
                 responses.append(self._previous)
-            self._previous = said
+            self._previous = response
         if EmptyResponses in self._kinds:
             responses = list(itertools.chain.from_iterable((pb.StreamingRecognizeResponse(), r) for r in responses))
         copies = 2 if Duplicate in self._kinds else 1
         return [response for response in responses for _ in range(copies)]
 
-    def _final(self, told: Told) -> pb.StreamingRecognitionResult:
-        alternative = self._alternative(f"w{word.number}" for word in told.words)
+    def _final(self, transcript: Transcript) -> pb.StreamingRecognitionResult:
+        alternative = self._alternative(f"w{word.number}" for word in transcript.words)
         alternative.confidence = self._confidence
-        for word in told.words:
+        for word in transcript.words:
             alternative.words.add(
                 word=f"w{word.number}",
                 start_time=word.start // _SAMPLES_PER_MS,
@@ -67,32 +67,35 @@ class Wording:
                 confidence=self._confidence,
             )
         return pb.StreamingRecognitionResult(
-            alternatives=[alternative], is_final=True, audio_processed=told.position / SAMPLE_RATE
+            alternatives=[alternative], is_final=True, audio_processed=transcript.position / SAMPLE_RATE
         )
 
-    def _interims(self, told: Told) -> list[pb.StreamingRecognitionResult]:
-        """One result or several; without words it says only how much was heard."""
-        words = [f"w{word.number}" for word in told.words]
+    def _interims(self, transcript: Transcript) -> list[pb.StreamingRecognitionResult]:
+        """Return one or several results; without words there is one with the processed audio only."""
+        words = [f"w{word.number}" for word in transcript.words]
         if not words:
-            return [self._interim(told)]
+            return [self._interim(transcript)]
         if Split in self._kinds and len(words) > 1:
             half = len(words) // 2
             first, second = self._alternative(words[:half]), self._alternative(words[half:])
             second.transcript = f" {second.transcript}"
-            results = [self._interim(told, first, _STABLE), self._interim(told, second)]
+            results = [self._interim(transcript, first, _STABLE), self._interim(transcript, second)]
         else:
-            results = [self._interim(told, self._alternative(words))]
+            results = [self._interim(transcript, self._alternative(words))]
         if FirstPass in self._kinds:
-            results.append(self._interim(told, self._alternative(words), _FIRST_PASS))
+            results.append(self._interim(transcript, self._alternative(words), _FIRST_PASS))
         return results
 
     def _interim(
-        self, told: Told, alternative: pb.SpeechRecognitionAlternative | None = None, stability: float | None = None
+        self,
+        transcript: Transcript,
+        alternative: pb.SpeechRecognitionAlternative | None = None,
+        stability: float | None = None,
     ) -> pb.StreamingRecognitionResult:
         return pb.StreamingRecognitionResult(
             alternatives=[alternative] if alternative else [],
             stability=self._stability if stability is None else stability,
-            audio_processed=told.position / SAMPLE_RATE,
+            audio_processed=transcript.position / SAMPLE_RATE,
         )
 
     def _alternative(self, words: Iterable[str]) -> Any:

@@ -28,7 +28,7 @@ ACCEPTED: dict[str, Any] = {
     "status": "queued",
     "results": [{"transcript": "", "confidence": 0.0, "words": []}],
 }
-UPLOAD = Reply(201, ACCEPTED, {"Upload-Location": f"/v1/speech/transcriptions/{ID}/audio"})
+UPLOAD = Reply(status=201, body=ACCEPTED, headers={"Upload-Location": f"/v1/speech/transcriptions/{ID}/audio"})
 BUSY = {"status": "429", "detail": "20 recordings of yours are in work", "title": "Too Many Requests"} | {
     "type": "rate_limited",
     "code": 429,
@@ -38,11 +38,11 @@ BUSY = {"status": "429", "detail": "20 recordings of yours are in work", "title"
 
 def failed(status: int, kind: str, detail: str, **headers: str) -> Reply:
     body = {"status": str(status), "detail": detail, "title": "T", "type": kind, "code": status, "message": detail}
-    return Reply(status, body, headers)
+    return Reply(status=status, body=body, headers=headers)
 
 
 def state(status: str, progress: float, **more: Any) -> Reply:
-    return Reply(200, ACCEPTED | {"status": status, "progress": progress, "results": []} | more)
+    return Reply(status=200, body=ACCEPTED | {"status": status, "progress": progress, "results": []} | more)
 
 
 DONE = state("done", 1.0, unknownToThisClient=True)
@@ -139,7 +139,7 @@ async def test_a_recording_that_is_deleted_meanwhile_is_gone(server: str, long_c
 
 
 async def test_an_upload_that_breaks_off_is_made_again_and_nothing_is_heard_twice(server: str, long_clip: Path) -> None:
-    relay = Relay(server, [400_000, 900_000])
+    relay = Relay(upstream=server, allowed=[400_000, 900_000])
     async with listening(relay.handle) as url:
         transcription = await recognized(url, long_clip, WAITS)
     assert relay.uploads == 3
@@ -148,7 +148,7 @@ async def test_an_upload_that_breaks_off_is_made_again_and_nothing_is_heard_twic
 
 
 async def test_who_leaves_stops_the_upload(server: str, long_clip: Path) -> None:
-    relay = Relay(server, [400_000], holds=True)
+    relay = Relay(upstream=server, allowed=[400_000], holds=True)
     async with listening(relay.handle) as url, rest_client(url) as rest:
         async with aclosing(recognize_file(rest, long_clip)) as states:
             async for _ in states:
@@ -167,7 +167,13 @@ def tasks_of(name: str) -> int:
 
 @pytest.mark.virtual_time
 async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
-    script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": "7"}), UPLOAD], "PUT": [Reply(200)], "GET": [DONE]})
+    script = Scripted(
+        {
+            "POST": [Reply(status=429, body=BUSY, headers={"Retry-After": "7"}), UPLOAD],
+            "PUT": [Reply(status=200)],
+            "GET": [DONE],
+        }
+    )
     async with listening(script.handle) as url:
         assert (await recognized(url)).is_done
     assert script.count("POST") == 2
@@ -177,7 +183,7 @@ async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None
 @pytest.mark.virtual_time
 @pytest.mark.parametrize(("after", "pauses"), [("soon", [1, 2, 4, 8]), ("9999", [30, 30, 30, 30]), ("", [1, 2, 4, 8])])
 async def test_a_server_that_stays_busy_is_asked_a_few_times(after: str, pauses: list[float]) -> None:
-    script = Scripted({"POST": [Reply(429, BUSY, {"Retry-After": after})]})
+    script = Scripted({"POST": [Reply(status=429, body=BUSY, headers={"Retry-After": after})]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match="20 recordings of yours are in work") as refused:
             await recognized(url)
@@ -187,7 +193,7 @@ async def test_a_server_that_stays_busy_is_asked_a_few_times(after: str, pauses:
 
 @pytest.mark.virtual_time
 async def test_each_pause_before_a_further_try_is_longer() -> None:
-    script = Scripted({"POST": [Reply(503)]})
+    script = Scripted({"POST": [Reply(status=503)]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError, match=r"answered HTTP 503 Service Unavailable"):
             await recognized(url, waits=replace(WAITS, tries=7))
@@ -197,7 +203,7 @@ async def test_each_pause_before_a_further_try_is_longer() -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("body", [b"<html>oops", b"", failed(500, "internal", "a fault of the server").content])
 async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
-    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [Reply(500, body)]})
+    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(status=200)], "GET": [Reply(status=500, body=body)]})
     async with listening(script.handle) as url:
         with pytest.raises(RefusedError) as refused:
             await recognized(url)
@@ -207,7 +213,7 @@ async def test_a_fault_of_the_server_is_told_at_once(body: bytes) -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"\xff", b"[]", b'{"transcriptionId":1}'])
 async def test_an_answer_that_is_none_is_quoted(body: bytes) -> None:
-    async with listening(Scripted({"POST": [Reply(201, body)]}).handle) as url:
+    async with listening(Scripted({"POST": [Reply(status=201, body=body)]}).handle) as url:
         with pytest.raises(AnswerError, match="which is not an answer of the protocol"):
             await recognized(url)
 
@@ -215,14 +221,14 @@ async def test_an_answer_that_is_none_is_quoted(body: bytes) -> None:
 @pytest.mark.virtual_time
 async def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.client.http._MOST_BYTES", 1000)
-    async with listening(Scripted({"POST": [Reply(201, b" " * 2000)]}).handle) as url:
+    async with listening(Scripted({"POST": [Reply(status=201, body=b" " * 2000)]}).handle) as url:
         with pytest.raises(AnswerError, match="it is too long"):
             await recognized(url)
 
 
 @pytest.mark.virtual_time
 async def test_an_answer_that_cannot_be_unpacked_is_told() -> None:
-    script = Scripted({"POST": [Reply(201, b"plain", {"Content-Encoding": "gzip"})]})
+    script = Scripted({"POST": [Reply(status=201, body=b"plain", headers={"Content-Encoding": "gzip"})]})
     async with listening(script.handle) as url:
         with pytest.raises(AnswerError, match="which is not an answer of the protocol"):
             await recognized(url)
@@ -260,7 +266,7 @@ async def test_a_host_without_an_address_is_named() -> None:
 async def test_a_line_that_breaks_is_no_end_for_what_may_be_asked_again() -> None:
     lost = Reply(breaks=True)
     script = Scripted(
-        {"POST": [UPLOAD], "PUT": [lost, Reply(200)], "GET": [lost, QUEUED, lost, lost, *WHILE_SENDING, DONE]}
+        {"POST": [UPLOAD], "PUT": [lost, Reply(status=200)], "GET": [lost, QUEUED, lost, lost, *WHILE_SENDING, DONE]}
     )
     async with listening(script.handle) as url:
         assert (await recognized(url)).is_done
@@ -326,7 +332,7 @@ async def test_a_failure_is_the_recordings_unless_it_is_the_requests() -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("place", ["", "http://elsewhere.example/put", "//elsewhere.example/put"])
 async def test_an_upload_goes_nowhere_else(place: str) -> None:
-    script = Scripted({"POST": [Reply(201, ACCEPTED, {"Upload-Location": place})]})
+    script = Scripted({"POST": [Reply(status=201, body=ACCEPTED, headers={"Upload-Location": place})]})
     async with listening(script.handle) as url:
         with pytest.raises(AnswerError, match="Upload-Location is "):
             await recognized(url)
@@ -334,14 +340,16 @@ async def test_an_upload_goes_nowhere_else(place: str) -> None:
 
 @pytest.mark.virtual_time
 async def test_a_redirect_is_told_not_followed() -> None:
-    async with listening(Scripted({"POST": [Reply(307, b"", {"Location": "http://127.0.0.1:1/"})]}).handle) as url:
+    async with listening(
+        Scripted({"POST": [Reply(status=307, body=b"", headers={"Location": "http://127.0.0.1:1/"})]}).handle
+    ) as url:
         with pytest.raises(RefusedError, match=r'redirects to "http://127\.0\.0\.1:1/"; give that server'):
             await recognized(url)
 
 
 @pytest.mark.virtual_time
 async def test_requests_are_what_the_protocol_has() -> None:
-    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [*WHILE_SENDING, DONE]})
+    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(status=200)], "GET": [*WHILE_SENDING, DONE]})
     path = CLIPS / "yes.wav"
     async with listening(script.handle) as url, rest_client(f"{url}/base/", token=BEARER) as rest:
         async with aclosing(recognize_file(rest, path, {"languageCode": "en"})) as states:
@@ -392,7 +400,7 @@ async def test_a_recording_with_which_nothing_happens_is_left() -> None:
 
 @pytest.mark.virtual_time
 async def test_nothing_has_to_happen_while_it_is_sent() -> None:
-    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200, seconds=50.0)], "GET": [QUEUED]})
+    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(status=200, seconds=50.0)], "GET": [QUEUED]})
     async with listening(script.handle) as url:
         with pytest.raises(StalledError):
             await recognized(url, waits=replace(WAITS, stall_seconds=20.0))
@@ -419,7 +427,7 @@ async def test_one_that_goes_on_is_waited_for() -> None:
 @pytest.mark.virtual_time
 async def test_a_file_that_shrinks_or_vanishes_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
-    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(200)], "GET": [QUEUED]})
+    script = Scripted({"POST": [UPLOAD], "PUT": [Reply(status=200)], "GET": [QUEUED]})
     async with listening(script.handle) as url, rest_client(url) as rest:
         with pytest.raises(FileNotFoundError):
             await recognized(url, path)

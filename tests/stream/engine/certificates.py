@@ -6,7 +6,7 @@ from pathlib import Path
 import trustme
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Certificates:
     """`certificate` and `key` are the server's; the client's are from a CA of their own."""
 

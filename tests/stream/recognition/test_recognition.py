@@ -18,7 +18,7 @@ from stream.session.events import (
     RecognitionOptions,
 )
 from stream.session.events import Word as HeardWord
-from tests.hostile.riva.audio import PAUSE_MS, Ear, numbered_speech, silence, spoken_numbers
+from tests.hostile.riva.audio import PAUSE_MS, WordReader, numbered_speech, silence, spoken_numbers
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 from tests.support.sounds import cut
 from vad import SAMPLE_BYTES, SAMPLE_RATE
@@ -65,7 +65,7 @@ class HearingStream:
         self.opened_at = self.left_at = now()
         self._fails_at = fails_at
         self._error = error
-        self._ear = Ear()
+        self._reader = WordReader()
         self._settled = 0
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -87,7 +87,7 @@ class HearingStream:
             pieces += 1
             if pieces == self._fails_at:
                 raise self._error
-            self._ear.hear(pcm)
+            self._reader.push(pcm)
             yield self.said(is_final=self._is_pause)
         if self._fails_at == -1:
             raise self._error
@@ -97,16 +97,16 @@ class HearingStream:
 
     @property
     def _is_pause(self) -> bool:
-        silent = self._ear.position - self._ear.speech_end
-        return self.pause is not None and silent >= self.pause and bool(self._ear.words_from(self._settled))
+        silent = self._reader.position - self._reader.speech_end
+        return self.pause is not None and silent >= self.pause and bool(self._reader.words_from(self._settled))
 
     def said(self, *, is_final: bool) -> Hypothesis:
-        heard = self._ear.words_from(self._settled)
+        heard = self._reader.words_from(self._settled)
         words = tuple(HeardWord(f"w{word.number}", word.start * is_final, word.end * is_final) for word in heard)
         if is_final:
             self._settled += len(heard)
         alternatives = (Alternative(words),) if words else ()
-        return Hypothesis(alternatives, is_final=is_final, processed=self._ear.position)
+        return Hypothesis(alternatives, is_final=is_final, processed=self._reader.position)
 
     async def abandon(self, *, is_stalled: bool = False) -> None:
         self.is_abandoned = True
@@ -155,7 +155,7 @@ class Harness:
     began = ended = 0.0
 
     def __post_init__(self) -> None:
-        self.recognizer = ScriptedRecognizer(self.script)  # type: ignore[arg-type]
+        self.recognizer = ScriptedRecognizer(script=self.script)  # type: ignore[arg-type]
         self.recognition = Recognition(
             self.order, self.reports.append, lambda: None, RecognitionLimits(), self.response_times
         )
@@ -485,7 +485,7 @@ class ClosedRecognizer(ScriptedRecognizer):
 
 async def test_one_that_opens_no_stream_is_asked_again_after_ten_seconds() -> None:
     harness = Harness([])
-    harness.recognizer = recognizer = ClosedRecognizer([])
+    harness.recognizer = recognizer = ClosedRecognizer(script=[])
     await harness.speak(SPEECH, pause_seconds=10.0)
     assert harness.reports == [RecognitionFailed(1, 0)]
     # Half a minute without any progress is enough.

@@ -39,7 +39,7 @@ async def test_samples_that_look_like_base64_are_samples() -> None:
 
 
 async def test_a_part_that_nobody_recognized_makes_it_incomplete() -> None:
-    recognizer = ScriptedRecognizer([FailingStream])
+    recognizer = ScriptedRecognizer(script=[FailingStream])
     finished = await recognize_whole(recognizer, SessionConfig(), [wav(SPEECH)], RunnerLimits())
     assert finished.totals.lost
     assert not is_complete(finished)

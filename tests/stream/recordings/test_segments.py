@@ -39,14 +39,14 @@ async def test_the_words_of_a_segment_lie_on_the_clock_of_its_recording() -> Non
 
 async def test_a_recognizer_that_refuses_for_good_fails_the_segment() -> None:
     with pytest.raises(SegmentFailedError, match="segment 7 was given up"):
-        await recognize_segment(ScriptedRecognizer([FailingStream]), _SEGMENT, _OPTIONS, RecognitionLimits())
+        await recognize_segment(ScriptedRecognizer(script=[FailingStream]), _SEGMENT, _OPTIONS, RecognitionLimits())
 
 
 async def test_a_recognizer_that_says_nothing_fails_the_segment_in_time() -> None:
     limits = RecognitionLimits(final_seconds=0.1)
     async with asyncio.timeout(5):
         with pytest.raises(SegmentFailedError):
-            await recognize_segment(ScriptedRecognizer([MuteStream]), _SEGMENT, _OPTIONS, limits)
+            await recognize_segment(ScriptedRecognizer(script=[MuteStream]), _SEGMENT, _OPTIONS, limits)
 
 
 async def test_a_segment_that_fails_once_is_heard_again_from_its_beginning() -> None:
@@ -56,7 +56,7 @@ async def test_a_segment_that_fails_once_is_heard_again_from_its_beginning() -> 
             yield counted(WORD_SAMPLES, is_final=False)
             raise RecognizerError("UNAVAILABLE: away", retryable=True)
 
-    recognizer = ScriptedRecognizer([Breaking, CountingStream])
+    recognizer = ScriptedRecognizer(script=[Breaking, CountingStream])
     settled = await recognize_segment(recognizer, _SEGMENT, _OPTIONS, RecognitionLimits())
     assert settled.hypothesis.best.transcript == "w0 w1 w2 w3"
     assert len(recognizer.streams) == 2

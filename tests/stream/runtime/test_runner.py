@@ -76,7 +76,7 @@ class Harness:
         fair_share: FairShare | None = None,
         meter: Meter = unmetered,
     ) -> None:
-        self.recognizer = ScriptedRecognizer(list(script) or [CountingStream])
+        self.recognizer = ScriptedRecognizer(script=list(script) or [CountingStream])
         self.outbox = Outbox()
         self.runner = SessionRunner(
             self.recognizer,

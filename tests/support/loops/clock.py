@@ -1,4 +1,4 @@
-"""A time of day that stands still until a test moves it."""
+"""A clock that stands still until a test moves it."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class MovableClock:
-    """Tells the time at which it was made, and later ones as `now` is moved; give it to whatever takes a `Clock`."""
+    """Returns `now`, which a test may move; usable as a `Clock`."""
 
     now: float = field(default_factory=time.time)
 

@@ -1,8 +1,8 @@
-"""No callback of an event loop may work for long in a test, as none may in the server.
+"""Find callbacks that block the event loop for long in tests.
 
-What counts is the processor time of the loop's thread, so that a busy machine fails nobody. Nearly all callbacks take
-some milliseconds, the longest ones up to 0.3 s where cores are shared; the bound leaves room for a machine a quarter as
-fast. It finds what grows with what a client sends, not what is a little slow.
+The processor time of the loop's thread counts, so that tests pass on a busy machine. Nearly all callbacks take some
+milliseconds, the longest up to 0.3 s on shared cores; the bound leaves room for a machine a quarter as fast. It finds
+work that grows with a client's input, not small delays.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ _TESTS = str(ROOT / "tests")
 
 @contextmanager
 def long_callbacks() -> Iterator[list[str]]:
-    """Give a list that fills with the callbacks, of whatever loop of asyncio, that work for too long.
+    """Yield a list to which callbacks of all asyncio loops that run for too long are added.
 
-    Those that run a test's own coroutine do not count, nor those in which a module is imported for the first time.
+    Callbacks of a test's own coroutine do not count, nor those in which a module is imported for the first time.
     """
     found: list[str] = []
     run: Callable[[asyncio.Handle], None] = asyncio.Handle._run

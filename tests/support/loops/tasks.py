@@ -1,4 +1,4 @@
-"""Owns the count of tasks that our own code runs."""
+"""Count the running tasks of the product."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ _ROOMS = {"vad", "stream", "web"}
 
 
 def own_tasks() -> Counter[str]:
-    """The running tasks of the product by the name of their coroutine, not those of servers and proxies of a test."""
+    """Return the running tasks of the product by coroutine name, without those of a test's servers and proxies."""
     coroutines = [task.get_coro() for task in asyncio.all_tasks()]
     codes = [coroutine.cr_code for coroutine in coroutines if isinstance(coroutine, CoroutineType)]
     return Counter(code.co_qualname for code in codes if _room(Path(code.co_filename)) in _ROOMS)

@@ -1,8 +1,8 @@
 """An event loop whose clock jumps to the next timer as soon as nothing else is ready.
 
-A wait of 30 s costs a test nothing, and takes exactly 30 s of the loop's clock. `looptime` 0.9 does not hold here: it
-jumps while a thread that it did not start itself (aiosqlite's) is still at work, rounds to microseconds, and looks 42
-times for something ready before each jump.
+A wait of 30 s costs a test nothing, and takes exactly 30 s of the loop's clock. `looptime` 0.9 cannot replace it: it
+jumps while a thread that it did not start (aiosqlite's) is at work, rounds to microseconds, and polls 42 times before
+each jump.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from typing import Any, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-# No test comes near this: a thread that needs so long is stuck.
+# A thread that takes so long is stuck; no test comes near it.
 _STUCK_SECONDS = 60.0
 # The busiest test takes a thousand rounds of its loop before the clock moves on.
 _MOST_ROUNDS = 100_000
-# So far from zero, the difference of two times is exact for every wait up to a day.
+# At this distance from zero the difference of two times is exact for every wait up to a day.
 _START_SECONDS = 100_000.0
 
 
 class StuckError(RuntimeError):
-    """Nothing will ever happen any more, or the same again and again; the test would never end."""
+    """Nothing will ever become ready, or the clock never advances; the test would not end."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """A selector that lets the clock of its loop advance where another one sleeps."""
+    """A selector that advances the clock of its loop instead of sleeping."""
 
     def __init__(self, advance: Callable[[float], None], is_held: Callable[[], bool]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._rounds = 0  # of the loop, since the clock moved on or a thread was at work
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready; where nothing is, advance by `timeout` seconds. Raises StuckError."""
+        """Return what is ready; if nothing is, advance by `timeout` seconds. Raises StuckError."""
         ready = super().select(0)
         is_held = self._is_held()
         if ready or (timeout is not None and timeout <= 0):
@@ -57,15 +57,15 @@ class _JumpingSelector(selectors.DefaultSelector):
     def _count_round(self, is_held: bool) -> None:
         self._rounds = 0 if is_held else self._rounds + 1
         if self._rounds > _MOST_ROUNDS:
-            # What is cancelled on the way out has as many rounds again.
+            # Cancelled tasks get as many rounds to end.
             self._rounds = 0
             raise StuckError(f"the clock has stood still for {_MOST_ROUNDS} rounds of the loop")
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Its time stands still while anything is ready or a thread is at work, and jumps to the next timer otherwise.
+    """A loop whose time stands still while anything is ready or a thread works, and else jumps to the next timer.
 
-    Work given to `run_in_executor` or `asyncio.to_thread` is seen; other threads are announced with `hold`.
+    Threads of `run_in_executor` and `asyncio.to_thread` are known; others need `hold`.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the clock still while a thread works that the loop does not know of."""
+        """Keep the clock still while a thread works that the loop does not know."""
         self._holds += 1
         try:
             yield
@@ -101,10 +101,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def address_of(self, path: str) -> Iterator[str]:
-        """Give a host and port that lead to the Unix socket at `path`, for a client that takes no path.
+        """Yield a host and port that lead to the Unix socket at `path`, for a client that accepts no path.
 
-        What is sent over TCP may come after a timer that it should have been before; over a Unix socket it is
-        there at once.
+        Data over TCP may arrive after a timer that it should precede; over a Unix socket it is there at once.
         """
         port = self._next_port
         self._next_port += 1

@@ -300,7 +300,7 @@ async def issuer(*replies: Reply) -> AsyncIterator[tuple[str, Scripted]]:
 
 async def test_the_keys_come_from_an_address() -> None:
     async with (
-        issuer(Reply(200, BOTH)) as (address, script),
+        issuer(Reply(status=200, body=BOTH)) as (address, script),
         running(Settings(port=0, token_jwks=address), ScriptedRecognizer()) as server,
     ):
         for kid, key, algorithm in (("r", RSA, "RS256"), ("e", EC, "ES256")):
@@ -311,7 +311,7 @@ async def test_the_keys_come_from_an_address() -> None:
 
 
 async def test_a_server_whose_address_is_down_starts_and_asks_to_come_again() -> None:
-    async with issuer(Reply(500)) as (address, script):
+    async with issuer(Reply(status=500)) as (address, script):
         async with running(Settings(port=0, token_jwks=address), ScriptedRecognizer()) as server:
             assert server.is_ready
             status, body = await refusal(server.url, f"jwt={signed(RSA, 'RS256', 'r')}")
@@ -325,12 +325,12 @@ async def test_a_server_whose_address_is_down_starts_and_asks_to_come_again() ->
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        (Reply(500, BOTH), "the address answers 500"),
-        (Reply(302, b"", {"Location": "/elsewhere"}), "the address answers 302"),
-        (Reply(200, b" " * 300_000), "it is larger than 262144 bytes"),
-        (Reply(200, BOTH, seconds=4.9), None),
-        (Reply(200, drips=True), "the address takes longer than 5 s"),
-        (Reply(200, BOTH, seconds=60), "the address takes longer than 5 s"),
+        (Reply(status=500, body=BOTH), "the address answers 500"),
+        (Reply(status=302, body=b"", headers={"Location": "/elsewhere"}), "the address answers 302"),
+        (Reply(status=200, body=b" " * 300_000), "it is larger than 262144 bytes"),
+        (Reply(status=200, body=BOTH, seconds=4.9), None),
+        (Reply(status=200, drips=True), "the address takes longer than 5 s"),
+        (Reply(status=200, body=BOTH, seconds=60), "the address takes longer than 5 s"),
         (Reply(breaks=True), "the address cannot be reached: "),
     ],
 )
@@ -353,7 +353,7 @@ async def test_an_address_is_read_within_limits(
 
 async def test_an_address_that_nobody_vouches_for_is_not_believed() -> None:
     # In this order: put back later, the variable would name a file that is gone, for all tests that follow.
-    async with issuer(Reply(200, BOTH)) as (address, script):
+    async with issuer(Reply(status=200, body=BOTH)) as (address, script):
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("SSL_CERT_FILE")
             with pytest.raises(KeysError, match="the address cannot be reached: ConnectError"):

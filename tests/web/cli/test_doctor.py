@@ -73,7 +73,7 @@ async def test_times_are_those_of_speech(monkeypatch: pytest.MonkeyPatch) -> Non
                 yield hypothesis
 
     monkeypatch.setattr(probe, "CLIP", CLIP)
-    heard = await hear_clip(ScriptedRecognizer([Late]), "en-US")
+    heard = await hear_clip(ScriptedRecognizer(script=[Late]), "en-US")
     # Its first word is there after a quarter of a second, of which chunks of a tenth come.
     assert (heard.first_seconds, heard.final_seconds) == (pytest.approx(0.3), pytest.approx(0.7))
 
@@ -155,7 +155,7 @@ async def test_a_recognition_that_fails_is_told() -> None:
 @pytest.mark.virtual_time
 async def test_a_recognition_that_does_not_end_is_given_up() -> None:
     began = asyncio.get_running_loop().time()
-    *_, last = [result async for result in doctor._recognition(ScriptedRecognizer([MuteStream]), None)]
+    *_, last = [result async for result in doctor._recognition(ScriptedRecognizer(script=[MuteStream]), None)]
     assert (last.verdict, last.sentence) == (Verdict.FAULT, "no final text within 20 s")
     assert asyncio.get_running_loop().time() - began == 20
 

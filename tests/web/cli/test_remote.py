@@ -285,8 +285,8 @@ async def test_where_the_text_will_be_is_told_unless_the_server_ends_with_the_co
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
-    refusal = Reply(401, failure(Problem.UNAUTHENTICATED, "the token has expired"))
-    script = Scripted({"POST": [Reply(201, body)], "GET": [Reply(200, body), refusal]})
+    refusal = Reply(status=401, body=failure(Problem.UNAUTHENTICATED, "the token has expired"))
+    script = Scripted({"POST": [Reply(status=201, body=body)], "GET": [Reply(status=200, body=body), refusal]})
     for is_own in (False, True):
         script.asked.clear()
         async with listening(script.handle) as url:
@@ -312,10 +312,10 @@ async def test_nothing_is_promised_of_what_is_gone_or_was_not_sent(
     source: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
-    gone = Reply(404, failure(Problem.NOT_FOUND, "there is none"))
-    refusal = Reply(401, failure(Problem.UNAUTHENTICATED, "the token has expired"))
-    accepted = Reply(201, body, {"Upload-Location": "/there"})
-    looks = [Reply(200, body), gone if source != str(YES) else Reply(200, body)]
+    gone = Reply(status=404, body=failure(Problem.NOT_FOUND, "there is none"))
+    refusal = Reply(status=401, body=failure(Problem.UNAUTHENTICATED, "the token has expired"))
+    accepted = Reply(status=201, body=body, headers={"Upload-Location": "/there"})
+    looks = [Reply(status=200, body=body), gone if source != str(YES) else Reply(status=200, body=body)]
     async with listening(Scripted({"POST": [accepted], "PUT": [refusal], "GET": looks}).handle) as url:
         assert await run(source, options=TranscribeOptions(server=url)) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -323,7 +323,7 @@ async def test_nothing_is_promised_of_what_is_gone_or_was_not_sent(
 
 
 async def test_what_is_deleted_meanwhile_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    async with serving(ScriptedRecognizer([MuteStream])) as server:
+    async with serving(ScriptedRecognizer(script=[MuteStream])) as server:
         command = asyncio.create_task(run(QUICK, options=TranscribeOptions(server=server)))
         async with asyncio.timeout(STUCK_SECONDS):
             while not (new := await ids_at(server)):
@@ -366,7 +366,7 @@ async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where() -> None:
             async for hypothesis in super().hypotheses():
                 yield hypothesis
 
-    async with serving(ScriptedRecognizer([Held])) as server:
+    async with serving(ScriptedRecognizer(script=[Held])) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", COMMAND, str(QUICK), server, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -392,7 +392,7 @@ async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where() -> None:
 async def test_ctrl_c_in_an_upload_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
     path = made_long(tmp_path / "long.wav")
     before = await ids_at(server)
-    relay = Relay(server, [400_000], holds=True)
+    relay = Relay(upstream=server, allowed=[400_000], holds=True)
     async with listening(relay.handle) as url:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", COMMAND, str(path), url, stdout=subprocess.PIPE, stderr=subprocess.PIPE

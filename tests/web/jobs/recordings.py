@@ -92,7 +92,7 @@ class GatedRecognizer(ScriptedRecognizer):
     """Counts what it hears, and says nothing while its gate is closed."""
 
     def __init__(self) -> None:
-        super().__init__([self._gated])
+        super().__init__(script=[self._gated])
         self.gate = asyncio.Event()
         self.gate.set()
         self.most_open = 0

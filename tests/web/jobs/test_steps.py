@@ -216,7 +216,7 @@ async def test_a_segment_is_settled_once_with_times_of_the_recording(office: Des
 
 
 async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recording(office: Desk) -> None:
-    steps = steps_of(office, ScriptedRecognizer([FailingStream]))
+    steps = steps_of(office, ScriptedRecognizer(script=[FailingStream]))
     keys = await office.filled(2)
     for failures in (1, 2, 3, 4):
         with pytest.raises(RetryError) as failed:
@@ -252,7 +252,7 @@ async def test_a_recognizer_that_is_away_for_longer_is_a_failure(office: Desk) -
 
 
 async def test_a_segment_waits_a_minute_for_live_speech_however_fast_the_others_were(office: Desk) -> None:
-    recognizer = ScriptedRecognizer([*[CountingStream] * 6, SlowStream])
+    recognizer = ScriptedRecognizer(script=[*[CountingStream] * 6, SlowStream])
     steps = steps_of(office, recognizer)
     for key in await office.filled(7):
         await steps.recognize(key)

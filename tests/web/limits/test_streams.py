@@ -78,7 +78,7 @@ async def test_the_question_why_takes_no_stream() -> None:
 @pytest.mark.fault(26)
 @pytest.mark.parametrize("how", ["vanished", "vanished in mid word", "refused", "server fault", "one-use", "wrong"])
 async def test_a_stream_is_free_again_however_it_ended(how: str) -> None:
-    recognizer = ScriptedRecognizer([BrokenStream] if how == "server fault" else [])
+    recognizer = ScriptedRecognizer(script=[BrokenStream] if how == "server fault" else [])
     recognizer.script += ScriptedRecognizer().script
     # The server would wait long for what a client that is gone may still say.
     async with limited(recognizer, streams=1, idle_limit_seconds=600) as url:

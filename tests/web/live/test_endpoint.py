@@ -32,7 +32,7 @@ async def scripted(
     *script: Callable[[RecognitionOptions], CountingStream], settings: Settings | None = None
 ) -> AsyncIterator[tuple[str, ScriptedRecognizer]]:
     """A gateway of its own, for tests that change it or its settings."""
-    recognizer = ScriptedRecognizer(list(script) or [CountingStream])
+    recognizer = ScriptedRecognizer(script=list(script) or [CountingStream])
     async with running_gateway(recognizer, settings) as base:
         yield base, recognizer
 

@@ -108,7 +108,7 @@ async def test_finalize_settles_at_once_and_the_stream_goes_on() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_gap_is_a_warning_and_the_stream_goes_on() -> None:
-    async with running_gateway(ScriptedRecognizer([FailingStream])) as url:
+    async with running_gateway(ScriptedRecognizer(script=[FailingStream])) as url:
         conversation = await converse(url, clip_pcm("quick.wav") + SILENCE, "close", query="extended=true")
     (warning,) = of(conversation, "warning")
     assert warning["code"] == "gap"
@@ -123,7 +123,7 @@ async def test_a_gap_is_a_warning_and_the_stream_goes_on() -> None:
 @pytest.mark.virtual_time
 async def test_a_recognizer_that_is_behind_is_a_warning() -> None:
     sentence = clip_pcm("yes.wav") + SILENCE
-    async with running_gateway(ScriptedRecognizer([MuteStream])) as url:
+    async with running_gateway(ScriptedRecognizer(script=[MuteStream])) as url:
         conversation = await converse(url, *[sentence] * 6, query="extended=true")
     assert "slow" in {warning["code"] for warning in of(conversation, "warning")}
     assert conversation.close_code == 1011

@@ -38,7 +38,7 @@ from tests.hostile.riva.faults import (
     dumps,
 )
 from tests.hostile.riva.record import CallEnd
-from tests.hostile.riva.riva import HostileRiva, Temper
+from tests.hostile.riva.riva import Behaviour, HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.support.loops.tasks import own_tasks
 from tests.support.memory_grpc import open_connections, open_here
@@ -171,7 +171,7 @@ async def test_one_of_two_servers_may_die_for_good() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_server_that_refuses_for_a_while_is_waited_for() -> None:
-    busy = Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, At.OPEN, pushback_ms=2_000)
+    busy = Abort(code=grpc.StatusCode.RESOURCE_EXHAUSTED, at=At.OPEN, pushback_ms=2_000)
     async with running_riva(HostileRiva([busy, busy, busy])) as riva, gateway(riva.address) as base:
         assert await numbers_of(base, 1) == everything(1)
 
@@ -179,7 +179,7 @@ async def test_a_server_that_refuses_for_a_while_is_waited_for() -> None:
 @pytest.mark.virtual_time
 @pytest.mark.fault(25)
 async def test_when_all_fails_the_gap_is_told_and_the_connection_goes_on() -> None:
-    refused = Abort(grpc.StatusCode.PERMISSION_DENIED, At.RESPONSE, 4)
+    refused = Abort(code=grpc.StatusCode.PERMISSION_DENIED, at=At.RESPONSE, count=4)
     async with running_riva(HostileRiva([None, refused])) as riva, gateway(riva.address) as base:
         text, gaps = await converse(base, numbered_speech([3, 6, 3], pause_ms=1000))
     assert gaps == 1
@@ -236,7 +236,7 @@ async def test_finalize_forces_a_final_or_ends_the_stream(is_ignored: bool, call
     finals: list[tuple[list[int], str]] = []
     loop = asyncio.get_running_loop()
     async with (
-        running_riva(HostileRiva(temper=Temper(ignores_force=is_ignored))) as riva,
+        running_riva(HostileRiva(behaviour=Behaviour(ignores_force=is_ignored))) as riva,
         gateway(riva.address, force_eou=("default",)) as base,
         talking(base, "extended=true&vad=off&hangoverMs=5000", compression=None, ping_interval=None) as socket,
     ):
@@ -357,12 +357,12 @@ SPOKEN = clip_pcm("quick.wav") + silence(800) + clip_pcm("weather.wav") + silenc
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_real_engine_says_the_same_words_however_its_calls_and_lines_break(engine: str) -> None:
     script: list[Entry] = [
-        Abort(grpc.StatusCode.UNAVAILABLE, At.MESSAGE, 12),
+        Abort(code=grpc.StatusCode.UNAVAILABLE, at=At.MESSAGE, count=12),
         EndEarly(At.RESPONSE, 3),
         None,
-        Abort(grpc.StatusCode.INTERNAL, At.DRAIN),
+        Abort(code=grpc.StatusCode.INTERNAL, at=At.DRAIN),
         EndEarly(At.DRAIN),
-        Abort(grpc.StatusCode.ABORTED, At.DONE),
+        Abort(code=grpc.StatusCode.ABORTED, at=At.DONE),
     ]
     plan: list[NetworkEntry] = [Reset(60_000), Close(70_000)]
     async with running(read_settings(PATIENT | {"riva_uri": engine})) as server:

@@ -118,7 +118,7 @@ async def test_a_database_that_is_away_takes_nothing_from_the_client_and_gets_it
 @pytest.mark.fault(7)
 async def test_what_a_client_said_that_reads_nothing_is_stored() -> None:
     async with (
-        running_gateway(ScriptedRecognizer([FloodingStream])) as base,
+        running_gateway(ScriptedRecognizer(script=[FloodingStream])) as base,
         http_client(base) as client,
         talking(base, compression=None, max_queue=1, max_size=None) as socket,
     ):
@@ -159,7 +159,7 @@ async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest
 @pytest.mark.virtual_time
 async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
     async with (
-        running_gateway(ScriptedRecognizer([MuteStream])) as base,
+        running_gateway(ScriptedRecognizer(script=[MuteStream])) as base,
         http_client(base) as client,
     ):
         talk = await converse(base, *[clip_pcm("yes.wav") + _PAUSE] * 4)

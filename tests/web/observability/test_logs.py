@@ -205,7 +205,7 @@ async def test_a_fault_of_ours_keeps_what_was_said_and_the_token_to_itself() -> 
     with captured() as log:
         settings = Settings(port=0, token_secret=SecretStr(SECRET))
         canary = token()
-        async with running(settings, ScriptedRecognizer([TalkativeFault])) as server:
+        async with running(settings, ScriptedRecognizer(script=[TalkativeFault])) as server:
             conversation = await converse(server.url, clip_pcm("quick.wav"), query=f"jwt={canary}")
         assert conversation.close_code == 1011
         (broke,) = log.named("session_broke")

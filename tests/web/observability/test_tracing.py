@@ -128,7 +128,7 @@ async def test_no_span_holds_a_token_or_what_was_said() -> None:
     with collecting() as (collector, endpoint):
         settings = Settings(port=0, tracing_endpoint=endpoint, token_secret=SecretStr(SECRET))
         for kind in (CountingStream, Talkative):
-            async with running(settings, ScriptedRecognizer([kind])) as server:
+            async with running(settings, ScriptedRecognizer(script=[kind])) as server:
                 await converse(server.url, SPEECH, "close", query=f"jwt={canary}")
     assert len(collector.named("utterance")) >= 2
     assert not [part for part in (*canary.split("."), SECRET, "w0", "said", "somebody") if part in collector.text]

@@ -54,7 +54,7 @@ async def choose(page: Page, mode: str) -> None:
 async def test_mode_and_phrases_change_in_the_midst_of_a_session(
     speaking_browser: Browser, microphone: Microphone
 ) -> None:
-    recognizer = ScriptedRecognizer([AgreeingStream])
+    recognizer = ScriptedRecognizer(script=[AgreeingStream])
     microphone.hears(*["yes.wav"] * 60, pause_seconds=1)
     async with (
         running(Settings(port=0), recognizer) as server,

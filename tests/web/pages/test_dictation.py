@@ -55,7 +55,7 @@ async def expect_open(page: Page, text: str) -> None:
 
 async def test_words_turn_from_grey_to_black_in_place(speaking_browser: Browser) -> None:
     async with (
-        running(Settings(port=0), ScriptedRecognizer([SureStream])) as server,
+        running(Settings(port=0), ScriptedRecognizer(script=[SureStream])) as server,
         opened(speaking_browser, server.url) as page,
     ):
         await start(page)
@@ -267,7 +267,7 @@ async def test_a_server_that_is_not_ready_is_waited_for(speaking_browser: Browse
 
 
 async def test_persian_is_written_from_right_to_left(speaking_browser: Browser) -> None:
-    recognizer = ScriptedRecognizer([PersianStream], languages=("fa",))
+    recognizer = ScriptedRecognizer(script=[PersianStream], languages=("fa",))
     async with (
         running(Settings(port=0, stream_defaults={"languageCode": "fa"}), recognizer) as server,
         opened(speaking_browser, server.url) as page,

@@ -98,7 +98,7 @@ async def talking_server(folder: Path, empty_database: Path, finals: Finals) -> 
     settings = own_settings(folder, empty_database).model_copy(
         update={"job_streams": 64, "final_limit_seconds": 600.0, "stall_limit_seconds": 600.0}
     )
-    async with running(settings, ScriptedRecognizer([partial(NumberedStream, finals)])) as server:
+    async with running(settings, ScriptedRecognizer(script=[partial(NumberedStream, finals)])) as server:
         yield server
 
 

@@ -90,7 +90,7 @@ async def test_with_as_many_streams_as_it_takes_it_is_not_ready_until_one_ends()
 
 @pytest.mark.fault(22)
 async def test_while_it_stops_it_is_not_ready_and_still_lives() -> None:
-    recognizer = ScriptedRecognizer([MuteStream])
+    recognizer = ScriptedRecognizer(script=[MuteStream])
     async with AsyncExitStack() as stack:
         base = await stack.enter_async_context(running_gateway(recognizer, Settings(port=0, final_limit_seconds=1.0)))
         # The recognizer owes this session its text, which holds the server for a second.

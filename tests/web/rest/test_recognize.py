@@ -261,7 +261,7 @@ class SlowStream(CountingStream):
 
 
 async def test_a_server_that_stops_answers_first_and_takes_nothing_new() -> None:
-    recognizer = ScriptedRecognizer([SlowStream])
+    recognizer = ScriptedRecognizer(script=[SlowStream])
     async with running_gateway(recognizer) as base:
         client = http_client(base)
         recognized = asyncio.create_task(client.post(ASR, json=asked(wav(QUICK_AND_TRAIN))))

@@ -35,7 +35,7 @@ class ScriptBook(ScriptedRecognizer):
     def add(self, *script: Script) -> "Scripted":
         """Write a script, for the connections whose query is the one of what is returned."""
         name = f"script-{len(self.scripts)}"
-        self.scripts[name] = ScriptedRecognizer(list(script) or [CountingStream])
+        self.scripts[name] = ScriptedRecognizer(script=list(script) or [CountingStream])
         return Scripted(name, self.scripts[name].streams)
 
     async def open(self, options: RecognitionOptions) -> CountingStream:

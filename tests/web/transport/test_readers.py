@@ -72,7 +72,7 @@ def is_final(message: dict[str, Any]) -> bool:
 @pytest.mark.fault(7)
 async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() -> None:
     TalkativeStream.said = 0
-    recognizer = ScriptedRecognizer([TalkativeStream])
+    recognizer = ScriptedRecognizer(script=[TalkativeStream])
     utterances = 6
     async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
         sound = UTTERANCE * utterances
@@ -93,7 +93,7 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
 @pytest.mark.long_callbacks("its recognizer floods the server with words of 8000 letters")
 @pytest.mark.fault(7)
 async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
-    recognizer = ScriptedRecognizer([FloodingStream])
+    recognizer = ScriptedRecognizer(script=[FloodingStream])
     with capture_logs() as logs:
         async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
             began = now()
@@ -110,7 +110,7 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
 
 @pytest.mark.fault(7)
 async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
-    recognizer = ScriptedRecognizer([TalkativeStream])
+    recognizer = ScriptedRecognizer(script=[TalkativeStream])
     with capture_logs() as logs:
         async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
 

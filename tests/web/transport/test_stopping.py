@@ -143,7 +143,7 @@ class SlowStream(CountingStream):
 async def test_a_stop_waits_for_a_recognizer_as_long_as_for_any_final(
     kind: type[CountingStream], seconds: float, words: list[str]
 ) -> None:
-    recognizer, loop = ScriptedRecognizer([kind]), asyncio.get_running_loop()
+    recognizer, loop = ScriptedRecognizer(script=[kind]), asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         base = await stack.enter_async_context(running_gateway(recognizer))
         talks = [asyncio.create_task(talk(base, asyncio.Event())) for _ in range(20)]
