@@ -25,14 +25,14 @@ serve: $(RUNTIME)
 	$(BIN)/niyosha serve
 
 test: $(DEVELOPMENT) $(MODULES) browser
-	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
+	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*/*.test.js
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The same files with more: further seeds and examples, soaking, asyncio's debug mode, and branch coverage, in
 # subprocesses too, which costs half as much again (Python 3.11 has no sys.monitoring, which would make it cheap).
 test-long: export TEST_TIER = long
 test-long: $(DEVELOPMENT) $(MODULES) browser
-	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*.test.js
+	$(BIN)/node --test --test-reporter=dot $(SCRIPTS)/*/*.test.js
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--override-ini asyncio_debug=true --override-ini timeout=1200

@@ -39,7 +39,7 @@ from web.settings.settings import Settings
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _STATIC = Path(__file__).with_name("static")
-_VIEWS = {"/": "index.html", "/captions": "captions.html", "/commands": "commands.html"}
+_VIEWS = {"/": "dictation", "/captions": "captions", "/commands": "commands"}
 # After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -93,7 +93,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
             _route("/livez", GET=livez),
             _route("/readyz", GET=readyz),
             _route("/metrics", GET=metrics),
-            *(_route(path, GET=_view(_STATIC / name)) for path, name in _VIEWS.items()),
+            *(_route(path, GET=_view(_STATIC / "page" / name / f"{name}.html")) for path, name in _VIEWS.items()),
             Mount("/static", _http_only(GZipMiddleware(_Modules(directory=_STATIC)))),
         ],
         middleware=[Middleware(AccessLog, metrics=numbers, tracing=tracing), Middleware(Cors, rules=rules)],

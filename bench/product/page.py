@@ -114,7 +114,7 @@ async def weight(browser: Browser, url: str, console: Console) -> None:
         page.on("response", lambda response: responses.append(response))  # noqa: B023, PLW0108
         await page.goto(f"{url}/{view}", wait_until="networkidle")
         # The audio worklet is loaded by the first click.
-        await page.evaluate("fetch('static/pcm-worklet.js').then(() => fetch('static/resampler.js'))")
+        await page.evaluate("fetch('static/client/pcm-worklet.js').then(() => fetch('static/client/resampler.js'))")
         weights = [len(await response.body()) for response in responses]
         console.print(f"/{view}: {sum(weights) / 1000:.1f} kB in {len(weights)} files")
         await page.close()

@@ -63,16 +63,16 @@ async def test_the_pages_are_served(http: httpx.AsyncClient, path: str) -> None:
 
 
 async def test_modules_are_compressed_for_whoever_reads_that(http: httpx.AsyncClient) -> None:
-    async with http.stream("GET", "/static/live.js", headers={"Accept-Encoding": "gzip"}) as answer:
+    async with http.stream("GET", "/static/client/live.js", headers={"Accept-Encoding": "gzip"}) as answer:
         compressed = b"".join([piece async for piece in answer.aiter_raw()])
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.headers["Content-Type"].startswith("text/javascript")
-    plain = (await http.get("/static/live.js", headers={"Accept-Encoding": "identity"})).content
+    plain = (await http.get("/static/client/live.js", headers={"Accept-Encoding": "identity"})).content
     assert gzip.decompress(compressed) == plain
     assert 2 * len(compressed) < len(plain)
 
 
-@pytest.mark.parametrize("path", ["/", "/static/live.js"])
+@pytest.mark.parametrize("path", ["/", "/static/client/live.js"])
 async def test_the_page_and_its_modules_are_always_fresh_and_framed_by_nobody(
     http: httpx.AsyncClient, path: str
 ) -> None:
@@ -101,7 +101,9 @@ async def test_what_is_not_served_has_the_body_of_every_error(
 
 
 @pytest.mark.fault(35)
-@pytest.mark.parametrize("path", ["/", "/v1/speech/asrlive/", "/v1/nothing", "/livez", "/static/live.js", "/static/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/speech/asrlive/", "/v1/nothing", "/livez", "/static/client/live.js", "/static/"]
+)
 async def test_a_websocket_where_there_is_none_is_told_so(gateway: str, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with unix_connect(gateway.removeprefix("unix:"), f"ws://127.0.0.1{path}"):

@@ -11,14 +11,15 @@ from web.reference.operations import JSON
 from web.reference.shapes import values
 
 _SHELL = """<!doctype html>
-<html lang="en">
+<html lang="en" class="reference">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Niyosha: the interfaces</title>
 <link rel="icon" href="static/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="static/docs.css">
+<link rel="stylesheet" href="static/css/tokens.css">
+<link rel="stylesheet" href="static/css/docs.css">
 </head>
 <body>
 {body}

@@ -181,9 +181,9 @@ async def test_allowed_pages_may_read_a_refusal_and_when_to_come_back(keyed: str
 
 
 async def test_modules_may_be_imported_by_allowed_origins_only(keyed: str) -> None:
-    welcome = await ask(keyed, "/static/live.js", ALLOWED[0])
+    welcome = await ask(keyed, "/static/client/live.js", ALLOWED[0])
     assert (welcome.status_code, welcome.headers["access-control-allow-origin"]) == (200, ALLOWED[0])
-    for response in (welcome, foreign := await ask(keyed, "/static/live.js", "https://evil.example")):
+    for response in (welcome, foreign := await ask(keyed, "/static/client/live.js", "https://evil.example")):
         assert "origin" in response.headers["vary"].lower()
         assert response.headers["cross-origin-resource-policy"] == "same-origin"
     assert cors_headers(foreign) == []

@@ -49,7 +49,7 @@ async def watched() -> AsyncIterator[Watched]:
         ("GET", "/v1/nothing/of/mine", "unknown", 404, "not_found"),
         ("DELETE", "/v1/speech/languages", "/v1/speech/languages", 405, "method_not_allowed"),
         ("QUERY", "/v1/speech/languages", "/v1/speech/languages", 405, "method_not_allowed"),
-        ("GET", "/static/live.js", "/static/{path}", 200, None),
+        ("GET", "/static/client/live.js", "/static/{path}", 200, None),
         ("GET", LIVE, LIVE, 426, "upgrade_required"),
     ],
 )

@@ -72,7 +72,7 @@ class Speaker:
 async def speaker_beside(page: Page, server: RunningServer) -> Speaker:
     tab = await page.context.new_page()
     await tab.goto(f"{server.url}/docs")
-    script = "async () => { window.broadcaster = new (await import('/static/broadcast.js')).Broadcaster() }"
+    script = "async () => { window.broadcaster = new (await import('/static/page/broadcast.js')).Broadcaster() }"
     await tab.evaluate(script)
     return Speaker(tab)
 

@@ -188,7 +188,7 @@ async def test_the_view_fits_a_phone(speaking_browser: Browser, counting_server:
 async def test_only_the_last_ten_are_kept(speaking_browser: Browser, counting_server: RunningServer) -> None:
     async with opened(speaking_browser, url(counting_server)) as page:
         await page.evaluate("""async () => {
-          const { History } = await import("/static/history.js");
+          const { History } = await import("/static/page/commands/history.js");
           const past = new History(document.getElementById("history"));
           for (let n = 1; n <= 12; n += 1) past.add({ heard: `said ${n}`, score: 0, none: "commands.noPhrase" });
         }""")
@@ -203,7 +203,7 @@ async def test_the_page_knows_all_that_the_server_expects_for_yes_and_no(
     async with opened(speaking_browser, url(counting_server)) as page:
         answers: dict[str, list[bool | None]] = await page.evaluate(
             """async (words) => {
-              const { answerIn } = await import("/static/answers.js");
+              const { answerIn } = await import("/static/page/commands/answers.js");
               const answer = (transcript) => answerIn({ transcript })?.isYes ?? null;
               return Object.fromEntries(Object.entries(words).map(([language, some]) => [language, some.map(answer)]));
             }""",

@@ -124,7 +124,7 @@ async def test_the_page_is_light_and_fetches_nothing_from_another_host(
         await stop(page)
         weight = sum([len(await response.body()) for response in responses])
     assert [url for url in urls if not url.startswith(own)] == []
-    assert f"{own[0]}/static/dictation.js" in urls
+    assert f"{own[0]}/static/page/dictation/dictation.js" in urls
     assert any(url.startswith(f"{own[1]}/v1/speech/asrlive?") for url in urls)
     assert 50_000 < weight < 150_000
 

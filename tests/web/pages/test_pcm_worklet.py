@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.web.pages.browser import opened
-from tests.web.static.signals import RATE, by_soxr, noise, signal_to_noise
+from tests.web.static.client.signals import RATE, by_soxr, noise, signal_to_noise
 from web.process.serve import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,7 +47,7 @@ async ([rate, channels]) => {
 async def page(speaking_browser: Browser, counting_server: RunningServer) -> AsyncIterator[Page]:
     """A page of the server's; any of them may load the module, and this one is the module itself."""
     # The browser tells the console that a file of code has no icon.
-    async with opened(speaking_browser, f"{counting_server.url}/static/pcm-worklet.js", may_log=True) as page:
+    async with opened(speaking_browser, f"{counting_server.url}/static/client/pcm-worklet.js", may_log=True) as page:
         yield page
 
 

@@ -6,8 +6,8 @@ from playwright.async_api import Page
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SAY = """async (facts) => {
-  const { sentence } = await import("/static/sentences.js");
-  const { LiveError } = await import("/static/live.js");
+  const { sentence } = await import("/static/page/sentences.js");
+  const { LiveError } = await import("/static/client/live.js");
   return sentence(new LiveError(facts.kind, "The server said so.", facts));
 }"""
 CASES = [
@@ -52,7 +52,7 @@ async def test_an_error_is_told_with_what_to_do(page: Page) -> None:
 
 async def test_whatever_is_told_in_english_is_told_in_persian(page: Page) -> None:
     english, persian = await page.evaluate("""async () => {
-      const { ENGLISH, PERSIAN } = await import("/static/texts.js");
+      const { ENGLISH, PERSIAN } = await import("/static/page/texts.js");
       return [ENGLISH, PERSIAN];
     }""")
     # Of some errors the server's own sentence is all there is.

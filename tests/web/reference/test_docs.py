@@ -95,7 +95,7 @@ def test_it_is_well_formed_and_every_link_leads_somewhere() -> None:
     inside = {link[1:] for link in reader.links if link.startswith("#")}
     assert inside <= set(reader.anchors)
     assert set(reader.links) - {f"#{anchor}" for anchor in inside} == {
-        "openapi.json", "asyncapi.json", "static/docs.css", "static/icon.svg"
+        "openapi.json", "asyncapi.json", "static/css/tokens.css", "static/css/docs.css", "static/icon.svg"
     }  # fmt: skip
 
 
@@ -138,7 +138,7 @@ async def test_a_browser_asks_no_other_host_and_finds_nothing_to_complain_of(wid
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(server.url + "/docs")
-        assert await page.evaluate("document.styleSheets.length") == 1
+        assert await page.evaluate("document.styleSheets.length") == 2
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert min(await page.evaluate(CONTRASTS)) >= 4.5
         await page.get_by_role("navigation").get_by_role("link", name="errors").click()

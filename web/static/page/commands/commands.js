@@ -1,0 +1,144 @@
+// Owns the commands view: what its fields do, and what happens when something was said.
+
+import { element } from "../elements.js";
+import { History, part, verdictOf } from "./history.js";
+import { number, speakLanguage, text } from "../language.js";
+import { Latency } from "../latency.js";
+import { Listener } from "../listener.js";
+import { normalized } from "../../client/matching.js";
+import { MODES, isForeign } from "./modes.js";
+import { LONGEST_PHRASE, MOST_PHRASES, loadPhrases, phrasesOf, savePhrases } from "./phrases.js";
+import { choiceOf, loadSettings } from "../settings.js";
+import { Tiles } from "./tiles.js";
+
+/**
+ * @typedef {import("./modes.js").Utterance} Utterance
+ * @typedef {import("./modes.js").Found} Found
+ */
+
+const TYPING_MS = 600;
+
+const field = /** @type {HTMLTextAreaElement} */ (element("phrases"));
+const tiles = new Tiles(element("tiles"));
+const past = new History(element("history"));
+/** Nothing before the user's first word: then there are examples. */
+let written = loadPhrases();
+let typed = phrasesOf("");
+let latency = new Latency();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
+
+const listener = new Listener({
+  config() {
+    if (typing !== undefined) takeTyped();
+    const { languageCode } = loadSettings();
+    return { asrModel: "command_and_search", ...(languageCode && { languageCode }), ...mode().config(typed.phrases) };
+  },
+  choice: () => choiceOf(loadSettings()),
+  onBegin: () => (latency = new Latency()),
+  onEvent: take,
+  onEnd: () => show(""),
+  onAudio: (samples) => latency.heard(samples.length, performance.now()),
+  onMicrophone: () => latency.restart(),
+});
+
+function modeName() {
+  return /** @type {HTMLInputElement} */ (document.querySelector("[name=mode]:checked")).value;
+}
+
+function mode() {
+  return MODES[modeName()];
+}
+
+/** @param {import("../../client/live.js").LiveEvent} event */
+function take(event) {
+  const { settledMs } = latency.shown(event, performance.now());
+  if (event.kind !== "utterance") return;
+  const found = mode().find(event, typed.phrases);
+  if (!event.isFinal) show(event.transcript, found);
+  // An utterance can turn out to be none.
+  else if (event.transcript === "") show("");
+  else finish(event, found, settledMs);
+}
+
+/**
+ * @param {string} unsettled
+ * @param {Found} [found]
+ */
+function show(unsettled, found) {
+  element("unsettled").textContent = unsettled;
+  tiles.hint(found?.tile);
+}
+
+/**
+ * @param {Utterance} utterance
+ * @param {Found | undefined} found
+ * @param {number} [waitedMs]
+ */
+function finish(utterance, found, waitedMs) {
+  show("");
+  const { none, isClosed } = mode();
+  // What a closed vocabulary heard in other words is one of its own, and nobody said it.
+  const heard = isClosed && isForeign(utterance) ? "" : utterance.transcript;
+  if (found) {
+    if (mode() === MODES.numbers) tiles.show([found.label]);
+    tiles.light(found.tile, found.score);
+  }
+  past.add({ heard, label: found?.label, score: found?.score ?? 0, none, waitedMs });
+  showResult();
+}
+
+function showResult() {
+  const entry = past.last;
+  element("hint").hidden = entry !== undefined;
+  element("past").hidden = entry === undefined;
+  if (!entry) return;
+  const { heard, label = heard } = entry;
+  element("result").classList.toggle("matched", entry.label !== undefined);
+  element("result").replaceChildren(part("verdict", verdictOf(entry)));
+  if (label !== "") element("result").prepend(part("said", label), " ");
+  if (normalized(heard) !== normalized(label)) element("result").append(" ", part("heard", heard));
+}
+
+function changeMode() {
+  element("editor").hidden = mode() !== MODES.phrases;
+  element("tiles").dataset.mode = modeName();
+  tiles.show(mode().labels(typed.phrases));
+  listener.configure(mode().config(typed.phrases));
+}
+
+function read() {
+  typed = phrasesOf(field.value);
+  const { tooLong, count } = typed;
+  const most = number(LONGEST_PHRASE);
+  const problem = tooLong
+    ? text("commands.tooLong", { line: number(tooLong.line), length: number(tooLong.length), most })
+    : count > MOST_PHRASES
+      ? text("commands.tooMany", { count: number(count), most: number(MOST_PHRASES) })
+      : "";
+  element("problem").textContent = problem;
+  field.setAttribute("aria-invalid", String(problem !== ""));
+}
+
+function takeTyped() {
+  clearTimeout(typing);
+  typing = undefined;
+  read();
+  changeMode();
+}
+
+element("modes").addEventListener("change", changeMode);
+field.addEventListener("input", () => {
+  written = field.value;
+  savePhrases(written);
+  clearTimeout(typing);
+  typing = setTimeout(takeTyped, TYPING_MS);
+});
+speakLanguage(() => {
+  field.value = written ?? text("commands.examples");
+  element("rule").textContent = text("commands.rule", { phrases: number(MOST_PHRASES), letters: number(LONGEST_PHRASE) });
+  read();
+  changeMode();
+  past.write();
+  showResult();
+});

@@ -1,0 +1,52 @@
+// Owns the phrases that the user has typed: read, checked against what the server takes, kept in the browser.
+
+import { normalized } from "../../client/matching.js";
+
+export const MOST_PHRASES = 500;
+export const LONGEST_PHRASE = 100;
+const KEY = "niyosha.phrases";
+
+/**
+ * @typedef {object} Phrases
+ * @property {string[]} phrases those that can be listened for, none twice
+ * @property {{ line: number, length: number } | undefined} tooLong the first line that is
+ * @property {number} count how many there would be without the bound
+ */
+
+/**
+ * One phrase a line; the server's bounds hold for each by itself, so that one mistake does not stop the others.
+ * @param {string} written
+ * @returns {Phrases}
+ */
+export function phrasesOf(written) {
+  /** @type {Map<string, string>} */
+  const phrases = new Map();
+  /** @type {Phrases["tooLong"]} */
+  let tooLong;
+  for (const [index, line] of written.split("\n").entries()) {
+    const phrase = line.trim().replace(/\s+/g, " ");
+    const key = normalized(phrase);
+    const { length } = [...phrase]; // characters, as the server counts them
+    if (length > LONGEST_PHRASE) tooLong ??= { line: index + 1, length };
+    else if (key !== "" && !phrases.has(key)) phrases.set(key, phrase);
+  }
+  return { phrases: [...phrases.values()].slice(0, MOST_PHRASES), tooLong, count: phrases.size };
+}
+
+/** What was typed at the last visit; nothing at the first. */
+export function loadPhrases() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} written */
+export function savePhrases(written) {
+  try {
+    localStorage.setItem(KEY, written);
+  } catch {
+    // A browser that keeps nothing: they hold until the page is closed.
+  }
+}

@@ -1,0 +1,145 @@
+// Owns the text on the page: settled lines, below them the ones that may still change, and how many stay there.
+
+import { number, percent } from "../language.js";
+import { newLine, writeWords } from "../elements.js";
+
+/**
+ * @typedef {import("../../client/live.js").Result & { isFinal: boolean, stableWords?: number }} Line
+ * @typedef {import("../elements.js").WordLine} WordLine
+ */
+
+// An hour of talk is some thousand lines; a page that lays all of them out with each word begins to stutter.
+const MOST_LINES = 120;
+
+/** Lines that come, change, settle and leave, without moving what is around them. */
+export class Lines {
+  #settled;
+  #open;
+  /** Lines that may still change, by the number of their utterance. @type {Map<number, WordLine>} */
+  #changing = new Map();
+
+  /**
+   * @param {HTMLElement} settled takes the lines that are done
+   * @param {HTMLElement} open takes those that may still change
+   */
+  constructor(settled, open) {
+    this.#settled = settled;
+    this.#open = open;
+  }
+
+  /** How many settled lines are on the page. */
+  get count() {
+    return this.#settled.childElementCount;
+  }
+
+  /**
+   * Show the newest state of an utterance.
+   * @param {number} utterance its number
+   * @param {Line} line
+   */
+  show(utterance, line) {
+    const shown = this.#changing.get(utterance) ?? this.#begin(utterance);
+    write(shown, line);
+    if (line.isFinal) this.#settle(utterance, shown);
+    this.#keepHeight();
+  }
+
+  /** Keep the open lines, as grey as they are, when nobody is left to settle them. */
+  giveUp() {
+    for (const [utterance, shown] of this.#changing) this.#settle(utterance, shown);
+    this.#keepHeight();
+  }
+
+  /**
+   * Change lines that are done, where a recording settles out of order.
+   * @param {import("../../client/recording.js").Edit[]} edits
+   * @param {number} first where among the lines on the page the recording begins; negative if that is not on it
+   */
+  edit(edits, first) {
+    for (const { at, line } of edits) {
+      const index = first + at;
+      if (index < 0) {
+        first += line ? -1 : 1;
+      } else if (line) {
+        const shown = newLine();
+        write(shown, line);
+        this.#settled.insertBefore(shown.element, this.#settled.children[index] ?? null);
+      } else {
+        this.#settled.children[index].remove();
+      }
+    }
+  }
+
+  /**
+   * Put lines from before the first one back.
+   * @param {Line[]} lines
+   */
+  prepend(lines) {
+    this.#settled.prepend(
+      ...lines.map((line) => {
+        const shown = newLine();
+        write(shown, line);
+        return shown.element;
+      }),
+    );
+  }
+
+  /** Take away the oldest lines of a page that shows too many. */
+  trim() {
+    while (this.count > MOST_LINES) this.#settled.firstElementChild?.remove();
+  }
+
+  clear() {
+    this.#changing.clear();
+    this.#settled.replaceChildren();
+    this.#open.replaceChildren();
+    this.#keepHeight();
+  }
+
+  /** @param {number} utterance */
+  #begin(utterance) {
+    const shown = newLine();
+    const later = [...this.#changing.keys()].filter((other) => other > utterance);
+    const next = later.length > 0 ? this.#changing.get(Math.min(...later))?.element : null;
+    this.#open.insertBefore(shown.element, next ?? null);
+    this.#changing.set(utterance, shown);
+    return shown;
+  }
+
+  /**
+   * @param {number} utterance
+   * @param {WordLine} shown
+   */
+  #settle(utterance, { element, words }) {
+    this.#changing.delete(utterance);
+    // An utterance can turn out to be none; it leaves no empty line.
+    if (words.length > 0) this.#settled.append(element);
+    else element.remove();
+  }
+
+  /** Text that gets shorter for a moment must not pull up the page, only to push it down again. */
+  #keepHeight() {
+    const { style } = this.#open;
+    style.minHeight = this.#changing.size > 0 ? `${this.#open.offsetHeight}px` : "";
+  }
+}
+
+/**
+ * @param {WordLine} shown
+ * @param {Line} line
+ */
+function write(shown, { isFinal, transcript, words, stableWords = 0 }) {
+  const texts = words.length > 0 ? words.map(({ word }) => word) : transcript.split(" ").filter(Boolean);
+  writeWords(shown, texts, isFinal ? texts.length : stableWords);
+  if (isFinal) words.forEach((word, index) => describe(shown.words[index], word));
+}
+
+/**
+ * @param {HTMLElement} word
+ * @param {import("../../client/live.js").Word} told
+ */
+function describe(word, { confidence, startTime, endTime }) {
+  const span = `${number(startTime, 1)}–${number(endTime, 1)} s`;
+  word.title = confidence > 0 ? `${percent(confidence)} · ${span}` : span;
+  word.classList.toggle("doubtful", confidence > 0 && confidence < 0.4);
+}

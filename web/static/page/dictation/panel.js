@@ -1,0 +1,124 @@
+// Owns the settings on the page: what can be chosen, and telling what was.
+
+import { number, text } from "../language.js";
+import { microphones } from "../../client/microphone.js";
+import { loadSettings, saveSettings } from "../settings.js";
+import { keptToken } from "../token.js";
+
+/**
+ * @typedef {import("../settings.js").Settings} Settings
+ * @typedef {import("../settings.js").SettingKey} SettingKey
+ */
+
+const LANGUAGES = new URL("v1/speech/languages", document.baseURI);
+/** The protocol's models, and the pause that each of them waits for. @type {Record<string, number>} */
+const MODELS = { default: 600, video: 800, command_and_search: 300, phone_call: 600 };
+const LONGEST_MS = 20_000;
+
+/** The form of the settings; a change holds at once, and the next time. */
+export class Panel {
+  settings = loadSettings();
+  #form;
+  #onChange;
+  /** @type {string[]} */
+  #languages = [];
+
+  /**
+   * @param {HTMLFormElement} form its fields have the settings' keys as ids
+   * @param {(key: SettingKey, settings: Settings) => void} onChange
+   */
+  constructor(form, onChange) {
+    this.#form = form;
+    this.#onChange = onChange;
+    form.addEventListener("input", ({ target }) => this.#take(/** @type {HTMLInputElement} */ (target)));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.showMicrophones());
+  }
+
+  /** Offer the languages that the server has; asked once. */
+  async fetchLanguages() {
+    if (this.#languages.length > 0) return;
+    const token = await keptToken();
+    try {
+      const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
+      if (response.ok) this.#languages = (await response.json()).languages;
+    } catch {
+      // The server chooses, then.
+    }
+    this.write();
+  }
+
+  /** Write the fields, in the language of the page. */
+  write() {
+    const { languageCode = "", asrModel = "default" } = this.settings;
+    const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
+    const known = new Set([...this.#languages, ...(languageCode ? [languageCode] : [])]);
+    const languages = [...known].map((code) => ({ value: code, label: names.of(code) ?? code }));
+    languages.sort((one, other) => one.label.localeCompare(other.label));
+    fill(this.#field("languageCode"), [{ value: "", label: text("automatic") }, ...languages], languageCode);
+    const models = Object.keys(MODELS).map((model) => ({ value: model, label: text(modelKey(model)) }));
+    fill(this.#field("asrModel"), models, asrModel);
+    for (const key of /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"])) {
+      this.#field(key).checked = this.settings[key] ?? false;
+    }
+    this.#writeRanges();
+    void this.showMicrophones();
+  }
+
+  /** Offer the microphones; browsers tell them once one was allowed. */
+  async showMicrophones() {
+    const found = await microphones().catch(() => []);
+    const options = found.map(({ deviceId, label }) => ({ value: deviceId, label: label || text("microphone") }));
+    if (!found.some(({ deviceId }) => deviceId === "default")) {
+      options.unshift({ value: "", label: text("anyMicrophone") });
+    }
+    const chosen = found.some(({ deviceId }) => deviceId === this.settings.deviceId);
+    fill(this.#field("deviceId"), options, chosen ? /** @type {string} */ (this.settings.deviceId) : options[0].value);
+  }
+
+  #writeRanges() {
+    const { asrModel = "default", hangoverMs = MODELS[asrModel], maxUtteranceMs = LONGEST_MS } = this.settings;
+    for (const [id, ms, decimals] of /** @type {const} */ ([
+      ["hangoverMs", hangoverMs, 1],
+      ["maxUtteranceMs", maxUtteranceMs, 0],
+    ])) {
+      const field = this.#field(id);
+      field.value = String(ms);
+      const told = text("seconds", { seconds: number(ms / 1000, decimals) });
+      field.setAttribute("aria-valuetext", told);
+      /** @type {Element} */ (field.nextElementSibling).textContent = told;
+    }
+  }
+
+  /** @param {HTMLInputElement} field */
+  #take({ id, type, checked, value }) {
+    const key = /** @type {SettingKey} */ (id);
+    const taken = type === "checkbox" ? checked : type === "range" ? Number(value) : value || undefined;
+    this.settings = { ...this.settings, [key]: taken };
+    // Each model knows how long its speakers pause.
+    if (key === "asrModel") this.settings.hangoverMs = undefined;
+    saveSettings(this.settings);
+    this.#writeRanges();
+    this.#onChange(key, this.settings);
+  }
+
+  /** @param {SettingKey} key */
+  #field(key) {
+    return /** @type {HTMLInputElement} */ (this.#form.elements.namedItem(key));
+  }
+}
+
+/** @param {string} model */
+function modelKey(model) {
+  return /** @type {import("../language.js").TextKey} */ (`model.${model}`);
+}
+
+/**
+ * @param {HTMLElement} select
+ * @param {{ value: string, label: string }[]} options
+ * @param {string} value
+ */
+function fill(select, options, value) {
+  select.replaceChildren(...options.map(({ value, label }) => new Option(label, value)));
+  /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (select)).value = value;
+}

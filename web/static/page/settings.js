@@ -1,0 +1,65 @@
+// Owns what the user has set for listening: kept in the browser, shown in a form.
+
+/**
+ * @typedef {object} Settings a value that is not set is the server's, or the browser's, to choose
+ * @property {string} [deviceId]
+ * @property {boolean} [echoCancellation]
+ * @property {boolean} [noiseSuppression]
+ * @property {boolean} [autoGainControl]
+ * @property {string} [languageCode]
+ * @property {string} [asrModel]
+ * @property {number} [hangoverMs]
+ * @property {number} [maxUtteranceMs]
+ * @typedef {keyof Settings} SettingKey
+ */
+
+const KEY = "niyosha.settings";
+const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
+const CONFIG = /** @type {const} */ (["languageCode", "asrModel", "hangoverMs", "maxUtteranceMs"]);
+
+/** @returns {Settings} */
+export function loadSettings() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    return typeof stored === "object" && stored !== null ? stored : {};
+  } catch {
+    return {};
+  }
+}
+
+/** @param {Settings} settings */
+export function saveSettings(settings) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(settings));
+  } catch {
+    // A browser that keeps nothing: they hold until the page is closed.
+  }
+}
+
+/**
+ * The keys of the configuration among them.
+ * @param {Settings} settings
+ * @returns {import("../client/live.js").Config}
+ */
+export function configOf(settings) {
+  return picked(settings, CONFIG);
+}
+
+/**
+ * What they say of the microphone.
+ * @param {Settings} settings
+ * @returns {import("../client/listening.js").Choice}
+ */
+export function choiceOf(settings) {
+  return { deviceId: settings.deviceId, processing: picked(settings, PROCESSING) };
+}
+
+/**
+ * @template {SettingKey} K
+ * @param {Settings} settings
+ * @param {readonly K[]} keys
+ * @returns {any}
+ */
+function picked(settings, keys) {
+  return Object.fromEntries(keys.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]));
+}
