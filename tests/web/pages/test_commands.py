@@ -69,7 +69,7 @@ async def test_mode_and_phrases_change_in_the_midst_of_a_session(
         await choose(page, "Yes or no")
         await expect_match(page, "Yes", other="No")
         # As the vocabulary writes it: the recognizer knows of the mode as well.
-        await expect(page.locator("#history .heard").first).to_have_text("yes")
+        await expect(page.locator("#history .transcript").first).to_have_text("yes")
         await choose(page, "Numbers")
         await expect(result).to_contain_text("That was no number.")
         await choose(page, "My phrases")
@@ -190,9 +190,9 @@ async def test_only_the_last_ten_are_kept(speaking_browser: Browser, counting_se
         await page.evaluate("""async () => {
           const { History } = await import("/static/page/commands/history.js");
           const past = new History(document.getElementById("history"));
-          for (let n = 1; n <= 12; n += 1) past.add({ heard: `said ${n}`, score: 0, none: "commands.noPhrase" });
+          for (let n = 1; n <= 12; n += 1) past.add({ transcript: `said ${n}`, score: 0, none: "commands.noPhrase" });
         }""")
-        texts = await page.locator("#history li .heard").all_text_contents()
+        texts = await page.locator("#history li .transcript").all_text_contents()
         assert texts == [f"said {number}" for number in range(12, 2, -1)]
 
 

@@ -1,27 +1,27 @@
-// Owns one WebSocket of the live protocol in extended mode: opening it, its life, its end, and why it failed.
+// One WebSocket of the live protocol in extended mode: handshake, liveness, end, and the reason of a failure.
 
 import { LiveError, retryAfterMsOf } from "./retry.js";
 
 /**
  * @typedef {object} ConnectionOptions
- * @property {(message: any) => void} onMessage gets each message that is neither `done` nor `error`
- * @property {() => boolean} [isOwed] whether the server has something to say, so that its silence is looked into
- * @property {AbortSignal} [signal] gives up opening; of no effect once open
+ * @property {(message: any) => void} onMessage receives each message but `done` and `error`
+ * @property {() => boolean} [isOwed] whether the server owes a message, so that its silence is checked
+ * @property {AbortSignal} [signal] cancels opening; no effect once open
  * @property {number} [openMs] how long the server may take to accept
  * @property {typeof WebSocket} [WebSocket] for Node before 22, which has none
  */
 
 const OPEN_MS = 10_000;
 const EXPLAIN_MS = 5_000;
-const ALL_IS_WELL = 426; // what a plain GET of the address answers when only the upgrade is missing
-// A browser does not tell when a network dies silently. Asked after silence, a server that lives answers at once, one
-// that is behind a little later.
+const UPGRADE_REQUIRED = 426; // the answer to a plain GET when only the upgrade is missing
+// Browsers do not report a network that dies silently. After a silence a probe is sent: a live server answers at once,
+// a slow one a little later.
 const QUIET_MS = 5_000;
 const ANSWER_MS = 10_000;
 const SLOW_ANSWER_MS = 60_000;
-const LOOK_MS = 1_000;
-const ASK = '{"config":{}}';
-const BACKLOG_BYTES = 128 * 1024; // more than this waits better where another connection can have it
+const CHECK_MS = 1_000;
+const PROBE = '{"config":{}}';
+const BACKLOG_BYTES = 128 * 1024; // hold more than this back, where another connection can send it
 
 /** A connection that is open, from `open` until `ended`. */
 export class Connection {
@@ -30,13 +30,13 @@ export class Connection {
   #opened = /** @type {Deferred<void>} */ (deferred());
   #ended = /** @type {Deferred<any>} */ (deferred());
   #isEnded = false;
-  #isAnswered = false;
+  #hasReceived = false;
   #isSlow = false;
   #isOwed;
   #buffered = 0;
-  #heardAt = Date.now();
+  #receivedAt = Date.now();
   /** @type {number | undefined} */
-  #askedAt;
+  #probedAt;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
@@ -78,7 +78,7 @@ export class Connection {
     this.#onMessage = onMessage;
     this.#isOwed = isOwed;
     socket.addEventListener("open", () => {
-      this.#watch = setInterval(() => this.#look(), LOOK_MS);
+      this.#watch = setInterval(() => this.#checkLiveness(), CHECK_MS);
       this.#opened.resolve();
     });
     socket.addEventListener("message", (event) => this.#receive(event.data));
@@ -99,12 +99,12 @@ export class Connection {
     return this.#isEnded;
   }
 
-  /** Whether the server has said anything yet. */
-  get isAnswered() {
-    return this.#isAnswered;
+  /** Whether any message was received. */
+  get hasReceived() {
+    return this.#hasReceived;
   }
 
-  /** Whether it takes more now; a network that is slower than the sound makes it say no for a while. */
+  /** Whether to send more now; false for a while where the network is slower than the audio. */
   get isWritable() {
     return !this.#isEnded && this.#socket.readyState === 1 && this.#socket.bufferedAmount < BACKLOG_BYTES;
   }
@@ -114,7 +114,7 @@ export class Connection {
     if (this.#socket.readyState === 1) this.#socket.send(/** @type {string | Int16Array<ArrayBuffer>} */ (data));
   }
 
-  /** Close now, without waiting for what is still to come. */
+  /** Close now, without waiting for further messages. */
   abandon() {
     this.#end(new LiveError("lost", "The connection was given up."));
     this.#socket.close();
@@ -123,9 +123,9 @@ export class Connection {
   /** @param {unknown} data */
   #receive(data) {
     if (this.#isEnded) return;
-    this.#heardAt = Date.now();
-    this.#askedAt = undefined;
-    this.#isAnswered = true;
+    this.#receivedAt = Date.now();
+    this.#probedAt = undefined;
+    this.#hasReceived = true;
     const message = parsed(data);
     if (message?.type === "done") {
       this.#end(message);
@@ -143,24 +143,24 @@ export class Connection {
     }
   }
 
-  /** Ask a server that is silent although it owes an answer, and give up on one that does not answer. */
-  #look() {
+  /** Probe a server that is silent although it owes a message, and give up on one that does not answer. */
+  #checkLiveness() {
     const now = Date.now();
     const { bufferedAmount } = this.#socket;
-    // On a slow way the question still waits behind sound that moves.
-    if (this.#askedAt !== undefined && bufferedAmount > 0 && bufferedAmount !== this.#buffered) this.#askedAt = now;
+    // On a slow network the probe still waits behind audio that moves.
+    if (this.#probedAt !== undefined && bufferedAmount > 0 && bufferedAmount !== this.#buffered) this.#probedAt = now;
     this.#buffered = bufferedAmount;
-    if (this.#askedAt !== undefined) {
-      if (now - this.#askedAt < (this.#isSlow ? SLOW_ANSWER_MS : ANSWER_MS)) return;
+    if (this.#probedAt !== undefined) {
+      if (now - this.#probedAt < (this.#isSlow ? SLOW_ANSWER_MS : ANSWER_MS)) return;
       this.#end(new LiveError("lost", "The server does not answer any more; the connection seems to be broken."));
       this.#socket.close();
-    } else if (this.#isOwed() && now - this.#heardAt >= QUIET_MS) {
-      this.#askedAt = now;
-      this.send(ASK);
+    } else if (this.#isOwed() && now - this.#receivedAt >= QUIET_MS) {
+      this.#probedAt = now;
+      this.send(PROBE);
     }
   }
 
-  /** @param {unknown} end the first one counts */
+  /** @param {unknown} end later ones are ignored */
   #end(end) {
     this.#isEnded = true;
     clearInterval(this.#watch);
@@ -173,10 +173,10 @@ function unopened() {
 }
 
 /**
- * Find out why a connection did not open: a WebSocket hides it, a plain GET of the same address does not.
+ * Find out why a connection did not open: a WebSocket hides the reason, a plain GET of the same address shows it.
  * @param {URL} url
- * @param {LiveError} unreachable what to say if the server does not answer that either
- * @param {AbortSignal} [signal] cuts it short
+ * @param {LiveError} unreachable the result if the server does not answer that either
+ * @param {AbortSignal} [signal] cancels it
  */
 async function explained(url, unreachable, signal) {
   const plain = new URL(url);
@@ -192,7 +192,7 @@ async function explained(url, unreachable, signal) {
   const retryAfterMs = retryAfterMsOf(response);
   const detail = body?.detail ?? `it answered with status ${response.status}`;
   const facts = { type: body?.type, code: response.status, detail, retryAfterMs };
-  if (response.status === ALL_IS_WELL) {
+  if (response.status === UPGRADE_REQUIRED) {
     const advice = "Try again; if it stays so, a proxy on the way does not pass WebSockets on.";
     return new LiveError("unreachable", `The server answers, but the connection did not open. ${advice}`, facts);
   }
@@ -201,7 +201,7 @@ async function explained(url, unreachable, signal) {
 
 /**
  * @param {unknown} text
- * @returns {any} null for what is no JSON
+ * @returns {any} null for anything but JSON
  */
 function parsed(text) {
   try {
@@ -216,10 +216,10 @@ function parsed(text) {
  * @typedef {{ promise: Promise<T>, resolve: (value: T) => void, reject: (reason: unknown) => void }} Deferred
  */
 
-/** A promise with its two ends outside, as `Promise.withResolvers` will give where Node 20 is gone. */
+/** A promise with its resolvers; Node 20 has no `Promise.withResolvers`. */
 function deferred() {
   /** @type {any} */
-  const ends = {};
-  ends.promise = new Promise((resolve, reject) => Object.assign(ends, { resolve, reject }));
-  return ends;
+  const resolvers = {};
+  resolvers.promise = new Promise((resolve, reject) => Object.assign(resolvers, { resolve, reject }));
+  return resolvers;
 }

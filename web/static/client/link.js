@@ -1,4 +1,4 @@
-// Owns a connection together with its place in the sound: where it began and how far it was sent.
+// A connection and its place in the audio: where it began, and how far it was sent.
 
 import { Connection } from "./connection.js";
 import { LiveError } from "./retry.js";
@@ -6,7 +6,7 @@ import { Timeline } from "./timeline.js";
 import { within } from "./waiting.js";
 
 const OPEN_MS = 10_000;
-// A server holds the end of a silence back, for the case that speech begins: the longest pre-roll and its onset.
+// A server does not settle the end of a silence, in case speech begins: the longest pre-roll and its onset.
 const HELD_SECONDS = 1.2;
 
 /**
@@ -27,17 +27,17 @@ const HELD_SECONDS = 1.2;
 export class Link {
   /** Samples before this position were sent. */
   #sent;
-  /** Up to this position the server was told to settle. */
+  /** The last `finalize` was sent at this position. */
   #cut;
   #rate;
-  #hasSaidClose = false;
-  #reach = () => {};
+  #isCloseSent = false;
+  #reachLimit = () => {};
 
   /**
    * Connect; rejects with a LiveError, or with the signal's reason.
    * @param {URL} address ws or wss
    * @param {LinkOptions} options
-   * @param {() => { base: number, first: number }} place asked once the connection is open: the position of its first
+   * @param {() => { base: number, first: number }} place called once the connection is open: the position of its first
    *   sample and the number of its first utterance
    */
   static async open(address, { config, rate, signal, getToken, openMs = OPEN_MS, WebSocket, onMessage }, place) {
@@ -52,10 +52,10 @@ export class Link {
       openMs,
       WebSocket,
       isOwed: () => link?.isOwed ?? true,
-      // Outside browsers the first one may come before anybody could take the connection.
+      // Outside browsers the first message may arrive before `open` has returned.
       onMessage: (message) => (link ? onMessage(link, message) : setTimeout(() => link && onMessage(link, message))),
     });
-    // They may be longer than an address can be.
+    // Phrases may be longer than an address can be.
     if (phrases !== undefined) connection.send(JSON.stringify({ config: { phrases } }));
     link = new Link(connection, { rate, ...place() });
     return link;
@@ -74,29 +74,30 @@ export class Link {
     this.openedAt = Date.now();
     const reached = new LiveError("lost", "The connection reached its longest time.");
     /** Resolves when the server will soon end the connection for its length. @type {Promise<LiveError>} */
-    this.limit = new Promise((resolve) => (this.#reach = () => resolve(reached)));
+    this.limit = new Promise((resolve) => (this.#reachLimit = () => resolve(reached)));
   }
 
-  /** Whether the server has more than the end of a silence to settle; a silent session may end by itself. */
+  /** Whether the server has more to settle than the end of a silence; a silent session may end by itself. */
   get isOwed() {
     return this.timeline.isOpen || this.#sent - this.timeline.settled > HELD_SECONDS * this.#rate;
   }
 
+  /** The server announced the end of the longest connection. */
   nearsLimit() {
-    this.#reach();
+    this.#reachLimit();
   }
 
   /**
-   * Send what the connection takes now, and after the last sample `close` if no more will come.
+   * Send what the connection takes now, and `close` after the last sample.
    * @param {Replay} replay
-   * @param {number[]} cuts positions, rising, at which the server is told to settle what it has
-   * @param {boolean} isLast
+   * @param {number[]} cuts positions, rising, at which to send `finalize`
+   * @param {boolean} isLast whether no more audio follows
    * @returns {boolean} whether there is more to send
    */
   pump(replay, cuts, isLast) {
     if (this.connection.isEnded) return false;
     if (this.#sent < replay.start) {
-      // So slow a connection that sound was dropped unsent: the times of what follows would be wrong.
+      // The connection was so slow that unsent audio was dropped: the times of what follows would be wrong.
       this.connection.abandon();
       return false;
     }
@@ -113,8 +114,8 @@ export class Link {
       this.#sent += samples.length;
     }
     if (this.#sent < replay.end) return true;
-    if (isLast && !this.#hasSaidClose) {
-      this.#hasSaidClose = true;
+    if (isLast && !this.#isCloseSent) {
+      this.#isCloseSent = true;
       this.connection.send("close");
     }
     return false;
@@ -141,7 +142,7 @@ async function tokenOf(getToken) {
  */
 function withQuery(address, config, token) {
   const url = new URL(address);
-  // Left to guess, the server could take very odd first samples for base64.
+  // Without `audioTransfer` the server could take very odd first samples for base64.
   for (const [key, value] of Object.entries({ audioTransfer: "raw", ...config, extended: true })) {
     for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(key, String(one));
   }

@@ -1,4 +1,4 @@
-// Owns one session of listening, from the click to the last word: the microphone and the connection together.
+// One session of listening, from the click to the last word: the microphone and the connection together.
 
 import { LiveClient } from "./live.js";
 import { Microphone, MicrophoneError } from "./microphone.js";
@@ -9,22 +9,22 @@ import { sleep } from "./waiting.js";
  * @typedef {Pick<import("./microphone.js").MicrophoneOptions, "deviceId" | "processing">} Choice of a microphone
  *
  * @typedef {object} ListeningOptions
- * @property {AbortSignal} signal says stop
+ * @property {AbortSignal} signal stops it
  * @property {Choice} [choice]
  * @property {import("./live.js").Config} [config]
  * @property {() => Promise<string>} [getToken]
- * @property {(state: ListeningState, error?: Error) => void} onState with the reason where a connection was lost, or where
- *   the server has no place yet: `waiting`, in which nothing is heard
+ * @property {(state: ListeningState, error?: Error) => void} onState with the reason of a lost connection,
+ *   or of `waiting`: the server has no place, and audio is discarded
  * @property {(samples: Int16Array) => void} onAudio
  * @property {(event: import("./live.js").LiveEvent) => void} onEvent
  * @property {(isMuted: boolean) => void} [onMute]
- * @property {(deviceId: string) => void} [onMicrophone] which one is heard now
+ * @property {(deviceId: string) => void} [onMicrophone] the device in use
  */
 
-// A microphone that was unplugged, or taken away by a call, is looked for again so often.
+// Waits before each attempt to reopen a microphone that was unplugged, or taken by a call.
 const RETRIES_MS = [0, 500, 2_000, 5_000];
 
-/** Runs once: `run`, while the other methods change it. */
+/** Runs once, by `run`; the other methods change it meanwhile. */
 export class Listening {
   #url;
   #options;
@@ -34,10 +34,10 @@ export class Listening {
   #live;
   /** @type {Microphone | undefined} */
   #microphone;
-  /** What is said while the connection opens, which takes 10 s at most. @type {Int16Array[]} */
+  /** Audio from before the connection is open, which takes 10 s at most. @type {Int16Array[]} */
   #early = [];
   #isWaiting = false;
-  #changed = () => {};
+  #wake = () => {};
 
   /**
    * @param {URL} url of the live endpoint
@@ -50,9 +50,9 @@ export class Listening {
   }
 
   /**
-   * Listen until the signal says stop, then return when all text is there. Call it inside the click.
-   * Rejects with a MicrophoneError or a LiveError, or with the signal's reason if nothing was being heard yet;
-   * in every case the microphone is released.
+   * Listen until the signal aborts, then return when all text has arrived. Call it inside the click.
+   * Rejects with a MicrophoneError or a LiveError, or with the signal's reason if it was not listening yet; the
+   * microphone is released in every case.
    */
   async run() {
     const { signal, onState, onEvent, config, getToken } = this.#options;
@@ -73,12 +73,12 @@ export class Listening {
         onState: (state, error) => onState(state === "open" ? "listening" : LIVE_STATES[state], error),
       });
       for (const samples of this.#early.splice(0)) this.#live.sendAudio(samples);
-      const failure = await Promise.race([stopAsked(signal), this.#hearOn(), this.#live.ended.then(() => undefined)]);
+      const failure = await Promise.race([stopped(signal), this.#replaceMicrophones(), this.#live.ended.then(() => undefined)]);
       await this.#microphone?.stop();
       await this.#live.close();
       if (failure) throw failure;
     } finally {
-      this.#changed = () => {};
+      this.#wake = () => {};
       this.#live?.abandon();
       await this.#microphone?.stop();
     }
@@ -93,12 +93,12 @@ export class Listening {
   }
 
   /**
-   * Hear through another microphone, or the same one in another way.
+   * Use another microphone, or other processing.
    * @param {Choice} choice
    */
   choose(choice) {
     this.#choice = choice;
-    this.#changed();
+    this.#wake();
   }
 
   /** @param {AbortSignal} [signal] */
@@ -119,13 +119,13 @@ export class Listening {
 
   /**
    * Replace the microphone whenever another is chosen or the one in use is lost.
-   * @returns {Promise<Error | undefined>} why that did not work; nothing after a stop
+   * @returns {Promise<Error | undefined>} the failure; undefined after a stop
    */
-  async #hearOn() {
+  async #replaceMicrophones() {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      const chosen = new Promise((resolve) => (this.#changed = () => resolve(undefined)));
-      const lost = await Promise.race([chosen, stopAsked(signal), this.#microphone?.failure]);
+      const chosen = new Promise((resolve) => (this.#wake = () => resolve(undefined)));
+      const lost = await Promise.race([chosen, stopped(signal), this.#microphone?.failure]);
       await this.#microphone?.stop();
       const failure = await this.#reopen(lost instanceof Error);
       if (failure) return failure;
@@ -133,7 +133,7 @@ export class Listening {
   }
 
   /**
-   * @param {boolean} isLost whether to try again: a device may come back, or another become the default
+   * @param {boolean} isLost whether to retry: a device may come back, or another become the default
    * @returns {Promise<Error | undefined>}
    */
   async #reopen(isLost) {
@@ -162,7 +162,7 @@ const LIVE_STATES = { reconnecting: "reconnecting", closing: "finishing" };
  * @param {AbortSignal} signal
  * @returns {Promise<undefined>}
  */
-function stopAsked(signal) {
+function stopped(signal) {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener("abort", () => resolve(undefined), { once: true });

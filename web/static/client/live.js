@@ -1,4 +1,4 @@
-// Owns the client of the live protocol: sound in, text out, however many connections that takes. Runs in Node as well.
+// Client of the live protocol: audio in, text out, over as many connections as that takes. Also runs in Node.
 
 import { Link } from "./link.js";
 import { Replay } from "./replay.js";
@@ -18,40 +18,40 @@ export { LiveError };
  *
  * @typedef {object} LiveOptions
  * @property {Config} [config]
- * @property {() => Promise<string>} [getToken] asked before each connection
+ * @property {() => Promise<string>} [getToken] called before each connection
  * @property {(event: LiveEvent) => void} [onEvent]
  * @property {(state: LiveState, error?: LiveError) => void} [onState] with the reason where a connection was lost
- * @property {(error: LiveError) => void} [onWait] where the server has no place, opening waits for one and tells each
- *   time that it was refused; without this a full server is an error
- * @property {AbortSignal} [signal] gives up opening; of no effect once open
+ * @property {(error: LiveError) => void} [onWait] wait for a place on a full server, and call this at each
+ *   refusal; without it a full server is an error
+ * @property {AbortSignal} [signal] cancels opening; no effect once open
  * @property {number} [openMs] how long the server may take to accept
- * @property {number} [closeMs] how long it may take from `close` to the end while no text comes
- * @property {number} [patienceMs] for so long a lost connection is tried again before it is an error
- * @property {number} [keepSeconds] how much unsettled sound is kept for the next connection
+ * @property {number} [closeMs] how long the end may take after `close` while no text arrives
+ * @property {number} [patienceMs] how long to retry a lost connection before it is an error
+ * @property {number} [keepSeconds] how much unsettled audio to keep for the next connection
  * @property {typeof WebSocket} [WebSocket] for Node before 22, which has none
  *
  * @typedef {object} Summary
- * @property {number} duration seconds of sound
+ * @property {number} duration seconds of audio
  * @property {string[]} transcriptionIds under which the server keeps the text, one for each connection
  */
 
-const RATE = 16_000;
+export const RATE_HZ = 16_000; // unless the configuration sets another
 const CLOSE_MS = 30_000;
 const PATIENCE_MS = 10 * 60_000;
 const KEEP_SECONDS = 300;
 const PUMP_MS = 50;
-const GOOD_MS = 10_000; // a connection that lived so long was not ended by what it was sent
-const ROUNDING_SECONDS = 0.02; // times on the wire are rounded, and resampling delays: no word fits into this
+const STABLE_MS = 10_000; // the audio did not end a connection that lived this long
+const ROUNDING_SECONDS = 0.02; // times on the wire are rounded, and resampling delays; no word is this short
 
 /**
- * Listens to one stream of 16-bit mono samples:
+ * Recognize one stream of 16-bit mono samples:
  *
  *     const live = await LiveClient.open("http://127.0.0.1:8000/v1/speech/asrlive", { onEvent });
  *     live.sendAudio(samples);
  *     await live.close();
  *
- * Sound may be sent at any time. A connection that is lost is replaced by another, which is first sent what the
- * server had not settled: no word is lost, none comes twice.
+ * Audio may be sent at any time. A lost connection is replaced by another, which first receives what the server had
+ * not settled: no word is lost, none comes twice.
  */
 export class LiveClient {
   #address;
@@ -67,9 +67,9 @@ export class LiveClient {
   #abandonment = new AbortController();
   #attempt = 0;
   #failingSince = 0;
-  #heardAt = 0;
-  #hear = () => {};
-  /** Where `finalize` was asked for, and not everything before is settled. @type {number[]} */
+  #receivedAt = 0;
+  #wake = () => {};
+  /** Positions of `finalize` before which not everything is settled. @type {number[]} */
   #cuts = [];
   /** @type {string[]} */
   #transcriptionIds = [];
@@ -93,7 +93,7 @@ export class LiveClient {
       signal?.removeEventListener("abort", giveUp);
     }
     client.#ended = client.#run();
-    // Whoever waits for the end is told; that nobody waits is no fault.
+    // A failure is reported by `ended`, which need not be awaited.
     client.#ended.catch(() => {});
     return client;
   }
@@ -104,7 +104,7 @@ export class LiveClient {
    * @param {LiveOptions} options
    */
   constructor(address, options) {
-    const { audioEncoding = "LINEAR16", channels = 1, sampleRateHertz = RATE } = options.config ?? {};
+    const { audioEncoding = "LINEAR16", channels = 1, sampleRateHertz = RATE_HZ } = options.config ?? {};
     if (audioEncoding !== "LINEAR16" || Number(channels) !== 1) {
       throw new TypeError(`audioEncoding is ${audioEncoding}, channels ${channels}; it must be LINEAR16 and 1`);
     }
@@ -116,7 +116,7 @@ export class LiveClient {
     this.#replay = new Replay((options.keepSeconds ?? KEEP_SECONDS) * this.#rate);
   }
 
-  /** Seconds of sound so far. */
+  /** Seconds of audio so far. */
   get duration() {
     return this.#replay.end / this.#rate;
   }
@@ -128,7 +128,7 @@ export class LiveClient {
 
   /**
    * Send samples at the configured rate, 16 kHz if none is; after `close` they are ignored.
-   * @param {Int16Array} samples no more than can be kept
+   * @param {Int16Array} samples at most `keepSeconds` of them
    */
   sendAudio(samples) {
     if (this.#isClosing) return;
@@ -136,11 +136,11 @@ export class LiveClient {
       throw new RangeError(`samples are ${samples.length}; at once they must be at most ${this.#replay.most}`);
     }
     this.#replay.append(samples);
-    this.#hear();
+    this.#wake();
     this.#pump();
   }
 
-  /** Settle now what was said so far, without waiting for a pause. */
+  /** Settle the text so far now, without waiting for a pause. */
   finalize() {
     this.#cuts.push(this.#replay.end);
     this.#pump();
@@ -155,26 +155,26 @@ export class LiveClient {
     this.#link?.connection.send(JSON.stringify({ config }));
   }
 
-  /** Say that no more sound comes, and wait for all text; rejects with a LiveError. */
+  /** End the audio and wait for all text; rejects with a LiveError. */
   close() {
     const { closeMs = CLOSE_MS } = this.#options;
-    this.#heardAt = Date.now();
+    this.#receivedAt = Date.now();
     if (!this.#isClosing) {
       this.#options.onState?.("closing");
       this.#finish();
     }
     const late = new LiveError("lost", "The server did not deliver the end of the text.");
     const watch = setInterval(() => {
-      if (Date.now() - this.#heardAt > closeMs) this.abandon(late);
+      if (Date.now() - this.#receivedAt > closeMs) this.abandon(late);
     }, Math.min(500, closeMs));
     return this.ended.finally(() => clearInterval(watch));
   }
 
-  /** End now, without waiting for what is still to come; `ended` rejects with the reason. */
+  /** End now, without waiting for further text; `ended` rejects with the reason. */
   abandon(reason = new LiveError("lost", "The session was given up.")) {
     this.#abandonment.abort(reason);
     this.#link?.connection.abandon();
-    this.#hear();
+    this.#wake();
   }
 
   /** @returns {Promise<Summary>} */
@@ -205,30 +205,30 @@ export class LiveClient {
     return this.#replay.end - timeline.settled > ROUNDING_SECONDS * this.#rate;
   }
 
-  /** A connection may end with nothing left to say, as silent ones do: wait for more, or for the end. */
+  /** The server ended a silent connection, with nothing left to settle: wait for more audio, or for the end. */
   async #moreSound() {
-    if (!this.#isClosing) await new Promise((resolve) => (this.#hear = () => resolve(undefined)));
+    if (!this.#isClosing) await new Promise((resolve) => (this.#wake = () => resolve(undefined)));
     this.#abandonment.signal.throwIfAborted();
   }
 
   /**
    * @param {Link} link which may still be open, if it nears its limit
-   * @param {any} end a LiveError, or a `done` that nobody asked for
+   * @param {any} end a LiveError, or a `done` that was not requested
    */
   async #reconnect(link, end) {
     /** @type {unknown} */
     let error = end instanceof LiveError ? end : new LiveError("lost", "The server ended the connection.");
-    let isTold = false;
-    const isGood = link.connection.isAnswered && Date.now() - link.openedAt > GOOD_MS;
-    if (isGood || link.timeline.settled > link.base) this.#attempt = 0;
+    let isReported = false;
+    const wasStable = link.connection.hasReceived && Date.now() - link.openedAt > STABLE_MS;
+    if (wasStable || link.timeline.settled > link.base) this.#attempt = 0;
     if (this.#attempt === 0) this.#failingSince = Date.now();
-    // A server that accepts and then fails each time is given no more patience than one that does not accept.
+    // A server that accepts and then fails is retried no longer than one that does not accept.
     const patienceMs = this.#options.patienceMs ?? PATIENCE_MS;
     while (isTransient(error) && Date.now() - this.#failingSince <= patienceMs) {
-      // Who has used up the day's minutes is told to come back tomorrow; that is the end for today.
+      // A used-up daily quota frees again tomorrow; do not wait for that.
       if (error instanceof LiveError && error.retryAfterMs > patienceMs) break;
-      if (link.connection.isEnded && !isTold) {
-        isTold = true;
+      if (link.connection.isEnded && !isReported) {
+        isReported = true;
         this.#options.onState?.("reconnecting", /** @type {LiveError} */ (error));
       }
       await sleep(delayMs(this.#attempt++, error), this.#abandonment.signal);
@@ -239,13 +239,13 @@ export class LiveClient {
       }
       this.#abandonment.signal.throwIfAborted();
     }
-    // What an old connection that is still open was told is not lost with the new one.
+    // An old connection that is still open delivers the text of what it received.
     this.#finish();
     await link.connection.ended;
     throw error;
   }
 
-  /** Connect for the first time, and wait for a place where there is somebody to tell. */
+  /** Connect for the first time; wait for a place if `onWait` is given. */
   async #connectInTurn() {
     const { onWait } = this.#options;
     for (let attempt = 0; ; attempt++) {
@@ -276,7 +276,7 @@ export class LiveClient {
         return { base: Math.max(last?.settled ?? 0, this.#replay.start), first: last?.first ?? 1 };
       },
     );
-    // It was changed while the connection was being made.
+    // `configure` was called while the connection opened.
     if (this.#config !== config) link.connection.send(JSON.stringify({ config: this.#config }));
     return link;
   }
@@ -286,7 +286,7 @@ export class LiveClient {
     const old = this.#link;
     this.#link = link;
     old?.connection.abandon();
-    this.#heardAt = Date.now();
+    this.#receivedAt = Date.now();
     this.#options.onState?.(this.#isClosing ? "closing" : "open");
     if (old && link.base > old.timeline.settled) {
       const startTime = old.timeline.settled / this.#rate;
@@ -309,17 +309,17 @@ export class LiveClient {
     this.#replay.settle(link.timeline.settled);
     this.#cuts = this.#cuts.filter((position) => position > link.timeline.settled);
     if (!event) return;
-    this.#heardAt = Date.now();
+    this.#receivedAt = Date.now();
     this.#options.onEvent?.(event);
   }
 
   #finish() {
     this.#isClosing = true;
-    this.#hear();
+    this.#wake();
     this.#pump();
   }
 
-  /** Send what the connection takes now, and the rest as soon as it takes that. */
+  /** Send what the connection takes now, and the rest later. */
   #pump() {
     clearTimeout(this.#pumping);
     if (this.#link?.pump(this.#replay, this.#cuts, this.#isClosing)) this.#pumping = setTimeout(() => this.#pump(), PUMP_MS);

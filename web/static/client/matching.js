@@ -1,27 +1,27 @@
-// Owns which of some phrases was said, and how surely. Stands alone, for other applications as well:
+// Find which of some phrases was spoken, with a score. Imports nothing:
 //
 //     const [best] = match(utterance.alternatives, ["turn on the light", "stop"]);
 //     if (best?.score > 0.5) act(best.phrase);
 
 /**
- * @typedef {{ transcript: string, confidence?: number, words?: { word: string, confidence: number }[] }} Heard
- *   A hypothesis, as the server sends it.
+ * @typedef {{ transcript: string, confidence?: number, words?: { word: string, confidence: number }[] }} Hypothesis
+ *   As the server sends it.
  *
  * @typedef {object} Match
  * @property {string} phrase as it was given
  * @property {number} index which one
- * @property {number} similarity 0 to 1: how much of the phrase's letters was heard
- * @property {number} score 0 to 1: similarity times the recognizer's confidence in the matched words. Both have to
- *   hold, that these words were said and that they are this phrase's; the product is the chance if they are independent
+ * @property {number} similarity 0 to 1: the share of the phrase's letters that was recognized
+ * @property {number} score 0 to 1: similarity times the recognizer's confidence in the matched words: the chance
+ *   that these words were spoken and are this phrase, if both are independent
  */
 
-// Measured on 76 commands that three voices spoke to the embedded engine, clean and in noise of 10 dB. Found are 80 and
-// 42 of 100, exactly alike are 78 and 38; where the said one is not in the list, another is taken 1.8 and 2.2 times,
-// exactly alike 1.3 and 2.2. Letters alone, without a rule for each word, pay 7.9 and 6.3 for 81 and 44.
-const LEAST_WORD = 0.75;
-const LEAST = 0.8;
+// Measured on 76 commands in three voices with the embedded engine, clean and in noise of 10 dB: 80 and 42 of 100 are
+// found (78 and 38 by exact comparison), and 1.8 and 2.2 of 100 are found that are not in the list (1.3 and 2.2).
+// Without the rule for each word it is 81 and 44 found, 7.9 and 6.3 wrong.
+const MIN_WORD_SIMILARITY = 0.75;
+const MIN_SIMILARITY = 0.8;
 
-// One letter on two keyboards, and what one writes and another does not.
+// Letters that differ by keyboard, and marks that are often left out.
 const SAME = [
   [/[\u064b-\u065f\u0670\u0640\u200d-\u200f]/g, ""],
   [/[يى]/g, "ی"],
@@ -35,7 +35,7 @@ const SAME = [
 ];
 
 /**
- * Text as it sounds, whoever wrote it: words of small letters and digits, joined by one space.
+ * Normalize a text: words of small letters and digits, joined by one space.
  * @param {string} text
  */
 export function normalized(text) {
@@ -48,18 +48,18 @@ export function normalized(text) {
 }
 
 /**
- * Find phrases in what was heard. The first hypothesis that holds a phrase decides; of several phrases in it, the one
- * with most letters heard comes first.
- * @param {string | Heard | Heard[]} heard a transcript, or hypotheses, best first
+ * Find phrases in an utterance. The first hypothesis that holds a phrase decides; of several phrases in it, the one
+ * with most letters recognized comes first.
+ * @param {string | Hypothesis | Hypothesis[]} utterance a transcript, or hypotheses, best first
  * @param {readonly string[]} phrases
  * @param {object} [options]
- * @param {number} [options.confidence] of a transcript that is only a string
- * @param {number} [options.least] similarity that is enough
- * @returns {Match[]} empty if nothing of them was said
+ * @param {number} [options.confidence] of a plain transcript
+ * @param {number} [options.minSimilarity]
+ * @returns {Match[]} empty if none was spoken
  */
-export function match(heard, phrases, { confidence = 0, least = LEAST } = {}) {
+export function match(utterance, phrases, { confidence = 0, minSimilarity = MIN_SIMILARITY } = {}) {
   const wanted = phrases.map((phrase) => normalized(phrase).split(" "));
-  const hypotheses = typeof heard === "string" ? [{ transcript: heard, confidence }] : [heard].flat();
+  const hypotheses = typeof utterance === "string" ? [{ transcript: utterance, confidence }] : [utterance].flat();
   for (const hypothesis of hypotheses) {
     const words = wordsOf(hypothesis);
     const found = wanted.flatMap((phrase, index) => {
@@ -70,8 +70,8 @@ export function match(heard, phrases, { confidence = 0, least = LEAST } = {}) {
       const sure = meanOf(words.slice(place.from, place.to).map((word) => word.confidence));
       return [{ phrase: phrases[index], index, similarity, score: similarity * sure, letters: length - place.edits }];
     });
-    const enough = found.filter(({ similarity }) => similarity >= least);
-    // As many letters: the shorter phrase is the one that was heard without a mistake.
+    const enough = found.filter(({ similarity }) => similarity >= minSimilarity);
+    // Of phrases with as many letters, the shorter one has no mistake.
     enough.sort((a, b) => b.letters - a.letters || b.similarity - a.similarity);
     if (enough.length > 0) return enough.map(({ letters: _, ...one }) => one);
   }
@@ -81,28 +81,28 @@ export function match(heard, phrases, { confidence = 0, least = LEAST } = {}) {
 /** @typedef {{ letters: string, confidence: number }} Word */
 
 /**
- * @param {Heard} heard
+ * @param {Hypothesis} hypothesis
  * @returns {Word[]}
  */
 function wordsOf({ transcript, confidence = 0, words = [] }) {
-  const said = words.length > 0 ? words : [{ word: transcript, confidence }];
-  return said.flatMap((one) => {
-    // 0 is "not known" on the wire: what is known of the whole counts, and if that is nothing, the words alone.
-    const sure = one.confidence || confidence || 1;
-    return normalized(one.word).split(" ").filter(Boolean).map((letters) => ({ letters, confidence: sure }));
+  const spoken = words.length > 0 ? words : [{ word: transcript, confidence }];
+  return spoken.flatMap((one) => {
+    // 0 is "unknown" on the wire: then the confidence of the whole counts, and without that similarity alone.
+    const known = one.confidence || confidence || 1;
+    return normalized(one.word).split(" ").filter(Boolean).map((letters) => ({ letters, confidence: known }));
   });
 }
 
 /**
- * Sellers' search (The theory and computation of evolutionary distances, J. Algorithms 1, 1980): the stretch of the
- * utterance with the least edit distance to the phrase. Its steps are words rather than letters, as no word of a
- * command may be missing or another one: "turn off the light" is 90 in 100 letters of its opposite. Two words may be
- * heard as one, and one as two: "play list".
+ * Sellers' search (The theory and computation of evolutionary distances, J. Algorithms 1, 1980): the part of the
+ * utterance with the smallest edit distance to the phrase. Its steps are words rather than letters, as no word of a
+ * command may be missing or replaced: "turn off the light" shares 90 % of its letters with its opposite. Two words may
+ * be recognized as one, and one as two: "play list".
  * @param {string[]} phrase
  * @param {Word[]} words
  */
 function placeOf(phrase, words) {
-  /** What it takes to have the first words of the phrase end before a word of the utterance. */
+  /** The edits by which the first words of the phrase end before a word of the utterance. */
   /** @type {({ edits: number, from: number } | undefined)[][]} */
   const table = [words.map((_, from) => ({ edits: 0, from }))];
   for (let i = 1; i <= phrase.length; i += 1) {
@@ -111,8 +111,8 @@ function placeOf(phrase, words) {
       for (const [p, w] of [[1, 1], [1, 2], [2, 1]]) {
         const before = i >= p && j >= w ? table[i - p][j - w] : undefined;
         if (!before) continue;
-        const heard = words.slice(j - w, j).map((word) => word.letters).join("");
-        const edits = before.edits + editsOf(phrase.slice(i - p, i).join(""), heard);
+        const recognized = words.slice(j - w, j).map((word) => word.letters).join("");
+        const edits = before.edits + editsOf(phrase.slice(i - p, i).join(""), recognized);
         if (edits < (table[i][j]?.edits ?? Infinity)) table[i][j] = { edits, from: before.from };
       }
     }
@@ -131,7 +131,7 @@ function placeOf(phrase, words) {
 function editsOf(a, b) {
   if (a === b) return 0;
   const longest = Math.max(a.length, b.length);
-  const most = longest * (1 - LEAST_WORD);
+  const most = longest * (1 - MIN_WORD_SIMILARITY);
   if (Math.abs(a.length - b.length) > most) return Infinity;
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i += 1) {

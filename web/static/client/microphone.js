@@ -1,18 +1,18 @@
-// Owns the microphone: permission, capture at the device's own rate, 16 kHz PCM16 out, and its release.
+// The microphone: permission, capture at the device's own rate, 16 kHz PCM16 out, release.
 
 import { sleep, within } from "./waiting.js";
 
-const FINISH_MS = 500; // the audio thread answers within one chunk; a dead one never does
+const FINISH_MS = 500; // the audio thread answers within one chunk, or never
 const RESUME_MS = 3_000;
 
-// What the browser does to the sound: nothing. A recognizer hears best what is not distorted, and nothing echoes.
+// No processing by the browser: it distorts speech for a recognizer, and nothing is played that could echo.
 export const PROCESSING = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 /**
- * Why there is no sound:
- * - `insecure`: the page may have no microphone
- * - `refused`, `absent`, `busy`, `unfit`: by the user, none there, in use elsewhere, cannot record as asked
- * - `disconnected`, `interrupted`: it was heard, and is not any more
+ * Why there is no audio:
+ * - `insecure`: the page is not secure
+ * - `refused`, `absent`, `busy`, `unfit`: by the user, no device, in use elsewhere, unable to record as requested
+ * - `disconnected`, `interrupted`: it stopped
  * - `broken`: anything else
  * @typedef {"insecure" | "refused" | "absent" | "busy" | "unfit" | "disconnected" | "interrupted" | "broken"} MicrophoneFault
  */
@@ -43,7 +43,7 @@ const SENTENCES = {
   interrupted: "The browser interrupted the microphone. Press the button to go on.",
   broken: "The microphone’s sound could not be read. Press the button to try again.",
 };
-/** What browsers call it. @type {Record<string, MicrophoneFault>} */
+/** By the name of the browser's error. @type {Record<string, MicrophoneFault>} */
 const FAULTS = {
   NotAllowedError: "refused",
   SecurityError: "refused",
@@ -53,13 +53,13 @@ const FAULTS = {
   AbortError: "busy",
 };
 
-/** Throws the MicrophoneError that says so where a page can have no microphone. */
+/** Throw a MicrophoneError where a page cannot have a microphone. */
 export function checkMicrophone() {
   if (!globalThis.isSecureContext || !navigator.mediaDevices) throw new MicrophoneError("insecure");
 }
 
 /**
- * The microphones that there are; before the user has allowed one, browsers tell neither names nor ids.
+ * The microphones; before the user has allowed one, browsers hide them.
  * @returns {Promise<{ deviceId: string, label: string }[]>}
  */
 export async function microphones() {
@@ -68,7 +68,7 @@ export async function microphones() {
 }
 
 /**
- * How loud a chunk is: 0 at -60 dB and below, 1 at full scale.
+ * The level of a chunk: 0 at -60 dB and below, 1 at full scale.
  * @param {Int16Array} samples
  */
 export function levelOf(samples) {
@@ -79,9 +79,9 @@ export function levelOf(samples) {
 /**
  * @typedef {object} MicrophoneOptions
  * @property {(samples: Int16Array<ArrayBuffer>) => void} onAudio 100 ms each; the last one is shorter
- * @property {(isMuted: boolean) => void} [onMute] when the system cuts the sound off, or gives it back
- * @property {AbortSignal} [signal] gives up opening; of no effect once open
- * @property {string} [deviceId] one of `microphones`; if it is gone, any other will do
+ * @property {(isMuted: boolean) => void} [onMute] when the system mutes the audio, or unmutes it
+ * @property {AbortSignal} [signal] cancels opening; no effect once open
+ * @property {string} [deviceId] of `microphones`; any other if it is gone
  * @property {Partial<typeof PROCESSING>} [processing]
  */
 
@@ -95,32 +95,32 @@ export class Microphone {
   #stopped;
 
   /**
-   * Ask for the microphone and start it. Call it inside the click: browsers start sound for nothing less.
+   * Open the microphone and start it. Call it inside a click: browsers start no audio otherwise.
    * Rejects with a MicrophoneError, or with the signal's reason.
    * @param {MicrophoneOptions} options
    */
   static async open({ onAudio, onMute = () => {}, signal, deviceId = "", processing }) {
     checkMicrophone();
     signal?.throwIfAborted();
-    // No rate is asked for: Firefox refuses to join a context and a microphone of different rates.
+    // No rate is requested: Firefox refuses to connect a context and a microphone of different rates.
     const context = new AudioContext();
     const resumed = context.resume();
-    // Given up before it resumed, it rejects, and nobody waits for it any more.
+    // It rejects if opening is cancelled, when nothing awaits it any more.
     resumed.catch(() => {});
-    const asked = ask({ channelCount: 1, ...PROCESSING, ...processing }, deviceId);
-    // Loaded meanwhile, so that the first sound finds it there.
+    const requested = request({ channelCount: 1, ...PROCESSING, ...processing }, deviceId);
+    // Load it meanwhile, so that it is there for the first audio.
     const loaded = context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url)).catch(() => {
       throw new MicrophoneError("broken", "A part of this page cannot be loaded. Is the server running?");
     });
     try {
-      const [stream] = await unlessAborted(signal, Promise.all([asked, loaded]));
+      const [stream] = await unlessAborted(signal, Promise.all([requested, loaded]));
       const silent = new MicrophoneError("interrupted", "The browser did not start the sound. Try again.");
       await within(RESUME_MS, resumed, silent);
       signal?.throwIfAborted();
       return new Microphone(context, stream, onAudio, onMute);
     } catch (error) {
-      // The question may still be open: what is granted later is given back at once.
-      asked.then((stream) => release(context, stream), () => release(context));
+      // The permission prompt may still be open: a stream that is granted later is released at once.
+      requested.then((stream) => release(context, stream), () => release(context));
       throw signal?.aborted ? signal.reason : described(error);
     }
   }
@@ -149,12 +149,12 @@ export class Microphone {
     context.createMediaStreamSource(stream).connect(this.#node);
   }
 
-  /** Id of the device that is heard, which need not be the one that was asked for. */
+  /** Id of the device in use, which may differ from the requested one. */
   get deviceId() {
     return this.#stream.getAudioTracks()[0]?.getSettings().deviceId ?? "";
   }
 
-  /** Deliver what was heard so far, then release the microphone. */
+  /** Deliver the audio so far, then release the microphone. */
   stop() {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -176,7 +176,7 @@ export class Microphone {
         resolve(new MicrophoneError("broken"));
       });
       this.#context.addEventListener("statechange", () => {
-        // Suspended, closed, or interrupted by a call on iOS: nothing is heard any more.
+        // Suspended, closed, or interrupted by a call on iOS: no more audio arrives.
         if (this.#context.state !== "running" && !this.#stopped) {
           resolve(new MicrophoneError("interrupted"));
         }
@@ -189,11 +189,11 @@ export class Microphone {
  * @param {MediaTrackConstraints} audio
  * @param {string} deviceId "" for the browser's choice
  */
-async function ask(audio, deviceId) {
+async function request(audio, deviceId) {
   const devices = navigator.mediaDevices;
   if (deviceId === "") return devices.getUserMedia({ audio });
   try {
-    // Less than `exact` is a wish, which browsers may pass over.
+    // Browsers may ignore a device that is not `exact`.
     return await devices.getUserMedia({ audio: { ...audio, deviceId: { exact: deviceId } } });
   } catch (error) {
     if (/** @type {Error} */ (error).name !== "OverconstrainedError") throw error;

@@ -1,8 +1,8 @@
-// Owns the digits of numbers that were said in words, in English and in Persian.
+// Digits of spoken numbers, in English and in Persian.
 
 import { normalized } from "./matching.js";
 
-/** The words of 0, 1, 2 ...; several for one number, as people say them. */
+/** The words of 0, 1, 2 ...; several for one number, as they are spoken. */
 const COUNTING = `zero|oh|صفر one|یک two|دو three|سه four|چهار|چار five|پنج six|شش|شیش seven|هفت eight|هشت nine|نه ten|ده
   eleven|یازده twelve|دوازده thirteen|سیزده fourteen|چهارده fifteen|پانزده|پونزده sixteen|شانزده|شونزده
   seventeen|هفده|هیفده eighteen|هجده|هیجده|هژده nineteen|نوزده`.split(/\s+/);

@@ -1,10 +1,10 @@
-// Owns the sound on the audio thread: the device's rate in, 16 kHz mono PCM16 in chunks of 100 ms out.
+// Audio worklet: the device's rate in, 16 kHz mono PCM16 in chunks of 100 ms out.
 
 import { Resampler } from "./resampler.js";
 
 const CHUNK_SAMPLES = 1_600;
 
-/** Posts ArrayBuffers of PCM16; told anything, it posts the rest, then null, and ends. */
+/** Posts ArrayBuffers of PCM16; after any message it posts the rest, then null, and ends. */
 class PcmProcessor extends AudioWorkletProcessor {
   #resampler = new Resampler(Math.round(sampleRate));
   #chunk = new Int16Array(CHUNK_SAMPLES);

@@ -1,4 +1,4 @@
-// The text of a recording while it settles: utterances in the order of time, whatever order they arrive in.
+// Text of a recording while it settles: utterances in the order of time, whatever order they arrive in.
 
 /**
  * @typedef {import("./live.js").Result} Result
@@ -12,9 +12,9 @@
 export class Recording {
   /** @type {(Line & Place)[]} */
   #lines = [];
-  /** What is downloaded is called like the recording. */
+  /** Names the downloads. */
   name;
-  /** Under which the server keeps it; empty until the server has it. */
+  /** Its id at the server; empty until the server has it. */
   transcriptionId = "";
 
   /** @param {string} name of the file */
@@ -28,10 +28,10 @@ export class Recording {
   }
 
   /**
-   * Take utterances in any order and as often as they come. One that covers most of another on its channel is the
-   * same one, revised; without text it takes the other's place and leaves nothing there.
+   * Take utterances in any order, as often as they come. One that covers most of another on its channel replaces it;
+   * without text it removes the other.
    * @param {(Result & Place)[]} results
-   * @param {boolean} [isWhole] nothing comes after them: what is none of them goes
+   * @param {boolean} [isWhole] whether these are all: any other line is removed
    * @returns {Edit[]} the changes, one after the other
    */
   merge(results, isWhole = false) {

@@ -1,8 +1,8 @@
-// Owns the sound that the server has not settled yet: kept, so that another connection can be sent it again.
+// Buffer of audio that the server has not settled, to be sent again over another connection.
 
-const CHUNK_SAMPLES = 16_000; // no message is larger, whatever was appended at once
+const CHUNK_SAMPLES = 16_000; // the largest message, however much is appended at once
 
-/** A stream of samples, of which a bounded stretch is kept. Positions count samples from the first one. */
+/** The newest samples of a stream, at most so many. Positions count samples from the first one. */
 export class Replay {
   /** @type {Int16Array[]} */
   #chunks = [];

@@ -1,13 +1,13 @@
-// Owns the change of rate: a stream of samples at any rate in, the same sound at 16 kHz out. Knows no globals.
+// Resample a stream to 16 kHz. Uses no globals, as it runs on the audio thread.
 
 const RATE = 16_000;
-// The filter: 48 zero crossings to each side and this Kaiser window hold back by 80 dB all that would alias.
+// The filter: 48 zero crossings to each side and this Kaiser window attenuate what would alias by 80 dB.
 const ZERO_CROSSINGS = 48;
 const KAISER_BETA = 7.857;
-// Width of the band in which such a filter falls, as a share of the lower of the two rates (Kaiser's formula).
+// Transition width of such a filter, as a share of the lower of the two rates (Kaiser's formula).
 const TRANSITION = (80 - 8) / (2.285 * 2 * ZERO_CROSSINGS) / (2 * Math.PI);
-// New samples that fit beside those the filter still needs, before the old ones have to be moved out.
-const ROOM = 1_024;
+// Room for new samples beside those the filter still needs, before old ones are moved out.
+const ROOM_SAMPLES = 1_024;
 
 /**
  * Changes the rate of a stream of samples: a windowed-sinc low-pass in polyphase form.
@@ -34,13 +34,13 @@ export class Resampler {
     this.#reach = reachOf(rate);
     this.#taps = Array.from({ length: this.#phases }, (_, phase) => tapsOf(phase / this.#phases, rate));
     // The samples that the filter still needs; at the start, silence from before the first one.
-    this.#input = new Float32Array(2 * this.#reach + ROOM);
+    this.#input = new Float32Array(2 * this.#reach + ROOM_SAMPLES);
     this.#held = this.#reach - 1;
     this.#whole = this.#held;
   }
 
   /**
-   * Nothing is allocated here: on the audio thread whatever is thrown away is collected while sound waits.
+   * Allocates nothing: on the audio thread a garbage collection delays the audio.
    * @param {Float32Array} samples at the input's rate
    * @param {(sample: number) => void} emit takes the samples at 16 kHz that are ready, one by one
    */
@@ -53,7 +53,7 @@ export class Resampler {
   }
 
   /**
-   * Emit the samples that still waited for what follows: silence.
+   * Emit the last samples, as if silence followed.
    * @param {(sample: number) => void} emit
    */
   finish(emit) {
@@ -97,17 +97,17 @@ function reachOf(rate) {
  * @returns {Float32Array} one for each of the input samples that the filter needs, the earliest first
  */
 function tapsOf(offset, rate) {
-  // At the rate that is wanted every sample stays as it is.
+  // At 16 kHz every sample stays as it is.
   if (rate === RATE) return Float32Array.of(1, 0);
   const reach = reachOf(rate);
-  // The band ends where the falling one begins, so that nothing above half the lower rate is left.
+  // The pass band ends before the transition, so that nothing above half the lower rate is left.
   const cutoff = (Math.min(rate, RATE) * (1 - TRANSITION)) / rate;
   const taps = new Float64Array(2 * reach);
   for (let tap = 0; tap < taps.length; tap++) {
     const distance = tap - (reach - 1) - offset;
     taps[tap] = sinc(cutoff * distance) * kaiser(distance / reach);
   }
-  // Each phase on its own passes a constant unchanged; otherwise the phases would hum against each other.
+  // Each phase has unit gain at 0 Hz; otherwise the phases would modulate each other.
   const sum = taps.reduce((total, tap) => total + tap, 0);
   return Float32Array.from(taps, (tap) => tap / sum);
 }

@@ -1,4 +1,4 @@
-// Owns what is done about a failed connection: whether to try again, and when.
+// Errors of a connection: which of them to retry, and when.
 
 /**
  * What went wrong:
@@ -15,7 +15,7 @@ export class LiveError extends Error {
    * @param {LiveErrorKind} kind
    * @param {string} message
    * @param {{ type?: string, code?: number, detail?: string, retryAfterMs?: number }} [facts] the protocol's `type`
-   *   and `detail`, an HTTP status or a close code, and when the server wants to be asked again
+   *   and `detail`, an HTTP status or a close code, and after how long to retry
    */
   constructor(kind, message, { type = "", code = 0, detail = "", retryAfterMs = 0 } = {}) {
     super(message);
@@ -30,7 +30,7 @@ export class LiveError extends Error {
 
 const FIRST_MS = 250;
 const LONGEST_MS = 8_000;
-// Other errors would come again: they are about what this client sends or who it is.
+// Other errors would repeat: they depend on what this client sends or who it is.
 const TRANSIENT = new Set([
   "idle_timeout",
   "internal",
@@ -53,7 +53,7 @@ export function isTransient(error) {
 }
 
 /**
- * When the server wants to be asked again, 0 if it does not say.
+ * The time of `Retry-After`, 0 without one.
  * @param {Response} response
  */
 export function retryAfterMsOf({ headers }) {
@@ -61,10 +61,10 @@ export function retryAfterMsOf({ headers }) {
 }
 
 /**
- * How long to wait before an attempt: twice as long each time, spread, so that the clients of a server that was
- * started again do not all come at once.
+ * The wait before an attempt: doubled each time, with jitter, so that the clients of a restarted server do not all
+ * return at once.
  * @param {number} attempt 0 for the first
- * @param {unknown} error of the attempt before; what it says of `retryAfterMs` is kept to
+ * @param {unknown} error of the attempt before; its `retryAfterMs` is the least wait
  * @param {number} [random] 0 to 1
  */
 export function delayMs(attempt, error, random = Math.random()) {

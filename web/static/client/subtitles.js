@@ -12,7 +12,7 @@ const LINE_CHARACTERS = 42;
 const CUE_CHARACTERS = 2 * LINE_CHARACTERS;
 const SHORTEST_SECONDS = 1;
 const LONGEST_SECONDS = 7;
-const PAUSE_SECONDS = 1; // no caption spans a silence as long as this: its end would be read before it is said
+const PAUSE_SECONDS = 1; // no caption spans a silence as long as this: its end would be read before it is spoken
 export const UNTIMED_WORD_SECONDS = 0.4; // 150 words a minute, ordinary speech
 
 const SENTENCE_ENDS = ".?!…؟۔。";
@@ -21,7 +21,7 @@ const CLAUSE_ENDS = ",;:،؛、";
 const SPACE = /(?:[^\S\ufeff]|[\x1c-\x1f\x85])+/;
 
 /**
- * Write the utterances as a SubRip file; empty if nothing was said.
+ * Write the utterances as a SubRip file; empty without words.
  * @param {Iterable<Result>} results
  */
 export function srt(results) {
@@ -30,7 +30,7 @@ export function srt(results) {
 }
 
 /**
- * Write the utterances as a WebVTT file; only its header if nothing was said.
+ * Write the utterances as a WebVTT file; only its header without words.
  * @param {Iterable<Result>} results
  */
 export function vtt(results) {
@@ -43,7 +43,7 @@ export function vtt(results) {
 
 /**
  * Break utterances into captions: in order, no word lost, times rising and never overlapping.
- * Words without times (0, or none but in the transcript) are spread over the gap in which they were said.
+ * Words without times (0, or none but in the transcript) are spread over the gap around them.
  * @param {Iterable<Result>} results utterances, one after another, not alternatives of one
  */
 export function cues(results) {
@@ -55,10 +55,10 @@ export function cues(results) {
  * @returns {Word[]}
  */
 function spoken({ transcript, words }) {
-  const said = words.flatMap(({ word, startTime, endTime }) =>
+  const known = words.flatMap(({ word, startTime, endTime }) =>
     split(word).map((text) => ({ text, start: startTime, end: endTime })),
   );
-  const pieces = said.length > 0 ? said : split(transcript).map((text) => ({ text, start: 0, end: 0 }));
+  const pieces = known.length > 0 ? known : split(transcript).map((text) => ({ text, start: 0, end: 0 }));
   const last = pieces.length - 1;
   return pieces.map((piece, index) => ({ ...piece, size: [...piece.text].length, isLast: index === last }));
 }

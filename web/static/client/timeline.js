@@ -1,4 +1,4 @@
-// Owns what the messages of one connection mean on the clock of its client, who may have had connections before.
+// Events of one connection on the clock of its client, who may have had other connections before.
 
 /**
  * @typedef {{ startTime: number, endTime: number, word: string, confidence: number }} Word
@@ -7,9 +7,9 @@
  *
  * @typedef {object} Utterance the state of one utterance, which replaces the state before
  * @property {"utterance"} kind
- * @property {number} number 1 for the first; after a lost connection its open utterances are heard again, and come
- *   under their old numbers
- * @property {boolean} isFinal whether the text is settled: nothing comes after it
+ * @property {number} number 1 for the first; open utterances of a lost connection are recognized again under
+ *   their old numbers
+ * @property {boolean} isFinal whether the text is settled, and the last of this utterance
  * @property {string} transcript the words, joined by one space
  * @property {number} confidence 0 to 1, or 0 if not known
  * @property {Word[]} words
@@ -18,16 +18,16 @@
  * @property {string} reason why a final ended: `endpoint`, `maxUtterance`, `finalize`, `close` ...; "" of a partial
  * @property {number} endpointMs of a final: from the last speech to the endpoint
  *
- * @typedef {object} Speech somebody began or ceased to speak
+ * @typedef {object} Speech the begin or the end of speech
  * @property {"speech"} kind
  * @property {number} number of the utterance
  * @property {boolean} isSpeaking
  * @property {number} time in seconds
  *
- * @typedef {object} Warning the session goes on, but
+ * @typedef {object} Warning an incident that does not end the session
  * @property {"warning"} kind
- * @property {string} code `gap`: words may be missing between `startTime` and `endTime`; `slow`: sound waits;
- *   `quiet`: nothing was said in 10 s of sound
+ * @property {string} code `gap`: words may be missing between `startTime` and `endTime`; `slow`: audio
+ *   is delayed; `quiet`: no speech in 10 s of audio
  * @property {string} detail
  * @property {number} [startTime]
  * @property {number} [endTime]
@@ -35,14 +35,14 @@
  * @typedef {Utterance | Speech | Warning} LiveEvent
  */
 
-/** Reads one connection's messages. */
+/** Turns one connection's messages into events. */
 export class Timeline {
   #base;
   #rate;
   #next;
   /** Numbers of the utterances that have no final yet, by the server's ids. @type {Map<number, number>} */
   #open = new Map();
-  /** Position before which the server needs no sample any more. */
+  /** Position before which the server needs no more samples. */
   settled;
 
   /**
@@ -70,7 +70,7 @@ export class Timeline {
 
   /**
    * @param {any} message of extended mode
-   * @returns {LiveEvent | undefined} nothing for what only the connection itself is about
+   * @returns {LiveEvent | undefined} undefined for messages about the connection itself
    */
   read(message) {
     if (message.audio) this.#settle(message.audio.settledMs);
@@ -92,7 +92,7 @@ export class Timeline {
   }
 
   /**
-   * Take in how the connection ended: a `done` settles all that the server received.
+   * Take the last message: a `done` settles all that the server received.
    * @param {any} message
    */
   end(message) {

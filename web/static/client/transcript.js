@@ -1,4 +1,4 @@
-// Owns the transcript: all that was said since the page was opened, whatever of it the page still shows.
+// The transcript of all sessions and recordings since the page was opened, whatever the page still shows.
 
 import { Recording } from "./recording.js";
 import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
@@ -17,20 +17,20 @@ const FORMATS = {
   txt: { type: "text/plain", write: (/** @type {Transcript} */ { spoken }) => textOf(spoken) },
   srt: { type: "application/x-subrip", write: (/** @type {Transcript} */ { spoken }) => srt(spoken) },
   vtt: { type: "text/vtt", write: (/** @type {Transcript} */ { spoken }) => vtt(spoken) },
-  json: { type: "application/json", write: written },
+  json: { type: "application/json", write: toJson },
 };
 
-/** What was said in sessions of listening and in recordings, in the order in which they began. */
+/** Sessions of listening and recordings, in the order in which they began. */
 export class Transcript {
   /**
-   * Lines in the order of speech, those without text as well: they know that their final has come.
+   * Lines in the order of speech; those without text stay, as they record that their final has arrived.
    * @type {({ offset: number, lines: Line[] } | Recording)[]}
    */
   #parts = [{ offset: 0, lines: [] }];
 
   /**
-   * Begin another session: its numbers and its times start anew.
-   * @param {{ at?: number }} [when] seconds since the first session began; never before the end of what was said
+   * Begin another session, whose numbers and times start again.
+   * @param {{ at?: number }} [when] seconds since the first session began; never before the end of the last word
    */
   begin({ at = 0 } = {}) {
     this.giveUp();
@@ -38,7 +38,7 @@ export class Transcript {
   }
 
   /**
-   * Take the newest state of an utterance of the session; a final without text means that there was none.
+   * Take the newest state of an utterance of the session; a final without text means that there was no utterance.
    * @param {Utterance} utterance
    */
   show({ number, isFinal, transcript, confidence, words }) {
@@ -48,7 +48,7 @@ export class Transcript {
     let index = lines.length;
     while (index > 0 && lines[index - 1].number >= number) index -= 1;
     const before = lines[index]?.number === number ? lines[index] : undefined;
-    // Heard again, say after a lost connection, it is still settled or given up.
+    // Recognized again after a lost connection, it stays settled or given up.
     if (before && !before.isOpen && !isFinal) return;
     const shifted = words.map((word) => later(word, offset));
     lines.splice(index, before ? 1 : 0, { number, isFinal, isOpen: !isFinal, transcript, confidence, words: shifted });
@@ -72,7 +72,7 @@ export class Transcript {
     return before.filter(({ isOpen }) => !isOpen).length;
   }
 
-  /** Keep the open lines as they are, when nobody is left to settle them. */
+  /** Keep the open lines as they are, when nothing will settle them. */
   giveUp() {
     for (const part of this.#sessions) {
       part.lines = part.lines.map((line) => (line.isOpen ? { ...line, isOpen: false } : line));
@@ -104,7 +104,7 @@ export class Transcript {
     return this.#parts.filter((part) => "offset" in part);
   }
 
-  /** The lines with text that nobody is left to change: settled, or given up. */
+  /** The lines with text that no longer change: settled, or given up. */
   get done() {
     return this.lines.filter(({ isOpen }) => !isOpen);
   }
@@ -131,12 +131,12 @@ export class Transcript {
       seconds = Math.max(seconds, endTime);
       untimed = endTime > 0 ? 0 : untimed + 1;
     }
-    // The room that subtitles give to last words without times.
+    // Subtitles give this time to last words without times.
     return toMs(seconds + untimed * UNTIMED_WORD_SECONDS);
   }
 
   /**
-   * What was said in sessions of listening as a file; the recordings are the server's to write.
+   * The sessions of listening as a file; the server writes those of recordings.
    * @param {Format} format
    * @param {Date} now names the file, in local time
    * @returns {{ name: string, type: string, text: string }} `type` is a media type
@@ -161,10 +161,10 @@ function textOf(lines) {
 }
 
 /**
- * As the server answers a transcription, as far as the page knows it.
+ * As the server answers a transcription, with what the page knows of it.
  * @param {Transcript} transcript
  */
-function written({ duration, spoken }) {
+function toJson({ duration, spoken }) {
   const results = spoken.map(({ transcript, confidence, words }) => ({ transcript, confidence, words }));
   return `${JSON.stringify({ duration, status: "done", results }, null, 2)}\n`;
 }
@@ -179,7 +179,7 @@ function later(word, seconds) {
 }
 
 /**
- * The server's times have milliseconds; adding must not make a long fraction of them.
+ * Round to the milliseconds of the server's times.
  * @param {number} seconds
  */
 function toMs(seconds) {

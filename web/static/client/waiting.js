@@ -1,8 +1,9 @@
-// Owns waiting with a bound.
+// Bounded waits.
 
 /**
+ * Wait; an abort ends it early, without an error.
  * @param {number} ms
- * @param {AbortSignal} [signal] cuts it short
+ * @param {AbortSignal} [signal]
  * @returns {Promise<void>}
  */
 export function sleep(ms, signal) {
@@ -19,12 +20,12 @@ export function sleep(ms, signal) {
 }
 
 /**
- * Wait so long and no longer; then throw the error.
+ * Wait for a promise at most so long, then throw the error.
  * @template T
  * @param {number} ms
  * @param {Promise<T>} promise
  * @param {Error} error
- * @param {AbortSignal} [signal] cuts it short, and its reason is thrown
+ * @param {AbortSignal} [signal] its reason is thrown
  * @returns {Promise<T>}
  */
 export async function within(ms, promise, error, signal) {

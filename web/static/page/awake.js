@@ -1,8 +1,8 @@
-// Owns the screen's light while somebody reads or talks.
+// Wake lock: keeps the screen on.
 
 /**
- * Keep the screen on; a hidden page loses the lock and takes it again when it is seen.
- * @returns {() => void} lets it go dark
+ * Keep the screen on; a hidden page loses the lock and takes it again when it is visible.
+ * @returns {() => void} releases the lock
  */
 export function stayAwake() {
   /** @type {WakeLockSentinel | undefined} */
@@ -10,7 +10,7 @@ export function stayAwake() {
   let isOver = false;
   const take = async () => {
     if (document.visibilityState !== "visible") return;
-    // Refused on low battery, absent in some browsers: the screen then goes dark as always.
+    // Refused on low battery, absent in some browsers: the screen then turns off as usual.
     const taken = await navigator.wakeLock?.request("screen").catch(() => undefined);
     if (isOver) void taken?.release();
     else lock = taken;

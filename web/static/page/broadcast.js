@@ -1,10 +1,10 @@
-// Owns what one tab tells the others of the same browser: the newest lines of what is being said.
+// Captions from one tab to the others of the same browser.
 
 const CHANNEL = "niyosha";
-const KEPT = 3; // two lines of text never show more than two utterances, and the one that is leaving
+const KEPT = 3; // two lines of text show at most two utterances, and one that is leaving
 
 /**
- * @typedef {object} Caption the newest state of an utterance, as far as captions need it
+ * @typedef {object} Caption the newest state of an utterance, reduced to what captions show
  * @property {string} key the same in all states of the utterance, and in no other session or tab
  * @property {string} transcript never empty
  * @property {number} stableWords
@@ -13,11 +13,11 @@ const KEPT = 3; // two lines of text never show more than two utterances, and th
  * @typedef {Pick<import("../client/timeline.js").Utterance, "number" | "transcript" | "stableWords" | "isFinal">} Utterance
  *
  * @typedef {{ type: "ask" } | { type: "captions", source: string, since: number, captions: Caption[] }} Message
- *   Every message has all that is to be shown, so that whoever begins to listen needs nothing from before. `since` is
- *   when the newest utterance began, in milliseconds.
+ *   Every message has all that is to be shown, so that a new follower needs no earlier ones. `since` is when the newest
+ *   utterance began, in milliseconds.
  */
 
-/** The newest utterances of this tab, told to all others. */
+/** Sends the newest utterances of this tab to all others. */
 export class Broadcaster {
   #channel = new BroadcastChannel(CHANNEL);
   #source = unique();
@@ -33,14 +33,14 @@ export class Broadcaster {
     });
   }
 
-  /** Begin another session, which counts its utterances from 1 again. */
+  /** Begin another session, whose utterances count from 1 again. */
   begin() {
     this.#session = unique();
     this.#newest = 0;
   }
 
   /**
-   * Tell the newest state of an utterance; one without text takes it away.
+   * Send the newest state of an utterance; one without text removes it.
    * @param {Utterance} utterance
    */
   show({ number, transcript, stableWords, isFinal }) {
@@ -53,7 +53,7 @@ export class Broadcaster {
       this.#newest = number;
       this.#since = Date.now();
     }
-    // What is not there is an early one that is settled late, when its lines have left the screen.
+    // Any other is an early one that settles late, when its lines have left the screen.
     this.captions = this.captions.filter((shown) => shown.transcript !== "").slice(-KEPT);
     this.#send();
   }
@@ -69,7 +69,7 @@ export class Broadcaster {
   }
 }
 
-/** What another tab says; of several, the one that began an utterance last. */
+/** Receives the captions of another tab; of several, the one that began an utterance last. */
 export class Follower {
   #source = "";
   #since = 0;
@@ -88,7 +88,7 @@ export class Follower {
   }
 }
 
-/** Not a UUID: browsers make those for secure pages only. */
+/** Not `crypto.randomUUID`, which only secure pages have. */
 function unique() {
   return Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("");
 }

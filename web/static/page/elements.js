@@ -1,7 +1,7 @@
 // Elements of a page: found by their id, and lines of text with one element for each word.
 
 /**
- * The element with an id, which the page has.
+ * The element with an id that the page has.
  * @param {string} id
  */
 export function element(id) {
@@ -18,10 +18,10 @@ export function newLine() {
 }
 
 /**
- * Write the newest words of a line. What stays is not touched: its colour goes on turning, and nothing around it moves.
+ * Write the newest words of a line. Words that stay are not touched: their transition goes on, and nothing moves.
  * @param {WordLine} line
  * @param {string[]} texts
- * @param {number} stable how many leading words will not change any more
+ * @param {number} stable how many leading words no longer change
  */
 export function writeWords({ element, words }, texts, stable) {
   for (const surplus of words.splice(texts.length)) surplus.remove();

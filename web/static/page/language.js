@@ -1,4 +1,4 @@
-// Owns the language of the page's own words: which it is, and their change on the page.
+// Language of the page's own texts: the choice, and its change on the page.
 
 import { ENGLISH, PERSIAN } from "./texts.js";
 
@@ -26,16 +26,16 @@ export function text(key, values = {}) {
 }
 
 /**
- * A text that the language in force may have, or what stands for it.
+ * A text that the language in force may have, else a fallback.
  * @param {string} key
- * @param {string} otherwise
+ * @param {string} fallback
  */
-export function translated(key, otherwise) {
-  return /** @type {Record<string, string>} */ (LANGUAGES[current].texts)[key] ?? otherwise;
+export function translated(key, fallback) {
+  return /** @type {Record<string, string>} */ (LANGUAGES[current].texts)[key] ?? fallback;
 }
 
 /**
- * A number with so many decimals, as the language writes it.
+ * A number as the language writes it.
  * @param {number} value
  * @param {number} [decimals]
  */
@@ -53,8 +53,8 @@ export function percent(share) {
 }
 
 /**
- * Write the page's texts, now and after each change: into what has `data-text`, `data-label` (its name for screen
- * readers, shown as a tooltip) or `data-placeholder`. What the page writes by itself is written again by `rewrite`.
+ * Write the page's texts, now and after each change: into elements with `data-text`, `data-label` (the name for screen
+ * readers, and a tooltip) or `data-placeholder`. `rewrite` writes the texts that scripts made.
  * @param {() => void} [rewrite]
  */
 export function speakLanguage(rewrite = () => {}) {
@@ -73,7 +73,7 @@ function change(language) {
   try {
     localStorage.setItem(KEY, language);
   } catch {
-    // A browser that keeps nothing asks again next time.
+    // Without storage the choice holds until the page is closed.
   }
   write();
 }
@@ -95,7 +95,7 @@ function write() {
 }
 
 /**
- * Name an element that shows no text; it stays named when the language changes.
+ * Name an element that shows no text, also when the language changes.
  * @param {HTMLElement} element
  * @param {TextKey} key
  */
@@ -111,7 +111,7 @@ function chosen() {
   try {
     stored = localStorage.getItem(KEY);
   } catch {
-    // The browser's own language, then.
+    // Use the browser's own language.
   }
   return (stored ?? navigator.language).startsWith("fa") ? "fa" : "en";
 }

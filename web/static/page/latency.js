@@ -1,46 +1,46 @@
-// Owns the read-out of how long people wait: from speech to its first word, and from its end to the settled text.
+// Measured latency: from speech to its first word, and from its end to the settled text.
 
-const RATE = 16_000;
+import { RATE_HZ } from "../client/live.js";
 
-/** Reads the clock of the sound and the clock of the page together; times are in milliseconds. */
+/** Relates the clock of the audio to that of the page; times are in milliseconds. */
 export class Latency {
   #samples = 0;
   /** When the first sample was spoken, on the page's clock. */
   #origin = Infinity;
-  /** Onsets of utterances without text, and ends of speech of those without a final, in ms of sound. */
+  /** Onsets of utterances without text, and ends of speech of those without a final, in ms of audio. */
   /** @type {Map<number, number>} */
   #onsets = new Map();
   /** @type {Map<number, number>} */
   #endpoints = new Map();
 
   /**
-   * Sound arrived; what comes soonest after it was spoken sets the clock.
+   * Take the arrival of audio; the least delayed chunk sets the clock.
    * @param {number} samples how many
    * @param {number} now
    */
-  heard(samples, now) {
+  addAudio(samples, now) {
     this.#samples += samples;
-    this.#origin = Math.min(this.#origin, now - (1000 * this.#samples) / RATE);
+    this.#origin = Math.min(this.#origin, now - (1000 * this.#samples) / RATE_HZ);
   }
 
-  /** The sound had a pause, because another microphone is heard from now on. */
+  /** Begin the clock again, as another microphone is used from now on. */
   restart() {
     this.#origin = Infinity;
   }
 
   /**
-   * Something was shown.
+   * Take an event that was shown.
    * @param {import("../client/live.js").LiveEvent} event
    * @param {number} now
-   * @returns {{ firstMs?: number, settledMs?: number }} what it tells of the waiting
+   * @returns {{ firstMs?: number, settledMs?: number }} the latency that this event ends
    */
-  shown(event, now) {
+  addEvent(event, now) {
     if (event.kind === "speech") {
       (event.isSpeaking ? this.#onsets : this.#endpoints).set(event.number, 1000 * event.time);
     } else if (event.kind === "utterance" && event.isFinal) {
       const endpoint = this.#endpoints.get(event.number);
       this.#forget(event.number);
-      // Only a pause is the end of speech; other finals come in its midst.
+      // Only a pause ends speech; other finals come within it.
       if (endpoint !== undefined && event.reason === "endpoint") {
         return { settledMs: now - this.#origin - (endpoint - event.endpointMs) };
       }

@@ -1,4 +1,4 @@
-// Owns the microphone's button of a page and all that stands around it: state, level, light, notice.
+// The microphone's button of a page and what is around it: state, level, light, notice.
 
 import { stayAwake } from "./awake.js";
 import { element } from "./elements.js";
@@ -12,19 +12,19 @@ import { ensureToken, getToken, refuseToken } from "./token.js";
 /**
  * @typedef {import("../client/listening.js").ListeningState | "idle"} ListenerState
  * @typedef {object} ListenerOptions
- * @property {() => import("../client/live.js").Config} [config] asked when a session begins
- * @property {() => import("../client/listening.js").Choice} [choice] of the microphone, asked when a session begins
+ * @property {() => import("../client/live.js").Config} [config] called when a session begins
+ * @property {() => import("../client/listening.js").Choice} [choice] of the microphone, called when a session begins
  * @property {() => void} [onBegin] a session begins
  * @property {(event: import("../client/live.js").LiveEvent) => void} onEvent
- * @property {() => void} [onEnd] all text is there, or will not come any more
+ * @property {() => void} [onEnd] no more text follows
  * @property {(samples: Int16Array) => void} [onAudio]
- * @property {(deviceId: string) => void} [onMicrophone] which one is heard now
+ * @property {(deviceId: string) => void} [onMicrophone] the device in use
  */
 
 const NOTICE_MS = 6_000;
 const LIVE_URL = new URL("v1/speech/asrlive", document.baseURI);
 
-/** What stands where on a page; each page has these ids. */
+/** Each page has elements with these ids. */
 const page = {
   button: element("listen"),
   state: element("state"),
@@ -34,7 +34,7 @@ const page = {
   notice: element("notice"),
 };
 
-/** One session after another, begun and ended by the button. */
+/** Runs one session at a time; the button starts and stops it. */
 export class Listener {
   #options;
   /** @type {ListenerState} */
@@ -42,7 +42,7 @@ export class Listener {
   #isMuted = false;
   /** @type {Listening | undefined} */
   #listening;
-  /** What stops the session that runs. @type {AbortController | undefined} */
+  /** Stops the running session. @type {AbortController | undefined} */
   #stopping;
   /** @type {Promise<void>} */
   #running = Promise.resolve();
@@ -58,7 +58,7 @@ export class Listener {
     try {
       checkMicrophone();
     } catch (error) {
-      this.tell(sentence(error));
+      this.notify(sentence(error));
     }
   }
 
@@ -66,7 +66,7 @@ export class Listener {
     return this.#state === "idle";
   }
 
-  /** Start, or stop. Call it inside a click or a key. */
+  /** Start or stop. Call it inside a click or a key press. */
   toggle() {
     if (this.#stopping) this.#stopping.abort();
     else this.start();
@@ -93,15 +93,15 @@ export class Listener {
   }
 
   /**
-   * Say something beside the button.
-   * @param {string} words a sentence, or nothing to take the last one away
-   * @param {{ isPassing?: boolean }} [how] whether it goes away by itself
+   * Show a notice beside the button.
+   * @param {string} words a sentence, or "" to remove the last one
+   * @param {{ isPassing?: boolean }} [how] whether it disappears by itself
    */
-  tell(words, { isPassing = false } = {}) {
+  notify(words, { isPassing = false } = {}) {
     clearTimeout(this.#fading);
     page.notice.textContent = words;
     page.notice.classList.toggle("passing", isPassing);
-    if (isPassing) this.#fading = setTimeout(() => this.tell(""), NOTICE_MS);
+    if (isPassing) this.#fading = setTimeout(() => this.notify(""), NOTICE_MS);
   }
 
   /** @param {AbortController} stopping */
@@ -109,7 +109,7 @@ export class Listener {
     const { config, choice, onBegin, onEnd, onAudio, onMicrophone } = this.#options;
     this.#stopping = stopping;
     this.#isMuted = false;
-    this.tell("");
+    this.notify("");
     const awake = stayAwake();
     try {
       await ensureToken();
@@ -128,13 +128,13 @@ export class Listener {
         onEvent: (event) => this.#take(event),
         onMute: (isMuted) => {
           this.#isMuted = isMuted;
-          this.tell(isMuted ? text("notice.muted") : "");
+          this.notify(isMuted ? text("notice.muted") : "");
         },
       });
       await this.#listening.run();
     } catch (error) {
       if (error instanceof LiveError && error.type === "unauthenticated") refuseToken();
-      this.tell(error === stopping.signal.reason ? "" : sentence(error));
+      this.notify(error === stopping.signal.reason ? "" : sentence(error));
     } finally {
       awake();
     }
@@ -148,10 +148,10 @@ export class Listener {
   /** @param {import("../client/live.js").LiveEvent} event */
   #take(event) {
     if (event.kind === "speech") showSpeech(event.isSpeaking);
-    if (event.kind === "warning" && event.code === "gap") this.tell(text("notice.gap"));
-    if (event.kind === "warning" && event.code === "slow") this.tell(text("notice.slow"), { isPassing: true });
+    if (event.kind === "warning" && event.code === "gap") this.notify(text("notice.gap"));
+    if (event.kind === "warning" && event.code === "slow") this.notify(text("notice.slow"), { isPassing: true });
     const isQuiet = event.kind === "warning" && event.code === "quiet";
-    if (isQuiet && !this.#isMuted) this.tell(text("notice.quiet"), { isPassing: true });
+    if (isQuiet && !this.#isMuted) this.notify(text("notice.quiet"), { isPassing: true });
     this.#options.onEvent(event);
   }
 
@@ -160,14 +160,14 @@ export class Listener {
    * @param {Error} [error] the reason
    */
   #changeTo(state, error) {
-    if (state === "waiting") this.tell(waitingSentence(error));
-    if (this.#state === "waiting" && state === "listening") this.tell(text("notice.turn"), { isPassing: true });
+    if (state === "waiting") this.notify(waitingSentence(error));
+    if (this.#state === "waiting" && state === "listening") this.notify(text("notice.turn"), { isPassing: true });
     if (state === "reconnecting") {
-      this.tell(text("notice.reconnecting"));
+      this.notify(text("notice.reconnecting"));
       showSpeech(false);
     }
-    if (this.#state === "reconnecting" && state === "listening") this.tell(text("notice.found"), { isPassing: true });
-    if (state === "finishing") this.tell("");
+    if (this.#state === "reconnecting" && state === "listening") this.notify(text("notice.found"), { isPassing: true });
+    if (state === "finishing") this.notify("");
     this.#enter(state);
   }
 
@@ -179,7 +179,7 @@ export class Listener {
     page.hint.textContent = text(`hint.${state}`);
     const isOpening = state === "starting" || state === "connecting" || state === "waiting";
     name(page.button, state === "idle" ? "start" : isOpening ? "cancel" : state === "finishing" ? "state.finishing" : "stop");
-    // Not `disabled`, which would take the keyboard's focus away.
+    // `disabled` would take the keyboard's focus away.
     page.button.setAttribute("aria-disabled", String(state === "finishing"));
   }
 }

@@ -1,4 +1,4 @@
-// Owns what the page says of an error: in plain words, with what to do.
+// Sentences for errors, with what to do about them.
 
 import { text, translated } from "./language.js";
 import { LiveError } from "../client/live.js";
@@ -14,7 +14,7 @@ const TYPES = {
 };
 
 /**
- * What the page says while it waits for a place.
+ * The sentence while the page waits for a place.
  * @param {unknown} error why there is none
  */
 export function waitingSentence(error) {
@@ -22,7 +22,7 @@ export function waitingSentence(error) {
 }
 
 /**
- * A server that is full says so by its `detail`; one whose recognizer is starting has the same type.
+ * A starting recognizer has the same type as a full server; its `detail` differs.
  * @param {unknown} error
  */
 function isStarting(error) {
@@ -30,7 +30,7 @@ function isStarting(error) {
 }
 
 /**
- * A sentence for people, in the language of the page.
+ * The sentence for an error, in the language of the page.
  * @param {unknown} error
  */
 export function sentence(error) {

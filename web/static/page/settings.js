@@ -1,7 +1,7 @@
-// Owns what the user has set for listening: kept in the browser, shown in a form.
+// The user's settings for listening, kept in the browser.
 
 /**
- * @typedef {object} Settings a value that is not set is the server's, or the browser's, to choose
+ * @typedef {object} Settings without a value the server or the browser chooses
  * @property {string} [deviceId]
  * @property {boolean} [echoCancellation]
  * @property {boolean} [noiseSuppression]
@@ -32,12 +32,12 @@ export function saveSettings(settings) {
   try {
     localStorage.setItem(KEY, JSON.stringify(settings));
   } catch {
-    // A browser that keeps nothing: they hold until the page is closed.
+    // Without storage they hold until the page is closed.
   }
 }
 
 /**
- * The keys of the configuration among them.
+ * The settings that are keys of the configuration.
  * @param {Settings} settings
  * @returns {import("../client/live.js").Config}
  */
@@ -46,7 +46,7 @@ export function configOf(settings) {
 }
 
 /**
- * What they say of the microphone.
+ * The settings of the microphone.
  * @param {Settings} settings
  * @returns {import("../client/listening.js").Choice}
  */

@@ -1,46 +1,46 @@
-// Owns the token of a server that asks for one: its key is asked of the user once, and only what it is traded for kept.
+// Token of a server that requires one: the user enters a key once, and only the token that it is traded for is kept.
 
 import { text } from "./language.js";
 import { LiveError, retryAfterMsOf } from "../client/retry.js";
 
 const KEY = "niyosha.token";
 const TOKENS = new URL("v1/tokens", document.baseURI);
-// As long as a day's work; not the right to keep phrases, which the page has no use for.
-const KEPT = { oneUse: false, seconds: 28_800, scope: "tokens live recordings" };
-// What is no key, or a server that makes no tokens: the token is used as it is.
-const UNTRADED = new Set([403, 404]);
+// For a working day, and without the scope `models`, which the page does not use.
+const KEPT_TOKEN = { oneUse: false, seconds: 28_800, scope: "tokens live recordings" };
+// The token is no key, or the server makes no tokens: use the token as it is.
+const NOT_TRADED = new Set([403, 404]);
 const TRADE_MS = 10_000;
 let isNeeded = false;
 let isTraded = true;
 
-/** Asked before each request; empty for a server that has not asked for a token. @returns {Promise<string>} */
+/** The token for a request; "" until the server has required one. @returns {Promise<string>} */
 export async function keptToken() {
   return sessionStorage.getItem(KEY) ?? "";
 }
 
-/** Asked before each connection, whose address others may see: a token for this one use. @returns {Promise<string>} */
+/** A token for one connection, as the address may be logged. @returns {Promise<string>} */
 export async function getToken() {
   const kept = await keptToken();
-  return kept && isTraded ? traded(kept) : kept;
+  return kept && isTraded ? trade(kept) : kept;
 }
 
-/** The server did not accept what there was: the user will be asked. */
+/** The server refused the token: ask the user for another. */
 export function refuseToken() {
   sessionStorage.removeItem(KEY);
   isNeeded = isTraded = true;
 }
 
-/** Ask the user if the server has asked for a token and there is none. Call it inside a click. */
+/** Ask the user for a key if the server requires a token and there is none. Call it inside a click. */
 export async function ensureToken() {
   if (!isNeeded) return;
-  const key = await asked();
+  const key = await askUser();
   if (key === "") return;
-  sessionStorage.setItem(KEY, await traded(key, KEPT));
+  sessionStorage.setItem(KEY, await trade(key, KEPT_TOKEN));
   isNeeded = false;
 }
 
-/** @returns {Promise<string>} what the user gave, or nothing */
-async function asked() {
+/** @returns {Promise<string>} the key, or "" */
+async function askUser() {
   const dialog = document.createElement("dialog");
   const form = Object.assign(document.createElement("form"), { method: "dialog" });
   const title = Object.assign(document.createElement("h2"), { textContent: text("token.title"), id: "token-title" });
@@ -63,20 +63,20 @@ async function asked() {
 /**
  * Trade a token for another one; rejects with a LiveError.
  * @param {string} token
- * @param {object} [wish] by default for one use
+ * @param {object} [request] by default for one use
  * @returns {Promise<string>}
  */
-async function traded(token, wish = {}) {
+async function trade(token, request = {}) {
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
   let response, body;
   try {
     const signal = AbortSignal.timeout(TRADE_MS);
-    response = await fetch(TOKENS, { method: "POST", headers, body: JSON.stringify(wish), signal });
+    response = await fetch(TOKENS, { method: "POST", headers, body: JSON.stringify(request), signal });
     body = await response.json();
   } catch {
     throw new LiveError("unreachable", "The server cannot be reached. Is it running?");
   }
-  if (UNTRADED.has(response.status)) {
+  if (NOT_TRADED.has(response.status)) {
     isTraded = false;
     return token;
   }

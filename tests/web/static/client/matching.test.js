@@ -100,8 +100,8 @@ test("without the confidence of words, that of the whole counts; without any, th
 });
 
 test("how much likeness is enough can be set", () => {
-  assert.deepEqual(match("open the windows", HOUSE, { least: 1 }), []);
-  assert.equal(match("open the window", HOUSE, { least: 1 }).length, 1);
+  assert.deepEqual(match("open the windows", HOUSE, { minSimilarity: 1 }), []);
+  assert.equal(match("open the window", HOUSE, { minSimilarity: 1 }).length, 1);
 });
 
 test("empty phrases match nothing", () => {

@@ -17,7 +17,7 @@ const FINAL = { kind: "utterance", number: 1, isFinal: true, transcript: "a", re
 function heard(jitter = [0]) {
   const latency = new Latency();
   for (let chunk = 1; chunk <= 15; chunk++) {
-    latency.heard(CHUNK, 5000 + 100 * chunk + jitter[chunk % jitter.length]);
+    latency.addAudio(CHUNK, 5000 + 100 * chunk + jitter[chunk % jitter.length]);
   }
   return latency;
 }
@@ -28,7 +28,7 @@ function heard(jitter = [0]) {
  * @param {number} now
  */
 function shown(latency, event, now) {
-  return latency.shown(/** @type {import("../../../../web/static/client/live.js").LiveEvent} */ (event), now);
+  return latency.addEvent(/** @type {import("../../../../web/static/client/live.js").LiveEvent} */ (event), now);
 }
 
 test("the first word counts from the onset, the settled text from the last speech", () => {
@@ -66,7 +66,7 @@ test("another microphone begins another clock", () => {
   const latency = heard();
   latency.restart();
   // Two seconds without sound lie between the two.
-  latency.heard(CHUNK, 8600);
+  latency.addAudio(CHUNK, 8600);
   shown(latency, { ...BEGIN, time: 1.5 }, 8610);
   assert.deepEqual(shown(latency, PARTIAL, 8900), { firstMs: 400 });
 });

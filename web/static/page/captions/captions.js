@@ -1,4 +1,4 @@
-// Owns the captions view: what its address asks for, whom it listens to, and its controls.
+// The captions view: the options of its address, its source of text, its controls.
 
 import { stayAwake } from "../awake.js";
 import { Broadcaster, Follower } from "../broadcast.js";
@@ -9,23 +9,23 @@ import { RollUp } from "./rollup.js";
 const REST_MS = 3_000;
 const SPOKEN_LINES = 20;
 
-const asked = new URLSearchParams(location.search);
+const options = new URLSearchParams(location.search);
 const system = matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
-const rollUp = new RollUp(element("captions"), 1000 * quantity("clear", 8, 0, 86_400));
+const rollUp = new RollUp(element("captions"), 1000 * numberOption("clear", 8, 0, 86_400));
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let resting;
 
 /**
- * A number that the address gives.
+ * A number of the address.
  * @param {string} name
- * @param {number} usual in place of what is none
- * @param {number} least
- * @param {number} most
+ * @param {number} fallback where there is none
+ * @param {number} min
+ * @param {number} max
  */
-function quantity(name, usual, least, most) {
-  const value = Number(asked.get(name) || usual);
-  return Number.isNaN(value) ? usual : Math.min(most, Math.max(least, value));
+function numberOption(name, fallback, min, max) {
+  const value = Number(options.get(name) || fallback);
+  return Number.isNaN(value) ? fallback : Math.min(max, Math.max(min, value));
 }
 
 /** @param {import("../broadcast.js").Caption[]} captions */
@@ -36,7 +36,7 @@ function show(captions) {
 }
 
 /**
- * Give screen readers what is settled, each utterance once; what still changes would be read again and again.
+ * Give screen readers each settled utterance once; unsettled text would be read again and again.
  * @param {import("../broadcast.js").Caption[]} captions
  */
 function speak(captions) {
@@ -52,13 +52,13 @@ function speak(captions) {
 }
 
 async function listen() {
-  // Only now, because most captions only follow and need none of it.
+  // Loaded only here: captions that follow another tab do not need it.
   const { Listener } = await import("../listener.js");
   const broadcaster = new Broadcaster();
-  const config = { languageCode: asked.get("language"), asrModel: asked.get("model") };
-  const given = Object.entries(config).flatMap(([key, value]) => (value ? [[key, value]] : []));
+  const config = { languageCode: options.get("language"), asrModel: options.get("model") };
+  const set = Object.entries(config).flatMap(([key, value]) => (value ? [[key, value]] : []));
   const listener = new Listener({
-    config: () => Object.fromEntries(given),
+    config: () => Object.fromEntries(set),
     onBegin: () => broadcaster.begin(),
     onEvent(event) {
       if (event.kind !== "utterance") return;
@@ -69,33 +69,33 @@ async function listen() {
   for (const id of ["own", "level", "hint"]) element(id).hidden = false;
   for (const id of ["follow", "ways"]) element(id).hidden = true;
   document.body.classList.add("listener");
-  if (asked.get("autostart") === "1") listener.start();
+  if (options.get("autostart") === "1") listener.start();
 }
 
 function showTheme() {
-  const theme = asked.get("theme") ?? "";
+  const theme = options.get("theme") ?? "";
   const known = ["dark", "light", "transparent"].includes(theme);
   root.dataset.theme = known ? theme : system.matches ? "dark" : "light";
-  const position = asked.get("position") ?? "";
+  const position = options.get("position") ?? "";
   const usual = root.dataset.theme === "transparent" ? "bottom" : "center";
   root.dataset.position = ["top", "bottom"].includes(position) ? position : usual;
 }
 
-/** The address remembers it, so that it can be loaded again or given to somebody. */
+/** Keep the theme in the address, so that it can be reloaded and shared. */
 function changeTheme() {
-  asked.set("theme", root.dataset.theme === "dark" ? "light" : "dark");
-  history.replaceState(null, "", `?${asked}`);
+  options.set("theme", root.dataset.theme === "dark" ? "light" : "dark");
+  history.replaceState(null, "", `?${options}`);
   showTheme();
 }
 
 function toggleFull() {
-  // Refused where the browser or the page around this one does not allow it.
+  // Refused where the browser or an embedding page does not allow it.
   if (document.fullscreenElement) void document.exitFullscreen().catch(() => {});
   else void root.requestFullscreen().catch(() => {});
 }
 
-/** Show the controls until hand and keyboard have rested for a while. */
-function wake() {
+/** Show the controls until there was no input for a while. */
+function showControls() {
   document.body.classList.remove("resting");
   clearTimeout(resting);
   resting = setTimeout(() => document.body.classList.add("resting"), REST_MS);
@@ -109,23 +109,23 @@ document.addEventListener("fullscreenchange", () => {
 });
 document.addEventListener("keydown", (event) => {
   const { key, code, target, altKey, ctrlKey, metaKey } = event;
-  // The same key under a Persian keyboard writes another letter.
+  // On a Persian keyboard the same key has another letter.
   const isF = key.toLowerCase() === "f" || (code === "KeyF" && !/[a-z]/i.test(key));
   if (isF && !altKey && !ctrlKey && !metaKey && !(target instanceof HTMLInputElement)) toggleFull();
 });
-for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) document.addEventListener(type, wake);
+for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) document.addEventListener(type, showControls);
 system.addEventListener("change", showTheme);
 
 showTheme();
-root.style.setProperty("--size", String(quantity("size", 100, 50, 200) / 100));
-const here = new URLSearchParams(asked);
+root.style.setProperty("--size", String(numberOption("size", 100, 50, 200) / 100));
+const here = new URLSearchParams(options);
 here.set("mic", "1");
 /** @type {HTMLAnchorElement} */ (element("listenHere")).href = `?${here}`;
-// A picture that is laid over another one begins without controls.
+// Captions over a video begin without controls.
 if (root.dataset.theme === "transparent") document.body.classList.add("resting");
-else wake();
+else showControls();
 speakLanguage();
-// Nobody touches a screen that is only read.
+// A screen that is only read gets no input that would keep it on.
 stayAwake();
-if (asked.get("mic") === "1") void listen();
+if (options.get("mic") === "1") void listen();
 else new Follower(show);

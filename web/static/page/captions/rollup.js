@@ -1,4 +1,4 @@
-// Owns the two lines of the captions: text that rolls up line by line, turns full as it settles, and fades in silence.
+// Roll-up captions: two lines that scroll line by line, gain contrast as they settle, and fade in silence.
 
 import { newLine, writeWords } from "../elements.js";
 
@@ -11,14 +11,14 @@ const ROLL_MS = 220;
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Shows the end of its text in a box whose height its style gives; everything before is cut off. */
+/** Shows the end of its text in a box of the height of its style; the text before is clipped. */
 export class RollUp {
   #box;
   #text;
   #clearMs;
   /** By the key of their utterance, in the order of speech. @type {Map<string, Line>} */
   #lines = new Map();
-  /** What has faded: transcripts by key. It comes back only if more is said in the same utterance. */
+  /** Faded transcripts by key; they return only if their utterance gets more text. */
   #faded = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #fading;
@@ -36,7 +36,7 @@ export class RollUp {
   }
 
   /**
-   * Show these utterances and no others.
+   * Show exactly these utterances.
    * @param {Caption[]} captions
    */
   show(captions) {
@@ -86,7 +86,7 @@ export class RollUp {
     return line;
   }
 
-  /** The newest line keeps the row that a word less would take from it: it will be needed again in a moment. */
+  /** The newest line keeps a row that it loses by a word: it needs it again in a moment. */
   #keepRows() {
     const rowPx = parseFloat(getComputedStyle(this.#box).lineHeight);
     const lines = [...this.#lines.values()];
@@ -107,7 +107,7 @@ export class RollUp {
   #roll(px) {
     if (px <= 0 || calm.matches) return;
     const moves = [{ transform: `translateY(${px}px)` }, { transform: "translateY(0)" }];
-    // Added up, so that a second line does not wait for the first one, nor cut it short.
+    // Animations add up, so that a second line neither waits for the first one nor ends it.
     this.#text.animate(moves, { duration: ROLL_MS, easing: "ease-out", composite: "add" });
   }
 }

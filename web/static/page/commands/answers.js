@@ -1,4 +1,4 @@
-// Owns what people say for yes and for no: the words of the server's vocabulary, in its languages.
+// Spoken answers: the words for yes and no of the server's vocabulary, in its languages.
 
 import { match } from "../../client/matching.js";
 
@@ -11,11 +11,12 @@ const NO = `no, nope, nah, wrong, not really, no thanks, نه, نخیر, نه خ
 const [yes, no] = [YES, NO].map((words) => words.split(/,\s+/));
 
 /**
- * Which of the two was said.
- * @param {import("../../client/matching.js").Heard | import("../../client/matching.js").Heard[]} heard as for `match`
+ * Find yes or no in an utterance.
+ * @param {import("../../client/matching.js").Hypothesis | import("../../client/matching.js").Hypothesis[]} utterance as for
+ *   `match`
  * @returns {{ isYes: boolean, score: number } | undefined}
  */
-export function answerIn(heard) {
-  const [best] = match(heard, [...no, ...yes], { least: 1 });
+export function answerIn(utterance) {
+  const [best] = match(utterance, [...no, ...yes], { minSimilarity: 1 });
   return best && { isYes: best.index >= no.length, score: best.score };
 }

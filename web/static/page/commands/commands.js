@@ -1,4 +1,4 @@
-// Owns the commands view: what its fields do, and what happens when something was said.
+// The commands view: its fields, and what an utterance does.
 
 import { element } from "../elements.js";
 import { History, part, verdictOf } from "./history.js";
@@ -21,7 +21,7 @@ const TYPING_MS = 600;
 const field = /** @type {HTMLTextAreaElement} */ (element("phrases"));
 const tiles = new Tiles(element("tiles"));
 const past = new History(element("history"));
-/** Nothing before the user's first word: then there are examples. */
+/** Null before the user's first edit: then examples are shown. */
 let written = loadPhrases();
 let typed = phrasesOf("");
 let latency = new Latency();
@@ -38,7 +38,7 @@ const listener = new Listener({
   onBegin: () => (latency = new Latency()),
   onEvent: take,
   onEnd: () => show(""),
-  onAudio: (samples) => latency.heard(samples.length, performance.now()),
+  onAudio: (samples) => latency.addAudio(samples.length, performance.now()),
   onMicrophone: () => latency.restart(),
 });
 
@@ -52,11 +52,11 @@ function mode() {
 
 /** @param {import("../../client/live.js").LiveEvent} event */
 function take(event) {
-  const { settledMs } = latency.shown(event, performance.now());
+  const { settledMs } = latency.addEvent(event, performance.now());
   if (event.kind !== "utterance") return;
   const found = mode().find(event, typed.phrases);
   if (!event.isFinal) show(event.transcript, found);
-  // An utterance can turn out to be none.
+  // An utterance may turn out to have no words.
   else if (event.transcript === "") show("");
   else finish(event, found, settledMs);
 }
@@ -78,13 +78,13 @@ function show(unsettled, found) {
 function finish(utterance, found, waitedMs) {
   show("");
   const { none, isClosed } = mode();
-  // What a closed vocabulary heard in other words is one of its own, and nobody said it.
-  const heard = isClosed && isForeign(utterance) ? "" : utterance.transcript;
+  // A closed vocabulary recognizes other speech as one of its own words, which was not spoken.
+  const transcript = isClosed && isForeign(utterance) ? "" : utterance.transcript;
   if (found) {
     if (mode() === MODES.numbers) tiles.show([found.label]);
     tiles.light(found.tile, found.score);
   }
-  past.add({ heard, label: found?.label, score: found?.score ?? 0, none, waitedMs });
+  past.add({ transcript, label: found?.label, score: found?.score ?? 0, none, waitedMs });
   showResult();
 }
 
@@ -93,11 +93,11 @@ function showResult() {
   element("hint").hidden = entry !== undefined;
   element("past").hidden = entry === undefined;
   if (!entry) return;
-  const { heard, label = heard } = entry;
+  const { transcript, label = transcript } = entry;
   element("result").classList.toggle("matched", entry.label !== undefined);
   element("result").replaceChildren(part("verdict", verdictOf(entry)));
-  if (label !== "") element("result").prepend(part("said", label), " ");
-  if (normalized(heard) !== normalized(label)) element("result").append(" ", part("heard", heard));
+  if (label !== "") element("result").prepend(part("phrase", label), " ");
+  if (normalized(transcript) !== normalized(label)) element("result").append(" ", part("transcript", transcript));
 }
 
 function changeMode() {

@@ -1,13 +1,13 @@
-// Owns what was said of the last utterances: how one of them reads, and the list of them.
+// The list of the last utterances and what they matched.
 
 import { number, percent, text } from "../language.js";
 
 /**
  * @typedef {object} Entry
- * @property {string} heard empty if it was not understood
- * @property {string} [label] what it matched
+ * @property {string} transcript empty if it was not understood
+ * @property {string} [label] the match
  * @property {number} score of the match, 0 to 1
- * @property {import("../language.js").TextKey} none says that nothing matched
+ * @property {import("../language.js").TextKey} none the text for no match
  * @property {number} [waitedMs] from the end of speech to the result
  */
 
@@ -39,8 +39,8 @@ export class History {
     this.#list.replaceChildren(
       ...this.#entries.map((entry) => {
         const item = document.createElement("li");
-        const { heard, label, waitedMs } = entry;
-        if (heard !== "") item.append(part("heard", heard));
+        const { transcript, label, waitedMs } = entry;
+        if (transcript !== "") item.append(part("transcript", transcript));
         if (label !== undefined) item.append(" ", part("label", label));
         item.append(" ", part("verdict", verdictOf(entry)));
         if (waitedMs !== undefined) {
@@ -53,7 +53,7 @@ export class History {
 }
 
 /**
- * How sure it is, or that it is nothing.
+ * The score of the match, or that there is none.
  * @param {Entry} entry
  */
 export function verdictOf({ label, score, none }) {

@@ -1,4 +1,4 @@
-// Owns the modes of the commands view: what is listened for in each, and how it is found in what was heard.
+// Modes of the commands view: the configuration of each, and how it finds its label in an utterance.
 
 import { answerIn } from "./answers.js";
 import { number, text } from "../language.js";
@@ -12,12 +12,12 @@ import { numbersIn } from "../../client/numbers.js";
  * @property {(phrases: string[]) => import("../../client/live.js").Config} config
  * @property {(phrases: string[]) => string[]} labels of the tiles
  * @property {(utterance: Utterance, phrases: string[]) => Found | undefined} find
- * @property {import("../language.js").TextKey} none says that nothing of it was said
- * @property {boolean} isClosed whether the recognizer knows no other words
+ * @property {import("../language.js").TextKey} none the text for no match
+ * @property {boolean} isClosed whether the recognizer has no other words
  */
 
-// What was said in other words comes as a word of the closed vocabulary, with less than this (docs/engine.md).
-const LEAST_CONFIDENCE = 0.3;
+// Other speech is recognized as a word of the closed vocabulary, with less than this (docs/engine.md).
+const MIN_CONFIDENCE = 0.3;
 
 /** @type {Record<string, Mode>} */
 export const MODES = {
@@ -48,7 +48,7 @@ export const MODES = {
     labels: () => ["–"],
     find(utterance) {
       const numbers = isForeign(utterance) ? [] : numbersIn(utterance.transcript);
-      // Digit by digit: 017 is no 17.
+      // Digit by digit: 017 is not 17.
       const label = numbers.map((digits) => [...digits].map((digit) => number(Number(digit))).join("")).join(" ");
       return label === "" ? undefined : { tile: 0, label, score: utterance.confidence };
     },
@@ -58,9 +58,9 @@ export const MODES = {
 };
 
 /**
- * Whether a closed vocabulary's result is none of its words.
+ * Whether the speech was none of a closed vocabulary's words.
  * @param {Utterance} utterance
  */
 export function isForeign({ isFinal, confidence }) {
-  return isFinal && confidence < LEAST_CONFIDENCE;
+  return isFinal && confidence < MIN_CONFIDENCE;
 }

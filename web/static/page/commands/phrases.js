@@ -1,4 +1,4 @@
-// Owns the phrases that the user has typed: read, checked against what the server takes, kept in the browser.
+// Phrases that the user has typed: parsed, checked against the server's bounds, kept in the browser.
 
 import { normalized } from "../../client/matching.js";
 
@@ -8,13 +8,13 @@ const KEY = "niyosha.phrases";
 
 /**
  * @typedef {object} Phrases
- * @property {string[]} phrases those that can be listened for, none twice
- * @property {{ line: number, length: number } | undefined} tooLong the first line that is
+ * @property {string[]} phrases without duplicates, within the bounds
+ * @property {{ line: number, length: number } | undefined} tooLong the first line over the bound
  * @property {number} count how many there would be without the bound
  */
 
 /**
- * One phrase a line; the server's bounds hold for each by itself, so that one mistake does not stop the others.
+ * Parse phrases, one a line. A line over the bound is left out, so that one mistake does not stop the others.
  * @param {string} written
  * @returns {Phrases}
  */
@@ -26,14 +26,14 @@ export function phrasesOf(written) {
   for (const [index, line] of written.split("\n").entries()) {
     const phrase = line.trim().replace(/\s+/g, " ");
     const key = normalized(phrase);
-    const { length } = [...phrase]; // characters, as the server counts them
+    const { length } = [...phrase]; // code points, as the server counts them
     if (length > LONGEST_PHRASE) tooLong ??= { line: index + 1, length };
     else if (key !== "" && !phrases.has(key)) phrases.set(key, phrase);
   }
   return { phrases: [...phrases.values()].slice(0, MOST_PHRASES), tooLong, count: phrases.size };
 }
 
-/** What was typed at the last visit; nothing at the first. */
+/** The text of the last visit; null at the first. */
 export function loadPhrases() {
   try {
     return localStorage.getItem(KEY);
@@ -47,6 +47,6 @@ export function savePhrases(written) {
   try {
     localStorage.setItem(KEY, written);
   } catch {
-    // A browser that keeps nothing: they hold until the page is closed.
+    // Without storage they hold until the page is closed.
   }
 }

@@ -1,10 +1,10 @@
-// Owns the tiles of the commands view: one for each thing that can be said, and the marks on them.
+// Tiles of the commands view: one for each phrase, and the mark of a match.
 
 import { percent } from "../language.js";
 
 const LIT_MS = 1_600;
 
-/** A match is told by colour, by a mark and in words: whoever misses one sees another. */
+/** A match is shown by colour, by a mark and in words, so that nobody depends on one of them. */
 export class Tiles {
   #list;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -20,23 +20,23 @@ export class Tiles {
     this.#list.replaceChildren(
       ...labels.map((label) => {
         const tile = document.createElement("li");
-        const said = Object.assign(document.createElement("span"), { dir: "auto", textContent: label });
-        tile.append(said, Object.assign(document.createElement("span"), { className: "sure" }));
+        const phrase = Object.assign(document.createElement("span"), { dir: "auto", textContent: label });
+        tile.append(phrase, Object.assign(document.createElement("span"), { className: "score" }));
         return tile;
       }),
     );
   }
 
   /**
-   * Hint at the tile that may become the match.
-   * @param {number} [index] none takes the hint away
+   * Mark the tile that may become the match.
+   * @param {number} [index] none removes the mark
    */
   hint(index) {
     for (const [n, tile] of this.#tiles.entries()) tile.classList.toggle("candidate", n === index);
   }
 
   /**
-   * Light up the match; it stays marked as the last one.
+   * Highlight the match; it stays marked as the last one.
    * @param {number} index
    * @param {number} score 0 to 1
    */

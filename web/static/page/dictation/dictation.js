@@ -1,4 +1,4 @@
-// Owns the dictation view: what its buttons do, and how its parts work together.
+// The dictation view: its buttons, and how its parts work together.
 
 import { Broadcaster } from "../broadcast.js";
 import { element } from "../elements.js";
@@ -16,7 +16,7 @@ import { Transcript } from "../../client/transcript.js";
 
 const COPIED_MS = 2_000;
 const EARLIER_LINES = 100;
-// Nearer to the end of the text than this, the reader is following it.
+// A reader who is nearer to the end of the text follows it.
 const FOLLOWING_PX = 120;
 
 const transcript = new Transcript();
@@ -25,9 +25,9 @@ const broadcaster = new Broadcaster();
 let latency = new Latency();
 /** When the first session of the transcript began. @type {number | undefined} */
 let startedAt;
-/** Gives up the recordings that are still to be read. */
+/** Cancels the recordings that are still to be read. */
 let reading = new AbortController();
-/** Ends when all that were dropped so far are read: one after the other. */
+/** Resolves when all recordings so far are read, one after the other. */
 let read = Promise.resolve();
 
 const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (key, settings) => {
@@ -45,7 +45,7 @@ const listener = new Listener({
   onBegin: begin,
   onEvent: take,
   onEnd: end,
-  onAudio: (samples) => latency.heard(samples.length, performance.now()),
+  onAudio: (samples) => latency.addAudio(samples.length, performance.now()),
   onMicrophone() {
     latency.restart();
     void panel.showMicrophones();
@@ -68,9 +68,9 @@ function take(event) {
     });
     broadcaster.show(event);
   }
-  // What was changed now is on the screen when the next frame is.
+  // The change is on the screen with the next frame.
   requestAnimationFrame(() => {
-    const { firstMs, settledMs } = latency.shown(event, performance.now());
+    const { firstMs, settledMs } = latency.addEvent(event, performance.now());
     if (firstMs !== undefined) element("first").textContent = seconds(firstMs);
     if (settledMs !== undefined) element("settledAfter").textContent = seconds(settledMs);
   });
@@ -84,12 +84,12 @@ function end() {
 }
 
 /**
- * Read recordings; their text comes below what is there, and above what is said from now on.
+ * Read recordings; their text comes below what is there, and above later speech.
  * @param {Iterable<File>} files
  */
 async function takeFiles(files) {
   await listener.stop();
-  listener.tell("");
+  listener.notify("");
   const { signal } = reading;
   for (const file of files) {
     const recording = new Recording(file.name);
@@ -109,9 +109,9 @@ async function readFile(file, recording, signal) {
   bar.hidden = false;
   bar.removeAttribute("value");
   try {
-    // The server would take anything it does not know for bare samples.
+    // The server would take an unknown format for bare samples.
     if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
-      return listener.tell(text("file.unfit"));
+      return listener.notify(text("file.unfit"));
     }
     await recognizeFile(file, {
       config: configOf(panel.settings),
@@ -125,16 +125,16 @@ async function readFile(file, recording, signal) {
         if (edits.length > 0) change(() => lines.edit(edits, first));
       },
     });
-    if (recording.lines.length === 0) listener.tell(text("file.empty"));
+    if (recording.lines.length === 0) listener.notify(text("file.empty"));
   } catch (error) {
-    if (!signal.aborted) listener.tell(sentence(error));
+    if (!signal.aborted) listener.notify(sentence(error));
   } finally {
     bar.hidden = true;
   }
 }
 
 /**
- * Change the text and keep its end in sight for whoever is reading there.
+ * Change the text, and keep its end in sight of a reader who follows it.
  * @param {() => void} edit
  */
 function change(edit) {
@@ -163,7 +163,7 @@ function showEarlier() {
   const { top } = first.getBoundingClientRect();
   lines.prepend(done.slice(Math.max(0, before - EARLIER_LINES), before));
   showButtons();
-  // The reader stays where they were.
+  // Keep the lines that are read in their place.
   window.scrollBy(0, first.getBoundingClientRect().top - top);
 }
 
@@ -174,9 +174,9 @@ function clear() {
   if (listener.isIdle) startedAt = undefined;
   lines.clear();
   broadcaster.clear();
-  listener.tell("");
+  listener.notify("");
   change(() => {});
-  // The button is now disabled; the keyboard goes on at the one that matters.
+  // The button is now disabled; move the focus to the main one.
   element("listen").focus();
 }
 
@@ -184,7 +184,7 @@ async function copy() {
   try {
     await navigator.clipboard.writeText(transcript.text);
   } catch {
-    listener.tell(text("copyRefused"));
+    listener.notify(text("copyRefused"));
     return;
   }
   element("copy").textContent = text("copied");
@@ -192,7 +192,7 @@ async function copy() {
 }
 
 /**
- * Save the text: each recording as the server writes it, and what was said here as a file of its own.
+ * Save the text: each recording as the server writes it, and the sessions as a file of their own.
  * @param {import("../../client/transcript.js").Format} format
  */
 async function download(format) {
@@ -207,7 +207,7 @@ async function download(format) {
       const written = await writtenFile(transcriptionId, format, { signal: reading.signal, getToken: keptToken });
       save(`${name.replace(/\.[^.]*$/, "")}.${format}`, written);
     } catch (error) {
-      listener.tell(sentence(error));
+      listener.notify(sentence(error));
     }
   }
 }
@@ -245,7 +245,7 @@ element("configure").addEventListener("click", () => {
 const file = /** @type {HTMLInputElement} */ (element("file"));
 element("choose").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  // The list is emptied with the value.
+  // Clearing the value empties the list.
   if (file.files?.length) void takeFiles([...file.files]);
   file.value = "";
 });

@@ -1,44 +1,43 @@
-// Recognition of a file by the server: upload, polling for its results, and the transcription as the server writes it.
+// Recognition of a file by the server: upload, polling for results, download of the transcription.
 
+import { RATE_HZ } from "../../client/live.js";
 import { LiveError, delayMs, retryAfterMsOf } from "../../client/retry.js";
 import { sleep } from "../../client/waiting.js";
 
 /**
  * @typedef {import("../../client/live.js").Result & import("../../client/recording.js").Place} FileResult an utterance and where it is
- * @typedef {object} Asking
- * @property {AbortSignal} signal gives up
+ * @typedef {object} RequestOptions
+ * @property {AbortSignal} signal cancels
  * @property {() => Promise<string>} getToken
- * @typedef {object} Following
+ * @typedef {object} Progress
  * @property {import("../../client/live.js").Config} config
- * @property {(transcriptionId: string) => void} onAccepted the server has it, and keeps it until it is deleted
+ * @property {(transcriptionId: string) => void} onAccepted the server has the file, and keeps it until it is deleted
  * @property {(share: number) => void} onProgress 0 to 1
- * @property {(results: FileResult[], isWhole: boolean) => void} onResults all that is settled so far, or all there is
- * @typedef {Asking & Following} FileOptions
+ * @property {(results: FileResult[], isWhole: boolean) => void} onResults the settled results so far, or all
+ * @typedef {RequestOptions & Progress} FileOptions
  */
 
 const RECORDINGS = new URL("v1/speech/asrlongrunning", document.baseURI);
-const ASK_MS = 400;
-// The more is recognized the longer the answer: asking must not become most of what page and server do.
+const POLL_MS = 400;
+// Answers grow with the text: polling must not become most of the work of page and server.
 const PAUSES_PER_ANSWER = 10;
-const PATIENCE_MS = 10 * 60_000;
-const RATE = 16_000;
+const RETRY_MS = 10 * 60_000;
 const UNSUPPORTED = 415;
-// The server is busy, is away, or starts again; what it answers of a recording has other statuses.
+// The server is busy, away or restarting; a recording that failed has other statuses.
 const BUSY = new Set([429, 502, 503, 504]);
-// Decoded by the browser, a recording takes 40 times the room of its file.
+// Decoded by the browser, a recording takes 40 times the memory of its file.
 const DECODABLE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Recognize a file; what the server cannot read is decoded by the browser. Whoever gives up while it is recognized
- * leaves it to the server. Rejects with a LiveError, or with the signal's reason.
+ * Recognize a file; the browser decodes what the server cannot read. A cancelled recognition goes on at the server. Rejects with a LiveError, or with the signal's reason.
  * @param {File} file
  * @param {FileOptions} options
  */
 export async function recognizeFile(file, options) {
-  const accepted = await send(file, options).catch(async (error) => {
+  const accepted = await upload(file, options).catch(async (error) => {
     const wav = error.code === UNSUPPORTED && file.size <= DECODABLE_BYTES ? await decoded(file) : undefined;
     if (!wav) throw error;
-    return send(wav, options);
+    return upload(wav, options);
   });
   options.onAccepted(accepted.transcriptionId);
   await follow(accepted.transcriptionId, options);
@@ -48,10 +47,10 @@ export async function recognizeFile(file, options) {
  * A transcription as the server writes it; rejects with a LiveError.
  * @param {string} transcriptionId
  * @param {import("../../client/transcript.js").Format} format
- * @param {Asking} asking
+ * @param {RequestOptions} options
  */
-export async function writtenFile(transcriptionId, format, asking) {
-  return (await ask(addressOf(transcriptionId, { format }), asking)).blob();
+export async function writtenFile(transcriptionId, format, options) {
+  return (await send(addressOf(transcriptionId, { format }), options)).blob();
 }
 
 /**
@@ -62,30 +61,30 @@ async function follow(transcriptionId, options) {
   const { signal, onProgress, onResults } = options;
   const address = addressOf(transcriptionId, { extended: "true" });
   for (;;) {
-    const askedAt = performance.now();
-    const { status, progress, results } = await persistently(() => ask(address, options).then(bodyOf), signal);
-    const answerMs = performance.now() - askedAt;
+    const sentAt = performance.now();
+    const { status, progress, results } = await withRetries(() => send(address, options).then(bodyOf), signal);
+    const answerMs = performance.now() - sentAt;
     onProgress(progress);
     onResults(results, status === "done");
     if (status === "done") return;
-    await sleep(Math.max(ASK_MS, PAUSES_PER_ANSWER * answerMs), signal);
+    await sleep(Math.max(POLL_MS, PAUSES_PER_ANSWER * answerMs), signal);
   }
 }
 
 /**
- * Ask again while the server is away or busy: the recording is safe there.
- * @param {() => Promise<any>} question
+ * Repeat a request while the server is away or busy: the recording is safe there.
+ * @param {() => Promise<any>} request
  * @param {AbortSignal} signal
  */
-async function persistently(question, signal) {
+async function withRetries(request, signal) {
   const begunAt = performance.now();
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await question();
+      return await request();
     } catch (error) {
       signal.throwIfAborted();
       const isPassing = error instanceof LiveError && (error.kind === "unreachable" || BUSY.has(error.code));
-      if (!isPassing || performance.now() - begunAt > PATIENCE_MS) throw error;
+      if (!isPassing || performance.now() - begunAt > RETRY_MS) throw error;
       await sleep(delayMs(attempt, error), signal);
     }
   }
@@ -95,11 +94,11 @@ async function persistently(question, signal) {
  * @param {Blob} sound
  * @param {FileOptions} options
  */
-async function send(sound, options) {
+async function upload(sound, options) {
   const form = new FormData();
   form.append("config", JSON.stringify(options.config));
   form.append("audio", sound);
-  return bodyOf(await ask(RECORDINGS, options, { method: "POST", body: form }));
+  return bodyOf(await send(RECORDINGS, options, { method: "POST", body: form }));
 }
 
 /**
@@ -112,10 +111,10 @@ function addressOf(transcriptionId, query) {
 
 /**
  * @param {URL} address
- * @param {Asking} asking
+ * @param {RequestOptions} options
  * @param {RequestInit} [request]
  */
-async function ask(address, { signal, getToken }, request = {}) {
+async function send(address, { signal, getToken }, request = {}) {
   const token = await getToken();
   const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
   const response = await fetch(address, { ...request, headers, signal }).catch(() => {
@@ -144,13 +143,13 @@ function unreachable() {
 }
 
 /**
- * Let the browser decode a file to a WAV of what it says.
+ * Decode a file to WAV by the browser.
  * @param {File} file
- * @returns {Promise<Blob | undefined>} nothing if it cannot, either
+ * @returns {Promise<Blob | undefined>} undefined if it cannot
  */
 async function decoded(file) {
   try {
-    const context = new OfflineAudioContext(1, 1, RATE);
+    const context = new OfflineAudioContext(1, 1, RATE_HZ);
     const sound = await context.decodeAudioData(await file.arrayBuffer());
     return wav(mixed(sound));
   } catch {
@@ -182,8 +181,8 @@ function wav(samples) {
   header.setUint32(16, 16, true);
   header.setUint16(20, 1, true);
   header.setUint16(22, 1, true);
-  header.setUint32(24, RATE, true);
-  header.setUint32(28, 2 * RATE, true);
+  header.setUint32(24, RATE_HZ, true);
+  header.setUint32(28, 2 * RATE_HZ, true);
   header.setUint16(32, 2, true);
   header.setUint16(34, 16, true);
   ascii(36, "data");

@@ -1,4 +1,4 @@
-// Owns the text on the page: settled lines, below them the ones that may still change, and how many stay there.
+// The text on the page: settled lines, below them the ones that may still change.
 
 import { number, percent } from "../language.js";
 import { newLine, writeWords } from "../elements.js";
@@ -8,10 +8,10 @@ import { newLine, writeWords } from "../elements.js";
  * @typedef {import("../elements.js").WordLine} WordLine
  */
 
-// An hour of talk is some thousand lines; a page that lays all of them out with each word begins to stutter.
+// An hour of speech is about a thousand lines; laying all of them out with each word drops frames.
 const MOST_LINES = 120;
 
-/** Lines that come, change, settle and leave, without moving what is around them. */
+/** Adds, changes, settles and removes lines without moving what is around them. */
 export class Lines {
   #settled;
   #open;
@@ -19,8 +19,8 @@ export class Lines {
   #changing = new Map();
 
   /**
-   * @param {HTMLElement} settled takes the lines that are done
-   * @param {HTMLElement} open takes those that may still change
+   * @param {HTMLElement} settled for lines that no longer change
+   * @param {HTMLElement} open for those that may still change
    */
   constructor(settled, open) {
     this.#settled = settled;
@@ -44,16 +44,16 @@ export class Lines {
     this.#keepHeight();
   }
 
-  /** Keep the open lines, as grey as they are, when nobody is left to settle them. */
+  /** Keep the open lines, as grey as they are, when nothing will settle them. */
   giveUp() {
     for (const [utterance, shown] of this.#changing) this.#settle(utterance, shown);
     this.#keepHeight();
   }
 
   /**
-   * Change lines that are done, where a recording settles out of order.
+   * Change settled lines, where a recording settles out of order.
    * @param {import("../../client/recording.js").Edit[]} edits
-   * @param {number} first where among the lines on the page the recording begins; negative if that is not on it
+   * @param {number} first index of the recording's first line on the page; negative if it is not shown
    */
   edit(edits, first) {
     for (const { at, line } of edits) {
@@ -71,7 +71,7 @@ export class Lines {
   }
 
   /**
-   * Put lines from before the first one back.
+   * Show lines from before the first one again.
    * @param {Line[]} lines
    */
   prepend(lines) {
@@ -84,7 +84,7 @@ export class Lines {
     );
   }
 
-  /** Take away the oldest lines of a page that shows too many. */
+  /** Remove the oldest lines of a page that shows too many. */
   trim() {
     while (this.count > MOST_LINES) this.#settled.firstElementChild?.remove();
   }
@@ -112,12 +112,12 @@ export class Lines {
    */
   #settle(utterance, { element, words }) {
     this.#changing.delete(utterance);
-    // An utterance can turn out to be none; it leaves no empty line.
+    // An utterance may turn out to have no words; it leaves no empty line.
     if (words.length > 0) this.#settled.append(element);
     else element.remove();
   }
 
-  /** Text that gets shorter for a moment must not pull up the page, only to push it down again. */
+  /** Text that gets shorter for a moment must not move the page up and down. */
   #keepHeight() {
     const { style } = this.#open;
     style.minHeight = this.#changing.size > 0 ? `${this.#open.offsetHeight}px` : "";
@@ -136,7 +136,7 @@ function write(shown, { isFinal, transcript, words, stableWords = 0 }) {
 
 /**
  * @param {HTMLElement} word
- * @param {import("../../client/live.js").Word} told
+ * @param {import("../../client/live.js").Word} recognized
  */
 function describe(word, { confidence, startTime, endTime }) {
   const span = `${number(startTime, 1)}–${number(endTime, 1)} s`;

@@ -1,4 +1,4 @@
-// Owns the settings on the page: what can be chosen, and telling what was.
+// The form of the settings: the choices, and a callback for each change.
 
 import { number, text } from "../language.js";
 import { microphones } from "../../client/microphone.js";
@@ -15,7 +15,7 @@ const LANGUAGES = new URL("v1/speech/languages", document.baseURI);
 const MODELS = { default: 600, video: 800, command_and_search: 300, phone_call: 600 };
 const LONGEST_MS = 20_000;
 
-/** The form of the settings; a change holds at once, and the next time. */
+/** The form of the settings; a change applies at once, and is kept. */
 export class Panel {
   settings = loadSettings();
   #form;
@@ -43,7 +43,7 @@ export class Panel {
       const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
       if (response.ok) this.#languages = (await response.json()).languages;
     } catch {
-      // The server chooses, then.
+      // The server chooses the language.
     }
     this.write();
   }
@@ -65,7 +65,7 @@ export class Panel {
     void this.showMicrophones();
   }
 
-  /** Offer the microphones; browsers tell them once one was allowed. */
+  /** Offer the microphones; browsers list them once one was allowed. */
   async showMicrophones() {
     const found = await microphones().catch(() => []);
     const options = found.map(({ deviceId, label }) => ({ value: deviceId, label: label || text("microphone") }));
@@ -84,9 +84,9 @@ export class Panel {
     ])) {
       const field = this.#field(id);
       field.value = String(ms);
-      const told = text("seconds", { seconds: number(ms / 1000, decimals) });
-      field.setAttribute("aria-valuetext", told);
-      /** @type {Element} */ (field.nextElementSibling).textContent = told;
+      const valueText = text("seconds", { seconds: number(ms / 1000, decimals) });
+      field.setAttribute("aria-valuetext", valueText);
+      /** @type {Element} */ (field.nextElementSibling).textContent = valueText;
     }
   }
 
@@ -95,7 +95,7 @@ export class Panel {
     const key = /** @type {SettingKey} */ (id);
     const taken = type === "checkbox" ? checked : type === "range" ? Number(value) : value || undefined;
     this.settings = { ...this.settings, [key]: taken };
-    // Each model knows how long its speakers pause.
+    // Each model has its own pause.
     if (key === "asrModel") this.settings.hangoverMs = undefined;
     saveSettings(this.settings);
     this.#writeRanges();
