@@ -30,7 +30,7 @@ from web.observability.tracing import Tracing
 from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
 from web.reference.openapi import asks_for_token, openapi_json
-from web.rest import languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
+from web.rest import configuration, languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
 from web.rest.cors import Cors
 from web.rest.health import healthcheck, livez, readyz
 from web.rest.metrics import metrics
@@ -83,6 +83,7 @@ def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, cloc
                 "/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show, DELETE=languagemodels.remove
             ),
             _route("/v1/speech/languages", GET=languages.index),
+            _route("/v1/speech/configuration", GET=configuration.show),
             _route("/v1/tokens", POST=tokens.trade),
             _route("/api/v1/asr/recognize", POST=ovh.recognize),
             _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),

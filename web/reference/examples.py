@@ -55,6 +55,10 @@ TRANSCRIPTIONS = {
 }
 LANGUAGE_MODEL = {"languageModelId": _MODEL_ID, "name": "boats", "status": "trained"}
 LANGUAGES = {"languages": ["en-US"]}
+KEYS_OF_SERVER = {
+    "keys": {"hangoverMs": {"type": "integer", "minimum": 100, "maximum": 5000, "default": 600}},
+    "models": {"video": {"hangoverMs": 800, "vadAggressiveness": 3}},
+}
 HEALTHY = {"status": "Running", "message": "OK.", "version": "1.0.7"}
 REQUESTS: dict[str, dict[str, Schema]] = {
     "short": {

@@ -8,6 +8,7 @@ from stream.paths import HEALTH_PATH, LIVE_PATH
 from web.reference.configuration import Schema
 from web.reference.examples import (
     HEALTHY,
+    KEYS_OF_SERVER,
     LANGUAGE_MODEL,
     LANGUAGES,
     PROMISED,
@@ -259,6 +260,16 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
                 reference("LanguageList"), LANGUAGES))},
             "`languageCode` in a configuration takes them. None are listed while the recognizer has not said yet what "
             "it serves.",
+        )
+    },
+    "/v1/speech/configuration": {
+        "get": Operation(
+            "getConfiguration",
+            "server",
+            "Get the keys of a configuration with the bounds and defaults of this server",
+            {200: Answer("the keys, and what each `asrModel` sets", _json(
+                reference("ServerConfiguration"), KEYS_OF_SERVER))},
+            asks_for_token=False,
         )
     },
     LIVE_PATH: {

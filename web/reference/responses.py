@@ -9,6 +9,7 @@ from stream.protocols.farsava.messages import Done, Failure
 from web.reference.configuration import Schema
 from web.reference.requests import request_schemas
 from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
+from web.rest.configuration import ServerConfiguration
 from web.rest.health import Health, Liveness
 from web.rest.languagemodels import LanguageModelResult
 from web.rest.languages import LanguageList
@@ -55,6 +56,7 @@ _TYPES: tuple[type[msgspec.Struct], ...] = (
     LanguageModelResult,
     Liveness,
     OvhResult,
+    ServerConfiguration,
     TradedToken,
     TranscriptionList,
 )

@@ -129,6 +129,18 @@ async def test_the_page_is_light_and_fetches_nothing_from_another_host(
     assert 50_000 < weight < 150_000
 
 
+async def test_settings_show_the_defaults_of_the_server(speaking_browser: Browser) -> None:
+    defaults = {"asrModel": "video", "maxUtteranceMs": 12_000}
+    async with (
+        running(Settings(port=0, stream_defaults=defaults), ScriptedRecognizer()) as server,
+        opened(speaking_browser, server.url) as page,
+    ):
+        await page.get_by_role("button", name="Settings").click()
+        await expect(page.get_by_label("Kind of speech")).to_have_value("video")
+        await expect(page.get_by_label("Pause that ends an utterance")).to_have_value("800")
+        await expect(page.locator("#maxUtteranceMs")).to_have_value("12000")
+
+
 async def test_settings_are_sent_and_kept(page: Page) -> None:
     await page.get_by_role("button", name="Settings").click()
     await page.get_by_label("Pause that ends an utterance").fill("1200")

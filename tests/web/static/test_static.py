@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from stream.configuration.config import KEYS
+from stream.configuration.keys import IntegerKey
 from tests.support.places import ROOT
 
 STATIC = ROOT / "web" / "static"
@@ -70,3 +72,12 @@ def test_no_view_imports_another() -> None:
         for target in re.findall(r'"(\.[^"]+\.js)"', script.read_text(encoding="utf-8")):
             folder = (script.parent / target).resolve().parent
             assert folder.name not in views or folder == script.parent, f"{script}: {target}"
+
+
+def test_a_slider_stays_within_the_bounds_of_its_key() -> None:
+    keys = {key.name: key for key in KEYS if isinstance(key, IntegerKey)}
+    view = (STATIC / "page" / "dictation" / "dictation.html").read_text(encoding="utf-8")
+    sliders = re.findall(r'id="(\w+)" type="range" min="(\d+)" max="(\d+)"', view)
+    assert len(sliders) == 2
+    for name, least, most in sliders:
+        assert keys[name].minimum <= int(least) < int(most) <= keys[name].maximum, name

@@ -53,8 +53,8 @@ export function percent(share) {
 }
 
 /**
- * Write the page's texts, now and after each change: into elements with `data-text`, `data-label` (the name for screen
- * readers, and a tooltip) or `data-placeholder`. `rewrite` writes the texts that scripts made.
+ * Write the page's texts, now and after each change: into elements with `data-text` or `data-label` (the name for
+ * screen readers, and a tooltip). `rewrite` writes the texts that scripts made.
  * @param {() => void} [rewrite]
  */
 export function speakLanguage(rewrite = () => {}) {
@@ -86,10 +86,6 @@ function write() {
   }
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-label]"))) {
     name(element, /** @type {TextKey} */ (element.dataset.label));
-  }
-  for (const element of document.querySelectorAll("[data-placeholder]")) {
-    const field = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (element);
-    field.placeholder = text(/** @type {TextKey} */ (field.dataset.placeholder));
   }
   for (const rewrite of listeners) rewrite();
 }

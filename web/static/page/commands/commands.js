@@ -1,5 +1,6 @@
 // The commands view: its fields, and what an utterance does.
 
+import { serverConfiguration } from "../configuration.js";
 import { element } from "../elements.js";
 import { History, part, verdictOf } from "./history.js";
 import { number, speakLanguage, text } from "../language.js";
@@ -7,7 +8,7 @@ import { Latency } from "../latency.js";
 import { Listener } from "../listener.js";
 import { normalized } from "../../client/matching.js";
 import { MODES, isForeign } from "./modes.js";
-import { LONGEST_PHRASE, MOST_PHRASES, loadPhrases, phrasesOf, savePhrases } from "./phrases.js";
+import { loadPhrases, phrasesOf, savePhrases } from "./phrases.js";
 import { choiceOf, loadSettings } from "../settings.js";
 import { Tiles } from "./tiles.js";
 
@@ -23,7 +24,9 @@ const tiles = new Tiles(element("tiles"));
 const past = new History(element("history"));
 /** Null before the user's first edit: then examples are shown. */
 let written = loadPhrases();
-let typed = phrasesOf("");
+/** Those of the server; until they are known, it refuses what is over them. */
+let bounds = { phrases: Infinity, characters: Infinity };
+let typed = phrasesOf("", bounds);
 let latency = new Latency();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typing;
@@ -108,16 +111,22 @@ function changeMode() {
 }
 
 function read() {
-  typed = phrasesOf(field.value);
+  typed = phrasesOf(field.value, bounds);
   const { tooLong, count } = typed;
-  const most = number(LONGEST_PHRASE);
+  const most = number(bounds.characters);
   const problem = tooLong
     ? text("commands.tooLong", { line: number(tooLong.line), length: number(tooLong.length), most })
-    : count > MOST_PHRASES
-      ? text("commands.tooMany", { count: number(count), most: number(MOST_PHRASES) })
+    : count > bounds.phrases
+      ? text("commands.tooMany", { count: number(count), most: number(bounds.phrases) })
       : "";
   element("problem").textContent = problem;
   field.setAttribute("aria-invalid", String(problem !== ""));
+}
+
+function showBounds() {
+  const { phrases, characters } = bounds;
+  element("rule").hidden = phrases === Infinity;
+  element("rule").textContent = text("commands.rule", { phrases: number(phrases), letters: number(characters) });
 }
 
 function takeTyped() {
@@ -136,9 +145,17 @@ field.addEventListener("input", () => {
 });
 speakLanguage(() => {
   field.value = written ?? text("commands.examples");
-  element("rule").textContent = text("commands.rule", { phrases: number(MOST_PHRASES), letters: number(LONGEST_PHRASE) });
+  showBounds();
   read();
   changeMode();
   past.write();
   showResult();
+});
+void serverConfiguration().then((configuration) => {
+  if (!configuration) return;
+  const { maxItems, items } = configuration.keys.phrases;
+  bounds = { phrases: maxItems, characters: items.maxLength };
+  showBounds();
+  read();
+  changeMode();
 });

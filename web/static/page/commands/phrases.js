@@ -2,8 +2,6 @@
 
 import { normalized } from "../../client/matching.js";
 
-export const MOST_PHRASES = 500;
-export const LONGEST_PHRASE = 100;
 const KEY = "niyosha.phrases";
 
 /**
@@ -11,14 +9,17 @@ const KEY = "niyosha.phrases";
  * @property {string[]} phrases without duplicates, within the bounds
  * @property {{ line: number, length: number } | undefined} tooLong the first line over the bound
  * @property {number} count how many there would be without the bound
+ *
+ * @typedef {{ phrases: number, characters: number }} PhraseBounds of the list, and of each phrase
  */
 
 /**
  * Parse phrases, one a line. A line over the bound is left out, so that one mistake does not stop the others.
  * @param {string} written
+ * @param {PhraseBounds} bounds
  * @returns {Phrases}
  */
-export function phrasesOf(written) {
+export function phrasesOf(written, bounds) {
   /** @type {Map<string, string>} */
   const phrases = new Map();
   /** @type {Phrases["tooLong"]} */
@@ -27,10 +28,10 @@ export function phrasesOf(written) {
     const phrase = line.trim().replace(/\s+/g, " ");
     const key = normalized(phrase);
     const { length } = [...phrase]; // code points, as the server counts them
-    if (length > LONGEST_PHRASE) tooLong ??= { line: index + 1, length };
+    if (length > bounds.characters) tooLong ??= { line: index + 1, length };
     else if (key !== "" && !phrases.has(key)) phrases.set(key, phrase);
   }
-  return { phrases: [...phrases.values()].slice(0, MOST_PHRASES), tooLong, count: phrases.size };
+  return { phrases: [...phrases.values()].slice(0, bounds.phrases), tooLong, count: phrases.size };
 }
 
 /** The text of the last visit; null at the first. */

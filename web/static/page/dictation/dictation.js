@@ -239,7 +239,7 @@ element("download").addEventListener("click", ({ target }) => {
 element("configure").addEventListener("click", () => {
   const isHidden = element("settings").toggleAttribute("hidden");
   element("configure").setAttribute("aria-expanded", String(!isHidden));
-  if (!isHidden) void panel.fetchLanguages();
+  if (!isHidden) void panel.fetchChoices();
 });
 
 const file = /** @type {HTMLInputElement} */ (element("file"));

@@ -29,7 +29,8 @@ const BUSY = new Set([429, 502, 503, 504]);
 const DECODABLE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Recognize a file; the browser decodes what the server cannot read. A cancelled recognition goes on at the server. Rejects with a LiveError, or with the signal's reason.
+ * Recognize a file; the browser decodes what the server cannot read. A cancelled recognition goes on at the server.
+ * Rejects with a LiveError, or with the signal's reason.
  * @param {File} file
  * @param {FileOptions} options
  */

@@ -1,7 +1,8 @@
 // The form of the settings: the choices, and a callback for each change.
 
-import { number, text } from "../language.js";
 import { microphones } from "../../client/microphone.js";
+import { serverConfiguration } from "../configuration.js";
+import { number, text, translated } from "../language.js";
 import { loadSettings, saveSettings } from "../settings.js";
 import { keptToken } from "../token.js";
 
@@ -11,9 +12,6 @@ import { keptToken } from "../token.js";
  */
 
 const LANGUAGES = new URL("v1/speech/languages", document.baseURI);
-/** The protocol's models, and the pause that each of them waits for. @type {Record<string, number>} */
-const MODELS = { default: 600, video: 800, command_and_search: 300, phone_call: 600 };
-const LONGEST_MS = 20_000;
 
 /** The form of the settings; a change applies at once, and is kept. */
 export class Panel {
@@ -22,6 +20,8 @@ export class Panel {
   #onChange;
   /** @type {string[]} */
   #languages = [];
+  /** @type {import("../configuration.js").ServerConfiguration | undefined} */
+  #server;
 
   /**
    * @param {HTMLFormElement} form its fields have the settings' keys as ids
@@ -35,9 +35,10 @@ export class Panel {
     navigator.mediaDevices?.addEventListener("devicechange", () => this.showMicrophones());
   }
 
-  /** Offer the languages that the server has; asked once. */
-  async fetchLanguages() {
-    if (this.#languages.length > 0) return;
+  /** Offer the languages and models of the server, and show its defaults; fetched once. */
+  async fetchChoices() {
+    if (this.#server && this.#languages.length > 0) return;
+    this.#server = await serverConfiguration();
     const token = await keptToken();
     try {
       const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
@@ -50,14 +51,15 @@ export class Panel {
 
   /** Write the fields, in the language of the page. */
   write() {
-    const { languageCode = "", asrModel = "default" } = this.settings;
+    const { languageCode = "" } = this.settings;
     const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
     const known = new Set([...this.#languages, ...(languageCode ? [languageCode] : [])]);
     const languages = [...known].map((code) => ({ value: code, label: names.of(code) ?? code }));
     languages.sort((one, other) => one.label.localeCompare(other.label));
     fill(this.#field("languageCode"), [{ value: "", label: text("automatic") }, ...languages], languageCode);
-    const models = Object.keys(MODELS).map((model) => ({ value: model, label: text(modelKey(model)) }));
-    fill(this.#field("asrModel"), models, asrModel);
+    const models = Object.keys(this.#server?.models ?? { [this.#model]: {} });
+    const labels = models.map((model) => ({ value: model, label: translated(`model.${model}`, model) }));
+    fill(this.#field("asrModel"), labels, this.#model);
     for (const key of /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"])) {
       this.#field(key).checked = this.settings[key] ?? false;
     }
@@ -76,12 +78,19 @@ export class Panel {
     fill(this.#field("deviceId"), options, chosen ? /** @type {string} */ (this.settings.deviceId) : options[0].value);
   }
 
+  get #model() {
+    return this.settings.asrModel ?? this.#server?.keys.asrModel.default ?? "default";
+  }
+
   #writeRanges() {
-    const { asrModel = "default", hangoverMs = MODELS[asrModel], maxUtteranceMs = LONGEST_MS } = this.settings;
+    const { keys, models } = this.#server ?? {};
+    const { hangoverMs = models?.[this.#model].hangoverMs } = this.settings;
+    const { maxUtteranceMs = keys?.maxUtteranceMs.default } = this.settings;
     for (const [id, ms, decimals] of /** @type {const} */ ([
       ["hangoverMs", hangoverMs, 1],
       ["maxUtteranceMs", maxUtteranceMs, 0],
     ])) {
+      if (ms === undefined) continue;
       const field = this.#field(id);
       field.value = String(ms);
       const valueText = text("seconds", { seconds: number(ms / 1000, decimals) });
@@ -106,11 +115,6 @@ export class Panel {
   #field(key) {
     return /** @type {HTMLInputElement} */ (this.#form.elements.namedItem(key));
   }
-}
-
-/** @param {string} model */
-function modelKey(model) {
-  return /** @type {import("../language.js").TextKey} */ (`model.${model}`);
 }
 
 /**
