@@ -1,14 +1,13 @@
-"""Owns the page at `/docs`: the OpenAPI and the AsyncAPI document for people, without a script."""
+"""The page at `/docs`: the OpenAPI and the AsyncAPI document for people, without a script."""
 
 from collections.abc import Iterable
 from functools import cache
 
 from web.reference.asyncapi import asyncapi
 from web.reference.configuration import Schema
-from web.reference.markup import Markup, between, element, joined, link, listing, prose, table
+from web.reference.markup import Markup, between, element, joined, link, listing, prose, table, values
 from web.reference.openapi import openapi
 from web.reference.operations import JSON
-from web.reference.shapes import values
 
 _SHELL = """<!doctype html>
 <html lang="en" class="reference">
@@ -88,26 +87,26 @@ def _operation(path: str, method: str, operation: Schema) -> Markup:
     return element("article", *parts, element("p", "Refusals: ", *between(refusals, "; "), "."))
 
 
-def _parameter(told: Schema) -> tuple[str, ...]:
-    return element("code", told["name"]), told["in"], values(told["schema"]), prose(told["description"])
+def _parameter(one: Schema) -> tuple[str, ...]:
+    return element("code", one["name"]), one["in"], values(one["schema"]), prose(one["description"])
 
 
 def _medium(kind: str, medium: Schema) -> Markup:
     examples = [example["value"] for example in medium.get("examples", {}).values()]
     examples += [medium["example"]] if "example" in medium else []
-    said = (element("code", kind), ": ", values(medium["schema"]))
-    return joined((element("p", *said), *map(listing, examples)))
+    head = element("p", element("code", kind), ": ", values(medium["schema"]))
+    return joined((head, *map(listing, examples)))
 
 
 def _answer(status: str, answer: Schema) -> Markup:
     headers = between((element("code", name) for name in answer.get("headers", {})), ", ")
-    said = (
+    about = (
         prose(f" {answer['description']}")
         if not headers
         else joined((prose(f" {answer['description']}, with "), *headers))
     )
     media = (_medium(kind, medium) for kind, medium in answer.get("content", {}).items())
-    return joined((element("p", element("b", status), said), *media))
+    return joined((element("p", element("b", status), about), *media))
 
 
 def _refusal(status: str, answer: Schema) -> Markup:
@@ -159,7 +158,7 @@ def _schema(name: str, schema: Schema) -> Markup:
     ]
     about = element("p", prose(schema["description"])) if "description" in schema else Markup()
     head = element("h3", element("code", name), id=f"schema-{name}")
-    return element("article", head, about, table(("field", "values", "meaning", ""), rows))
+    return element("article", head, about, table(("field", "values", "meaning", "needed"), rows))
 
 
 def _errors(live: Schema) -> Markup:

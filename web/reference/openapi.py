@@ -15,7 +15,7 @@ from web.composition import Services
 from web.reference.configuration import Schema
 from web.reference.examples import DETAILS
 from web.reference.operations import JSON, OPERATIONS, Answer, Operation
-from web.reference.responses import problem_schema, rest_schemas
+from web.reference.schemas import problem_schema, rest_schemas
 
 _ABOUT = """\
 Recordings in, text out. Live recognition is a WebSocket, described by `/asyncapi.json`; `/docs` shows both to people.

@@ -58,9 +58,21 @@ _MEANINGS = {
 _COUNTED_FROM_1 = ("partial", "revision", "sequence", "speaker", "utteranceId")
 
 
-def structures(types: Collection[type[msgspec.Struct]], meanings: Mapping[str, str] | None = None) -> dict[str, Schema]:
-    """Build the schema of every type and of what is inside them, by name; `meanings` go before the usual ones."""
-    _, generated = msgspec.json.schema_components(types, schema_hook=_anything, ref_template=_REFERENCE)
+def structures(
+    types: Collection[type[msgspec.Struct]],
+    meanings: Mapping[str, str] | None = None,
+    parts: Mapping[type, Schema] | None = None,
+) -> dict[str, Schema]:
+    """Build the schema of every type and of the structs inside them, by name.
+
+    `meanings` replace the usual ones of fields; `parts` are the schemas of types that msgspec does not know.
+    """
+    known_parts = parts or {}
+
+    def hook(kind: type) -> Schema:
+        return known_parts.get(kind, {"description": "any value"})
+
+    _, generated = msgspec.json.schema_components(types, schema_hook=hook, ref_template=_REFERENCE)
     known = _MEANINGS | dict(meanings or {})
     return {name: _explained(schema, known) for name, schema in sorted(generated.items())}
 
@@ -92,10 +104,6 @@ def error_fields(kind_field: str, problems: Collection[Problem] = tuple(Problem)
     codes = sorted({problem.value.http.value for problem in problems})
     kinds = one_of([problem.value.type for problem in problems], "the kind of error")
     return {"code": one_of(codes), "status": one_of([str(code) for code in codes]), kind_field: kinds}
-
-
-def _anything(_: type) -> Schema:
-    return {"description": "any value"}
 
 
 def _explained(schema: Schema, meanings: Mapping[str, str]) -> Schema:

@@ -1,8 +1,10 @@
-"""Owns the health routes: the reference's health check, and what an orchestrator asks."""
+"""Health routes: the reference's health check, and the probes of orchestrators."""
 
 import asyncio
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,15 +27,15 @@ _ANYBODY = Caller(owner="", streams=1)
 class Health(msgspec.Struct, frozen=True):
     """The state of the service; `status` is `Running`, `Warnings` or `Critical`."""
 
-    status: str
-    message: str
-    version: str
+    status: Annotated[Literal["Running", "Warnings", "Critical"], Meta(description="the state")]
+    message: Annotated[str, Meta(description="the state in words")]
+    version: Annotated[str, Meta(description="of the API reference that this server follows")]
 
 
 class Liveness(msgspec.Struct, frozen=True):
     """The state of the process; `status` is `live` or `ready`."""
 
-    status: str
+    status: Annotated[Literal["live", "ready"], Meta(description="the state")]
 
 
 async def healthcheck(request: Request) -> Response:

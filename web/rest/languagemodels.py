@@ -1,8 +1,10 @@
-"""Owns `/v1/speech/languagemodels`: phrases that a client gives once and then names in `languageModel`."""
+"""`/v1/speech/languagemodels`: phrases that a client gives once and then names in `languageModel`."""
 
 import json
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,28 +14,53 @@ from stream.errors import ClientError, Problem, quoted
 from stream.vocabulary.training import clean
 from web.auth.caller import Scope
 from web.composition import Services
-from web.rest.request.body import JSON_TYPE, check_keys, read_object
-from web.rest.response.transcription import is_extended, timestamp
+from web.rest.request.body import JSON_TYPE, read_object
+from web.rest.request.structs import MISSING, converted
+from web.rest.response.fields import Timestamp, timestamp
+from web.rest.response.transcription import is_extended
 from web.store.languagemodels import LanguageModel
 from web.store.tables import Training
 from web.store.transcriptions import new_id
 
 _MOST_BYTES = 4 << 20
-_MOST_NAME_CHARACTERS = 255
 _MOST_ENTRIES = 10_000
-_MOST_ENTRY_CHARACTERS = 1000
-_MISSING = object()
+# Python takes some control characters for white space, which patterns do not.
+_NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
+_ENTRIES = f"a list of 1 to {_MOST_ENTRIES} phrases, sentences or ids of transcriptions"
+
+Entry = Annotated[str, Meta(min_length=1, max_length=1000, pattern=_NOT_BLANK)]
+
+
+class LanguageModelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a language model is made of."""
+
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"[^\s\u0000-\u001f\u007f-\u009f]")] | None,
+        Meta(description="for people; without one the model is called by its id"),
+    ] = None
+    corpora: Annotated[
+        list[Entry],
+        Meta(
+            min_length=1,
+            max_length=_MOST_ENTRIES,
+            description="phrases, sentences, or ids of transcriptions, whose text is taken",
+            extra={"allowed": _ENTRIES},
+        ),
+    ]
 
 
 class LanguageModelResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A language model; of the caller's own `extended=true` tells how many phrases are made of how many corpora."""
 
-    language_model_id: str
-    name: str
-    status: str
-    phrases: int | msgspec.UnsetType = msgspec.UNSET
-    corpora: int | msgspec.UnsetType = msgspec.UNSET
-    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    language_model_id: Annotated[str, Meta(description="what `languageModel` in a configuration takes")]
+    name: Annotated[str, Meta(description="for people")]
+    status: Annotated[
+        str,
+        Meta(description="only a trained one can be used", extra_json_schema={"enum": [one.value for one in Training]}),
+    ]
+    phrases: Annotated[int | msgspec.UnsetType, Meta(description="how many phrases were made of them")] = msgspec.UNSET
+    corpora: Annotated[int | msgspec.UnsetType, Meta(description="how many entries were given")] = msgspec.UNSET
+    created_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
 
 
 _BUILT_IN = {name: LanguageModelResult(name, name, Training.TRAINED.value) for name in LANGUAGE_MODELS}
@@ -47,8 +74,9 @@ async def create(request: Request) -> Response:
     model_id = new_id()
     with services.bodies.memory.open(owner) as held:
         body = await read_object(request, _MOST_BYTES, held.require)
-        check_keys(body, "name", "corpora")
-        name, corpora = _name(body, model_id), _corpora(body)
+        wanted = converted(_cleaned(body), LanguageModelRequest, _show, given=body)
+    # Without a name a model is called by its id, as the built-in ones are.
+    name, corpora = wanted.name or model_id, wanted.corpora
     unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
     if unknown:
         raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
@@ -100,37 +128,18 @@ async def index(request: Request) -> Response:
     return _response([*_BUILT_IN.values(), *own])
 
 
-def _name(body: dict[str, object], model_id: str) -> str:
-    """The name that was given; without one a model is called by its id, as the built-in ones are."""
-    given = body.get("name")
-    if given is None:
-        return model_id
-    name = clean(given) if isinstance(given, str) else ""
-    if not 1 <= len(name) <= _MOST_NAME_CHARACTERS:
-        raise _refusal("name", given, f"1 to {_MOST_NAME_CHARACTERS} characters")
-    return name
+def _cleaned(body: dict[str, object]) -> dict[str, object]:
+    """The body with its texts as they are kept: a clean name, entries without white space around them."""
+    cleaned = dict(body)
+    if isinstance(name := body.get("name"), str):
+        cleaned["name"] = clean(name)
+    if isinstance(corpora := body.get("corpora"), list):
+        cleaned["corpora"] = [entry.strip() if isinstance(entry, str) else entry for entry in corpora]
+    return cleaned
 
 
-def _corpora(body: dict[str, object]) -> list[str]:
-    given = body.get("corpora", _MISSING)
-    allowed = f"a list of 1 to {_MOST_ENTRIES} phrases, sentences or ids of transcriptions"
-    if not isinstance(given, list) or not given:
-        raise _refusal("corpora", given, allowed)
-    if len(given) > _MOST_ENTRIES:
-        raise ClientError(Problem.INVALID_CONFIG, f"corpora has {len(given)} entries; it must be {allowed}")
-    return [_entry(number, entry) for number, entry in enumerate(given)]
-
-
-def _entry(number: int, given: object) -> str:
-    entry = given.strip() if isinstance(given, str) else ""
-    if not 1 <= len(entry) <= _MOST_ENTRY_CHARACTERS:
-        raise _refusal(f"corpora[{number}]", given, f"1 to {_MOST_ENTRY_CHARACTERS} characters")
-    return entry
-
-
-def _refusal(key: str, value: object, allowed: str) -> ClientError:
-    shown = "missing" if value is _MISSING else quoted(value if isinstance(value, str) else json.dumps(value))
-    return ClientError(Problem.INVALID_CONFIG, f"{key} is {shown}; it must be {allowed}")
+def _show(value: object) -> str:
+    return "missing" if value is MISSING else quoted(value if isinstance(value, str) else json.dumps(value))
 
 
 def _result(model: LanguageModel, *, extended: bool) -> LanguageModelResult:

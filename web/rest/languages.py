@@ -1,6 +1,9 @@
-"""Owns `/v1/speech/languages`: what may be asked for as `languageCode`."""
+"""`/v1/speech/languages`: the languages that `languageCode` takes."""
+
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +15,7 @@ from web.rest.request.body import JSON_TYPE
 class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The languages that are recognized; none while the recognizer has not said yet what it serves."""
 
-    languages: tuple[str, ...]
+    languages: Annotated[tuple[str, ...], Meta(description="each once", extra_json_schema={"uniqueItems": True})]
 
 
 async def index(request: Request) -> Response:

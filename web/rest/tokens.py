@@ -1,6 +1,9 @@
-"""Owns `POST /v1/tokens`: a key that stays on a server, traded for a token that a browser may have."""
+"""`POST /v1/tokens`: trade a key that stays on a server for a token that a browser may have."""
+
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -8,8 +11,9 @@ from stream.errors import ClientError, Problem, shown
 from web.auth.caller import Caller, Scope, scopes_in
 from web.auth.mint import expiry
 from web.composition import Services
-from web.rest.request.body import JSON_TYPE, check_keys, read_object
-from web.rest.response.transcription import timestamp
+from web.rest.request.body import JSON_TYPE, read_object
+from web.rest.request.structs import converted
+from web.rest.response.fields import Timestamp, timestamp
 
 USUAL_SECONDS = 60
 # For one use a token has to last for the opening of a connection; to be kept, for a day's work.
@@ -19,11 +23,35 @@ _MOST_BYTES = 4096
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
+class TokenRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What a token is to be traded for; all of it may be left out."""
+
+    scope: Annotated[
+        str | msgspec.UnsetType,
+        Meta(
+            description="names of scopes with spaces between; by default all of the key's but `tokens`, which a token "
+            "for one use never has",
+            extra={"allowed": "a text, names with spaces between"},
+        ),
+    ] = msgspec.UNSET
+    seconds: Annotated[
+        float,
+        Meta(ge=1, le=MOST_SECONDS, description="how long it is good for; 60 by default, 600 at most for one use"),
+    ] = USUAL_SECONDS
+    one_use: Annotated[bool, Meta(description="whether the first use is the last; true by default")] = True
+
+
+class OneUseRequest(TokenRequest, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What a token for one use is to be traded for."""
+
+    seconds: Annotated[float, Meta(ge=1, le=MOST_SECONDS_ONCE)] = USUAL_SECONDS
+
+
 class TradedToken(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A token that lets its bearer do no more than the one it was traded for."""
 
-    token: str
-    expires_at: str
+    token: Annotated[str, Meta(description="a JWT")]
+    expires_at: Annotated[Timestamp, Meta(description="RFC 3339, in UTC; until then the token opens something")]
 
 
 async def trade(request: Request) -> Response:
@@ -34,54 +62,32 @@ async def trade(request: Request) -> Response:
         detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
         raise ClientError(Problem.NOT_FOUND, detail)
     caller = await services.auth.caller(request, Scope.TOKENS)
-    wish = await _wish(request)
-    one_use = _one_use(wish)
-    seconds = _seconds(wish, MOST_SECONDS_ONCE if one_use else MOST_SECONDS)
-    scopes = _scopes(wish, caller, one_use=one_use)
+    wanted = await _token_request(request)
+    scopes = _scopes(wanted, caller)
     now = services.clock()
-    token = mint.traded(caller, scopes, now, seconds, one_use=one_use)
-    body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, seconds))))
+    token = mint.traded(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
+    body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, wanted.seconds))))
     return Response(body, 201, _NO_STORE, JSON_TYPE)
 
 
-async def _wish(request: Request) -> dict[str, object]:
-    """What the body asks for; it may be missing."""
+async def _token_request(request: Request) -> TokenRequest:
+    """Read the body, which may be missing."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    wish = await read_object(request, _MOST_BYTES) if has_body else {}
-    check_keys(wish, "scope", "seconds", "oneUse")
-    return wish
+    body = await read_object(request, _MOST_BYTES) if has_body else {}
+    if body.get("scope", "") is None:
+        del body["scope"]
+    return converted(body, TokenRequest if body.get("oneUse") is False else OneUseRequest, shown)
 
 
-def _one_use(wish: dict[str, object]) -> bool:
-    given = wish.get("oneUse", True)
-    if not isinstance(given, bool):
-        raise _refusal("oneUse", given, "true or false")
-    return given
-
-
-def _seconds(wish: dict[str, object], most: int) -> float:
-    given = wish.get("seconds", USUAL_SECONDS)
-    if not isinstance(given, int | float) or type(given) is bool or not 1 <= given <= most:
-        raise _refusal("seconds", given, f"between 1 and {most}")
-    return given
-
-
-def _scopes(wish: dict[str, object], caller: Caller, *, one_use: bool) -> frozenset[Scope]:
-    """What was asked for as far as the caller's own token is for it; none for one use can be traded again."""
-    given = wish.get("scope")
-    if given is None:
+def _scopes(wanted: TokenRequest, caller: Caller) -> frozenset[Scope]:
+    """The requested scopes that the caller's own token has; a token for one use cannot be traded again."""
+    if isinstance(wanted.scope, msgspec.UnsetType):
         asked = caller.scopes - {Scope.TOKENS}
-    elif isinstance(given, str):
-        asked = scopes_in(given) - ({Scope.TOKENS} if one_use else set())
     else:
-        raise _refusal("scope", given, "a text, names with spaces between")
+        asked = scopes_in(wanted.scope) - ({Scope.TOKENS} if wanted.one_use else set())
     if not asked & caller.scopes:
         held = " ".join(sorted(caller.scopes))
         raise ClientError(
             Problem.FORBIDDEN, f"the token would be for nothing: yours is for {held}, of which nothing can be passed on"
         )
     return asked & caller.scopes
-
-
-def _refusal(key: str, value: object, allowed: str) -> ClientError:
-    return ClientError(Problem.INVALID_CONFIG, f"{key} is {shown(value)}; it must be {allowed}")

@@ -10,6 +10,7 @@ from playwright.async_api import async_playwright
 from stream.errors import Problem
 from tests.support.places import ROOT
 from tests.support.recognizers import ScriptedRecognizer
+from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import launched
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import http_client
@@ -141,6 +142,7 @@ async def test_a_browser_asks_no_other_host_and_finds_nothing_to_complain_of(wid
         assert await page.evaluate("document.styleSheets.length") == 2
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert min(await page.evaluate(CONTRASTS)) >= 4.5
+        assert await violations(page) == []
         await page.get_by_role("navigation").get_by_role("link", name="errors").click()
         assert page.url.endswith("/docs#errors")
     assert asked

@@ -1,10 +1,11 @@
-"""Owns how a transcription is answered: as the reference's body, with more where that is asked for, or as text."""
+"""Transcriptions as answers: the body of the reference, the extended body, text or subtitles."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,17 @@ from stream.recordings.subtitles import srt_pieces, vtt_pieces
 from stream.runtime.fairness import FairShare
 from vad import SAMPLE_RATE
 from web.rest.request.body import JSON_TYPE
+from web.rest.response.fields import (
+    AnyStatus,
+    ErrorKind,
+    InferenceSeconds,
+    KindField,
+    Seconds,
+    SettledStatus,
+    Timestamp,
+    TranscriptionId,
+    timestamp,
+)
 from web.rest.response.formats import OutputFormat
 from web.store.tables import Status
 from web.store.transcriptions import StoredUtterance, Summary, Transcription
@@ -45,45 +57,57 @@ class UtteranceResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
 
     transcript: str
     confidence: float
-    words: list[WireWord]
+    words: Annotated[list[WireWord], Meta(description="in the order in which they were said")]
     alternatives: list[WireResult]
-    utterance_id: int
+    utterance_id: Annotated[int, Meta(description="counts the utterances from 1", extra_json_schema={"minimum": 1})]
     channel: int
-    start_time: float
-    end_time: float
+    start_time: Annotated[float, Meta(description="seconds from the first sample")]
+    end_time: Annotated[float, Meta(description="seconds from the first sample")]
 
 
 class ExtendedTranscription(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What `extended=true` gets: besides the plain body how far it is, 0 to 1, and every utterance by itself."""
 
-    transcription_id: str
-    duration: int | float
-    inference_time: int | float
-    status: str
-    results: list[UtteranceResult]
-    kind: str
-    created_at: str
-    progress: float
+    transcription_id: TranscriptionId
+    duration: Seconds
+    inference_time: InferenceSeconds
+    status: SettledStatus
+    results: Annotated[
+        list[UtteranceResult],
+        Meta(
+            description="one for each utterance, its best hypothesis; of a single utterance all its hypotheses, "
+            "best first"
+        ),
+    ]
+    kind: KindField
+    created_at: Timestamp
+    progress: Annotated[
+        float,
+        Meta(
+            description="how much of the recording is recognized, 0 to 1",
+            extra_json_schema={"minimum": 0, "maximum": 1},
+        ),
+    ]
     audio: AudioProgress
 
 
 class TranscriptionSummary(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A transcription in the list, without its text; of one that failed `error` has the kind of error."""
 
-    transcription_id: str
-    duration: int | float
-    inference_time: int | float
-    status: str
-    kind: str
-    created_at: str
-    error: str | None = None
+    transcription_id: TranscriptionId
+    duration: Seconds
+    inference_time: InferenceSeconds
+    status: AnyStatus
+    kind: KindField
+    created_at: Timestamp
+    error: ErrorKind = None
 
 
 class TranscriptionList(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The newest transcriptions; `next` is the address of the following ones, null at the end."""
 
-    transcriptions: list[TranscriptionSummary]
-    next: str | None = None
+    transcriptions: Annotated[list[TranscriptionSummary], Meta(description="without their texts")]
+    next: Annotated[str | None, Meta(description="the address of the following ones, null at the end")] = None
 
 
 def plain_body(transcription: Transcription) -> Done:
@@ -154,11 +178,6 @@ def inference_time(summary: Summary) -> int | float:
 def address_of(transcription_id: str) -> str:
     """Where a transcription is."""
     return f"/v1/speech/transcriptions/{transcription_id}"
-
-
-def timestamp(epoch_seconds: float) -> str:
-    """A point in time as RFC 3339 has it."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def chosen_format(request: Request) -> OutputFormat:
