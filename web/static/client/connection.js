@@ -1,6 +1,6 @@
 // One WebSocket of the live protocol in extended mode: handshake, liveness, end, and the reason of a failure.
 
-import { LiveError, retryAfterMsOf } from "./retry.js";
+import { LiveError, retryAfterMsOf, unreachable } from "./retry.js";
 
 /**
  * @typedef {object} ConnectionOptions
@@ -52,7 +52,7 @@ export class Connection {
     const connection = new Connection(new WebSocket(url.href), options);
     const giveUp = () => connection.#opened.reject(signal?.reason);
     signal?.addEventListener("abort", giveUp);
-    const late = setTimeout(() => connection.#opened.reject(unopened()), openMs);
+    const late = setTimeout(() => connection.#opened.reject(unreachable()), openMs);
     try {
       await connection.#opened.promise;
     } catch (error) {
@@ -82,9 +82,9 @@ export class Connection {
       this.#opened.resolve();
     });
     socket.addEventListener("message", (event) => this.#receive(event.data));
-    socket.addEventListener("error", () => this.#opened.reject(unopened()));
+    socket.addEventListener("error", () => this.#opened.reject(unreachable()));
     socket.addEventListener("close", ({ code, reason }) => {
-      this.#opened.reject(unopened());
+      this.#opened.reject(unreachable());
       const why = reason ? ` (${reason})` : "";
       this.#end(new LiveError("lost", `The connection to the server was lost${why}.`, { code }));
     });
@@ -168,17 +168,13 @@ export class Connection {
   }
 }
 
-function unopened() {
-  return new LiveError("unreachable", "The server cannot be reached. Is it running?");
-}
-
 /**
  * Find out why a connection did not open: a WebSocket hides the reason, a plain GET of the same address shows it.
  * @param {URL} url
- * @param {LiveError} unreachable the result if the server does not answer that either
+ * @param {LiveError} otherwise the result if the server does not answer that either
  * @param {AbortSignal} [signal] cancels it
  */
-async function explained(url, unreachable, signal) {
+async function explained(url, otherwise, signal) {
   const plain = new URL(url);
   plain.protocol = plain.protocol.replace("ws", "http");
   let response, body;
@@ -187,7 +183,7 @@ async function explained(url, unreachable, signal) {
     response = await fetch(plain, { signal: signal ? AbortSignal.any([signal, late]) : late });
     body = parsed(await response.text());
   } catch {
-    return unreachable;
+    return otherwise;
   }
   const retryAfterMs = retryAfterMsOf(response);
   const detail = body?.detail ?? `it answered with status ${response.status}`;

@@ -70,7 +70,7 @@ export class Listening {
           this.#early = [];
           onState("waiting", error);
         },
-        onState: (state, error) => onState(state === "open" ? "listening" : LIVE_STATES[state], error),
+        onState: (state, error) => onState(LIVE_STATES[state], error),
       });
       for (const samples of this.#early.splice(0)) this.#live.sendAudio(samples);
       const failure = await Promise.race([stopped(signal), this.#replaceMicrophones(), this.#live.ended.then(() => undefined)]);
@@ -155,8 +155,8 @@ export class Listening {
   }
 }
 
-/** @type {Record<"reconnecting" | "closing", ListeningState>} */
-const LIVE_STATES = { reconnecting: "reconnecting", closing: "finishing" };
+/** @type {Record<import("./live.js").LiveState, ListeningState>} */
+const LIVE_STATES = { open: "listening", reconnecting: "reconnecting", closing: "finishing" };
 
 /**
  * @param {AbortSignal} signal

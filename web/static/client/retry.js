@@ -28,6 +28,11 @@ export class LiveError extends Error {
   }
 }
 
+/** Nothing answered. */
+export function unreachable() {
+  return new LiveError("unreachable", "The server cannot be reached. Is it running?");
+}
+
 const FIRST_MS = 250;
 const LONGEST_MS = 8_000;
 // Other errors would repeat: they depend on what this client sends or who it is.

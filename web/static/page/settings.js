@@ -14,7 +14,7 @@
  */
 
 const KEY = "niyosha.settings";
-const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
+export const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
 const CONFIG = /** @type {const} */ (["languageCode", "asrModel", "hangoverMs", "maxUtteranceMs"]);
 
 /** @returns {Settings} */

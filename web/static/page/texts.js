@@ -1,4 +1,4 @@
-// Owns the page's own words, in English and in Persian.
+// Texts of the pages, in English and in Persian.
 
 export const ENGLISH = {
   // what is on every page

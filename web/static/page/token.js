@@ -1,7 +1,7 @@
 // Token of a server that requires one: the user enters a key once, and only the token that it is traded for is kept.
 
 import { text } from "./language.js";
-import { LiveError, retryAfterMsOf } from "../client/retry.js";
+import { LiveError, retryAfterMsOf, unreachable } from "../client/retry.js";
 
 const KEY = "niyosha.token";
 const TOKENS = new URL("v1/tokens", document.baseURI);
@@ -74,7 +74,7 @@ async function trade(token, request = {}) {
     response = await fetch(TOKENS, { method: "POST", headers, body: JSON.stringify(request), signal });
     body = await response.json();
   } catch {
-    throw new LiveError("unreachable", "The server cannot be reached. Is it running?");
+    throw unreachable();
   }
   if (NOT_TRADED.has(response.status)) {
     isTraded = false;

@@ -1,7 +1,7 @@
 // Recognition of a file by the server: upload, polling for results, download of the transcription.
 
 import { RATE_HZ } from "../../client/live.js";
-import { LiveError, delayMs, retryAfterMsOf } from "../../client/retry.js";
+import { LiveError, delayMs, retryAfterMsOf, unreachable } from "../../client/retry.js";
 import { sleep } from "../../client/waiting.js";
 
 /**
@@ -137,10 +137,6 @@ function bodyOf(response) {
   return response.json().catch(() => {
     throw unreachable();
   });
-}
-
-function unreachable() {
-  return new LiveError("unreachable", "The server cannot be reached. Is it running?");
 }
 
 /**

@@ -3,7 +3,7 @@
 import { microphones } from "../../client/microphone.js";
 import { serverConfiguration } from "../configuration.js";
 import { number, text, translated } from "../language.js";
-import { loadSettings, saveSettings } from "../settings.js";
+import { PROCESSING, loadSettings, saveSettings } from "../settings.js";
 import { keptToken } from "../token.js";
 
 /**
@@ -60,9 +60,7 @@ export class Panel {
     const models = Object.keys(this.#server?.models ?? { [this.#model]: {} });
     const labels = models.map((model) => ({ value: model, label: translated(`model.${model}`, model) }));
     fill(this.#field("asrModel"), labels, this.#model);
-    for (const key of /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"])) {
-      this.#field(key).checked = this.settings[key] ?? false;
-    }
+    for (const key of PROCESSING) this.#field(key).checked = this.settings[key] ?? false;
     this.#writeRanges();
     void this.showMicrophones();
   }
@@ -86,17 +84,22 @@ export class Panel {
     const { keys, models } = this.#server ?? {};
     const { hangoverMs = models?.[this.#model].hangoverMs } = this.settings;
     const { maxUtteranceMs = keys?.maxUtteranceMs.default } = this.settings;
-    for (const [id, ms, decimals] of /** @type {const} */ ([
-      ["hangoverMs", hangoverMs, 1],
-      ["maxUtteranceMs", maxUtteranceMs, 0],
-    ])) {
-      if (ms === undefined) continue;
-      const field = this.#field(id);
-      field.value = String(ms);
-      const valueText = text("seconds", { seconds: number(ms / 1000, decimals) });
-      field.setAttribute("aria-valuetext", valueText);
-      /** @type {Element} */ (field.nextElementSibling).textContent = valueText;
-    }
+    this.#writeRange("hangoverMs", hangoverMs, 1);
+    this.#writeRange("maxUtteranceMs", maxUtteranceMs, 0);
+  }
+
+  /**
+   * @param {SettingKey} key
+   * @param {number | undefined} ms unknown until the server has answered
+   * @param {number} decimals of the seconds
+   */
+  #writeRange(key, ms, decimals) {
+    if (ms === undefined) return;
+    const field = this.#field(key);
+    field.value = String(ms);
+    const valueText = text("seconds", { seconds: number(ms / 1000, decimals) });
+    field.setAttribute("aria-valuetext", valueText);
+    /** @type {Element} */ (field.nextElementSibling).textContent = valueText;
   }
 
   /** @param {HTMLInputElement} field */
