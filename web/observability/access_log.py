@@ -29,7 +29,7 @@ _UNKNOWN = "unknown"
 _log = structlog.get_logger()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Exchange:
     """A request or a handshake so far; `status` is None until it is answered."""
 
@@ -54,7 +54,7 @@ class AccessLog:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(_request_id(Headers(scope=scope)))
+        exchange = _Exchange(request_id=_request_id(Headers(scope=scope)))
         with (
             structlog.contextvars.bound_contextvars(request=exchange.request_id),
             self._tracing.exchange(scope, exchange.request_id) as exchange.attributes,

@@ -42,68 +42,88 @@ class Metrics:
         PlatformCollector(registry=registry)
         Info("niyosha", "The version of this server.", registry=registry).info({"version": version("niyosha")})
 
-        def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"niyosha_{name}", about, labels, registry=registry)
+        self._add_health()
+        self._add_streams()
+        self._add_recognizer()
+        self._add_times()
 
-        def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(f"niyosha_{name}", about, labels, registry=registry)
-
-        def latency(name: str, about: str) -> Histogram:
-            return Histogram(f"niyosha_{name}_seconds", about, registry=registry, buckets=_LATENCY_SECONDS)
-
-        self.live = gauge("live", "1 while the process works.")
+    def _add_health(self) -> None:
+        self.live = self._gauge("live", "1 while the process works.")
         self.live.set(1)
-        self.ready = gauge("ready", "1 while new streams would be admitted, as /readyz says.")
-        self.recognizer_ready = gauge("recognizer_ready", "1 while the recognizer can be used.")
-        self.database_up = gauge("database_up", "1 while the database answers.")
-        self.live_streams = gauge("live_streams", "Live connections that are open now.")
-        self.streams_opened = counter("streams_opened", "Live connections that were accepted.")
-        self.streams_closed = counter(
+        self.ready = self._gauge("ready", "1 while new streams would be admitted, as /readyz says.")
+        self.recognizer_ready = self._gauge("recognizer_ready", "1 while the recognizer can be used.")
+        self.database_up = self._gauge("database_up", "1 while the database answers.")
+
+    def _add_streams(self) -> None:
+        self.live_streams = self._gauge("live_streams", "Live connections that are open now.")
+        self.streams_opened = self._counter("streams_opened", "Live connections that were accepted.")
+        self.streams_closed = self._counter(
             "streams_closed", "Live connections that ended, by cause or kind of error.", "cause"
         )
-        self.utterances = counter("utterances", "Utterances of live connections that were settled.", "reason")
-        self.warnings = counter("warnings", "Warnings sent in extended mode: gap, slow, quiet, limit.", "code")
-        self.contradicted = counter(
+        self.utterances = self._counter("utterances", "Utterances of live connections that were settled.", "reason")
+        self.warnings = self._counter("warnings", "Warnings sent in extended mode: gap, slow, quiet, limit.", "code")
+        self.contradicted = self._counter(
             "stable_words_contradicted", "Settled texts that changed words which had been reported as stable."
         )
-        self.audio = counter(
+        self.audio = self._counter(
             "audio_seconds", "Audio of ended live connections and short recordings, by what became of it.",
             "kind", "fate",
         )  # fmt: skip
-        self.outbox = gauge("outbox_messages", "Messages in the outboxes of all live connections.")
+        self.outbox = self._gauge("outbox_messages", "Messages in the outboxes of all live connections.")
         self.outbox.set_function(lambda: sum(len(outbox) for outbox in self._outboxes))
-        self.outbox_fullest = gauge("outbox_fullest_messages", "Messages in the fullest outbox.")
+        self.outbox_fullest = self._gauge("outbox_fullest_messages", "Messages in the fullest outbox.")
         self.outbox_fullest.set_function(lambda: max((len(outbox) for outbox in self._outboxes), default=0))
-        self.segments_waiting = gauge("job_segments_waiting", "Segments of long recordings that are to be recognized.")
-        self.segments_in_work = gauge("job_segments_in_work", "Segments that this process is recognizing.")
-        self.refusals = counter("refusals", "Requests and handshakes that were refused, by kind.", "reason", "protocol")
-        self.recognizer_streams = counter("recognizer_streams", "Streams opened at the recognizer.")
-        self.recognizer_failures = counter(
+        self.segments_waiting = self._gauge(
+            "job_segments_waiting", "Segments of long recordings that are to be recognized."
+        )
+        self.segments_in_work = self._gauge("job_segments_in_work", "Segments that this process is recognizing.")
+        self.refusals = self._counter(
+            "refusals", "Requests and handshakes that were refused, by kind.", "reason", "protocol"
+        )
+
+    def _add_recognizer(self) -> None:
+        self.recognizer_streams = self._counter("recognizer_streams", "Streams opened at the recognizer.")
+        self.recognizer_failures = self._counter(
             "recognizer_failures",
             "Streams that could not be opened, broke, or were abandoned because no answer came.", "stage",
         )  # fmt: skip
-        self.recognizer_held = counter(
+        self.recognizer_held = self._counter(
             "recognizer_held", "Streams that a full recognizer refused; each is held until there is room."
         )
-        self.places = gauge("places", "Places for live streams; NaN while unlimited or unknown.")
-        self.places_taken = gauge("places_taken", "Places that are taken; a quiet stream takes half a place.")
-        self.places_free = gauge("places_free", "Streams that would be admitted now; NaN while unlimited or unknown.")
-        self.decodes_waiting = gauge("decodes_waiting", "Decodes that wait for a worker of the embedded engine.")
-        self.places_refused = counter(
+        self.places = self._gauge("places", "Places for live streams; NaN while unlimited or unknown.")
+        self.places_taken = self._gauge("places_taken", "Places that are taken; a quiet stream takes half a place.")
+        self.places_free = self._gauge(
+            "places_free", "Streams that would be admitted now; NaN while unlimited or unknown."
+        )
+        self.decodes_waiting = self._gauge("decodes_waiting", "Decodes that wait for a worker of the embedded engine.")
+        self.places_refused = self._counter(
             "places_refused", "Live streams for which there was no place: full, owner (has its share), late.", "reason"
         )
-        self.server_up = gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
-        self.server_usable = gauge("riva_server_usable", "0 also while its breaker is open.", "server")
-        self.server_streams = gauge("riva_server_streams", "Open streams to a server.", "server")
-        self.first_partial = latency("first_partial", "From the opening of a recognizer stream to its first text.")
-        self.endpoint = latency("endpoint", "From the last speech of an utterance to its endpoint.")
-        self.final = latency("final", "From the last audio that was sent of an utterance to its settled text.")
-        self.loop_stall = gauge("loop_stall_seconds", "The longest stall of the event loop within a minute.")
-        self.requests = counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
+        self.server_up = self._gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
+        self.server_usable = self._gauge("riva_server_usable", "0 also while its breaker is open.", "server")
+        self.server_streams = self._gauge("riva_server_streams", "Open streams to a server.", "server")
+
+    def _add_times(self) -> None:
+        self.first_partial = self._latency(
+            "first_partial", "From the opening of a recognizer stream to its first text."
+        )
+        self.endpoint = self._latency("endpoint", "From the last speech of an utterance to its endpoint.")
+        self.final = self._latency("final", "From the last audio that was sent of an utterance to its settled text.")
+        self.loop_stall = self._gauge("loop_stall_seconds", "The longest stall of the event loop within a minute.")
+        self.requests = self._counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
         self.request_seconds = Histogram(
             "niyosha_http_request_seconds", "The duration of requests and handshakes.", ["route"],
-            registry=registry, buckets=_REQUEST_SECONDS,
+            registry=self.registry, buckets=_REQUEST_SECONDS,
         )  # fmt: skip
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"niyosha_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"niyosha_{name}", about, labels, registry=self.registry)
+
+    def _latency(self, name: str, about: str) -> Histogram:
+        return Histogram(f"niyosha_{name}_seconds", about, registry=self.registry, buckets=_LATENCY_SECONDS)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -69,11 +69,11 @@ async def test_chunks_are_100_ms_and_only_the_last_is_shorter() -> None:
 async def test_other_formats_sound_the_same(tmp_path: Path, name: str, codec: str, rate: int) -> None:
     clip = Clip(encoded(LIBRARY, tmp_path / name, codec, rate))
     original = np.frombuffer(samples_of(LIBRARY), "<i2").astype(float)
-    heard = np.frombuffer(b"".join(await decoded(clip)), "<i2").astype(float)
-    assert len(heard) == pytest.approx(len(original), abs=1600)
-    padded = 1 << (len(heard) + len(original)).bit_length()
-    correlation = np.fft.irfft(np.fft.rfft(heard, padded) * np.conj(np.fft.rfft(original, padded)))
-    assert correlation.max() / (np.linalg.norm(heard) * np.linalg.norm(original)) > 0.9
+    decoded_samples = np.frombuffer(b"".join(await decoded(clip)), "<i2").astype(float)
+    assert len(decoded_samples) == pytest.approx(len(original), abs=1600)
+    padded = 1 << (len(decoded_samples) + len(original)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(decoded_samples, padded) * np.conj(np.fft.rfft(original, padded)))
+    assert correlation.max() / (np.linalg.norm(decoded_samples) * np.linalg.norm(original)) > 0.9
     assert clip.damaged_packets == 0
 
 
@@ -97,8 +97,8 @@ async def test_recordings_joined_end_to_end_may_change_their_rate(tmp_path: Path
     second = encoded(LIBRARY, tmp_path / "b.mp3", "libmp3lame", 22_050, "mono")
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    heard = b"".join(await decoded(Clip(joined)))
-    assert len(heard) == pytest.approx(2 * len(samples_of(LIBRARY)), abs=SECOND_BYTES // 4)
+    decoded_samples = b"".join(await decoded(Clip(joined)))
+    assert len(decoded_samples) == pytest.approx(2 * len(samples_of(LIBRARY)), abs=SECOND_BYTES // 4)
 
 
 async def test_damage_in_the_middle_is_left_out_and_counted(tmp_path: Path) -> None:

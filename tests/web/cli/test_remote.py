@@ -111,9 +111,9 @@ def made_long(path: Path, times: int = 5) -> Path:
 
 async def test_a_file_is_recognized_by_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(QUICK, options=TranscribeOptions(server=server)) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith("w0 w1 w2")
-    assert told.err == ""
+    output = capsys.readouterr()
+    assert output.out.startswith("w0 w1 w2")
+    assert output.err == ""
 
 
 async def test_json_is_what_the_live_command_prints(server: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,14 +210,14 @@ async def test_a_file_that_is_no_audio_does_not_stop_the_others(
     bad.write_bytes(b"fLaC" + bytes(5_000_000))
     film.write_bytes(bytes(4) + b"ftypisom" + bytes(1000))
     assert await run(bad, film, YES, options=TranscribeOptions(server=server)) == 2
-    told = capsys.readouterr()
-    first, second = told.err.splitlines()
+    output = capsys.readouterr()
+    first, second = output.err.splitlines()
     assert first.startswith(f"{bad} was not transcribed: the server stopped: the audio cannot be decoded as FLAC")
     assert second == (
         f"{film} was not transcribed: the server stopped: "
         "the audio cannot be decoded as MP4, M4A, MOV or 3GP: it does not begin as it must"
     )
-    assert told.out.splitlines()[-1].startswith("w0")
+    assert output.out.splitlines()[-1].startswith("w0")
 
 
 async def test_a_file_that_vanishes_before_it_is_sent_is_told(
@@ -246,9 +246,9 @@ async def test_silence_is_told_and_has_its_own_code(
         made.setparams((1, 2, 16000, 0, "NONE", ""))
         made.writeframes(bytes(64_000))
     assert await run(silence, options=TranscribeOptions(server=server, format=OutputFormat.JSON)) == 3
-    told = capsys.readouterr()
-    assert told.err == f"no speech found in {silence}\n"
-    assert json.loads(told.out)["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
+    output = capsys.readouterr()
+    assert output.err == f"no speech found in {silence}\n"
+    assert json.loads(output.out)["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
 
 
 # --- what can be wrong with a server ---
@@ -272,9 +272,9 @@ async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.Ca
         forged = token(LONG_ENOUGH[::-1])
         for wrong in (None, forged):
             assert await run(YES, options=TranscribeOptions(server=server, token=wrong)) == 1
-            told = capsys.readouterr().err
+            output = capsys.readouterr().err
             assert re.fullmatch(
-                f"{YES} was not transcribed: {server} refused: .*; give a valid token with --token\n", told
+                f"{YES} was not transcribed: {server} refused: .*; give a valid token with --token\n", output
             )
         good = token(LONG_ENOUGH)
         assert await run(YES, options=TranscribeOptions(server=server, token=good)) == 0

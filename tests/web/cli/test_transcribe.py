@@ -107,19 +107,19 @@ async def test_text_is_a_line_per_utterance_on_stdout_alone(capsys: pytest.Captu
 
 
 async def test_the_whole_file_is_sent_with_what_the_options_say(capsys: pytest.CaptureFixture[str]) -> None:
-    heard: list[int] = []
+    received: list[int] = []
     requests: list[Request] = []
 
     async def handler(connection: ServerConnection) -> None:
         assert connection.request
         requests.append(connection.request)
-        heard.append(await heard_bytes(connection))
+        received.append(await heard_bytes(connection))
         await connection.send(done(said("Yes.")))
 
     async with serving(handler) as url:
         options = TranscribeOptions(server=url, language="en-GB", token=BEARER)
         assert await run(YES, options=options) == 0
-    assert heard == [24_000]
+    assert received == [24_000]
     assert parse_qs(urlsplit(requests[0].path).query) == {
         "audioTransfer": ["raw"],
         "sampleRateHertz": ["16000"],

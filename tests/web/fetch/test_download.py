@@ -153,7 +153,7 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
 
 
 def playing(start: bytes, again: bytes = b"", pause: float = 0.0) -> Play:
-    """Write `start`, then `again` for ever; without it say nothing more, and wait for the other side to leave."""
+    """Write `start`, then `again` for ever; without it send nothing more, and wait for the other side to leave."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(start)
@@ -184,8 +184,8 @@ async def failure(uri: str, options: FetchOptions = OPTIONS) -> FetchError:
 
 
 def is_told(error: FetchError, problem: Problem, sentence: str, *, is_passing: bool = False) -> bool:
-    told = (error.error.problem, error.error.detail, error.is_passing)
-    assert told == (problem, sentence, is_passing)
+    failure = (error.error.problem, error.error.detail, error.is_passing)
+    assert failure == (problem, sentence, is_passing)
     return True
 
 

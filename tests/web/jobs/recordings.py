@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.05
 
 
 def segment(number: int, mark: int = 0) -> Segment:
-    """Half a second in which `CountingStream` hears two words; the samples say which segment of which mark it is."""
+    """Half a second in which `CountingStream` recognizes two words; the samples identify it."""
     start = number * SAMPLE_RATE
     pcm = (number + 1000 * mark).to_bytes(2, "little") * SEGMENT_SAMPLES
     return Segment(number, 0, start, start + SEGMENT_SAMPLES, pcm)
@@ -98,12 +98,12 @@ class GatedRecognizer(ScriptedRecognizer):
         self.most_open = 0
         self._open = 0
 
-    def heard(self) -> list[int]:
-        """The first sample of each stream that has heard something, in order: which segment it was."""
+    def recognized(self) -> list[int]:
+        """The first sample of each stream that has received audio, in order: which segment it was."""
         return [int.from_bytes(stream.pcm[:2], "little") for stream in self.streams if stream.pcm]
 
     def times(self) -> Counter[int]:
-        return Counter(self.heard())
+        return Counter(self.recognized())
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(STUCK_SECONDS):

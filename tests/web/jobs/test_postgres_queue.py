@@ -80,9 +80,9 @@ async def test_what_is_announced_is_done_once_and_leaves_no_task_behind(postgres
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
         keys = await office.filled(6)
         await asyncio.gather(*(queue.announce_segments(keys) for _ in range(5)))
-        told = await office.ended(keys[0][0])
-        assert [one.number for one in told.utterances] == [1, 2, 3, 4, 5, 6]
-        assert all(one.alternatives[0].transcript == "w0 w1" for one in told.utterances)
+        result = await office.ended(keys[0][0])
+        assert [one.number for one in result.utterances] == [1, 2, 3, 4, 5, 6]
+        assert all(one.alternatives[0].transcript == "w0 w1" for one in result.utterances)
         await until_all_are_done(postgres_url)
     assert recognizer.times() == dict.fromkeys(range(1, 7), 1)
 
@@ -93,7 +93,7 @@ async def test_a_running_segment_that_is_announced_again_is_not_done_again(postg
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
         keys = await office.filled(3)
         await queue.announce_segments(keys)
-        await recognizer.until(lambda: len(recognizer.heard()) == 2)
+        await recognizer.until(lambda: len(recognizer.recognized()) == 2)
         await asyncio.gather(*(queue.announce_segments(keys) for _ in range(3)))
         assert len(await tasks_of(postgres_url, "todo")) == 1
         recognizer.gate.set()
@@ -111,7 +111,7 @@ async def test_recordings_are_worked_on_in_turn_and_never_more_segments_than_str
         async with queue_of(office, recognizer, 1):
             await office.ended(first[0][0])
             await office.ended(second[0][0])
-    assert recognizer.heard() == [1001, 2001, 1002, 2002, 1003, 2003, 1004, 2004]
+    assert recognizer.recognized() == [1001, 2001, 1002, 2002, 1003, 2003, 1004, 2004]
     assert recognizer.most_open == 1
 
 
@@ -123,7 +123,7 @@ async def test_a_process_without_streams_only_announces(postgres_url: str) -> No
         assert len(await tasks_of(postgres_url, "todo")) == 2
         async with queue_of(office, busy):
             await office.ended(keys[0][0])
-    assert (idle.heard(), sorted(busy.heard())) == ([], [1, 2])
+    assert (idle.recognized(), sorted(busy.recognized())) == ([], [1, 2])
 
 
 async def test_several_processes_share_a_recording_and_none_doubles_a_segment(postgres_url: str) -> None:
@@ -136,9 +136,9 @@ async def test_several_processes_share_a_recording_and_none_doubles_a_segment(po
             queue_of(office, recognizers[2]) as last,
         ):
             await last.announce_segments(keys)
-            told = await office.ended(keys[0][0])
-    assert [one.number for one in told.utterances] == list(range(1, 21))
-    assert sorted(number for one in recognizers for number in one.heard()) == list(range(1, 21))
+            result = await office.ended(keys[0][0])
+    assert [one.number for one in result.utterances] == list(range(1, 21))
+    assert sorted(number for one in recognizers for number in one.recognized()) == list(range(1, 21))
 
 
 async def test_processes_make_the_tables_once_and_add_each_task_once(bare_postgres_url: str) -> None:
@@ -165,9 +165,9 @@ async def test_a_process_without_its_recognizer_leaves_the_segments_to_others(
         async with queue_of(office, dead):
             await until_tasks(postgres_url, lambda tasks: any(task.startswith("segment") for task in tasks), "doing")
             async with queue_of(office, alive):
-                told = await office.ended(keys[0][0])
-    assert len(told.utterances) == 4
-    assert (dead.heard(), sorted(alive.heard())) == ([], [1, 2, 3, 4])
+                result = await office.ended(keys[0][0])
+    assert len(result.utterances) == 4
+    assert (dead.recognized(), sorted(alive.recognized())) == ([], [1, 2, 3, 4])
 
 
 async def test_what_was_never_announced_is_swept_up(postgres_url: str) -> None:
@@ -176,9 +176,9 @@ async def test_what_was_never_announced_is_swept_up(postgres_url: str) -> None:
         keys = await office.filled(3)
         await office.ended(keys[0][0])
         unreachable = await office.recording("https://localhost/nothing.wav")
-        told = await office.ended(unreachable.id)
+        result = await office.ended(unreachable.id)
     assert recognizer.times() == {1: 1, 2: 1, 3: 1}
-    assert told.summary.status is Status.FAILED
+    assert result.summary.status is Status.FAILED
 
 
 async def test_a_sweep_leaves_what_is_queued_or_running(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ async def test_a_sweep_leaves_what_is_queued_or_running(postgres_url: str, monke
         unsettled = office.recordings.unsettled
 
         async def noted(most: int) -> list[SegmentKey]:
-            if len(recognizer.heard()) == 2 and next(swept) == 5:
+            if len(recognizer.recognized()) == 2 and next(swept) == 5:
                 often.set()
             return await unsettled(most)
 
@@ -213,11 +213,11 @@ async def test_a_cancelled_process_gives_its_segments_back_at_once(postgres_url:
     async with desk(postgres_url) as office:
         keys = await office.filled(2)
         async with queue_of(office, stuck):
-            await stuck.until(lambda: len(stuck.heard()) == 2)
+            await stuck.until(lambda: len(stuck.recognized()) == 2)
         assert len(await tasks_of(postgres_url, "todo")) == 2
         async with queue_of(office, free):
             await office.ended(keys[0][0])
-    assert sorted(free.heard()) == [1, 2]
+    assert sorted(free.recognized()) == [1, 2]
     assert not own_tasks()
 
 
@@ -228,15 +228,15 @@ async def test_a_finishing_process_ends_what_is_in_work_and_takes_nothing_new(po
         keys = await office.filled(4)
         queue = PostgresQueue(office.steps(recognizer), office.recordings, 2, libpq_url(postgres_url))
         running = asyncio.create_task(queue.run())
-        await recognizer.until(lambda: len(recognizer.heard()) == 2)
+        await recognizer.until(lambda: len(recognizer.recognized()) == 2)
         queue.finish()
         recognizer.gate.set()
         async with asyncio.timeout(STUCK_SECONDS):
             await running
-        told = await office.get(keys[0][0])
-        assert [one.number for one in told.utterances] == [1, 2]
+        result = await office.get(keys[0][0])
+        assert [one.number for one in result.utterances] == [1, 2]
         assert await tasks_of(postgres_url, "doing") == []
-    assert recognizer.heard() == [1, 2]
+    assert recognizer.recognized() == [1, 2]
 
 
 async def test_a_finishing_process_still_shows_that_it_lives(
@@ -256,7 +256,7 @@ async def test_a_finishing_process_still_shows_that_it_lives(
         await office.filled(1)
         queue = PostgresQueue(office.steps(recognizer), office.recordings, 1, libpq_url(postgres_url))
         running = asyncio.create_task(queue.run())
-        await recognizer.until(lambda: len(recognizer.heard()) == 1)
+        await recognizer.until(lambda: len(recognizer.recognized()) == 1)
         queue.finish()
         begun = await last_beat()
         # Longer than a worker whose own signs of life ended with `finish` could go on.
@@ -265,7 +265,7 @@ async def test_a_finishing_process_still_shows_that_it_lives(
                 await asyncio.sleep(0.05)
         recognizer.gate.set()
         await running
-    assert recognizer.heard() == [1]
+    assert recognizer.recognized() == [1]
 
 
 async def test_a_recognizer_that_fails_is_asked_again_after_a_pause(postgres_url: str) -> None:
@@ -280,8 +280,8 @@ async def test_a_recognizer_that_fails_is_asked_again_after_a_pause(postgres_url
     recognizer.script = [Noted, CountingStream]
     async with desk(postgres_url) as office, queue_of(office, recognizer):
         (key,) = await office.filled(1)
-        told = await office.ended(key[0])
-        assert len(told.utterances) == 1
+        result = await office.ended(key[0])
+        assert len(result.utterances) == 1
     assert time.monotonic() - times[0] > 1
 
 
@@ -314,7 +314,7 @@ async def test_a_step_that_breaks_is_done_again(postgres_url: str, monkeypatch: 
         await office.ended(keys[0][0])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert sorted(recognizer.heard()) == [1, 2, 3]
+    assert sorted(recognizer.recognized()) == [1, 2, 3]
 
 
 async def test_the_tasks_of_a_deleted_transcription_have_nothing_to_do(postgres_url: str) -> None:
@@ -322,11 +322,11 @@ async def test_the_tasks_of_a_deleted_transcription_have_nothing_to_do(postgres_
     recognizer.gate.clear()
     async with desk(postgres_url) as office, queue_of(office, recognizer):
         keys = await office.filled(5)
-        await recognizer.until(lambda: len(recognizer.heard()) == 2)
+        await recognizer.until(lambda: len(recognizer.recognized()) == 2)
         assert await office.transcriptions.delete(keys[0][0], "local")
         recognizer.gate.set()
         await until_all_are_done(postgres_url)
-    assert sorted(recognizer.heard()) == [1, 2]
+    assert sorted(recognizer.recognized()) == [1, 2]
 
 
 async def test_lost_connections_are_made_again_and_nothing_is_left_behind(postgres_url: str) -> None:
@@ -336,11 +336,11 @@ async def test_lost_connections_are_made_again_and_nothing_is_left_behind(postgr
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
         keys = await office.filled(6)
         await queue.announce_segments(keys)
-        await recognizer.until(lambda: len(recognizer.heard()) == 2)
+        await recognizer.until(lambda: len(recognizer.recognized()) == 2)
         await asked(postgres_url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
         recognizer.gate.set()
-        told = await office.ended(keys[0][0])
-        assert len(told.utterances) == 6
+        result = await office.ended(keys[0][0])
+        assert len(result.utterances) == 6
         await until_all_are_done(postgres_url)
 
 

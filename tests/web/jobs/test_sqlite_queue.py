@@ -52,8 +52,8 @@ async def test_what_is_announced_is_done_once(sqlite_url: str) -> None:
         keys = await office.filled(6)
         for _ in range(5):
             await queue.announce_segments(keys)
-        told = await office.ended(keys[0][0])
-        assert [one.number for one in told.utterances] == [1, 2, 3, 4, 5, 6]
+        result = await office.ended(keys[0][0])
+        assert [one.number for one in result.utterances] == [1, 2, 3, 4, 5, 6]
         await queue.announce_segments(keys)
         await asyncio.sleep(30)
     assert recognizer.times() == dict.fromkeys(range(1, 7), 1)
@@ -67,7 +67,7 @@ async def test_so_many_segments_are_done_at_once_as_there_are_streams(sqlite_url
         keys = await office.filled(9)
         async with queue_of(office, recognizer, 3):
             await asyncio.sleep(12)
-            assert len(recognizer.heard()) == 3
+            assert len(recognizer.recognized()) == 3
             recognizer.gate.set()
             await office.ended(keys[0][0])
     assert recognizer.most_open == 3
@@ -80,7 +80,7 @@ async def test_recordings_are_worked_on_in_turn(sqlite_url: str) -> None:
         async with queue_of(office, recognizer, 1):
             await office.ended(first[0][0])
             await office.ended(second[0][0])
-    assert recognizer.heard() == [1001, 2001, 1002, 2002, 1003, 2003]
+    assert recognizer.recognized() == [1001, 2001, 1002, 2002, 1003, 2003]
 
 
 async def test_what_a_cancelled_run_left_is_done_by_the_next_one(sqlite_url: str) -> None:
@@ -89,11 +89,11 @@ async def test_what_a_cancelled_run_left_is_done_by_the_next_one(sqlite_url: str
     async with desk(sqlite_url) as office:
         keys = await office.filled(3)
         async with queue_of(office, stuck):
-            await stuck.until(lambda: len(stuck.heard()) == 2)
+            await stuck.until(lambda: len(stuck.recognized()) == 2)
         async with queue_of(office, free):
-            told = await office.ended(keys[0][0])
-    assert [one.number for one in told.utterances] == [1, 2, 3]
-    assert sorted(free.heard()) == [1, 2, 3]
+            result = await office.ended(keys[0][0])
+    assert [one.number for one in result.utterances] == [1, 2, 3]
+    assert sorted(free.recognized()) == [1, 2, 3]
 
 
 async def test_one_process_works_on_a_file_and_the_next_one_takes_over_within_5_seconds(sqlite_url: str) -> None:
@@ -106,9 +106,9 @@ async def test_one_process_works_on_a_file_and_the_next_one_takes_over_within_5_
                 await asyncio.sleep(1)
                 await stack.enter_async_context(queue_of(office, second))
                 await asyncio.sleep(12)
-                assert (len(first.heard()), second.heard()) == (2, [])
+                assert (len(first.recognized()), second.recognized()) == (2, [])
             await office.ended(keys[0][0])
-    assert sorted(second.heard()) == [1, 2, 3]
+    assert sorted(second.recognized()) == [1, 2, 3]
     # It looks every 5 s, and the first was gone 13 s after both were made.
     assert second.times_asked == [16, 16, 16]
 
@@ -119,7 +119,7 @@ async def test_without_streams_nothing_is_recognized(sqlite_url: str) -> None:
         keys = await office.filled(1)
         await queue.announce_segments(keys)
         await asyncio.sleep(60)
-    assert recognizer.heard() == []
+    assert recognizer.recognized() == []
 
 
 async def test_what_nobody_announced_is_found_within_5_seconds(sqlite_url: str) -> None:
@@ -137,9 +137,9 @@ async def test_a_recognizer_that_fails_is_asked_again_after_a_pause_and_others_g
     async with desk(sqlite_url) as office, queue_of(office, recognizer, 1) as queue:
         keys = await office.filled(3)
         await queue.announce_segments(keys)
-        told = await office.ended(keys[0][0])
-    assert len(told.utterances) == 3
-    assert recognizer.heard() == [1, 2, 3, 1]
+        result = await office.ended(keys[0][0])
+    assert len(result.utterances) == 3
+    assert recognizer.recognized() == [1, 2, 3, 1]
     assert recognizer.times_asked == [0, 0, 0, 1]
 
 
@@ -168,9 +168,9 @@ async def test_a_step_that_breaks_is_done_again_after_5_seconds(sqlite_url: str)
         keys = await office.filled(2)
         with capture_logs() as logs:
             async with queue_of(office, recognizer, 1):
-                told = await office.ended(keys[0][0])
+                result = await office.ended(keys[0][0])
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["step_failed"]
-    assert told.summary.status is Status.DONE
+    assert result.summary.status is Status.DONE
     assert recognizer.times_asked == [0, 5, 5]
 
 
@@ -191,12 +191,12 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(sqlite_url: str, m
                 await office.ended(keys[0][0])
     assert [log["event"] for log in logs] == ["poll_failed", "poll_failed"]
     assert recognizer.times_asked == [10, 10]
-    assert sorted(recognizer.heard()) == [1, 2]
+    assert sorted(recognizer.recognized()) == [1, 2]
 
 
 async def test_a_recording_at_a_uri_is_fetched(sqlite_url: str) -> None:
     async with desk(sqlite_url) as office, queue_of(office, GatedRecognizer()) as queue:
         recording = await office.recording("https://127.0.0.1/private.wav")
         await queue.announce_recording(recording.id)
-        told = await office.ended(recording.id)
-    assert told.summary.status is Status.FAILED
+        result = await office.ended(recording.id)
+    assert result.summary.status is Status.FAILED

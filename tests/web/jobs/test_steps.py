@@ -161,8 +161,8 @@ async def test_a_recording_is_cut_as_it_arrives_and_each_segment_announced_once(
     assert announced.keys == [(recording.id, number) for number in range(1, len(_GROUPS) + 1)]
     kept = [await office.recordings.segment(key) for key in announced.keys]
     assert [one[0] for one in kept if one is not None] == cut()
-    told = (await office.get(recording.id)).summary
-    assert (told.received_bytes, told.received_samples, told.is_received) == (len(SPEECH), len(SPEECH) // 2, True)
+    result = (await office.get(recording.id)).summary
+    assert (result.received_bytes, result.received_samples, result.is_received) == (len(SPEECH), len(SPEECH) // 2, True)
 
 
 async def test_a_recording_that_arrives_again_goes_on_where_it_was(office: Desk) -> None:
@@ -176,9 +176,11 @@ async def test_a_recording_that_arrives_again_goes_on_where_it_was(office: Desk)
     assert second.keys == [(recording.id, number) for number in range(2, len(_GROUPS) + 1)]
     for key in second.keys:
         await steps.recognize(key)
-    told = await office.get(recording.id)
-    assert told.summary.status is Status.DONE
-    assert [(one.number, one.start, one.end) for one in told.utterances] == [(s.number, s.start, s.end) for s in cut()]
+    result = await office.get(recording.id)
+    assert result.summary.status is Status.DONE
+    assert [(one.number, one.start, one.end) for one in result.utterances] == [
+        (s.number, s.start, s.end) for s in cut()
+    ]
 
 
 async def cancelled_at(end: int) -> AsyncIterator[bytes]:
@@ -205,9 +207,9 @@ async def test_a_segment_is_settled_once_with_times_of_the_recording(office: Des
     (key,) = await office.filled(1)
     await steps_of(office, recognizer).recognize(key)
     await steps_of(office, recognizer).recognize(key)
-    told = await office.get(key[0])
-    assert told.summary.status is Status.DONE
-    (words,) = [one.alternatives[0].words for one in told.utterances]
+    result = await office.get(key[0])
+    assert result.summary.status is Status.DONE
+    (words,) = [one.alternatives[0].words for one in result.utterances]
     assert [(word.word, word.start_time, word.end_time) for word in words] == [("w0", 1.0, 1.25), ("w1", 1.25, 1.5)]
     (stream,) = recognizer.streams
     assert stream.pcm == segment(1).pcm
@@ -223,11 +225,11 @@ async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recordin
             await steps.recognize(keys[0])
         assert failed.value.failures == failures
     await steps.recognize(keys[0])
-    told = (await office.get(keys[0][0])).summary
-    assert told.status is Status.FAILED
-    assert told.error is not None
-    assert told.error.problem is Problem.RECOGNIZER_FAILED
-    assert told.error.detail == "the recognizer failed 5 times on one part of the recording; try again later"
+    result = (await office.get(keys[0][0])).summary
+    assert result.status is Status.FAILED
+    assert result.error is not None
+    assert result.error.problem is Problem.RECOGNIZER_FAILED
+    assert result.error.detail == "the recognizer failed 5 times on one part of the recording; try again later"
     assert await office.recordings.unsettled(10) == []
 
 
@@ -292,9 +294,9 @@ async def test_what_cannot_be_fetched_fails(
     recording = await office.recording(URI)
     await steps_of(office).fetch(recording.id, nobody)
     assert host.requests == requests
-    told = (await office.get(recording.id)).summary
-    assert told.error is not None
-    assert (told.status, told.error.problem) == (Status.FAILED, Problem.INVALID_AUDIO)
+    result = (await office.get(recording.id)).summary
+    assert result.error is not None
+    assert (result.status, result.error.problem) == (Status.FAILED, Problem.INVALID_AUDIO)
 
 
 @pytest.mark.parametrize(
@@ -320,8 +322,8 @@ async def test_a_film_whose_index_comes_last_is_cut_like_its_sound(office: Desk,
     recording, announced = await office.recording(URI), Announced()
     await steps_of(office).fetch(recording.id, announced)
     assert len(announced.keys) == len(_GROUPS)
-    told = (await office.get(recording.id)).summary
-    assert told.received_samples == pytest.approx(len(SPEECH) // 2, abs=1600)
+    result = (await office.get(recording.id)).summary
+    assert result.received_samples == pytest.approx(len(SPEECH) // 2, abs=1600)
 
 
 async def test_a_recording_that_is_too_long_fails(office: Desk, hosting: Callable[..., Host]) -> None:

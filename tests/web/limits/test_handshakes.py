@@ -40,12 +40,12 @@ async def test_who_was_refused_for_coming_too_fast_is_answered_the_same_without_
             assert (first, len(set(answers))) == (401, 1)
             status, retry_after, body = answers[0]
             async with http_client(base, headers=bearer(scope="metrics")) as http:
-                told = (await http.get("/metrics")).text
+                metrics = (await http.get("/metrics")).text
             await admitted(base)
     assert (status, retry_after) == (429, "1")
     assert json.loads(body)["detail"] == "more than 1 handshakes in a second came from your address"
     # They stand in the counts, and but once in the log, which a flood would fill.
-    assert 'niyosha_refusals_total{protocol="websocket",reason="rate_limited"} 9.0' in told.splitlines()
+    assert 'niyosha_refusals_total{protocol="websocket",reason="rate_limited"} 9.0' in metrics.splitlines()
     assert len([event for event in log.named("handshake") if event["status"] == 429]) == 1
 
 

@@ -115,9 +115,9 @@ async def test_without_its_redis_a_server_counts_alone(capfd: pytest.CaptureFixt
         url_of_nobody = f"redis://:{PASSWORD}@127.0.0.1:{taken.getsockname()[1]}"
         async with limited(limits_url=url_of_nobody, streams_per_owner=1) as url, stream(url):
             assert await refused(url, f"jwt={token()}") == OWNER_FULL
-    told = capfd.readouterr()
-    assert "limits_counted_alone" in told.out + told.err
-    assert PASSWORD not in told.out + told.err
+    output = capfd.readouterr()
+    assert "limits_counted_alone" in output.out + output.err
+    assert PASSWORD not in output.out + output.err
 
 
 @needs_redis

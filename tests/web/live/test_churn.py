@@ -48,7 +48,7 @@ async def close_without_listening(base: str) -> None:
 async def break_the_rules(base: str) -> None:
     async with upgraded(base.removeprefix("unix:"), LIVE) as client:
         await client.send(frame(BINARY, SOUND) + frame(3))
-        assert (await client.hear()).code == 1002
+        assert (await client.receive()).code == 1002
 
 
 async def say_nonsense(base: str) -> None:

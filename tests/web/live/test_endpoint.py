@@ -137,7 +137,7 @@ async def test_what_was_said_is_delivered_before_the_error(gateway: Gateway) -> 
 async def test_a_message_over_the_limit_is_closed_with_1009(gateway: Gateway) -> None:
     async with upgraded(gateway.base.removeprefix("unix:"), LIVE) as client:
         await client.send(frame(BINARY, bytes(1024 * 1024 + 1)))
-        assert (await client.hear()).code == 1009
+        assert (await client.receive()).code == 1009
     assert (await converse(gateway.base, bytes(1024 * 1024), "close")).close_code == 1000
 
 

@@ -69,7 +69,7 @@ def test_the_secrets_of_the_settings_are_hidden_escaped_or_not() -> None:
 def test_a_field_that_is_named_for_a_secret_holds_none() -> None:
     with captured() as log:
         structlog.get_logger().info(
-            "told", session_cookie="opaque", headers={"Set-Cookie": b"a=opaque", "X-Api-Key": "opaque"}
+            "event_of_a_test", session_cookie="opaque", headers={"Set-Cookie": b"a=opaque", "X-Api-Key": "opaque"}
         )
         (event,) = log.events
     assert (event["session_cookie"], event["headers"]) == ("***", {"Set-Cookie": "***", "X-Api-Key": "***"})
@@ -110,7 +110,7 @@ _NESTED = st.recursive(
 @given(event=_TEXTS, name=_TEXTS, value=_NESTED)
 def test_every_event_is_one_line_whatever_it_holds(event: str, name: str, value: object) -> None:
     with captured() as log:
-        structlog.get_logger().info("told", **{f"x{name}": value})
+        structlog.get_logger().info("event_of_a_test", **{f"x{name}": value})
         logging.getLogger("some.library").warning("%s", event)
         assert len(log.events) == 2
     assert not any(character < " " or character > "~" for character in log.text.replace("\n", ""))
@@ -284,6 +284,6 @@ async def test_no_token_and_nothing_that_was_said_leaves_a_server_that_was_talke
     assert names.count("session_opened") == 3
     assert names.count("request") == 5
     assert metrics.count("\nniyosha_") > 100
-    for told in (log, metrics):
-        assert not [part for part in (*canary.split("."), SECRET) if part in told]
-        assert not [word for word in ("quick", "brown", "fox", "lazy") if word in told.lower()]
+    for output in (log, metrics):
+        assert not [part for part in (*canary.split("."), SECRET) if part in output]
+        assert not [word for word in ("quick", "brown", "fox", "lazy") if word in output.lower()]

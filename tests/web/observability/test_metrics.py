@@ -1,4 +1,4 @@
-"""The numbers of a server, read as Prometheus reads them: what happened is counted, nothing else is told. Row 30."""
+"""The numbers of a server, read as Prometheus reads them: counts and nothing else. Row 30."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ SPEECH = clip_pcm("quick.wav") + bytes(32000)
 
 
 class Numbers:
-    """What a server told; a sample by its name and labels."""
+    """The metrics of a server; a sample by its name and labels."""
 
     def __init__(self, text: str) -> None:
         self.families: list[Metric] = list(text_string_to_metric_families(text))
@@ -70,41 +70,41 @@ async def numbers(url: str, path: str = "/metrics", **options: str) -> Numbers:
 async def test_a_conversation_is_counted_from_its_first_to_its_last_sample() -> None:
     async with scripted() as (url, _):
         conversation = await converse(url, SPEECH, "close")
-        told = await numbers(url)
-    assert (told("streams_opened_total"), told("streams_closed_total", cause="close"), told("live_streams")) == (
+        metric = await numbers(url)
+    assert (metric("streams_opened_total"), metric("streams_closed_total", cause="close"), metric("live_streams")) == (
         1,
         1,
         0,
     )
     utterances = len(conversation.settled)
-    assert told("utterances_total", reason="endpoint") == utterances == 1
+    assert metric("utterances_total", reason="endpoint") == utterances == 1
     fates = {
-        fate: told("audio_seconds_total", kind="live", fate=fate)
+        fate: metric("audio_seconds_total", kind="live", fate=fate)
         for fate in ("received", "recognized", "skipped", "lost")
     }
     assert fates["received"] == pytest.approx(len(SPEECH) / 32000)
     assert fates["recognized"] + fates["skipped"] == pytest.approx(fates["received"])
     assert (fates["recognized"] > 1, fates["skipped"] > 0, fates["lost"]) == (True, True, 0)
-    assert told("recognizer_streams_total") == utterances
+    assert metric("recognizer_streams_total") == utterances
     for latency in ("first_partial", "endpoint", "final"):
-        assert told(f"{latency}_seconds_count") == utterances
+        assert metric(f"{latency}_seconds_count") == utterances
     # The hangover of 600 ms, in a bucket of its own kind.
-    assert told("endpoint_seconds_sum") == pytest.approx(0.6, abs=0.05)
-    assert (told("endpoint_seconds_bucket", le="0.5"), told("endpoint_seconds_bucket", le="0.75")) == (0, 1)
+    assert metric("endpoint_seconds_sum") == pytest.approx(0.6, abs=0.05)
+    assert (metric("endpoint_seconds_bucket", le="0.5"), metric("endpoint_seconds_bucket", le="0.75")) == (0, 1)
 
 
 async def test_streams_are_counted_while_they_are_open() -> None:
     async with scripted(MuteStream, settings=Settings(port=0, final_limit_seconds=0.2)) as (url, _):
         async with connect(address(url), proxy=None), connect(address(url), proxy=None):
-            told = await numbers(url)
-            assert (told("live_streams"), told("streams_opened_total"), told("outbox_messages")) == (2, 2, 0)
+            metric = await numbers(url)
+            assert (metric("live_streams"), metric("streams_opened_total"), metric("outbox_messages")) == (2, 2, 0)
         await converse(url, SPEECH, "close")
-        told = await numbers(url)
-    assert told("streams_closed_total", cause="disconnect") == 2
+        metric = await numbers(url)
+    assert metric("streams_closed_total", cause="disconnect") == 2
     # Nothing came of it in time: given up, and its audio lost.
-    assert told("utterances_total", reason="gap") == 1
-    assert told("audio_seconds_total", kind="live", fate="lost") > 1
-    assert (told("final_seconds_count"), told("first_partial_seconds_count")) == (0, 0)
+    assert metric("utterances_total", reason="gap") == 1
+    assert metric("audio_seconds_total", kind="live", fate="lost") > 1
+    assert (metric("final_seconds_count"), metric("first_partial_seconds_count")) == (0, 0)
 
 
 async def test_what_waits_for_clients_is_counted_while_they_are_there() -> None:
@@ -118,10 +118,10 @@ async def test_what_waits_for_clients_is_counted_while_they_are_there() -> None:
             return self.count
 
     with numbers_.watching(Waiting(3)), numbers_.watching(Waiting(5)):  # type: ignore[arg-type]
-        told = Numbers(numbers_.text().decode())
-        assert (told("outbox_messages"), told("outbox_fullest_messages")) == (8, 5)
-    told = Numbers(numbers_.text().decode())
-    assert (told("outbox_messages"), told("outbox_fullest_messages")) == (0, 0)
+        metric = Numbers(numbers_.text().decode())
+        assert (metric("outbox_messages"), metric("outbox_fullest_messages")) == (8, 5)
+    metric = Numbers(numbers_.text().decode())
+    assert (metric("outbox_messages"), metric("outbox_fullest_messages")) == (0, 0)
 
 
 @pytest.mark.fault(30)
@@ -135,10 +135,10 @@ async def test_refusals_and_errors_are_counted_by_their_kind() -> None:
             await http.get("/readyz")
             await http.get("/v1/nothing")
             await http.get("/v1/speech/asrlive")
-            told = await numbers(url)
+            metric = await numbers(url)
     reasons = {
-        (reason, protocol): told("refusals_total", reason=reason, protocol=protocol)
-        for reason in told.labels("reason") & {problem.value.type for problem in Problem}
+        (reason, protocol): metric("refusals_total", reason=reason, protocol=protocol)
+        for reason in metric.labels("reason") & {problem.value.type for problem in Problem}
         for protocol in ("http", "websocket")
     }
     assert {key: count for key, count in reasons.items() if count} == {
@@ -147,21 +147,21 @@ async def test_refusals_and_errors_are_counted_by_their_kind() -> None:
         ("overloaded", "http"): 1,
         ("not_found", "http"): 1,
     }
-    assert told("streams_closed_total", cause="invalid_message") == 1
-    assert (told("ready"), told("recognizer_ready"), told("database_up"), told("live")) == (0, 0, 1, 1)
+    assert metric("streams_closed_total", cause="invalid_message") == 1
+    assert (metric("ready"), metric("recognizer_ready"), metric("database_up"), metric("live")) == (0, 0, 1, 1)
     live = {"route": "/v1/speech/asrlive", "method": "GET"}
-    assert [told("http_requests_total", **live, status=status) for status in ("101", "400", "503")] == [1, 1, 2]
-    assert told("http_requests_total", route="unknown", method="GET", status="404") == 1
-    assert told("http_request_seconds_count", route="/v1/speech/asrlive") == 4
+    assert [metric("http_requests_total", **live, status=status) for status in ("101", "400", "503")] == [1, 1, 2]
+    assert metric("http_requests_total", route="unknown", method="GET", status="404") == 1
+    assert metric("http_request_seconds_count", route="/v1/speech/asrlive") == 4
 
 
 async def test_places_are_told_and_streams_without_one_are_counted_by_why() -> None:
     async with scripted() as (url, recognizer):
         recognizer.full = RecognizerFullError("full", Refusal.OWNER)
         assert (await refusal(url))[0] == 503
-        told = await numbers(url)
-    assert told("places_refused_total", reason="owner") == 1
-    assert (told("places"), told("places_taken"), told("places_free"), told("ready")) == (0, 0, 0, 0)
+        metric = await numbers(url)
+    assert metric("places_refused_total", reason="owner") == 1
+    assert (metric("places"), metric("places_taken"), metric("places_free"), metric("ready")) == (0, 0, 0, 0)
 
 
 async def test_a_stream_that_is_held_is_no_failure_of_the_recognizer() -> None:
@@ -175,9 +175,9 @@ async def test_a_stream_that_is_held_is_no_failure_of_the_recognizer() -> None:
 
     async with scripted(Full) as (url, _):
         await converse(url, SPEECH, "close")
-        told = await numbers(url)
-    assert told("recognizer_held_total") == 3
-    assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 0, 0]
+        metric = await numbers(url)
+    assert metric("recognizer_held_total") == 3
+    assert [metric("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 0, 0]
 
 
 async def test_failures_of_the_recognizer_are_counted_by_where_they_happen() -> None:
@@ -188,17 +188,17 @@ async def test_failures_of_the_recognizer_are_counted_by_where_they_happen() -> 
     settings = Settings(port=0, stall_limit_seconds=0.2, final_limit_seconds=2)
     async with scripted(Refusing, settings=settings) as (url, _):
         await converse(url, SPEECH, "close")
-        told = await numbers(url)
-    assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [3, 0, 0]
-    assert (told("recognizer_streams_total"), told("streams_closed_total", cause="recognizer_failed")) == (0, 1)
+        metric = await numbers(url)
+    assert [metric("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [3, 0, 0]
+    assert (metric("recognizer_streams_total"), metric("streams_closed_total", cause="recognizer_failed")) == (0, 1)
     async with scripted(FailingStream, MuteStream, CountingStream, settings=settings) as (url, recognizer):
         for _ in range(2):
             await converse(url, SPEECH, 1.0, "close")
-        told = await numbers(url)
-    assert [told("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 1, 1]
+        metric = await numbers(url)
+    assert [metric("recognizer_failures_total", stage=stage) for stage in ("open", "stream", "stall")] == [0, 1, 1]
     # How much of the sound is there when the first stream fails, and needs another one, is left to chance.
-    assert told("recognizer_streams_total") == len(recognizer.streams)
-    assert told("utterances_total", reason="gap") == 1
+    assert metric("recognizer_streams_total") == len(recognizer.streams)
+    assert metric("utterances_total", reason="gap") == 1
 
 
 class Fickle(CountingStream):
@@ -222,10 +222,10 @@ async def test_recordings_are_counted() -> None:
         assert (
             await http.post("/v1/speech/asr", files={"audio": (CLIPS / "quick.wav").read_bytes()})
         ).status_code == 201
-        told = await numbers(url)
-        assert told("audio_seconds_total", kind="short", fate="received") == pytest.approx(2.965, abs=0.01)
+        metric = await numbers(url)
+        assert metric("audio_seconds_total", kind="short", fate="received") == pytest.approx(2.965, abs=0.01)
         # Nobody waits for its words, so how fast they come is not counted.
-        assert told("first_partial_seconds_count") == 0
+        assert metric("first_partial_seconds_count") == 0
 
 
 async def test_segments_of_recordings_are_counted_until_they_are_settled() -> None:
@@ -233,9 +233,9 @@ async def test_segments_of_recordings_are_counted_until_they_are_settled() -> No
         sound = (CLIPS / "quick.wav").read_bytes()
         assert (await http.post("/v1/speech/asrlongrunning", files={"audio": sound})).status_code == 201
         async with asyncio.timeout(10):
-            while (told := await numbers(url))("job_segments_in_work") != 1:
+            while (metric := await numbers(url))("job_segments_in_work") != 1:
                 await asyncio.sleep(0.05)
-    assert told("job_segments_waiting") == 1
+    assert metric("job_segments_waiting") == 1
 
 
 async def test_each_server_of_the_recognizer_is_told() -> None:
@@ -243,11 +243,11 @@ async def test_each_server_of_the_recognizer_is_told() -> None:
         uris = f"{riva.address},127.0.0.1:9"
         async with running(read_settings({"riva_uri": uris, "port": 0})) as server:
             await converse(server.url, SPEECH, "close")
-            told = await numbers(server.url)
-    assert told.labels("server") == set(uris.split(","))
-    assert [told("riva_server_up", server=uri) for uri in uris.split(",")] == [1, 0]
-    assert [told("riva_server_usable", server=uri) for uri in uris.split(",")] == [1, 0]
-    assert told("riva_server_streams", server=riva.address) == 0
+            metric = await numbers(server.url)
+    assert metric.labels("server") == set(uris.split(","))
+    assert [metric("riva_server_up", server=uri) for uri in uris.split(",")] == [1, 0]
+    assert [metric("riva_server_usable", server=uri) for uri in uris.split(",")] == [1, 0]
+    assert metric("riva_server_streams", server=riva.address) == 0
 
 
 async def test_the_process_and_two_servers_in_it_are_told_apart() -> None:
@@ -279,8 +279,8 @@ async def test_a_port_of_their_own_wants_none_and_answers_to_this_machines_names
         scripted(settings=settings),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
     ):
-        told = await numbers(f"http://127.0.0.1:{port}")
-        assert told("ready") == 1
+        metric = await numbers(f"http://127.0.0.1:{port}")
+        assert metric("ready") == 1
         assert (await http.get("/metrics", headers={"Host": "rebound.example"})).status_code == 400
         assert (await http.get("/v1/speech/languages")).status_code == 404
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", port)):
@@ -340,8 +340,8 @@ def test_every_alert_says_what_it_watches_and_what_to_do() -> None:
 
 def test_every_metric_is_described() -> None:
     text = (ROOT / "docs" / "observability.md").read_text()
-    told = set(re.findall(r"`niyosha_(\w+)`", text))
-    assert told == {
+    documented = set(re.findall(r"`niyosha_(\w+)`", text))
+    assert documented == {
         (family.name + suffix(family)).removeprefix("niyosha_")
         for family in Metrics().registry.collect()
         if family.name.startswith("niyosha")

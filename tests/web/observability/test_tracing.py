@@ -76,7 +76,7 @@ async def test_a_connection_and_its_utterances_go_on_with_the_trace_of_the_calle
             settings = {"riva_uri": riva.address, "port": 0, "tracing_endpoint": endpoint}
             async with running(read_settings(settings)) as server:
                 await converse(server.url, speech, "close", headers=[("traceparent", TRACEPARENT)])
-        told = [str(call.metadata["traceparent"]).split("-") for call in riva.riva.calls]
+        parents = [str(call.metadata["traceparent"]).split("-") for call in riva.riva.calls]
     (connection,) = collector.named(f"GET {LIVE}")
     assert (connection.trace_id.hex(), connection.parent_span_id.hex()) == (TRACE, CALLER)
     utterances = sorted(collector.named("utterance"), key=lambda span: span.start_time_unix_nano)
@@ -87,7 +87,7 @@ async def test_a_connection_and_its_utterances_go_on_with_the_trace_of_the_calle
         assert utterance.start_time_unix_nano < utterance.end_time_unix_nano <= connection.end_time_unix_nano
     # The second utterance took a second attempt, which is a part of the same span.
     ids = [span.span_id.hex() for span in utterances]
-    assert [(trace, span) for _, trace, span, _ in told] == [(TRACE, ids[0]), (TRACE, ids[1]), (TRACE, ids[1])]
+    assert [(trace, span) for _, trace, span, _ in parents] == [(TRACE, ids[0]), (TRACE, ids[1]), (TRACE, ids[1])]
 
 
 async def test_a_request_is_a_span_with_its_route_and_nothing_that_was_asked_for() -> None:

@@ -45,8 +45,8 @@ def said(number: int, word: str = "word") -> Settled:
     return Settled(number, hypothesis, Reason.ENDPOINT, whole.end, 0.25, False, whole.start)
 
 
-def fault_of(told: Transcription) -> tuple[Problem, str | None] | None:
-    error = told.summary.error
+def fault_of(result: Transcription) -> tuple[Problem, str | None] | None:
+    error = result.summary.error
     return None if error is None else (error.problem, error.detail)
 
 
@@ -88,12 +88,12 @@ async def test_any_order_and_repetition_settles_each_segment_once(office: Desk, 
                 model.is_received = True
         if model.is_received:
             model.end()
-        told = await office.get(recording_id)
-        assert (told.summary.status is Status.DONE) is model.is_done
-        assert {one.number: one.alternatives[0].transcript for one in told.utterances} == model.settled
+        result = await office.get(recording_id)
+        assert (result.summary.status is Status.DONE) is model.is_done
+        assert {one.number: one.alternatives[0].transcript for one in result.utterances} == model.settled
         left = {number for id_, number in await office.recordings.unsettled(1000) if id_ == recording_id}
         assert left == model.left
-        assert told.summary.inference_seconds == pytest.approx(0.25 * len(model.settled))
+        assert result.summary.inference_seconds == pytest.approx(0.25 * len(model.settled))
 
 
 async def test_what_happens_at_once_counts_once(office: Desk) -> None:
@@ -107,9 +107,9 @@ async def test_what_happens_at_once_counts_once(office: Desk) -> None:
         office.recordings.complete(recording_id, 7, 99),
     )
     assert counted.count(True) == 8
-    told = await office.get(recording_id)
-    assert told.summary.status is Status.DONE
-    assert told.summary.inference_seconds == 2.0
+    result = await office.get(recording_id)
+    assert result.summary.status is Status.DONE
+    assert result.summary.inference_seconds == 2.0
 
 
 async def test_a_recording_comes_back_as_it_was_opened(office: Desk) -> None:
@@ -163,9 +163,9 @@ async def test_sound_is_kept_until_it_is_settled_and_no_longer(office: Desk) -> 
             select(columns.transcription_id, columns.number).where(columns.pcm.is_not(None))
         )
         assert [tuple(row) for row in rows] == [(first, 2)]
-    told = await office.get(second)
-    assert fault_of(told) == (Problem.RECOGNIZER_FAILED, "it fell over")
-    assert [one.number for one in told.utterances] == [1]
+    result = await office.get(second)
+    assert fault_of(result) == (Problem.RECOGNIZER_FAILED, "it fell over")
+    assert [one.number for one in result.utterances] == [1]
     assert await office.recordings.segment((second, 2)) is None
     assert not await office.recordings.settle((second, 2), said(2))
     assert (await office.get(second)).summary.status is Status.FAILED

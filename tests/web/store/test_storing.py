@@ -82,8 +82,8 @@ async def test_what_passes_is_tried_again_until_it_is_stored(failure: Exception,
         await held.finish(shelf.store)
         await drained(held)
     assert (shelf.tries, shelf.stored) == (8, 1)
-    assert [told["event"] for told in events] == ["storing_retried"] * 7
-    assert [told["delay_seconds"] for told in events] == [0.25, 0.5, 1, 2, 4, 8, 8]
+    assert [event["event"] for event in events] == ["storing_retried"] * 7
+    assert [event["delay_seconds"] for event in events] == [0.25, 0.5, 1, 2, 4, 8, 8]
     assert [later - sooner for sooner, later in pairwise(shelf.times)] == [0.25, 0.5, 1, 2, 4, 8, 8]
 
 
@@ -103,7 +103,7 @@ async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[Ev
     async with storing() as held:
         await held.finish(shelf.store)
     assert (shelf.tries, now() - began) == (1, 0)
-    assert [told["event"] for told in events] == ["transcription_not_stored"]
+    assert [event["event"] for event in events] == ["transcription_not_stored"]
 
 
 async def test_a_database_that_stays_away_is_given_up_after_two_minutes(events: list[EventDict]) -> None:
@@ -124,7 +124,7 @@ async def test_256_go_on_afterwards_and_no_more(events: list[EventDict]) -> None
         shelf.gate.set()
         late.gate.set()
     assert (shelf.stored, late.tries, late.stored) == (256, 1, 0)
-    assert [told["error"] for told in events] == ["256 others wait for the database already"]
+    assert [event["error"] for event in events] == ["256 others wait for the database already"]
 
 
 async def test_any_number_may_end_at_once_where_the_database_keeps_up(events: list[EventDict]) -> None:
@@ -162,6 +162,6 @@ async def test_the_end_comes_after_5_seconds_though_the_database_does_not(events
     began = now()
     await held.close()
     assert (shelf.stored, len(held), now() - began) == (0, 0, 5)
-    assert [(told["event"], told["error"]) for told in events] == [
+    assert [(event["event"], event["error"]) for event in events] == [
         ("transcription_not_stored", "the server stopped first")
     ]

@@ -47,8 +47,8 @@ async def test_utterances_come_by_their_begin_whatever_their_numbers(database: D
     one = await begun(transcriptions)
     first, second, third, fourth = said("a", "b", "c", "d")
     # The sound before the onset makes the begin of the second one earlier than that of the first.
-    told = [replace(third, start=5), replace(first, start=20), replace(second, start=10, channel=1)]
-    await transcriptions.finish(one, [*told, replace(fourth, start=10)], 30, 0.1)
+    settled = [replace(third, start=5), replace(first, start=20), replace(second, start=10, channel=1)]
+    await transcriptions.finish(one, [*settled, replace(fourth, start=10)], 30, 0.1)
     kept = await transcriptions.get(one, "ann")
     assert kept is not None
     assert [utterance.alternatives[0].transcript for utterance in kept.utterances] == ["c", "d", "b", "a"]

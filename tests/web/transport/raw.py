@@ -48,7 +48,7 @@ def close(code: int, reason: bytes = b"") -> bytes:
 
 
 @dataclass
-class Heard:
+class Received:
     """What a server said until it closed: its messages as (opcode, payload), its pongs, its Close."""
 
     messages: list[tuple[int, bytes]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class RawClient:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self.heard = Heard()
+        self.received = Received()
 
     async def send(self, data: bytes, piece: int = 0) -> None:
         """Send bytes, in pieces of so many if any, each in a segment of its own as far as the kernel lets us."""
@@ -74,26 +74,26 @@ class RawClient:
             if piece:
                 await asyncio.sleep(0)
 
-    async def hear(self, messages: int = NEVER, pings: int = NEVER) -> Heard:
+    async def receive(self, messages: int = NEVER, pings: int = NEVER) -> Received:
         """Read until the server's Close or the connection's end, or so many messages or pings in all."""
         async with asyncio.timeout(SECONDS):
-            while len(self.heard.messages) < messages and len(self.heard.pings) < pings:
+            while len(self.received.messages) < messages and len(self.received.pings) < pings:
                 try:
                     opcode, payload = await self._frame()
                 except (asyncio.IncompleteReadError, ConnectionError):
                     break
                 match opcode:
                     case 8:
-                        self.heard.code = struct.unpack(">H", payload[:2])[0] if payload else 1005
-                        self.heard.reason = payload[2:].decode()
+                        self.received.code = struct.unpack(">H", payload[:2])[0] if payload else 1005
+                        self.received.reason = payload[2:].decode()
                         break
                     case 9:
-                        self.heard.pings.append(payload)
+                        self.received.pings.append(payload)
                     case 10:
-                        self.heard.pongs.append(payload)
+                        self.received.pongs.append(payload)
                     case _:
-                        self.heard.messages.append((opcode, payload))
-        return self.heard
+                        self.received.messages.append((opcode, payload))
+        return self.received
 
     async def _frame(self) -> tuple[int, bytes]:
         first, second = await self.reader.readexactly(2)

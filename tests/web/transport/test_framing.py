@@ -35,10 +35,10 @@ async def test_messages_of_every_length_form_come_through(port: int, length: int
     for opcode, payload in ((TEXT, b"*" * length), (BINARY, b"\xfe" * length)):
         async with upgraded(port) as client:
             await client.send(frame(opcode, payload), piece)
-            await client.hear(messages=1)
+            await client.receive(messages=1)
             await client.send(GOODBYE)
-            heard = await client.hear()
-        assert (heard.messages, heard.code) == ([(opcode, payload)], 1000)
+            answer = await client.receive()
+        assert (answer.messages, answer.code) == ([(opcode, payload)], 1000)
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ async def test_messages_of_every_length_form_come_through(port: int, length: int
 async def test_fragments_are_one_message(port: int, frames: list[bytes], message: tuple[int, bytes]) -> None:
     async with upgraded(port) as client:
         await client.send(b"".join(frames))
-        await client.hear(messages=1)
+        await client.receive(messages=1)
         await client.send(GOODBYE)
-        heard = await client.hear()
-    assert (heard.messages, heard.code) == ([message], 1000)
+        answer = await client.receive()
+    assert (answer.messages, answer.code) == ([message], 1000)
 
 
 @pytest.mark.parametrize("piece", [0, 1], ids=["at once", "byte by byte"])
@@ -66,8 +66,8 @@ async def test_pings_are_answered_in_order_and_pongs_need_no_answer(port: int, p
     payloads = [b"", b"\xfe" * 125, *(b"p%d" % number for number in range(10))]
     async with upgraded(port) as client:
         await client.send(b"".join(frame(PING, payload) for payload in payloads) + frame(PONG, b"?") + GOODBYE, piece)
-        heard = await client.hear()
-    assert (heard.pongs, heard.messages, heard.code) == (payloads, [], 1000)
+        answer = await client.receive()
+    assert (answer.pongs, answer.messages, answer.code) == (payloads, [], 1000)
 
 
 BROKEN = {
@@ -105,25 +105,25 @@ async def test_what_the_standard_forbids_is_refused_and_the_others_go_on(port: i
     async with upgraded(port) as other, upgraded(port) as client:
         await other.send(frame(TEXT, b"one", fin=False))
         await client.send(data, piece)
-        heard = await client.hear()
-        assert (heard.code, heard.messages) == (code, [])
+        answer = await client.receive()
+        assert (answer.code, answer.messages) == (code, [])
         assert await client.is_closed()
         await other.send(frame(CONT, b" two"))
-        assert (await other.hear(messages=1)).messages == [(TEXT, b"one two")]
+        assert (await other.receive(messages=1)).messages == [(TEXT, b"one two")]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 4999])
 async def test_a_close_is_answered_with_its_code(port: int, code: int) -> None:
     async with upgraded(port) as client:
         await client.send(close(code, "به امید دیدار".encode()))
-        assert (await client.hear()).code == code
+        assert (await client.receive()).code == code
 
 
 async def test_a_close_without_a_code_is_answered_and_nothing_counts_after_it(port: int) -> None:
     async with upgraded(port) as client:
         await client.send(frame(CLOSE) + frame(TEXT, b"late"))
-        heard = await client.hear()
-    assert (heard.code, heard.messages) == (1005, [])
+        answer = await client.receive()
+    assert (answer.code, answer.messages) == (1005, [])
 
 
 @pytest.mark.fault(1)
@@ -145,7 +145,7 @@ async def test_what_came_whole_before_something_broken_counts() -> None:
         upgraded(port) as client,
     ):
         await client.send(frame(TEXT, b"good") + frame(3))
-        assert (await client.hear()).code == 1002
+        assert (await client.receive()).code == 1002
         assert await received.get() == {"type": "websocket.receive", "text": "good"}
         assert (await received.get())["type"] == "websocket.disconnect"
 
@@ -155,11 +155,11 @@ async def test_a_sender_who_is_refused_may_go_on_for_a_while_and_still_hears_why
         for _ in range(30):
             await client.send(frame(BINARY, bytes(MOST_BYTES + 1)))
             await asyncio.sleep(0.01)
-        assert (await client.hear()).code == 1009
+        assert (await client.receive()).code == 1009
 
 
 @pytest.mark.fault(3)
 async def test_compression_is_not_agreed_on_though_a_client_offers_it(port: int) -> None:
     async with upgraded(port, headers="Sec-WebSocket-Extensions: permessage-deflate\r\n") as client:
         await client.send(frame(BINARY, b"\x01\x02", reserved=4))
-        assert (await client.hear()).code == 1002
+        assert (await client.receive()).code == 1002

@@ -39,11 +39,11 @@ async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() 
     async with serving(Starlette(routes=[WebSocketRoute("/echo", wait)])) as (server, port):
         async with upgraded(port) as client:
             began = now()
-            heard = await client.hear()
+            answer = await client.receive()
             assert now() - began == LIMITS.ping_seconds + LIMITS.pong_seconds
             assert await client.is_closed()
             assert now() - began == LIMITS.ping_seconds + LIMITS.pong_seconds
-        assert (heard.code, heard.reason, len(heard.pings)) == (1011, "keepalive ping timeout", 1)
+        assert (answer.code, answer.reason, len(answer.pings)) == (1011, "keepalive ping timeout", 1)
         assert told == [1011]
         assert not server.server_state.connections
 
@@ -53,20 +53,20 @@ async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not()
 
         async def answer(client: RawClient, change: bytes) -> int:
             for answered in range(8):
-                if (await client.hear(pings=answered + 1)).code is not None:
+                if (await client.receive(pings=answered + 1)).code is not None:
                     return answered
                 await asyncio.sleep(LIMITS.pong_seconds - 0.01)
-                await client.send(frame(PONG, client.heard.pings[-1] + change))
+                await client.send(frame(PONG, client.received.pings[-1] + change))
             return 8
 
         assert await asyncio.gather(answer(right, b""), answer(wrong, b"?")) == [8, 1]
-        assert wrong.heard.code == 1011
+        assert wrong.received.code == 1011
 
 
 async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> None:
     async with serving(echoing()) as (_, port), upgraded(port) as client:
         began = now()
-        hearing = asyncio.create_task(client.hear())
+        hearing = asyncio.create_task(client.receive())
         sent = 0
         while not hearing.done():
             # Nothing whole: the server reads on, and never pauses.
@@ -97,15 +97,15 @@ async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
     async with serving(app) as (_, port), upgraded(port) as client:
         # The pongs are behind the sound, as with any client's library.
         sending = asyncio.create_task(client.send(frame(BINARY, bytes(100_000)) * 40))
-        hearing = asyncio.create_task(client.hear())
+        hearing = asyncio.create_task(client.receive())
         await asyncio.sleep(10 * (LIMITS.ping_seconds + LIMITS.pong_seconds))
         assert not hearing.done()
         gate.set()
         await sending
-        for ping in client.heard.pings:
+        for ping in client.received.pings:
             await client.send(frame(PONG, ping))
-        heard = await hearing
-    assert (heard.messages, heard.code) == ([(1, b"40")], 1000)
+        answer = await hearing
+    assert (answer.messages, answer.code) == ([(1, b"40")], 1000)
 
 
 @pytest.mark.fault(6)
@@ -116,8 +116,8 @@ async def test_a_talker_that_vanishes_without_a_word_leaves_nothing_behind() -> 
         async with upgraded(base.removeprefix("unix:"), LIVE) as client:
             began = now()
             await client.send(frame(BINARY, clip_pcm("quick.wav")))
-            heard = await client.hear()
-            assert (heard.code, now() - began) == (1011, LIMITS.ping_seconds + LIMITS.pong_seconds)
+            answer = await client.receive()
+            assert (answer.code, now() - began) == (1011, LIMITS.ping_seconds + LIMITS.pong_seconds)
         # What it said is stored by then, or soon.
         await asyncio.sleep(1)
         assert own_tasks() == before

@@ -29,9 +29,9 @@ def numbering(length: int = 0) -> tuple[Starlette, list[int]]:
 
     async def number(request: Request) -> PlainTextResponse:
         begun.append(len(begun))
-        told = str(begun[-1])
+        number = str(begun[-1])
         await request.body()
-        return PlainTextResponse(told + "*" * length)
+        return PlainTextResponse(number + "*" * length)
 
     return Starlette(routes=[Route("/", number, methods=["GET", "POST"])]), begun
 

@@ -43,8 +43,8 @@ async def ask(headers: str, *trusted: str) -> list[Any]:
             await client.send(head.encode())
             answer = (await client.reader.read()).partition(b"\r\n\r\n")[2]
         async with upgraded(port, "/tell", headers) as client:
-            heard = await client.hear()
-    return [json.loads(answer), json.loads(heard.messages[0][1])]
+            received = await client.receive()
+    return [json.loads(answer), json.loads(received.messages[0][1])]
 
 
 @pytest.mark.parametrize("trusted", [[], ["10.0.0.0/8"], ["127.0.0.2/32", "::1/128"]])

@@ -17,7 +17,7 @@ from tests.support.recognizers import CountingStream, FloodingStream, ScriptedRe
 from tests.support.sounds import clip_pcm
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import LIVE, http_client
-from tests.web.transport.raw import BINARY, TEXT, Heard, RawClient, close, frame, upgraded
+from tests.web.transport.raw import BINARY, TEXT, RawClient, Received, close, frame, upgraded
 from tests.web.transport.serving import serving
 from web.transport.limits import WireLimits
 
@@ -35,11 +35,11 @@ class TalkativeStream(CountingStream):
     said: ClassVar[int] = 0
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        async for heard in super().hypotheses():
-            for number in range(1 if heard.is_final else 20):
+        async for received in super().hypotheses():
+            for number in range(1 if received.is_final else 20):
                 TalkativeStream.said += 1
-                word = Word(f"{LONG_WORD}{number}", 0, 1600) if heard.is_final else Word(f"{LONG_WORD}{number}")
-                yield Hypothesis((Alternative((word,)),), is_final=heard.is_final, processed=heard.processed)
+                word = Word(f"{LONG_WORD}{number}", 0, 1600) if received.is_final else Word(f"{LONG_WORD}{number}")
+                yield Hypothesis((Alternative((word,)),), is_final=received.is_final, processed=received.processed)
                 await asyncio.sleep(0)
 
 
@@ -59,10 +59,10 @@ async def deaf(path: str) -> AsyncIterator[RawClient]:
         yield client
 
 
-async def hear_all(client: RawClient) -> tuple[Heard, list[dict[str, Any]]]:
+async def hear_all(client: RawClient) -> tuple[Received, list[dict[str, Any]]]:
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    heard = await client.hear()
-    return heard, [json.loads(payload) for opcode, payload in heard.messages if opcode == TEXT]
+    received = await client.receive()
+    return received, [json.loads(payload) for opcode, payload in received.messages if opcode == TEXT]
 
 
 def is_final(message: dict[str, Any]) -> bool:
@@ -82,8 +82,8 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
         while len(recognizer.streams) < utterances or not recognizer.streams[-1]._is_finished:
             await asyncio.sleep(0.05)
         await asyncio.sleep(LIMITS.send_seconds - 1)
-        heard, (*partials, done) = await hear_all(client)
-    assert (heard.code, done["status"], len(done["results"])) == (1000, "done", utterances)
+        received, (*partials, done) = await hear_all(client)
+    assert (received.code, done["status"], len(done["results"])) == (1000, "done", utterances)
     assert sum(is_final(message) for message in partials) == utterances
     # What the kernel and the transport hold for a reader, in both directions, and one a final.
     held = 1_000_000 // len(LONG_WORD)
@@ -102,8 +102,8 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
             while not any(log["event"] == "session_closed" for log in logs):
                 await asyncio.sleep(0.05)
             assert now() - began == pytest.approx(LIMITS.send_seconds, abs=0.1)
-            heard, messages = await hear_all(client)
-    assert (heard.code, heard.reason) == (1008, "slow_reader")
+            received, messages = await hear_all(client)
+    assert (received.code, received.reason) == (1008, "slow_reader")
     assert "done" not in [message["status"] for message in messages]
     assert [log["event"] for log in logs].count("session_cut") == 1
 
@@ -127,10 +127,10 @@ async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -
             opened = len(recognizer.streams)
             await asyncio.sleep(LIMITS.send_seconds - 2)
             talker.cancel()
-            heard, messages = await hear_all(client)
+            received, messages = await hear_all(client)
             assert len(recognizer.streams) == opened
     assert all(stream._is_finished or stream.is_abandoned for stream in recognizer.streams)
-    assert (heard.code, heard.reason) == (1008, "slow_reader")
+    assert (received.code, received.reason) == (1008, "slow_reader")
     assert len(messages) * len(LONG_WORD) < 1_000_000
 
 
@@ -165,7 +165,7 @@ async def test_sound_and_a_close_in_one_segment_are_stored_all_the_same() -> Non
     async with running_gateway() as base, http_client(base) as http:
         async with upgraded(path_of(base), LIVE) as client:
             await client.send(frame(BINARY, clip_pcm("quick.wav")) + close(1000))
-            assert (await client.hear()).code == 1000
+            assert (await client.receive()).code == 1000
         stored: list[dict[str, Any]] = []
         while not stored or stored[0]["status"] != "done":
             stored = (await http.get("/v1/speech/transcriptions")).json()["transcriptions"]

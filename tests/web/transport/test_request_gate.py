@@ -115,9 +115,9 @@ async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
         await asyncio.sleep(0.1)
         may_accept.set()
         assert (await answered(client)).startswith(b"HTTP/1.1 101 ")
-        heard = await client.hear(messages=2)
+        received = await client.receive(messages=2)
     expected = ([], 1002) if is_garbage else ([(BINARY, b"sound"), (TEXT, b"more")], None)
-    assert (heard.messages, heard.code) == expected
+    assert (received.messages, received.code) == expected
     assert not caplog.records
 
 

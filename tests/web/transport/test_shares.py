@@ -59,10 +59,10 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_frames_that_come_at_once_are_handled_a_few_at_a_time(frames: list[bytes], handled: list[int]) -> None:
     async with serving(echoing()) as (_, port), upgraded(port) as client:
         await client.send(b"".join([*frames, frame(TEXT, b"last")]))
-        while (await client.hear(len(client.heard.messages) + 1)).messages[-1] != (TEXT, b"last"):
+        while (await client.receive(len(client.received.messages) + 1)).messages[-1] != (TEXT, b"last"):
             pass
         await client.send(close(1000))
-        assert (await client.hear()).code == 1000
+        assert (await client.receive()).code == 1000
     assert sum(handled) == len(frames) + 3  # with the handshake, the last message and the goodbye
     assert max(handled) <= MOST_AT_ONCE
 
@@ -86,7 +86,7 @@ async def test_messages_are_parsed_as_they_are_taken() -> None:
     async with serving(app) as (server, port), upgraded(port) as client:
         await client.send(frame(BINARY, b"x") * MANY)
         await taken.wait()
-        await client.hear()
+        await client.receive()
     assert most_waiting <= MOST_AT_ONCE
 
 
@@ -147,9 +147,9 @@ async def test_messages_that_come_at_once_let_the_loop_go_round(message: bytes) 
     async with running_gateway(ScriptedRecognizer()) as base, upgraded(base.removeprefix("unix:"), LIVE) as client:
         counting = asyncio.create_task(count())
         await client.send(message * 500 + frame(TEXT, b"close"))
-        heard = await client.hear()
+        received = await client.receive()
         counting.cancel()
-    assert heard.code == 1000
+    assert received.code == 1000
     assert rounds >= 500
 
 

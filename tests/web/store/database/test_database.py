@@ -201,10 +201,10 @@ async def test_a_database_of_a_newer_version_is_refused_with_a_sentence(database
             await database.upgrade()
         assert str(refused.value).startswith("the database of NIYOSHA_DATABASE_URL is at revision 9999, and this ")
         assert str(refused.value).endswith("a newer version has used it. Start that version, or name another database")
-        with pytest.raises(StartError) as told:
+        with pytest.raises(StartError) as start_refused:
             async with running(Settings(port=0, database_url=database_url), ScriptedRecognizer()):
                 pass
-        assert str(told.value) == str(refused.value)
+        assert str(start_refused.value) == str(refused.value)
     finally:
         async with database.writing() as connection:
             newest = max(path.name[:4] for path in (_VERSIONS).glob("[0-9]*.py"))
