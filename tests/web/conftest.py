@@ -1,4 +1,4 @@
-"""Fixtures of the gateway's tests: metrics that are searched for secrets, and databases for nobody else."""
+"""Fixtures of the gateway's tests: metrics that are searched for secrets, and databases that no other test uses."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Row 11: who has no valid token gets no further than the handshake, however the token comes."""
+"""Row 11: a handshake without a valid token is refused, however the token is sent."""
 
 import base64
 import json

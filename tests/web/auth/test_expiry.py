@@ -1,4 +1,4 @@
-"""Row 12: a connection whose token expires delivers what was said, and ends."""
+"""Row 12: a connection whose token expires delivers its settled text, and ends."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Row 14: foreign pages are refused before the upgrade, by REST as well, and are told nothing by CORS."""
+"""Row 14: pages of other origins are refused before the upgrade and over REST, and get no CORS headers."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Row 11 with the public keys of somebody else: which tokens they verify, and how they are had."""
+"""Row 11 with a JWKS: which tokens its keys verify, and when it is fetched."""
 
 import asyncio
 import base64

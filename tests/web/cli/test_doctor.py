@@ -1,4 +1,4 @@
-"""What `niyosha doctor` prints, and whether it says that live recognition works."""
+"""The output and the exit code of `niyosha doctor`."""
 
 import asyncio
 import io

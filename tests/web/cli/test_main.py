@@ -1,4 +1,4 @@
-"""The command as a user types it."""
+"""The command line, run as a process."""
 
 import asyncio
 import contextlib

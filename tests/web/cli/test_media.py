@@ -1,4 +1,4 @@
-"""Files of any format become 16 kHz mono PCM16, a piece at a time."""
+"""Decoding of files of any format to 16 kHz mono PCM16."""
 
 import asyncio
 import wave

@@ -1,4 +1,4 @@
-"""`niyosha transcribe --remote` at real servers; a relay in front of one holds uploads where a test needs it."""
+"""`niyosha transcribe --remote` with real servers; a relay in front of one holds uploads back where a test needs it."""
 
 import asyncio
 import functools

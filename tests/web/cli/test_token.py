@@ -1,4 +1,4 @@
-"""`niyosha token`, and Row 13: what refuses to start without a key that keeps others out."""
+"""`niyosha token`, and row 13: a server that is reachable from outside needs a key."""
 
 import json
 import os

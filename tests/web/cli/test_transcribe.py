@@ -1,4 +1,4 @@
-"""The command `transcribe` against a scripted server on a real socket."""
+"""`niyosha transcribe` with a scripted server on a real socket."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Which addresses are public: what leads inside is refused, however it is wrapped or written."""
+"""Public addresses: internal ones are refused in every notation and encoding."""
 
 from ipaddress import ip_address, ip_network
 

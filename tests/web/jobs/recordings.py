@@ -1,4 +1,4 @@
-"""Owns recordings for tests: opened, cut and filled without any audio file, and recognizers that count and wait."""
+"""Recordings for tests, opened and cut without audio files, and recognizers that count and wait."""
 
 import asyncio
 from collections import Counter

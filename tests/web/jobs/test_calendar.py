@@ -1,4 +1,4 @@
-"""What is deleted for good goes by a time of day that one look at a wrong clock cannot change."""
+"""Row 42: deletions do not follow a jump of the wall clock."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

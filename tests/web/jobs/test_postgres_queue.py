@@ -1,4 +1,4 @@
-"""The queue on PostgreSQL: spread, fair, never stuck, nothing done twice."""
+"""The queue on PostgreSQL: shared, fair, and every job is done once."""
 
 import asyncio
 import itertools

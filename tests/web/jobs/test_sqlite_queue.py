@@ -1,4 +1,4 @@
-"""The queue of one process: fair, bounded, never stuck, and one at a time for each file."""
+"""The queue on SQLite: fair, bounded, and one process at a time for each file."""
 
 import asyncio
 from collections.abc import AsyncIterator

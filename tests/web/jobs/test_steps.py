@@ -1,4 +1,4 @@
-"""The steps: cut off anywhere and done again, they come to the same end."""
+"""The steps of recordings: interrupted anywhere and repeated, they have the same result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

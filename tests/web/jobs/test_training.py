@@ -1,4 +1,4 @@
-"""Language models are trained one after the other, whoever queued them, and whatever breaks meanwhile."""
+"""The training of language models, one after the other, in any process and through failures."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Row 10: who comes too fast is refused for the rest of the second, and nobody else."""
+"""Row 10: an address with too many handshakes is refused for the rest of the second."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Row 10: the minutes of an owner's day, whatever uses them."""
+"""Row 10: the minutes of audio of an owner's day, live and recorded."""
 
 import asyncio
 import base64

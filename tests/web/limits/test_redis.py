@@ -1,4 +1,4 @@
-"""Row 10: several servers count together in a real Redis, and go on without it."""
+"""Row 10: several servers count together in a real Redis, and continue without it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Row 10: the accounting of one server by itself, in its memory."""
+"""Row 10: the counters of a single process, in its memory."""
 
 import asyncio
 

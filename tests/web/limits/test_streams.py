@@ -1,4 +1,4 @@
-"""Row 10: more streams than there may be are refused before the upgrade; what is held is given back."""
+"""Row 10: too many streams are refused before the upgrade, and every slot is released."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What is held for callers: bounded for each of them and for all, and given back whatever happens."""
+"""Row 38: the budgets for request bodies, for one owner and for all, released in every case."""
 
 import asyncio
 import json

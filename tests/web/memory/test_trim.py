@@ -1,4 +1,4 @@
-"""What was freed is given back to the system."""
+"""Freed memory is returned to the system."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""What is noted of requests and handshakes: one line each, by route, with the id that the caller was answered."""
+"""The access log: one line for each request and handshake, by route, with the request id."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

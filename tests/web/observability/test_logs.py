@@ -1,4 +1,4 @@
-"""The log: one line per event whatever it holds, no token and no transcript in any of them. Row 15, Row 16."""
+"""Rows 15 and 16: the log has one line for each event, without tokens and transcripts."""
 
 import asyncio
 import json

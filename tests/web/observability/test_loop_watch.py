@@ -1,4 +1,4 @@
-"""Row 46: what holds up the event loop is measured, and told with its place, but not over and over."""
+"""Row 46: stalls of the event loop are measured, and logged with their place at most once a minute."""
 
 import asyncio
 import time

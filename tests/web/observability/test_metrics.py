@@ -1,4 +1,4 @@
-"""The numbers of a server, read as Prometheus reads them: counts and nothing else. Row 30."""
+"""Row 30: the metrics of a server, parsed as Prometheus does: counts, and no data of clients."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Spans on their way: to a collector over OTLP, and as a trace that goes on at the recognizer."""
+"""Traces: spans arrive at a collector by OTLP, and continue at the recognizer."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Recordings in the database: whatever is repeated, each segment is settled once and nothing ends too soon."""
+"""Recordings in the database: any step may be repeated, and each segment is settled once."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Tokens for one use, noted where several gateways see them."""
+"""Row 43: tokens for one use, shared by several gateways."""
 
 import asyncio
 

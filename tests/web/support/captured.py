@@ -1,4 +1,4 @@
-"""The log of this process as the server configures it, caught for a test and put back as it was."""
+"""Capture the log of this process as the server configures it, and restore it after a test."""
 
 import io
 import json

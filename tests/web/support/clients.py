@@ -1,4 +1,4 @@
-"""Owns drivers that imitate the published kinds of Farsava clients by their traffic; all speak plain mode."""
+"""Drivers that imitate the traffic of the published Farsava clients, all in plain mode."""
 
 import asyncio
 import base64

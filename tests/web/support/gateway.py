@@ -1,4 +1,4 @@
-"""Gateways in the test's own process, in front of recognizers that each connection chooses for itself."""
+"""Gateways in the test's process, with recognizers that each connection chooses for itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator

@@ -1,4 +1,4 @@
-"""A real Redis server for tests, out of a wheel, on a loopback port."""
+"""A real Redis server for tests, from a wheel, on a loopback port."""
 
 import importlib.util
 import socket

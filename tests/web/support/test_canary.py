@@ -1,4 +1,4 @@
-"""The canary that watches every test: it must sing for a leak, and only for one."""
+"""The canary that searches every test for leaks finds them, and only them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tokens for tests: as the server's own makers make them, and with whatever claims a test wants."""
+"""Tokens for tests: valid ones, and ones with any claims."""
 
 import time
 

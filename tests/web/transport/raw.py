@@ -1,4 +1,4 @@
-"""A WebSocket client without manners: every byte of its frames is the test's own."""
+"""A WebSocket client whose test chooses every byte of its frames."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Any application served as the gateway is: its protocols, its limits, its way to stop."""
+"""Any application, served with the gateway's protocols, limits and stop."""
 
 import asyncio
 import socket

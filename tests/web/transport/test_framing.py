@@ -1,4 +1,4 @@
-"""Row 1, row 2 and row 3: frames as the standard has them, as it forbids them, and as nobody should send them."""
+"""Rows 1, 2 and 3: frames that the standard allows, forbids, and leaves to common sense."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""Row 4 and the end of row 11: whoever says nothing, too little or too much before a request is there is let go."""
+"""Row 4 and the end of row 11: connections with a slow, missing or oversized request head are closed."""
 
 import asyncio
 import ssl

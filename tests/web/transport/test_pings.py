@@ -1,4 +1,4 @@
-"""Row 6 and row 8: a peer that is gone is let go, one that is only throttled is not."""
+"""Rows 6 and 8: a peer that is gone is closed, one that is only throttled is not."""
 
 import asyncio
 

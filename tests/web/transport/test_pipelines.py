@@ -1,4 +1,4 @@
-"""Requests behind requests: answered in their order, and not read before their turn."""
+"""Row 34: pipelined requests are answered in order, and not read before their turn."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Whose word about the client's address is taken: that of the proxies that are trusted, and nobody else's."""
+"""The client's address is taken from trusted proxies only."""
 
 import json
 from ipaddress import ip_network

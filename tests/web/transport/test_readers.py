@@ -1,4 +1,4 @@
-"""Row 7 and row 29: what a client gets that reads late, never, or says goodbye in the same breath."""
+"""Rows 7 and 29: clients that read late, never, or close directly after their last audio."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What no route ever sees is answered as everything else that is refused."""
+"""Row 35: requests that reach no route get the usual error body."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whoever comes enters one at a time, and in a flood some do not enter at all."""
+"""Requests and handshakes start one at a time, and some of a flood are refused without the application."""
 
 import asyncio
 import json

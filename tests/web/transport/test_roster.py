@@ -1,4 +1,4 @@
-"""More connections than there is room for: idle ones give way, and health is answered all the same."""
+"""Row 47: more connections than there is room for: idle ones are closed, health checks are answered."""
 
 import asyncio
 import gc

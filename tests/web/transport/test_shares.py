@@ -1,4 +1,4 @@
-"""Row 36: however many frames come at once, each turn of the loop handles a few, and every one is handled."""
+"""Row 36: each turn of the loop handles a few frames, however many arrive at once."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Row 22: a server that is asked to stop delivers what was said, and one that is asked twice goes."""
+"""Row 22: a stop delivers every final, a second one ends the server at once."""
 
 import asyncio
 import contextlib

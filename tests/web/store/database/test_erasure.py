@@ -1,4 +1,4 @@
-"""What was deleted is gone from a SQLite file, its write-ahead log and its index, and so is its room."""
+"""Row 39: deleted data is erased from a SQLite file, its write-ahead log and its index, and its space is freed."""
 
 import asyncio
 import sqlite3
