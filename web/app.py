@@ -1,7 +1,7 @@
-"""Owns the application: its routes, and what lives as long as it does."""
+"""The application: which handler answers which path, and the middleware around all of them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,28 +13,29 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from stream.errors import ClientError, Problem
 from stream.paths import HEALTH_PATH, LIVE_PATH
-from stream.recognition.recognizer import Recognizer
-from stream.riva import RivaOptions
-from web.clock import Clock, wall_clock
-from web.composition import origin_rules, serving
+from web.auth.origins import OriginRules
 from web.errors import on_client_error, on_http_exception, problem_response
 from web.live.endpoint import Live
-from web.live.registry import Sessions
 from web.observability.access_log import AccessLog
 from web.observability.metrics import Metrics
 from web.observability.tracing import Tracing
 from web.reference.asyncapi import asyncapi_json
 from web.reference.docs import docs_page
-from web.reference.openapi import asks_for_token, openapi_json
-from web.rest import configuration, languagemodels, languages, longrunning, ovh, recognize, tokens, transcriptions
+from web.reference.openapi import openapi_response
+from web.rest.configuration import ConfigurationRoutes
 from web.rest.cors import Cors
-from web.rest.health import healthcheck, livez, readyz
-from web.rest.metrics import metrics
-from web.settings.settings import Settings
+from web.rest.health import HealthRoutes, livez
+from web.rest.languagemodels import LanguageModelRoutes
+from web.rest.languages import LanguageRoutes
+from web.rest.longrunning import LongRunningRoutes
+from web.rest.metrics import MetricsRoutes
+from web.rest.ovh import OvhRoutes
+from web.rest.recognize import RecognizeRoutes
+from web.rest.tokens import TokenRoutes
+from web.rest.transcriptions import TranscriptionRoutes
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -50,62 +51,67 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(settings: Settings, recognizer: Recognizer | RivaOptions, *, clock: Clock = wall_clock) -> Starlette:
-    """Build the gateway in front of a recognizer; a Riva server's channel lives and ends with the application.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handlers:
+    """What answers the routes of each resource."""
 
-    `clock` tells the time of day.
-    """
-    sessions = Sessions()
-    numbers, tracing = Metrics(), Tracing(settings.tracing_endpoint)
-    rules = origin_rules(settings)
+    live: Live
+    recognize: RecognizeRoutes
+    longrunning: LongRunningRoutes
+    transcriptions: TranscriptionRoutes
+    languagemodels: LanguageModelRoutes
+    languages: LanguageRoutes
+    configuration: ConfigurationRoutes
+    tokens: TokenRoutes
+    ovh: OvhRoutes
+    health: HealthRoutes
+    metrics: MetricsRoutes
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(settings, sessions, recognizer, numbers, tracing, clock=clock) as services:
-            app.state.services = services
-            app.state.recognizer = services.recognizer
-            app.state.live = Live(services)
-            yield
 
+def create_app(
+    handlers: Handlers, *, metrics: Metrics, tracing: Tracing, rules: OriginRules, asks_for_token: bool
+) -> Starlette:
+    """Put handlers on their routes; pages and documents say whether the server `asks_for_token`."""
     app = Starlette(
         routes=[
-            WebSocketRoute(LIVE_PATH, _live),
-            _route(LIVE_PATH, GET=_explain),
-            _route("/v1/speech/asr", POST=recognize.recognize),
-            _route("/v1/speech/asrlongrunning", POST=longrunning.accept),
-            _route("/v1/speech/transcriptions", GET=transcriptions.index),
+            WebSocketRoute(LIVE_PATH, handlers.live.websocket),
+            _route(LIVE_PATH, GET=handlers.live.explain),
+            _route("/v1/speech/asr", POST=handlers.recognize.recognize),
+            _route("/v1/speech/asrlongrunning", POST=handlers.longrunning.accept),
+            _route("/v1/speech/transcriptions", GET=handlers.transcriptions.index),
             _route(
-                "/v1/speech/transcriptions/{transcription_id}", GET=transcriptions.show, DELETE=transcriptions.remove
+                "/v1/speech/transcriptions/{transcription_id}",
+                GET=handlers.transcriptions.show,
+                DELETE=handlers.transcriptions.remove,
             ),
-            _route("/v1/speech/transcriptions/{transcription_id}/audio", PUT=longrunning.upload),
-            _route("/v1/speech/languagemodels", GET=languagemodels.index, POST=languagemodels.create),
+            _route("/v1/speech/transcriptions/{transcription_id}/audio", PUT=handlers.longrunning.upload),
+            _route("/v1/speech/languagemodels", GET=handlers.languagemodels.index, POST=handlers.languagemodels.create),
             _route(
-                "/v1/speech/languagemodels/{language_model_id}", GET=languagemodels.show, DELETE=languagemodels.remove
+                "/v1/speech/languagemodels/{language_model_id}",
+                GET=handlers.languagemodels.show,
+                DELETE=handlers.languagemodels.remove,
             ),
-            _route("/v1/speech/languages", GET=languages.index),
-            _route("/v1/speech/configuration", GET=configuration.show),
-            _route("/v1/tokens", POST=tokens.trade),
-            _route("/api/v1/asr/recognize", POST=ovh.recognize),
-            _route("/api/v1/{language}/asr/recognize", POST=ovh.recognize),
+            _route("/v1/speech/languages", GET=handlers.languages.index),
+            _route("/v1/speech/configuration", GET=handlers.configuration.show),
+            _route("/v1/tokens", POST=handlers.tokens.trade),
+            _route("/api/v1/asr/recognize", POST=handlers.ovh.recognize),
+            _route("/api/v1/{language}/asr/recognize", POST=handlers.ovh.recognize),
             _route("/asyncapi.json", GET=asyncapi_json),
-            _route("/openapi.json", GET=openapi_json),
-            _route("/docs", GET=_docs),
-            _route(HEALTH_PATH, GET=healthcheck),
+            _route("/openapi.json", GET=_openapi(asks_for_token=asks_for_token)),
+            _route("/docs", GET=_docs(asks_for_token=asks_for_token)),
+            _route(HEALTH_PATH, GET=handlers.health.healthcheck),
             _route("/livez", GET=livez),
-            _route("/readyz", GET=readyz),
-            _route("/metrics", GET=metrics),
+            _route("/readyz", GET=handlers.health.readyz),
+            _route("/metrics", GET=handlers.metrics.metrics),
             *(_route(path, GET=_view(_STATIC / "page" / name / f"{name}.html")) for path, name in _VIEWS.items()),
             Mount("/static", _http_only(GZipMiddleware(_Modules(directory=_STATIC)))),
         ],
-        middleware=[Middleware(AccessLog, metrics=numbers, tracing=tracing), Middleware(Cors, rules=rules)],
+        middleware=[Middleware(AccessLog, metrics=metrics, tracing=tracing), Middleware(Cors, rules=rules)],
         exception_handlers={ClientError: on_client_error, HTTPException: on_http_exception},
-        lifespan=lifespan,
     )
-    # A path with a slash too many is not found; a redirect would lose the body, and tell nothing.
+    # A path with a slash too many is not found: a redirect would lose the body without a word.
     app.router.redirect_slashes = False
     app.router.default = _not_served
-    app.state.sessions = sessions
-    app.state.metrics = numbers
     return app
 
 
@@ -138,16 +144,6 @@ def _http_only(app: ASGIApp) -> ASGIApp:
     return http_only
 
 
-async def _live(websocket: WebSocket) -> None:
-    live: Live = websocket.app.state.live
-    await live.websocket(websocket)
-
-
-async def _explain(request: Request) -> Response:
-    live: Live = request.app.state.live
-    return await live.explain(request)
-
-
 def _view(page: Path) -> Endpoint:
     async def view(_: Request) -> Response:
         return FileResponse(page, headers=_PAGE_HEADERS)
@@ -155,9 +151,19 @@ def _view(page: Path) -> Endpoint:
     return view
 
 
-async def _docs(request: Request) -> Response:
-    page = docs_page(asks_for_token=asks_for_token(request))
-    return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
+def _docs(*, asks_for_token: bool) -> Endpoint:
+    async def docs(_: Request) -> Response:
+        page = docs_page(asks_for_token=asks_for_token)
+        return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
+
+    return docs
+
+
+def _openapi(*, asks_for_token: bool) -> Endpoint:
+    async def document(_: Request) -> Response:
+        return openapi_response(asks_for_token=asks_for_token)
+
+    return document
 
 
 class _Modules(StaticFiles):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from stream.recognition.recognizer import Capacity
+from stream.recognition.recognizer import Capacity, ServerStatus
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
 from vad import SAMPLE_BYTES
 
@@ -22,6 +22,14 @@ class Storyteller:
     is_ready: bool = True
     most_phrases: int = 500
     languages: tuple[str, ...] = ("en-US",)
+
+    @property
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """Return no servers: it is one itself."""
+        return ()
+
+    async def ready(self) -> None:
+        """Return at once."""
 
     def match_language(self, language_code: str) -> str:
         """Return the only language there is."""

@@ -1,6 +1,6 @@
-"""Owns what the session expects of a recognizer, whichever it is."""
+"""The protocol of a recognizer: what the session and the gateway expect of any backend."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,6 +44,16 @@ class Capacity:
     taken: int = 0
     free: int | None = None
     waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A server behind the recognizer: `is_usable` while it `is_up` and has not failed too often, `streams` are open."""
+
+    name: str
+    is_up: bool
+    is_usable: bool
+    streams: int
 
 
 class LanguageNotServedError(Exception):
@@ -94,20 +104,31 @@ class RecognitionStream(Protocol):
 
 
 class Recognizer(Protocol):
-    """Recognizes utterances; `is_ready` tells whether a new session may count on it.
-
-    `most_phrases` is how many phrases of a stream it can be told to listen for. `languages` are the tags that it
-    serves, as far as it knows: those served now, then those that may be served again.
-    """
+    """Recognizes utterances. Every backend implements this, and nothing outside `web/backends` knows which it is."""
 
     @property
-    def is_ready(self) -> bool: ...
+    def is_ready(self) -> bool:
+        """Whether a new session may count on it now."""
+        ...
 
     @property
-    def most_phrases(self) -> int: ...
+    def most_phrases(self) -> int:
+        """How many phrases a stream can be told to listen for."""
+        ...
 
     @property
-    def languages(self) -> tuple[str, ...]: ...
+    def languages(self) -> tuple[str, ...]:
+        """The language tags that are served now, then those that may be served again."""
+        ...
+
+    @property
+    def servers(self) -> Sequence[ServerStatus]:
+        """The servers behind it, for metrics; empty for a recognizer that has none."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until it is ready, however long that takes."""
+        ...
 
     def match_language(self, language_code: str) -> str:
         """Return the served tag for a requested one; raises LanguageNotServedError."""

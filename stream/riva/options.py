@@ -41,6 +41,7 @@ class RivaOptions:
     - `most_speakers`: for diarization, 0 for none.
     - `force_eou`: each `asrModel` whose model supports `force_eou`.
     - `sessions`: the most live sessions at a server that does not admit them itself, None for no limit of our own.
+    - `label`: the name of a single server in metrics, None for its address.
     - `is_answering`: from a supervisor of the servers; no stream is opened while it returns False.
     """
 
@@ -55,4 +56,5 @@ class RivaOptions:
     most_speakers: int = 0
     force_eou: tuple[str, ...] = ()
     sessions: int | None = None
+    label: str | None = None
     is_answering: Callable[[], bool] = field(default=_always, repr=False, compare=False)

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 import structlog
 
 from stream.recognition.languages import matching_language
-from stream.recognition.recognizer import Capacity, LanguageNotServedError, RecognizerError, RecognizerFullError
+from stream.recognition.recognizer import (
+    Capacity,
+    LanguageNotServedError,
+    RecognizerError,
+    RecognizerFullError,
+    ServerStatus,
+)
 from stream.riva.options import RivaOptions
 from stream.riva.servers.channels import OpenChannel, open_channel
 from stream.riva.servers.places import Hold
 from stream.riva.servers.server import RivaServer
 from stream.riva.stream import RivaStream
 from stream.session.events import RecognitionOptions
+from stream.waiting import Changes
 
-# How long a stream waits for a server that is down or paused, and how often it checks.
+# How long a stream waits for a server that is down or paused.
 _WAIT_SECONDS = 8.0
-_POLL_SECONDS = 0.1
 # How often a session that lost its place requests another: engines start within a second or two.
 _PLACE_RETRY_SECONDS = 0.5
 _log = structlog.get_logger()
@@ -37,20 +43,33 @@ class _AdmittedSession:
 class RivaRecognizer:
     """Recognizes with one or several Riva servers; construct it inside the event loop that uses it."""
 
-    def __init__(self, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
-        self._servers = [RivaServer(uri, options, open_channel) for uri in options.uris]
+    def __init__(
+        self, options: RivaOptions, open_channel: OpenChannel = open_channel, *, changes: Changes | None = None
+    ) -> None:
+        """`changes` is signalled by the supervisor of the servers, if there is one, and by the servers themselves."""
+        self._changes = changes or Changes()
+        self._servers = [RivaServer(uri, options, open_channel, self._changes) for uri in options.uris]
+        self._label = options.label
         self.most_phrases = options.most_phrases
         self._force_eou = options.force_eou
         self._admitted_sessions: dict[str, _AdmittedSession] = {}
 
     @property
-    def servers(self) -> tuple[RivaServer, ...]:
-        """The servers with their state, sorted by address."""
-        return tuple(sorted(self._servers, key=lambda server: server.uri))
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """The state of each server, sorted by address."""
+        return tuple(
+            ServerStatus(self._label or server.uri, server.is_open, server.is_usable, server.streams)
+            for server in sorted(self._servers, key=lambda server: server.uri)
+        )
 
     @property
     def is_ready(self) -> bool:
         return any(server.is_usable for server in self._servers)
+
+    async def ready(self) -> None:
+        """Wait until a server is usable: until one changes, or the pause of one that failed is over."""
+        while not self.is_ready:
+            await self._changes.wait(_shortest(server.wait_seconds for server in self._servers if server.is_open))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -124,9 +143,11 @@ class RivaRecognizer:
                     return await server.open(options, was_admitted=admitted is not None)
                 except RecognizerError as error:
                     failure = error
-            if failure is not None or asyncio.get_running_loop().time() >= deadline:
+            left_seconds = deadline - asyncio.get_running_loop().time()
+            if failure is not None or left_seconds <= 0:
                 raise failure or self._unavailable(options.language_code)
-            await asyncio.sleep(_POLL_SECONDS)
+            pauses = (server.wait_seconds for server in self._serving(options.language_code) if server.is_open)
+            await self._changes.wait(min(left_seconds, _shortest(pauses) or left_seconds))
 
     async def close(self) -> None:
         """Close all connections, and with them all streams."""
@@ -187,6 +208,11 @@ class RivaRecognizer:
             retryable=True,
             retry_after_seconds=min(waits, default=None),
         )
+
+
+def _shortest(pauses: Iterable[float]) -> float | None:
+    """Return the shortest pause that is not over yet, None if there is none."""
+    return min((seconds for seconds in pauses if seconds > 0), default=None)
 
 
 def _union(servers: Iterable[RivaServer]) -> tuple[str, ...]:

@@ -6,8 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from stream.recognition.languages import matching_language
-from stream.recognition.recognizer import Capacity, LanguageNotServedError, RecognizerError, RecognizerFullError
+from stream.recognition.recognizer import (
+    Capacity,
+    LanguageNotServedError,
+    RecognizerError,
+    RecognizerFullError,
+    ServerStatus,
+)
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.waiting import Changes
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
 # One word for each of these spans, named by its number.
@@ -83,6 +90,7 @@ class ScriptedRecognizer:
 
     script: list[Callable[[RecognitionOptions], CountingStream]] = field(default_factory=lambda: [CountingStream])
     languages: tuple[str, ...] = ("en-US",)
+    changes: Changes = field(default_factory=Changes)
     is_ready: bool = True
     most_phrases: int = 500
     streams: list[CountingStream] = field(default_factory=list)
@@ -100,6 +108,18 @@ class ScriptedRecognizer:
             yield
         finally:
             self.admitted_owners.remove(owner)
+
+    @property
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "is_ready":
+            self.changes.signal()
+
+    async def ready(self) -> None:
+        await self.changes.wait_until(lambda: self.is_ready)
 
     async def capacity(self) -> Capacity:
         taken = len(self.admitted_owners)

@@ -57,7 +57,7 @@ def counters() -> Iterator[_Counters]:
     """Every server gets its metrics here."""
     counters = _Counters()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("web.app.Metrics", counters.make)
+        patch.setattr("web.composition.gateway.Metrics", counters.make)
         yield counters
 
 

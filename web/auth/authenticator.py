@@ -52,6 +52,11 @@ class Authenticator:
         self._clock = clock
         self._uses = Uses()
 
+    @property
+    def asks_for_token(self) -> bool:
+        """Whether callers need a token."""
+        return self._verification is not None
+
     async def caller(self, connection: HTTPConnection, scope: Scope, *, uses: bool = True) -> Caller:
         """Return the caller; raises ClientError for a page of another origin, or a token that is not valid for `scope`.
 

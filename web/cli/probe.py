@@ -1,4 +1,4 @@
-"""Owns the recognition of a sentence that everybody has, to see whether it works and how fast it is."""
+"""Recognize a bundled English sentence, to see whether recognition works and how fast it is."""
 
 import asyncio
 import wave
@@ -19,15 +19,15 @@ _CHUNK_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What became of the clip: seconds from its first sound to the first text, from its last to the final text."""
+class ProbeResult:
+    """The text of the clip, and the seconds from its first sound to the first text, from its last to the final text."""
 
     text: str
     first_seconds: float | None
     final_seconds: float
 
 
-async def hear_clip(recognizer: Recognizer, language_code: str) -> Heard:
+async def recognize_clip(recognizer: Recognizer, language_code: str) -> ProbeResult:
     """Send the clip at the speed of speech; raises RecognizerError."""
     stream = await recognizer.open(RecognitionOptions(language_code))
     try:
@@ -36,7 +36,7 @@ async def hear_clip(recognizer: Recognizer, language_code: str) -> Heard:
         await stream.abandon()
 
 
-async def _converse(stream: RecognitionStream) -> Heard:
+async def _converse(stream: RecognitionStream) -> ProbeResult:
     clock = asyncio.get_running_loop().time
     began = clock()
     sending = asyncio.create_task(_send(stream))
@@ -55,7 +55,7 @@ async def _converse(stream: RecognitionStream) -> Heard:
         sending.cancel()
         ended = (await asyncio.gather(sending, return_exceptions=True))[0]
     spoken = ended if isinstance(ended, float) else clock()
-    return Heard(" ".join(text for text in (*settled, unsettled) if text), first, clock() - spoken)
+    return ProbeResult(" ".join(text for text in (*settled, unsettled) if text), first, clock() - spoken)
 
 
 async def _send(stream: RecognitionStream) -> float:

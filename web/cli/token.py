@@ -1,6 +1,7 @@
 """The command `niyosha token`: make a token for the servers with the same secret."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from web.auth.claims import Expected
 from web.auth.keys import Key
 from web.auth.mint import ALGORITHM, Mint
 from web.auth.verification import verified_with
+from web.cli.settings import settings_for
+from web.clock import wall_clock
 from web.settings.access import AccessSettings
+from web.settings.settings import SettingsError
 
 _DAY_SECONDS = 86_400
 # What published clients need: the Go client reads seconds as integers, the Python and Node ones accept only status 200.
@@ -33,6 +37,15 @@ class TokenRequest:
     minutes: float | None = None
     config: str | None = None
     for_published_samples: bool = False
+
+
+def token_or_exit(request: TokenRequest) -> str:
+    """Make a token with the settings of this machine; exit with a sentence where that is not possible."""
+    try:
+        # Where the server listens does not matter here.
+        return make_token(settings_for({"host": "127.0.0.1"}).access, request, wall_clock())
+    except (SettingsError, TokenError) as error:
+        sys.exit(f"niyosha token: {error}")
 
 
 def make_token(settings: AccessSettings, request: TokenRequest, now: float) -> str:

@@ -167,12 +167,10 @@ class PostgresQueue:
             self._owners += Counter()  # drops the owners without a download
 
     async def _recognize_segment(self, recording_id: str, number: int) -> None:
-        if not self._steps.is_ready:
-            # Without a pause all queued jobs would be fetched and put back in a tight loop.
-            await asyncio.sleep(_UNREADY_SECONDS)
-            if not self._steps.is_ready:
-                # The recognizer of another process may be ready.
-                raise RetryError(1)
+        # Without a pause all queued jobs would be fetched and put back in a tight loop.
+        if not await self._steps.is_ready_within(_UNREADY_SECONDS):
+            # The recognizer of another process may be ready.
+            raise RetryError(1)
         await self._steps.recognize((recording_id, number))
 
 

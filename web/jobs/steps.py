@@ -17,6 +17,7 @@ from stream.recognition.recognizer import Recognizer
 from stream.recognition.stall import ResponseTimes
 from stream.recordings.segmentation import Cutter, Segment
 from stream.recordings.segments import SegmentFailedError, recognize_segment
+from stream.waiting import first_of
 from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
 from web.jobs.intake import Announce, Intake, MeterFor, Unmetered, UnwantedError
@@ -28,7 +29,6 @@ from web.store.recordings import Recording, Recordings, SegmentKey
 _LIMITS = RecognitionLimits(final_seconds=120.0, stall_seconds=60.0)
 _MOST_FAILURES = 5
 _READY_SECONDS = 600.0
-_READY_POLL_SECONDS = 0.2
 _MOST_FETCH_RETRIES = 3
 _FETCH_BACKOFF = Backoff(1.0, 25.0, factor=5.0)
 _STEP_BACKOFF = Backoff(1.0, 16.0)
@@ -80,10 +80,9 @@ class Steps:
         self._habits = _FixedTimeout()
         self.segments_in_work = 0
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the recognizer is ready."""
-        return self._recognizer.is_ready
+    async def is_ready_within(self, seconds: float) -> bool:
+        """Wait until the recognizer is ready, for `seconds` at most; return whether it is."""
+        return await first_of(self._recognizer.ready(), seconds=seconds)
 
     async def fetch(self, recording_id: str, announce: Announce) -> None:
         """Download a recording and cut it into segments; afterwards it is complete, failed or deleted.
@@ -189,11 +188,8 @@ class Steps:
         await self._give_up(key[0], ClientError(Problem.RECOGNIZER_FAILED, detail))
 
     async def _wait_for_recognizer(self) -> None:
-        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-        while not self._recognizer.is_ready:
-            if asyncio.get_running_loop().time() > deadline:
-                raise SegmentFailedError("the recognizer is not ready")
-            await asyncio.sleep(_READY_POLL_SECONDS)
+        if not await self.is_ready_within(_READY_SECONDS):
+            raise SegmentFailedError("the recognizer is not ready")
 
     async def _give_up(self, recording_id: str, error: ClientError) -> None:
         _log.warning("recording_failed", transcription=recording_id, type=error.problem.value.type)

@@ -1,19 +1,19 @@
-"""Owns what is counted of one live connection, from the events that pass on their way to the client."""
+"""Metrics of one live connection, counted from the events that are sent to its client."""
 
 from stream.session.events import ClientEvent, Finished, Reason, Settled, Warned
 from vad import SAMPLE_RATE
 from web.observability.metrics import Metrics
 
 
-class Watch:
-    """Sees every event of a connection, in the order in which they are sent."""
+class LiveMetrics:
+    """Counts the events of a connection, in the order in which they are sent."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         metrics.streams_opened.inc()
         metrics.live_streams.inc()
 
-    def see(self, event: ClientEvent) -> None:
+    def count(self, event: ClientEvent) -> None:
         """Count an event that is about to be sent."""
         match event:
             case Settled():
@@ -24,7 +24,7 @@ class Watch:
                 self._metrics.add_audio("live", event.totals)
 
     def close(self, cause: str) -> None:
-        """The connection is over: by a cause of the session, or a kind of error."""
+        """Count the end of the connection; `cause` is one of the session, or a kind of error."""
         self._metrics.live_streams.dec()
         self._metrics.streams_closed.labels(cause).inc()
 

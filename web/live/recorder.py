@@ -1,4 +1,4 @@
-"""Owns the keeping of a live transcription: what is settled is stored while the client still talks."""
+"""Storage of a live transcription: what is settled is stored while the client still talks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from web.store.storing import Storing
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
 
-# A database that is this far behind gets the rest at the end, when all of it is told once more.
+# A database that is this far behind gets the rest at the end, when the whole is stored once more.
 _MOST_WAITING = 256
 _log = structlog.get_logger()
 
@@ -33,13 +33,13 @@ class LiveRecord:
         self._turn = asyncio.Lock()
 
     def begin(self, *, whole_seconds: bool) -> None:
-        """The first audio is here, and the client wants it stored."""
+        """Begin to store: the first audio is here, and the client wants it stored."""
         self._is_wanted = True
         self._whole_seconds = whole_seconds
         self._wake.set()
 
     def add(self, settled: Settled) -> None:
-        """A further utterance is settled."""
+        """Take another settled utterance, to be stored soon."""
         if self._is_wanted and len(self._waiting) < _MOST_WAITING:
             self._waiting.append(settled)
             self._wake.set()
@@ -58,7 +58,7 @@ class LiveRecord:
                 _log.exception("utterances_not_stored")
 
     async def finish(self, finished: Finished) -> None:
-        """Store the whole, before the client is told that it is done; where that takes long it goes on afterwards."""
+        """Store the whole before `done` is sent; where that takes long, storing goes on afterwards."""
         if self._is_wanted:
             await self._storing.finish(partial(self._store_all, finished))
 

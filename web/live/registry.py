@@ -1,4 +1,4 @@
-"""Owns the register of open sessions: counted, and told when the server stops."""
+"""The registry of open sessions: how many there are, and their end when the server stops."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Sessions:
             self._open.discard(runner)
 
     def drain(self) -> None:
-        """Let every session deliver what was said, and end."""
+        """Admit no further session; let every open one deliver its finals, and end."""
         self.is_draining = True
         for runner in self._open:
             runner.end(EndCause.SHUTDOWN)

@@ -1,7 +1,7 @@
-"""Owns the counting and tracing of what the recognizer is asked for, around whichever recognizer there is."""
+"""Counts and traces the streams of any recognizer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from stream.recognition.recognizer import (
@@ -11,6 +11,7 @@ from stream.recognition.recognizer import (
     Recognizer,
     RecognizerError,
     RecognizerFullError,
+    ServerStatus,
 )
 from stream.session.events import Hypothesis, RecognitionOptions
 from web.observability.metrics import Metrics
@@ -26,11 +27,6 @@ class CountedRecognizer:
         self._tracing = tracing
 
     @property
-    def inner(self) -> Recognizer:
-        """The recognizer itself."""
-        return self._recognizer
-
-    @property
     def is_ready(self) -> bool:
         return self._recognizer.is_ready
 
@@ -41,6 +37,13 @@ class CountedRecognizer:
     @property
     def languages(self) -> tuple[str, ...]:
         return self._recognizer.languages
+
+    @property
+    def servers(self) -> Sequence[ServerStatus]:
+        return self._recognizer.servers
+
+    async def ready(self) -> None:
+        await self._recognizer.ready()
 
     def match_language(self, language_code: str) -> str:
         return self._recognizer.match_language(language_code)
@@ -82,6 +85,8 @@ class CountedRecognizer:
 
 
 class _CountedStream:
+    """A stream whose first text is timed, and whose failures are counted."""
+
     def __init__(
         self,
         stream: RecognitionStream,

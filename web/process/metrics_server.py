@@ -1,8 +1,8 @@
-"""Owns the metrics on a loopback port of their own, where nobody is asked for a token."""
+"""Metrics on a loopback port of their own, where no token is asked for."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from web.rest.metrics import metrics_response
+Metrics = Callable[[], Awaitable[Response]]
+"""Answers with all metrics as they are now."""
 
 HOST = "127.0.0.1"
 _STOP_SECONDS = 2  # a reader that takes nothing would hold up the stop
@@ -29,10 +30,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def metrics_port(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve the metrics of `app` on a socket that listens, which is closed in the end."""
+async def metrics_port(metrics: Metrics, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve what `metrics` answers on a socket that listens, which is closed in the end."""
     config = uvicorn.Config(
-        _own_app(app),
+        _own_app(metrics),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -50,12 +51,10 @@ async def metrics_port(app: Starlette, listener: socket.socket) -> AsyncIterator
         listener.close()
 
 
-def _own_app(app: Starlette) -> Starlette:
-    async def metrics(_: Request) -> Response:
-        if not hasattr(app.state, "services"):
-            return Response("the server is starting\n", 503, media_type="text/plain")
-        return await metrics_response(app.state.services)
+def _own_app(metrics: Metrics) -> Starlette:
+    async def answer(_: Request) -> Response:
+        return await metrics()
 
     # A page must not read them through a name of its own that leads here.
     names = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return Starlette(routes=[Route("/metrics", metrics)], middleware=[names])
+    return Starlette(routes=[Route("/metrics", answer)], middleware=[names])

@@ -1,4 +1,4 @@
-"""Owns the running server: its socket, uvicorn around the application, the engine beside it, and a clean stop."""
+"""The running server: its socket, uvicorn around the application, the backend beside it, and a clean stop."""
 
 import asyncio
 import math
@@ -11,36 +11,33 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import structlog
-from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from stream.recognition.recognizer import Recognizer
-from stream.riva import RivaOptions
 from stream.tls import PemError
-from web.app import create_app
+from stream.waiting import is_first
 from web.auth.keys import KeysError, check_file
+from web.backends.backend import Backend
+from web.backends.registry import chosen_backend
 from web.clock import Clock, wall_clock
-from web.composition import opened
-from web.live.endpoint import Live
+from web.composition.gateway import Gateway, running_gateway
+from web.composition.recordings import opened_database
 from web.observability.loop_watch import watched_loop
 from web.process.descriptors import connections_within, raise_limit
-from web.process.engine_process import Way, riva_or_engine
 from web.process.metrics_server import HOST as METRICS_HOST
 from web.process.metrics_server import metrics_port
 from web.process.tls import ServerTls, server_tls
 from web.settings.settings import Settings
-from web.store.database.database import UnusableDatabaseError
+from web.store.database.database import Database, UnusableDatabaseError
 from web.transport.http import HttpConnection
 from web.transport.limits import EarlyAnswer, WireConfig, WireLimits, ask_application
 from web.transport.roster import Roster
 from web.transport.server import BACKLOG, GatewayServer
 from web.transport.websocket import LiveConnection
 
-# A stop waits for as long as a final may take, so long for the client to hear it, and then for files and the engine.
-_TELL_SECONDS = 5.0
+# A stop waits for as long as a final may take, then for clients to receive it, then for files and the backend to close.
+_FAREWELL_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
-_READY_POLL_SECONDS = 0.02
 _log = structlog.get_logger()
 
 
@@ -48,7 +45,7 @@ class StartError(Exception):
     """The server cannot start; the text says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
     """A server that listens at `url`; `is_ready` if the recognizer was.
 
@@ -64,14 +61,14 @@ class RunningServer:
 
 
 def stop_seconds(settings: Settings) -> float:
-    """How long a stop takes at most, whoever talks and whatever is stuck."""
-    return settings.final_limit_seconds + _TELL_SECONDS + _CLOSE_SECONDS
+    """Return how long a stop takes at most, whoever talks and whatever is stuck."""
+    return settings.session.final_limit_seconds + _FAREWELL_SECONDS + _CLOSE_SECONDS
 
 
 @asynccontextmanager
 async def running(
     settings: Settings,
-    recognizer: Recognizer | RivaOptions | None = None,
+    recognizer: Recognizer | None = None,
     *,
     listener: socket.socket | None = None,
     wire: WireLimits | None = None,
@@ -80,49 +77,67 @@ async def running(
 ) -> AsyncIterator[RunningServer]:
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
-    `listener` is a bound socket, closed in the end; unless given, one is opened where the settings say. `wire` are the
-    limits of a connection, those of the settings unless given; `clock` tells the time of day. A server whose loop
-    is its own `watches_loop`.
+    `recognizer` stands in for the one that the settings choose. `listener` is a bound socket, closed in the end; unless
+    given, one is opened where the settings say. `wire` are the limits of a connection, those of the settings unless
+    given; `clock` tells the time of day. A server whose loop is its own `watches_loop`.
     """
     async with AsyncExitStack() as stack:
         tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
         if listener is None:
             listener = _listen(settings)
         stack.callback(listener.close)
-        await _check_database(settings)
+        database = await stack.enter_async_context(_database(settings))
         await _check_keys(settings)
-        if recognizer is None:
-            way = await stack.enter_async_context(riva_or_engine(settings))
-        else:
-            way = Way(recognizer)
-        app = create_app(settings, way.recognizer, clock=clock)
-        wire = wire or WireLimits(send_seconds=settings.send_limit_seconds)
-        config = _uvicorn_config(app, settings, wire, tls, _early_answer(app))
-        drain_seconds = settings.final_limit_seconds + _TELL_SECONDS
-        server = GatewayServer(config, app.state.sessions, drain_seconds=drain_seconds)
-        if settings.metrics_port is not None:
-            await stack.enter_async_context(metrics_port(app, _listen_for_metrics(settings.metrics_port)))
+        backend = Backend(recognizer=recognizer) if recognizer is not None else None
+        if backend is None:
+            backend = await stack.enter_async_context(chosen_backend(settings).running(settings))
+        composed = running_gateway(settings, database, backend.recognizer, clock=clock)
+        gateway = await stack.enter_async_context(composed)
+        server = _server(gateway, settings, wire, tls)
+        if settings.observability.metrics_port is not None:
+            metrics_listener = _listen_for_metrics(settings.observability.metrics_port)
+            await stack.enter_async_context(metrics_port(gateway.handlers.metrics.response, metrics_listener))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:
             server.force()
-            way.drop()
+            backend.drop()
 
         try:
-            is_ready = await _is_ready_within(
-                way.ready_seconds,
-                lambda: server.started and app.state.recognizer.is_ready,
-                lambda: serving.done() or way.gave_up.is_set(),
-            )
-            if way.gave_up.is_set():
+            is_ready = await _is_ready(server, backend, serving)
+            if backend.gave_up.is_set():
                 raise StartError("the embedded engine cannot start; it says why above")
             if watches_loop:
-                # What holds it up before holds up nobody.
-                await stack.enter_async_context(watched_loop(app.state.metrics.loop_stall.set_function))
-            yield RunningServer(_base_url(listener, tls), is_ready, serving, server.drain, force, tls)
+                # Stalls during the start hold up nobody and are not counted.
+                await stack.enter_async_context(watched_loop(gateway.metrics.loop_stall.set_function))
+            yield RunningServer(
+                url=_base_url(listener, tls),
+                is_ready=is_ready,
+                stopped=serving,
+                drain=server.drain,
+                force=force,
+                tls=tls,
+            )
         finally:
             server.drain()
             await _ended(serving, stop_seconds(settings))
+
+
+def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None) -> GatewayServer:
+    wire = wire or WireLimits(send_seconds=settings.server.send_limit_seconds)
+    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.handlers.live.early_answer)
+    drain_seconds = settings.session.final_limit_seconds + _FAREWELL_SECONDS
+    return GatewayServer(config, gateway.sessions, drain_seconds=drain_seconds)
+
+
+async def _is_ready(server: GatewayServer, backend: Backend, serving: asyncio.Task[bool]) -> bool:
+    """Wait until sessions would be admitted; a server whose Riva is down is up all the same."""
+
+    async def admits() -> None:
+        await server.listening.wait()
+        await backend.recognizer.ready()
+
+    return await is_first(admits(), backend.gave_up.wait(), asyncio.wait([serving]), seconds=backend.ready_seconds)
 
 
 async def _ended(serving: asyncio.Task[bool], seconds: float) -> None:
@@ -135,37 +150,41 @@ async def _ended(serving: asyncio.Task[bool], seconds: float) -> None:
         serving.result()
 
 
-async def _check_database(settings: Settings) -> None:
-    """Say in words what the application, in the middle of its start, could only fail with."""
-    try:
-        async with opened(settings.database_url):
-            pass
-    except UnusableDatabaseError as error:
-        raise StartError(str(error)) from None
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database while the context lasts; raises StartError."""
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(opened_database(settings.store))
+        except UnusableDatabaseError as error:
+            raise StartError(str(error)) from None
+        yield database
 
 
 async def _check_keys(settings: Settings) -> None:
-    if settings.token_jwks is not None:
+    if settings.access.token_jwks is not None:
         try:
-            await check_file(settings.token_jwks)
+            await check_file(settings.access.token_jwks)
         except KeysError as error:
-            raise StartError(f"NIYOSHA_TOKEN_JWKS is {settings.token_jwks!r}: {error}") from None
+            raise StartError(f"NIYOSHA_TOKEN_JWKS is {settings.access.token_jwks!r}: {error}") from None
 
 
 def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.host, settings.port
+    host, port = settings.server.host, settings.server.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with _told_why(f"cannot listen on {host} port {port}", "choose another port with --port"):
+    with _start_errors(f"cannot listen on {host} port {port}", "choose another port with --port"):
         return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
 
 
 def _listen_for_metrics(port: int) -> socket.socket:
-    with _told_why(f"cannot serve metrics on {METRICS_HOST} port {port}", "set NIYOSHA_METRICS_PORT to another one"):
+    with _start_errors(
+        f"cannot serve metrics on {METRICS_HOST} port {port}", "set NIYOSHA_METRICS_PORT to another one"
+    ):
         return socket.create_server((METRICS_HOST, port))
 
 
 @contextmanager
-def _told_why(problem: str, remedy: str) -> Iterator[None]:
+def _start_errors(problem: str, remedy: str) -> Iterator[None]:
     """Say in words why an address cannot be listened on."""
     try:
         yield
@@ -176,7 +195,7 @@ def _told_why(problem: str, remedy: str) -> Iterator[None]:
 
 def _tls(settings: Settings, now: datetime) -> ServerTls | None:
     try:
-        return server_tls(settings, now)
+        return server_tls(settings.server, now)
     except PemError as error:
         raise StartError(f"TLS is not possible: {error}") from None
 
@@ -195,45 +214,27 @@ def _uvicorn_config(
         roster=_roster(settings),
         http=HttpConnection,
         ws=LiveConnection,
-        ws_max_size=settings.max_message_bytes,
+        ws_max_size=settings.server.max_message_bytes,
         # PCM does not compress, and a compressor costs up to 90 KiB a connection.
         ws_per_message_deflate=False,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        proxy_headers=bool(settings.server.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.server.trusted_proxies],
         # A request that was taken before the stop gets its answer.
-        timeout_graceful_shutdown=math.ceil(settings.final_limit_seconds),
+        timeout_graceful_shutdown=math.ceil(settings.session.final_limit_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
-        lifespan="on",
+        lifespan="off",
     )
 
 
 def _roster(settings: Settings) -> Roster:
     def is_proxy(host: str) -> bool:
-        return any(ip_address(host) in network for network in settings.trusted_proxies)
+        return any(ip_address(host) in network for network in settings.server.trusted_proxies)
 
     most = connections_within(raise_limit())
-    return Roster(most=most, of_source=settings.connections_per_address, is_proxy=is_proxy)
-
-
-def _early_answer(app: Starlette) -> EarlyAnswer:
-    def early_answer(host: str) -> Response | None:
-        live: Live = app.state.live  # there once the application has started
-        return live.turn_away(host)
-
-    return early_answer
-
-
-async def _is_ready_within(seconds: float, is_ready: Callable[[], bool], is_over: Callable[[], bool]) -> bool:
-    """Wait until sessions would be admitted; a server whose Riva is down is up all the same."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not is_ready():
-        if is_over() or asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(_READY_POLL_SECONDS)
-    return True
+    return Roster(most=most, of_source=settings.server.connections_per_address, is_proxy=is_proxy)
 
 
 def _base_url(listener: socket.socket, tls: ServerTls | None) -> str:

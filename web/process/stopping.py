@@ -24,8 +24,8 @@ from web.clock import steady_clock
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CUT_OFF = 1
 """The exit code of a process that did not finish what it was at."""
-# What a second signal leaves for giving back what was begun and closing files: little where the event loop does not
-# even hear of it.
+# The time after a second signal for giving back what was begun and closing files: little where the event loop does
+# not even receive it.
 _DROP_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 # A process that has nothing more to do may still wait for its threads.
@@ -67,7 +67,7 @@ class StopPlan:
         return Step.END
 
     def dropping(self) -> None:
-        """Take note that the process has begun to drop everything."""
+        """Note that the process has begun to drop everything."""
         if self._count == 2:
             self.due = self._latest
 
@@ -78,7 +78,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.count = 0
         self._plan: StopPlan | None = None
-        self._tell: Callable[[Step], object] = _nobody
+        self._send: Callable[[Step], object] = _nobody
         self._is_over = False
 
     @classmethod
@@ -117,7 +117,7 @@ class StopSignals:
                 self._arm(plan)
                 drop()
 
-        self._tell = lambda step: loop.call_soon_threadsafe(take, step)
+        self._send = lambda step: loop.call_soon_threadsafe(take, step)
         self._plan = plan
 
     def _take(self) -> None:
@@ -143,7 +143,7 @@ class StopSignals:
         self._arm(self._plan)
         # A loop that is closed has nothing left to finish.
         with contextlib.suppress(RuntimeError):
-            self._tell(step)
+            self._send(step)
 
     def _arm(self, plan: StopPlan) -> None:
         """Let faulthandler end the process where a library keeps the interpreter's lock and no thread of ours runs."""

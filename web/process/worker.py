@@ -1,23 +1,20 @@
-"""Owns a process that recognizes long recordings and nothing else: no HTTP, any number of them, on any machine."""
+"""A process that recognizes long recordings and nothing else: no HTTP, any number of them, on any machine."""
 
 import asyncio
-import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from stream.waiting import first_of
+from web.backends.backend import Backend
+from web.backends.registry import chosen_backend
 from web.clock import wall_clock
-from web.composition import amounts, opened, recognizing, step_options
+from web.composition.access import counted_limits
+from web.composition.recordings import opened_database, recording_steps, recordings_in
 from web.jobs.postgres_queue import PostgresQueue
-from web.jobs.steps import Steps
-from web.limits.limits import limiting
-from web.process.engine_process import riva_or_engine
-from web.process.stopping import StopSignals
 from web.settings.settings import Settings
 from web.store.database.database import Database, UnusableDatabaseError, libpq_url
-from web.store.recordings import Recordings
 
-_POLL_SECONDS = 0.05
-# A database that does not answer cannot be given back anything; others find that out by themselves.
+# A database that does not answer cannot take anything back; other workers find that out by themselves.
 _GIVE_BACK_SECONDS = 5.0
 
 
@@ -25,83 +22,74 @@ class WorkerError(Exception):
     """The worker cannot start, or not go on; the text says why and what to do."""
 
 
-async def work(
-    settings: Settings,
-    tell: Callable[[str], None],
-    warn: Callable[[str], None],
-    signals: StopSignals | None = None,
-) -> bool:
-    """Work until a signal; then finish what is in work, or give it back at the next signal. Whether it was finished.
+class Stop:
+    """What asks a worker to end: `finish` what is in work, then `drop` it."""
 
-    What takes longer than a final may is given back, too. `tell` gets a sentence when the work begins, `warn` one when
-    that takes long. Raises WorkerError.
+    def __init__(self) -> None:
+        self.finish = asyncio.Event()
+        self.drop = asyncio.Event()
+
+
+async def work(
+    settings: Settings, say: Callable[[str], None], warn: Callable[[str], None], stop: Stop | None = None
+) -> bool:
+    """Work until `stop`; return whether everything that was begun then was also finished.
+
+    What is in work is finished, or given back when that takes longer than a final may, or when it is to be dropped.
+    `say` gets a sentence when the work begins, `warn` one when that takes long. Raises WorkerError.
     """
     _check(settings)
     try:
-        return await _work(settings, tell, warn, signals or StopSignals())
+        return await _work(settings, say, warn, stop or Stop())
     except UnusableDatabaseError as error:
         raise WorkerError(str(error)) from None
 
 
-async def _work(
-    settings: Settings, tell: Callable[[str], None], warn: Callable[[str], None], signals: StopSignals
-) -> bool:
+async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[str], None], stop: Stop) -> bool:
     async with AsyncExitStack() as stack:
-        way = await stack.enter_async_context(riva_or_engine(settings))
-        database = await stack.enter_async_context(opened(settings.database_url))
-        recognizer = await stack.enter_async_context(recognizing(way.recognizer))
-        recordings = Recordings(database, settings.retention_seconds, clock=wall_clock)
-        loop_clock = asyncio.get_running_loop().time
-        limits = await stack.enter_async_context(limiting(amounts(settings), settings.limits_url, loop_clock))
-        steps = Steps(recordings, recognizer, step_options(settings), limits.recording_meter)
-        queue = PostgresQueue(steps, recordings, settings.job_streams, libpq_url(database.url))
-
-        def is_over() -> bool:
-            return way.gave_up.is_set() or bool(signals.count)
-
-        # Until the recognizer is there, others do what there is to do.
-        if not await _until(lambda: recognizer.is_ready or is_over(), way.ready_seconds):
+        backend = await stack.enter_async_context(chosen_backend(settings).running(settings))
+        database = await stack.enter_async_context(opened_database(settings.store))
+        limits = await stack.enter_async_context(counted_limits(settings, asyncio.get_running_loop().time))
+        recordings = recordings_in(database, settings, wall_clock)
+        steps = recording_steps(settings, recordings, backend.recognizer, limits.recording_meter)
+        job_streams = settings.store.job_streams
+        queue = PostgresQueue(steps, recordings, job_streams, libpq_url(database.url))
+        # Until the recognizer is ready, other workers do what there is to do.
+        if not await _is_decided(backend, stop, backend.ready_seconds):
             warn("The recognizer does not answer yet; the work begins when it does. `niyosha doctor` tells more.")
-            await _until(lambda: recognizer.is_ready or is_over())
+            await _is_decided(backend, stop)
         is_finished = True
-        if not is_over():
-            tell(f"Working on long recordings, {settings.job_streams} segments at once.")
-            is_finished = await _worked(queue, signals, is_over, settings.final_limit_seconds)
-        if way.gave_up.is_set():
+        if not (stop.finish.is_set() or backend.gave_up.is_set()):
+            say(f"Working on long recordings, {job_streams} segments at once.")
+            is_finished = await _is_finished(queue, backend, stop, settings.session.final_limit_seconds)
+        if backend.gave_up.is_set():
             raise WorkerError("the embedded engine cannot start; it says why above")
         return is_finished
 
 
-def _check(settings: Settings) -> None:
-    if not Database(settings.database_url).is_postgres:
-        raise WorkerError(
-            "NIYOSHA_DATABASE_URL names a SQLite file, and only one process, `niyosha serve`, can work on that; "
-            "give it and the workers the same postgresql://... URL"
-        )
-    if not settings.job_streams:
-        raise WorkerError("NIYOSHA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")
+async def _is_decided(backend: Backend, stop: Stop, seconds: float | None = None) -> bool:
+    """Wait until the recognizer is ready, or nobody waits for it any more; return whether that was in time."""
+    return await first_of(backend.recognizer.ready(), backend.gave_up.wait(), stop.finish.wait(), seconds=seconds)
 
 
-async def _until(condition: Callable[[], bool], seconds: float = math.inf) -> bool:
-    """Whether it came about in time."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(_POLL_SECONDS)
-    return True
-
-
-async def _worked(
-    queue: PostgresQueue, signals: StopSignals, is_over: Callable[[], bool], limit_seconds: float
-) -> bool:
-    """Let the queue run until it is over, and end it within `limit_seconds`; whether it ended by itself."""
+async def _is_finished(queue: PostgresQueue, backend: Backend, stop: Stop, limit_seconds: float) -> bool:
+    """Let the queue run until it has to stop, and within `limit_seconds` from then; return whether it ended itself."""
     running = asyncio.create_task(queue.run())
     try:
-        await _until(is_over)
+        await first_of(backend.gave_up.wait(), stop.finish.wait())
         queue.finish()
-        await _until(lambda: running.done() or signals.count > 1, limit_seconds)
+        await first_of(asyncio.wait([running]), stop.drop.wait(), seconds=limit_seconds)
         return running.done()
     finally:
         running.cancel()
         await asyncio.wait([running], timeout=_GIVE_BACK_SECONDS)
+
+
+def _check(settings: Settings) -> None:
+    if not Database(settings.store.database_url).is_postgres:
+        raise WorkerError(
+            "NIYOSHA_DATABASE_URL names a SQLite file, and only one process, `niyosha serve`, can work on that; "
+            "give it and the workers the same postgresql://... URL"
+        )
+    if not settings.store.job_streams:
+        raise WorkerError("NIYOSHA_JOB_STREAMS is 0, so there is nothing to do; set it to 1 or more, or give --streams")

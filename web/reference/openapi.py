@@ -6,12 +6,10 @@ from http import HTTPStatus
 from importlib.metadata import version
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
-from web.composition import Services
 from web.reference.configuration import Schema
 from web.reference.examples import DETAILS
 from web.reference.operations import JSON, OPERATIONS, Answer, Operation
@@ -58,15 +56,9 @@ _HEADERS_OF = {
 }
 
 
-async def openapi_json(request: Request) -> Response:
+def openapi_response(*, asks_for_token: bool) -> Response:
     """Answer the document."""
-    return Response(_encoded(asks_for_token(request)), media_type=JSON)
-
-
-def asks_for_token(request: Request) -> bool:
-    """Whether this server wants a token."""
-    services: Services = request.app.state.services
-    return services.settings.is_keyed
+    return Response(_encoded(asks_for_token), media_type=JSON)
 
 
 @cache

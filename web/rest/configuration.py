@@ -1,5 +1,6 @@
 """`/v1/speech/configuration`: the keys of a configuration, with the bounds and defaults of this server."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -8,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.configuration.config import KEYS, PRESETS, SessionConfig
-from web.composition import Services
 from web.rest.request.body import JSON_TYPE
 
 # May hold words of the operator's own; whoever may connect gets them in `ready`.
@@ -29,11 +29,16 @@ class ServerConfiguration(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     models: Annotated[dict[str, ModelDefaults], Meta(description="what each `asrModel` sets where the client does not")]
 
 
-async def show(request: Request) -> Response:
-    """Answer 200 with the keys; no token is needed, as for the OpenAPI document, which has them too."""
-    services: Services = request.app.state.services
-    body = _server_configuration(services.settings.session_config)
-    return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers={"Cache-Control": "no-cache"})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationRoutes:
+    """The keys of a configuration, with `config` as their defaults."""
+
+    config: SessionConfig
+
+    async def show(self, _: Request) -> Response:
+        """Answer 200 with the keys; no token is needed, as for the OpenAPI document, which has them too."""
+        body = _server_configuration(self.config)
+        return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers={"Cache-Control": "no-cache"})
 
 
 def _server_configuration(config: SessionConfig) -> ServerConfiguration:

@@ -1,6 +1,7 @@
 """Health routes: the reference's health check, and the probes of orchestrators."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem
-from stream.recognition.recognizer import Capacity, RecognizerError
+from stream.recognition.recognizer import Capacity, Recognizer, RecognizerError
 from web.auth.caller import Caller
-from web.composition import Services
 from web.limits.capacity import full
+from web.limits.limits import Limits
+from web.live.registry import Sessions
 from web.store.database.away import Absence, DatabaseAwayError
+from web.store.database.database import Database
 
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"
@@ -38,59 +41,63 @@ class Liveness(msgspec.Struct, frozen=True):
     status: Annotated[Literal["live", "ready"], Meta(description="the state")]
 
 
-async def healthcheck(request: Request) -> Response:
-    """Answer 200 in every state; the body tells which."""
-    if request.app.state.recognizer.is_ready:
-        health = Health("Running", "OK.", _API_VERSION)
-    else:
-        health = Health("Critical", "The recognizer is not ready.", _API_VERSION)
-    return _json(health)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRoutes:
+    """Whether the process works, and whether it would admit a new stream."""
+
+    sessions: Sessions
+    recognizer: Recognizer
+    limits: Limits
+    database: Database
+
+    async def healthcheck(self, _: Request) -> Response:
+        """Answer 200 in every state; the body tells which."""
+        if self.recognizer.is_ready:
+            health = Health("Running", "OK.", _API_VERSION)
+        else:
+            health = Health("Critical", "The recognizer is not ready.", _API_VERSION)
+        return _json(health)
+
+    async def readyz(self, _: Request) -> Response:
+        """Answer 200 when a new stream would be admitted, else 503 and why not."""
+        await self.check_admission(await self.capacity_in_time())
+        fault = await self.database_fault()
+        if fault is not None:
+            raise ClientError(Problem.OVERLOADED, fault.value)
+        return _json(Liveness("ready"))
+
+    async def check_admission(self, capacity: Capacity | None) -> None:
+        """Raise ClientError unless a new stream would be admitted."""
+        self.sessions.check_admission()
+        if not self.recognizer.is_ready:
+            raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
+        await self.limits.check_stream(_ANYBODY)
+        if capacity is not None and capacity.free == 0:
+            raise full()
+
+    async def capacity_in_time(self) -> Capacity | None:
+        """Return the places of the recognizer, None where it does not say in time: it may be busy."""
+        try:
+            async with asyncio.timeout(_CAPACITY_SECONDS):
+                return await self.recognizer.capacity()
+        except (RecognizerError, TimeoutError):
+            return None
+
+    async def database_fault(self) -> Absence | None:
+        """Why the database cannot be used now, as far as can be told in a second; None where it can."""
+        try:
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                await self.database.check()
+        except DatabaseAwayError as away:
+            return away.absence
+        except TimeoutError:
+            return Absence.SILENT
+        return None
 
 
 async def livez(_: Request) -> Response:
     """Answer 200 while the process works."""
     return _json(Liveness("live"))
-
-
-async def readyz(request: Request) -> Response:
-    """Answer 200 when a new stream would be admitted, else 503 and why not."""
-    services: Services = request.app.state.services
-    await check_admission(services, await capacity_in_time(services))
-    fault = await database_fault(services)
-    if fault is not None:
-        raise ClientError(Problem.OVERLOADED, fault.value)
-    return _json(Liveness("ready"))
-
-
-async def check_admission(services: Services, capacity: Capacity | None) -> None:
-    """Raise ClientError unless a new stream would be admitted."""
-    services.sessions.check_admission()
-    if not services.recognizer.is_ready:
-        raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
-    await services.limits.check_stream(_ANYBODY)
-    if capacity is not None and capacity.free == 0:
-        raise full()
-
-
-async def capacity_in_time(services: Services) -> Capacity | None:
-    """Return the places of the recognizer, None where it does not say in time: it may be busy."""
-    try:
-        async with asyncio.timeout(_CAPACITY_SECONDS):
-            return await services.recognizer.capacity()
-    except (RecognizerError, TimeoutError):
-        return None
-
-
-async def database_fault(services: Services) -> Absence | None:
-    """Why the database cannot be used now, as far as can be told in a second; None where it can."""
-    try:
-        async with asyncio.timeout(_DATABASE_SECONDS):
-            await services.database.check()
-    except DatabaseAwayError as away:
-        return away.absence
-    except TimeoutError:
-        return Absence.SILENT
-    return None
 
 
 def _json(body: msgspec.Struct) -> Response:

@@ -1,6 +1,7 @@
 """`/v1/speech/languagemodels`: phrases that a client gives once and then names in `languageModel`."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -11,14 +12,17 @@ from starlette.responses import Response
 from stream.configuration.config import LANGUAGE_MODELS
 from stream.configuration.keys import is_id
 from stream.errors import ClientError, Problem, quoted
+from stream.runtime.fairness import FairShare
 from stream.vocabulary.training import clean
+from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
-from web.composition import Services
+from web.jobs.training import Trainer
+from web.memory.budget import BodyBudgets
 from web.rest.request.body import JSON_TYPE, read_object
 from web.rest.request.structs import MISSING, converted
 from web.rest.response.fields import Timestamp, timestamp
 from web.rest.response.transcription import is_extended
-from web.store.languagemodels import LanguageModel
+from web.store.languagemodels import LanguageModel, LanguageModels
 from web.store.tables import Training
 from web.store.transcriptions import new_id
 
@@ -66,66 +70,70 @@ class LanguageModelResult(msgspec.Struct, frozen=True, rename="camel", forbid_un
 _BUILT_IN = {name: LanguageModelResult(name, name, Training.TRAINED.value) for name in LANGUAGE_MODELS}
 
 
-async def create(request: Request) -> Response:
-    """Answer 201 with a model that is queued for training; it can be named once it is trained."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.MODELS)).owner
-    extended = is_extended(request)
-    model_id = new_id()
-    with services.bodies.memory.open(owner) as held:
-        body = await read_object(request, _MOST_BYTES, held.require)
-        wanted = converted(_cleaned(body), LanguageModelRequest, _show, given=body)
-    # Without a name a model is called by its id, as the built-in ones are.
-    name, corpora = wanted.name or model_id, wanted.corpora
-    unknown = await services.models.unknown([entry for entry in corpora if is_id(entry)], owner)
-    if unknown:
-        raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
-    most = services.settings.models_per_owner
-    model = await services.models.open(model_id, owner, name, corpora, most=most)
-    services.trainer.wake()
-    response = _response(_result(model, extended=extended), 201)
-    response.headers["Location"] = f"/v1/speech/languagemodels/{model.id}"
-    return response
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModelRoutes:
+    """Language models of a caller, `models_per_owner` at most, beside the built-in ones."""
 
+    auth: Authenticator
+    models: LanguageModels
+    trainer: Trainer
+    bodies: BodyBudgets
+    turns: FairShare
+    models_per_owner: int
 
-async def show(request: Request) -> Response:
-    """Answer 200 with a model; the built-in ones are known by their names."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.MODELS)).owner
-    extended = is_extended(request)
-    model_id = str(request.path_params["language_model_id"])
-    if model_id in _BUILT_IN:
-        return _response(_BUILT_IN[model_id])
-    model = await services.models.get(model_id, owner) if is_id(model_id) else None
-    if model is None:
-        raise _unknown(model_id)
-    return _response(_result(model, extended=extended))
+    async def create(self, request: Request) -> Response:
+        """Answer 201 with a model that is queued for training; it can be named once it is trained."""
+        owner = (await self.auth.caller(request, Scope.MODELS)).owner
+        extended = is_extended(request)
+        model_id = new_id()
+        with self.bodies.memory.open(owner) as held:
+            body = await read_object(request, self.turns, _MOST_BYTES, held.require)
+            wanted = converted(_cleaned(body), LanguageModelRequest, _show, given=body)
+        # Without a name a model is called by its id, as the built-in ones are.
+        name, corpora = wanted.name or model_id, wanted.corpora
+        unknown = await self.models.unknown([entry for entry in corpora if is_id(entry)], owner)
+        if unknown:
+            raise ClientError(Problem.NOT_FOUND, f"there is no transcription {unknown[0]}")
+        most = self.models_per_owner
+        model = await self.models.open(model_id, owner, name, corpora, most=most)
+        self.trainer.wake()
+        response = _response(_result(model, extended=extended), 201)
+        response.headers["Location"] = f"/v1/speech/languagemodels/{model.id}"
+        return response
 
+    async def show(self, request: Request) -> Response:
+        """Answer 200 with a model; the built-in ones are known by their names."""
+        owner = (await self.auth.caller(request, Scope.MODELS)).owner
+        extended = is_extended(request)
+        model_id = str(request.path_params["language_model_id"])
+        if model_id in _BUILT_IN:
+            return _response(_BUILT_IN[model_id])
+        model = await self.models.get(model_id, owner) if is_id(model_id) else None
+        if model is None:
+            raise _unknown(model_id)
+        return _response(_result(model, extended=extended))
 
-async def remove(request: Request) -> Response:
-    """Delete a model of the caller's and answer 204; connections that use it keep its phrases to their end."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.MODELS)).owner
-    model_id = str(request.path_params["language_model_id"])
-    if model_id in _BUILT_IN:
-        raise ClientError(Problem.FORBIDDEN, f"the language model {model_id} is built in and stays")
-    if not is_id(model_id) or not await services.models.delete(model_id, owner):
-        raise _unknown(model_id)
-    return Response(status_code=204)
+    async def remove(self, request: Request) -> Response:
+        """Delete a model of the caller's and answer 204; connections that use it keep its phrases to their end."""
+        owner = (await self.auth.caller(request, Scope.MODELS)).owner
+        model_id = str(request.path_params["language_model_id"])
+        if model_id in _BUILT_IN:
+            raise ClientError(Problem.FORBIDDEN, f"the language model {model_id} is built in and stays")
+        if not is_id(model_id) or not await self.models.delete(model_id, owner):
+            raise _unknown(model_id)
+        return Response(status_code=204)
+
+    async def index(self, request: Request) -> Response:
+        """Answer 200 with the built-in models and then the caller's, the newest first."""
+        owner = (await self.auth.caller(request, Scope.MODELS)).owner
+        extended = is_extended(request)
+        own = [_result(model, extended=extended) for model in await self.models.all(owner)]
+        return _response([*_BUILT_IN.values(), *own])
 
 
 def _unknown(model_id: str) -> ClientError:
     shown = model_id if is_id(model_id) else quoted(model_id)
     return ClientError(Problem.NOT_FOUND, f"there is no language model {shown}")
-
-
-async def index(request: Request) -> Response:
-    """Answer 200 with the built-in models and then the caller's, the newest first."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.MODELS)).owner
-    extended = is_extended(request)
-    own = [_result(model, extended=extended) for model in await services.models.all(owner)]
-    return _response([*_BUILT_IN.values(), *own])
 
 
 def _cleaned(body: dict[str, object]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """`/v1/speech/languages`: the languages that `languageCode` takes."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -7,8 +8,9 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stream.recognition.recognizer import Recognizer
+from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
-from web.composition import Services
 from web.rest.request.body import JSON_TYPE
 
 
@@ -18,9 +20,15 @@ class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: Annotated[tuple[str, ...], Meta(description="each once", extra_json_schema={"uniqueItems": True})]
 
 
-async def index(request: Request) -> Response:
-    """Answer 200 with the languages, whether or not the recognizer is ready."""
-    services: Services = request.app.state.services
-    await services.auth.caller(request, Scope.LIVE)
-    body = LanguageList(services.recognizer.languages)
-    return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageRoutes:
+    """The languages that can be asked for."""
+
+    auth: Authenticator
+    recognizer: Recognizer
+
+    async def index(self, request: Request) -> Response:
+        """Answer 200 with the languages, whether or not the recognizer is ready."""
+        await self.auth.caller(request, Scope.LIVE)
+        body = LanguageList(self.recognizer.languages)
+        return Response(msgspec.json.encode(body), media_type=JSON_TYPE)

@@ -1,5 +1,6 @@
 """`POST /v1/tokens`: trade a key that stays on a server for a token that a browser may have."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -8,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem, shown
+from stream.runtime.fairness import FairShare
+from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope, scopes_in
-from web.auth.mint import expiry
-from web.composition import Services
+from web.auth.mint import Mint, expiry
+from web.clock import Clock
 from web.rest.request.body import JSON_TYPE, read_object
 from web.rest.request.structs import converted
 from web.rest.response.fields import Timestamp, timestamp
@@ -54,26 +57,34 @@ class TradedToken(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     expires_at: Annotated[Timestamp, Meta(description="RFC 3339, in UTC; until then the token opens something")]
 
 
-async def trade(request: Request) -> Response:
-    """Answer 201 with a token for the caller's, for one use unless asked otherwise."""
-    services: Services = request.app.state.services
-    mint = services.mint
-    if mint is None:
-        detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
-        raise ClientError(Problem.NOT_FOUND, detail)
-    caller = await services.auth.caller(request, Scope.TOKENS)
-    wanted = await _token_request(request)
-    scopes = _scopes(wanted, caller)
-    now = services.clock()
-    token = mint.traded(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
-    body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, wanted.seconds))))
-    return Response(body, 201, _NO_STORE, JSON_TYPE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRoutes:
+    """Tokens in exchange for a key; `mint` is None on a server that makes none."""
+
+    auth: Authenticator
+    mint: Mint | None
+    turns: FairShare
+    clock: Clock
+
+    async def trade(self, request: Request) -> Response:
+        """Answer 201 with a token for the caller's, for one use unless asked otherwise."""
+        mint = self.mint
+        if mint is None:
+            detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
+            raise ClientError(Problem.NOT_FOUND, detail)
+        caller = await self.auth.caller(request, Scope.TOKENS)
+        wanted = await _token_request(request, self.turns)
+        scopes = _scopes(wanted, caller)
+        now = self.clock()
+        token = mint.traded(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
+        body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, wanted.seconds))))
+        return Response(body, 201, _NO_STORE, JSON_TYPE)
 
 
-async def _token_request(request: Request) -> TokenRequest:
+async def _token_request(request: Request, turns: FairShare) -> TokenRequest:
     """Read the body, which may be missing."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    body = await read_object(request, _MOST_BYTES) if has_body else {}
+    body = await read_object(request, turns, _MOST_BYTES) if has_body else {}
     if body.get("scope", "") is None:
         del body["scope"]
     return converted(body, TokenRequest if body.get("oneUse") is False else OneUseRequest, shown)

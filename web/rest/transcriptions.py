@@ -1,6 +1,7 @@
 """Owns the routes of stored transcriptions: one of them in any format, the list, and their end."""
 
 import math
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import msgspec
@@ -9,8 +10,9 @@ from starlette.responses import Response
 
 from stream.configuration.keys import is_id
 from stream.errors import ClientError, Problem, quoted
+from stream.runtime.fairness import FairShare
+from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
-from web.composition import Services
 from web.rest.request.body import JSON_TYPE
 from web.rest.response.transcription import (
     TranscriptionList,
@@ -19,46 +21,49 @@ from web.rest.response.transcription import (
     summary_body,
     transcription_response,
 )
-from web.store.transcriptions import Summary
+from web.store.transcriptions import Summary, Transcriptions
 
 _MOST_LISTED = 100
 _USUALLY_LISTED = 20
 
 
-async def show(request: Request) -> Response:
-    """Answer the transcription as far as it is; a recording that failed answers its error."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
-    written, extended = chosen_format(request), is_extended(request)
-    transcription = await services.transcriptions.get(_id(request), owner)
-    if transcription is None:
-        raise _unknown()
-    if transcription.summary.error is not None:
-        raise transcription.summary.error
-    return await transcription_response(transcription, written, services.turns, extended=extended)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRoutes:
+    """What was recognized for a caller and is kept."""
 
+    auth: Authenticator
+    transcriptions: Transcriptions
+    turns: FairShare
 
-async def remove(request: Request) -> Response:
-    """Delete the transcription, text and sound; one that is still being made is not made any further."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
-    if not await services.transcriptions.delete(_id(request), owner):
-        raise _unknown()
-    return Response(status_code=204)
+    async def show(self, request: Request) -> Response:
+        """Answer the transcription as far as it is; a recording that failed answers its error."""
+        owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
+        written, extended = chosen_format(request), is_extended(request)
+        transcription = await self.transcriptions.get(_id(request), owner)
+        if transcription is None:
+            raise _unknown()
+        if transcription.summary.error is not None:
+            raise transcription.summary.error
+        return await transcription_response(transcription, written, self.turns, extended=extended)
 
+    async def remove(self, request: Request) -> Response:
+        """Delete the transcription, text and sound; one that is still being made is not made any further."""
+        owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
+        if not await self.transcriptions.delete(_id(request), owner):
+            raise _unknown()
+        return Response(status_code=204)
 
-async def index(request: Request) -> Response:
-    """Answer the caller's transcriptions, newest first, `limit` of them before the one that `before` names."""
-    services: Services = request.app.state.services
-    owner = (await services.auth.caller(request, Scope.RECORDINGS)).owner
-    most = _limit(request.query_params.get("limit"))
-    before = _cursor(request.query_params.get("before"))
-    summaries = await services.transcriptions.newest(owner, most + 1, before)
-    shown = summaries[:most]
-    following = urlencode({"limit": most, "before": _mark(shown[-1])}) if len(summaries) > most else None
-    where = None if following is None else f"{request.url.path}?{following}"
-    body = TranscriptionList([summary_body(summary) for summary in shown], where)
-    return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
+    async def index(self, request: Request) -> Response:
+        """Answer the caller's transcriptions, newest first, `limit` of them before the one that `before` names."""
+        owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
+        most = _limit(request.query_params.get("limit"))
+        before = _cursor(request.query_params.get("before"))
+        summaries = await self.transcriptions.newest(owner, most + 1, before)
+        shown = summaries[:most]
+        following = urlencode({"limit": most, "before": _mark(shown[-1])}) if len(summaries) > most else None
+        where = None if following is None else f"{request.url.path}?{following}"
+        body = TranscriptionList([summary_body(summary) for summary in shown], where)
+        return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
 
 
 def _id(request: Request) -> str:

@@ -24,6 +24,7 @@ class GatewayServer(uvicorn.Server):
 
     def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float) -> None:
         super().__init__(config)
+        self.listening = asyncio.Event()
         self._wire = config.wire
         self._sessions = sessions
         self._drain_seconds = drain_seconds
@@ -51,6 +52,7 @@ class GatewayServer(uvicorn.Server):
                 ssl_shutdown_timeout=linger,
             )
             self.servers.append(server)
+        self.listening.set()
 
     # --- stopping ---
 
@@ -100,4 +102,3 @@ class GatewayServer(uvicorn.Server):
                 await asyncio.wait(tasks, timeout=_FORCED_SECONDS)
             for connection in list(self.server_state.connections):
                 connection.transport.abort()
-            await self.lifespan.shutdown()

@@ -21,6 +21,7 @@ from stream.riva.servers.lease import StreamLease
 from stream.riva.servers.places import CountedHold, CountedPlaces, Hold, capacity_of_engine, hold_at_engine
 from stream.riva.stream import RivaStream
 from stream.session.events import RecognitionOptions
+from stream.waiting import Changes
 
 # How often the server is queried while it is up, and while it is down.
 _REFRESH_SECONDS = 60.0
@@ -53,7 +54,15 @@ _log = structlog.get_logger()
 class RivaServer:
     """The client of one server; `served` is the result of the last discovery, None before the first."""
 
-    def __init__(self, uri: str, options: RivaOptions, open_channel: OpenChannel = open_channel) -> None:
+    def __init__(
+        self,
+        uri: str,
+        options: RivaOptions,
+        open_channel: OpenChannel = open_channel,
+        changes: Changes | None = None,
+    ) -> None:
+        """`changes` is signalled when the server can be used, or no longer."""
+        self._changes = changes or Changes()
         self.uri = uri
         self.served: Served | None = None
         self.is_up = False
@@ -208,6 +217,7 @@ class RivaServer:
         """Record the first answer to a stream."""
         self._breaker.answered()
         self._hides_refusals = False
+        self._changes.signal()
 
     def failed(self, lease: StreamLease, error: RivaError) -> None:
         """Record that a stream failed, whether answered before or not."""
@@ -253,6 +263,7 @@ class RivaServer:
     def _record_failure(self, lease: StreamLease, reason: str) -> None:
         was_open = self._breaker.state is State.OPEN
         self._breaker.failed(lease.began, _now())
+        self._changes.signal()
         if self._breaker.state is State.OPEN and not was_open:
             _log.warning("riva_paused", uri=self.uri, seconds=self.wait_seconds, reason=reason)
 
@@ -267,11 +278,13 @@ class RivaServer:
             if was_known:
                 _log.info("riva_found", uri=self.uri)
         self.is_up = True
+        self._changes.signal()
 
     def _lost(self, error: RecognizerError) -> None:
         if self.is_up:
             _log.warning("riva_lost", uri=self.uri, reason=str(error))
         self.is_up = False
+        self._changes.signal()
         if isinstance(error, RivaError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
             # The connection may be broken, which nothing else would notice for minutes.
             self._pool.renew()

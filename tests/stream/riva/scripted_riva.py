@@ -20,6 +20,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from stream.riva import RivaOptions, RivaRecognizer, TlsOptions
 from stream.session.events import Hypothesis, RecognitionOptions
+from stream.waiting import Changes
 from tests.support.memory_grpc import MemoryServer, is_in_memory, open_here
 
 OPTIONS = RecognitionOptions("en-US")
@@ -200,8 +201,8 @@ def _server(most_streams: int | None) -> grpc.aio.Server | MemoryServer:
 
 
 @asynccontextmanager
-async def recognizing(*addresses: str, **options: Any) -> AsyncIterator[RivaRecognizer]:
-    recognizer = RivaRecognizer(RivaOptions(uris=addresses, **options), open_here)
+async def recognizing(*addresses: str, changes: Changes | None = None, **options: Any) -> AsyncIterator[RivaRecognizer]:
+    recognizer = RivaRecognizer(RivaOptions(uris=addresses, **options), open_here, changes=changes)
     try:
         yield recognizer
     finally:

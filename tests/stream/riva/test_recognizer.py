@@ -7,9 +7,10 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from stream.recognition.recognizer import LanguageNotServedError, RecognizerError
+from stream.recognition.recognizer import LanguageNotServedError, RecognizerError, ServerStatus
 from stream.riva import RivaRecognizer
 from stream.session.events import Hypothesis
+from stream.waiting import Changes
 from tests.stream.riva.scripted_riva import OPTIONS, ScriptedRiva, converse, recognizing, row, serving
 
 pytestmark = pytest.mark.virtual_time
@@ -72,10 +73,10 @@ async def test_watching_notices_a_server_that_comes_up_later() -> None:
 
 
 async def test_a_server_whose_supervisor_suspects_it_is_not_ready_and_gets_its_stream_afterwards() -> None:
-    is_answering, riva = [True], ScriptedRiva()
+    is_answering, riva, changes = [True], ScriptedRiva(), Changes()
     async with (
         serving(riva) as server,
-        recognizing(server.address, is_answering=lambda: is_answering[0]) as recognizer,
+        recognizing(server.address, is_answering=lambda: is_answering[0], changes=changes) as recognizer,
     ):
         await recognizer.refresh()
         assert recognizer.is_ready
@@ -85,8 +86,53 @@ async def test_a_server_whose_supervisor_suspects_it_is_not_ready_and_gets_its_s
         await asyncio.sleep(5)
         assert riva.opened == []
         is_answering[0] = True
+        began = now()
+        changes.signal()
         await anext((await opening).hypotheses())
+        assert now() - began < 0.1
         assert recognizer.is_ready
+
+
+async def test_readiness_comes_with_the_first_server_that_is_found() -> None:
+    async with serving(ScriptedRiva()) as server, recognizing("127.0.0.1:1", server.address) as recognizer:
+        await server.say(is_serving=False)
+        watching = asyncio.create_task(recognizer.watch())
+        ready = asyncio.create_task(recognizer.ready())
+        await asyncio.sleep(10)
+        assert not ready.done()
+        await server.say(is_serving=True)
+        await ready
+        assert recognizer.is_ready
+        began = now()
+        await recognizer.ready()
+        assert now() == began
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_readiness_comes_back_when_the_pause_of_a_failing_server_is_over() -> None:
+    async with (
+        serving(ScriptedRiva(refusal=grpc.StatusCode.INTERNAL)) as server,
+        recognizing(server.address) as recognizer,
+    ):
+        await recognizer.refresh()
+        for _ in range(3):
+            with pytest.raises(RecognizerError, match=r"INTERNAL"):
+                await converse(recognizer)
+        began = now()
+        await recognizer.ready()
+        assert now() - began == pytest.approx(1, abs=0.01)
+
+
+async def test_the_state_of_each_server_is_shown() -> None:
+    async with serving(ScriptedRiva()) as server, recognizing("127.0.0.1:1", server.address) as recognizer:
+        await recognizer.refresh()
+        assert recognizer.servers == (
+            ServerStatus("127.0.0.1:1", is_up=False, is_usable=False, streams=0),
+            ServerStatus(server.address, is_up=True, is_usable=True, streams=0),
+        )
+    async with serving(ScriptedRiva()) as server, recognizing(server.address, label="embedded") as recognizer:
+        assert [status.name for status in recognizer.servers] == ["embedded"]
 
 
 # --- several servers ---
@@ -194,7 +240,7 @@ async def test_when_all_servers_are_left_alone_it_is_said_when_to_come_back() ->
         while pause <= 8:
             with contextlib.suppress(RecognizerError):
                 await converse(recognizer)
-            pause = recognizer.servers[0].wait_seconds
+            pause = recognizer._servers[0].wait_seconds
         assert not recognizer.is_ready
         with pytest.raises(RecognizerError, match=r"^no server for en-US is available$") as caught:
             await recognizer.open(OPTIONS)

@@ -96,7 +96,7 @@ async def test_a_recognizer_that_owes_its_text_is_not_waited_for_without_limit(g
     conversation, error, seconds = await ended(gateway, SECOND, query=f"vad=off&{mute.query}", exp=NOW + 2)
     assert conversation.close_code == 4401
     assert error["detail"] == DETAIL
-    assert seconds == pytest.approx(2 + Settings().final_limit_seconds, abs=0.01)
+    assert seconds == pytest.approx(2 + Settings().session.final_limit_seconds, abs=0.01)
 
 
 async def test_the_recognizer_is_told_of_owners_without_their_names(gateway: Gateway) -> None:

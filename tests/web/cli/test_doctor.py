@@ -23,7 +23,7 @@ from tests.support.processes import niyosha, started_async, typed
 from tests.support.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from web.cli import doctor, probe
 from web.cli.doctor import examine_everything
-from web.cli.probe import CLIP, CLIP_TEXT, hear_clip
+from web.cli.probe import CLIP, CLIP_TEXT, recognize_clip
 from web.settings.settings import Settings
 
 
@@ -41,7 +41,7 @@ async def examined(uri: str, language: str | None = None, **settings: object) ->
     """Whether everything works, and the lines that are printed."""
     printed = io.StringIO()
     console = Console(file=printed, width=200, highlight=False)
-    works = await examine_everything(Settings(riva_uri=uri, **settings), language, console)  # type: ignore[arg-type]
+    works = await examine_everything(Settings(riva_uri=uri, **settings), language, console)
     return works, printed.getvalue().splitlines()
 
 
@@ -73,9 +73,9 @@ async def test_times_are_those_of_speech(monkeypatch: pytest.MonkeyPatch) -> Non
                 yield hypothesis
 
     monkeypatch.setattr(probe, "CLIP", CLIP)
-    heard = await hear_clip(ScriptedRecognizer(script=[Late]), "en-US")
+    result = await recognize_clip(ScriptedRecognizer(script=[Late]), "en-US")
     # Its first word is there after a quarter of a second, of which chunks of a tenth come.
-    assert (heard.first_seconds, heard.final_seconds) == (pytest.approx(0.3), pytest.approx(0.7))
+    assert (result.first_seconds, result.final_seconds) == (pytest.approx(0.3), pytest.approx(0.7))
 
 
 async def test_one_fault_ends_the_examination_of_a_server() -> None:

@@ -87,7 +87,7 @@ def test_a_new_secret_needs_no_settings_and_is_long_enough() -> None:
         secrets.add(made.stdout.strip())
         assert re.fullmatch("[0-9a-f]{64}", made.stdout.strip())
     assert len(secrets) == 2
-    assert Settings(token_secret=SecretStr(secrets.pop())).is_keyed
+    assert Settings(token_secret=SecretStr(secrets.pop())).access.is_keyed
     assert LEAST_SECRET_BYTES <= 64
 
 

@@ -17,7 +17,6 @@ from tests.web.support.sockets import converse, http_client, received, talking
 from tests.web.support.tokens import SECRET, token
 from web.cli.token import TokenRequest, make_token
 from web.clock import wall_clock
-from web.settings.access import AccessSettings
 from web.settings.settings import Settings, read_settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
@@ -43,7 +42,7 @@ HEADS = {
 
 def key(**request: Any) -> str:
     """What `niyosha token` makes."""
-    settings = AccessSettings.model_construct(token_secret=read_settings({"token_secret": SECRET}).token_secret)
+    settings = read_settings({"token_secret": SECRET}).access
     return make_token(settings, TokenRequest(subject="ann", **request), wall_clock())
 
 

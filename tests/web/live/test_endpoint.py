@@ -145,7 +145,7 @@ async def test_a_message_over_the_limit_is_closed_with_1009(gateway: Gateway) ->
 async def test_a_connection_without_audio_is_told_so(gateway: Gateway) -> None:
     began = now()
     conversation = await converse(gateway.base)
-    assert now() - began == pytest.approx(SETTINGS.idle_limit_seconds, abs=TURN_SECONDS)
+    assert now() - began == pytest.approx(SETTINGS.session.idle_limit_seconds, abs=TURN_SECONDS)
     assert (conversation.close_code, conversation.messages[0]["type"]) == (4408, "idle_timeout")
     assert conversation.messages[0]["code"] == 408
 
@@ -153,7 +153,7 @@ async def test_a_connection_without_audio_is_told_so(gateway: Gateway) -> None:
 async def test_a_sender_who_falls_silent_gets_everything_in_the_end(gateway: Gateway) -> None:
     began = now()
     conversation = await converse(gateway.base, clip_pcm("quick.wav"))
-    assert now() - began == pytest.approx(SETTINGS.idle_limit_seconds, abs=TURN_SECONDS)
+    assert now() - began == pytest.approx(SETTINGS.session.idle_limit_seconds, abs=TURN_SECONDS)
     assert (conversation.close_code, conversation.close_reason) == (1000, "idle")
     assert conversation.transcript.startswith("w0 w1")
 
@@ -191,7 +191,7 @@ async def test_a_client_that_vanishes_in_mid_word_frees_its_stream(gateway: Gate
         socket.transport.abort()
         while not script.streams[0].is_abandoned:
             await asyncio.sleep(0.01)
-    assert now() - began == pytest.approx(SETTINGS.stall_limit_seconds, abs=0.1)
+    assert now() - began == pytest.approx(SETTINGS.session.stall_limit_seconds, abs=0.1)
 
 
 # --- trouble with the recognizer ---
@@ -210,7 +210,7 @@ async def test_a_recognizer_that_never_answers_does_not_hang_the_connection(gate
     began = now()
     script = gateway.book.add(MuteStream)
     conversation = await converse(gateway.base, clip_pcm("yes.wav"), "close", query=script.query)
-    assert now() - began == pytest.approx(SETTINGS.final_limit_seconds, abs=TURN_SECONDS)
+    assert now() - began == pytest.approx(SETTINGS.session.final_limit_seconds, abs=TURN_SECONDS)
     assert (conversation.close_code, conversation.transcript) == (1000, "")
 
 

@@ -148,7 +148,7 @@ async def test_a_server_that_stops_stores_what_is_on_its_way(monkeypatch: pytest
     async with running_gateway(settings=settings) as base:
         talk = await converse(base, clip_pcm("quick.wav"), "close")
     with held_while_sqlite_works():
-        database = Database(settings.database_url)
+        database = Database(settings.store.database_url)
         stored = Transcriptions(database, 60, clock=wall_clock)
         kept = await stored.get(talk.messages[-1]["transcriptionId"], LOCAL_OWNER)
         await database.close()

@@ -37,7 +37,7 @@ async def test_what_is_set_for_riva_reaches_it(tmp_path: Path) -> None:
             riva_uri=f"localhost:{server.port}",
             riva_ca=tmp_path / "ca.pem",
             riva_function_id="f-1",
-            riva_api_key="nvapi-key",  # type: ignore[arg-type]
+            riva_api_key="nvapi-key",
             riva_custom_configuration={"run_vad": "false"},
             riva_models={"default": "parakeet"},
         )

@@ -30,7 +30,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def self_signed(directory: Path, host: str = "127.0.0.1", now: datetime = NOW) -> ServerTls:
-    tls = server_tls(Settings(tls_self_signed=True, host=host, token_secret="s" * 32), now, directory)  # type: ignore[arg-type]
+    tls = server_tls(Settings(tls_self_signed=True, host=host, token_secret="s" * 32).server, now, directory)
     assert tls is not None
     return tls
 

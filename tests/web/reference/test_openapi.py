@@ -17,7 +17,8 @@ from tests.support.recognizers import ScriptedRecognizer
 from tests.web.support.gateway import Gateway, running_gateway
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import bearer, token
-from web.app import create_app
+from web.composition.gateway import running_gateway as running_composed
+from web.composition.recordings import opened_database
 from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
 from web.reference.openapi import openapi
 from web.reference.parameters import BEFORE
@@ -90,9 +91,14 @@ async def test_it_is_served_without_a_token(gateway: Gateway) -> None:
             assert response.json() == openapi(asks_for_token=asks_for_token)
 
 
-def test_every_route_and_method_is_in_it_and_nothing_else() -> None:
+async def test_every_route_and_method_is_in_it_and_nothing_else() -> None:
     """Besides HEAD, which is where GET is, and the files of the pages below /static."""
-    routes = [route for route in create_app(Settings(), ScriptedRecognizer()).routes if isinstance(route, Route)]
+    settings = Settings()
+    async with (
+        opened_database(settings.store) as database,
+        running_composed(settings, database, ScriptedRecognizer()) as gateway,
+    ):
+        routes = [route for route in gateway.app.routes if isinstance(route, Route)]
     served = {(route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"}
     assert served == set(OPERATIONS)
 

@@ -30,7 +30,7 @@ async def test_a_recording_is_fetched_from_its_uri() -> None:
 
     files = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = files.sockets[0].getsockname()[1]
-    settings = Settings(port=0, fetch_networks=("127.0.0.1/32",))  # type: ignore[arg-type]  # as the environment has it
+    settings = Settings(port=0, fetch_networks=("127.0.0.1/32",))
     async with (
         files,
         running(settings, ScriptedRecognizer()) as server,

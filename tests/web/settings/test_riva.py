@@ -9,13 +9,14 @@ from cryptography.hazmat.primitives import serialization
 
 from stream.riva import RivaOptions, TlsOptions
 from tests.support.places import DOCS
-from web.settings.settings import Settings, SettingsError, read_settings
+from web.backends.riva.options import riva_options
+from web.settings.settings import Settings, SettingsError, read_settings, setting_names
 
 FAR = "riva.example:50051"
 
 
 def options(**settings: object) -> RivaOptions:
-    return read_settings(settings).riva_options
+    return riva_options(read_settings(settings).riva)
 
 
 def refusal(**settings: object) -> str:
@@ -41,7 +42,7 @@ def test_several_servers() -> None:
 
 
 def test_without_an_address_there_is_no_server() -> None:
-    assert Settings().riva_addresses == ()
+    assert Settings().riva.addresses == ()
 
 
 def test_a_wrong_address_is_refused() -> None:
@@ -92,7 +93,7 @@ def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_whoever_names_certificates_wants_tls(settings: dict[str, object], is_encrypted: bool) -> None:
-    assert read_settings({"riva_uri": FAR, **settings}).riva_is_encrypted is is_encrypted
+    assert read_settings({"riva_uri": FAR, **settings}).riva.is_encrypted is is_encrypted
 
 
 def test_certificates_are_read(files: Path) -> None:
@@ -248,10 +249,10 @@ def test_secrets_are_not_shown() -> None:
     settings = read_settings(
         {"riva_uri": FAR, "riva_tls": True, "riva_api_key": "canary", "riva_metadata": {"token": "canary"}}
     )
-    assert "canary" not in repr(settings) + repr(settings.riva_options)
+    assert "canary" not in repr(settings) + repr(riva_options(settings.riva))
 
 
 def test_the_page_names_every_setting() -> None:
     page = (DOCS / "riva.md").read_text(encoding="utf-8")
-    names = {f"NIYOSHA_{name.upper()}" for name in Settings.model_fields if name.startswith("riva_")}
+    names = {f"NIYOSHA_{name.upper()}" for name in setting_names() if name.startswith("riva_")}
     assert names == set(re.findall(r"NIYOSHA_RIVA_[A-Z_]+", page))

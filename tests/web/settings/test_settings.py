@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from web.settings.settings import Settings, SettingsError, read_settings
 
@@ -8,8 +9,8 @@ def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.M
     monkeypatch.setenv("NIYOSHA_IDLE_MS", "500")
     monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
     settings = read_settings({"port": 9001})
-    assert (settings.port, settings.runner_limits.pause) == (9001, 0.5)
-    assert settings.session_config.hangover_ms == 400
+    assert (settings.server.port, settings.session.runner_limits.pause) == (9001, 0.5)
+    assert settings.session.config.hangover_ms == 400
 
 
 @pytest.mark.parametrize(
@@ -20,14 +21,14 @@ def test_several_models_are_separated_by_commas(
     model: str, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NIYOSHA_MODEL", model)
-    assert read_settings({}).models == models
+    assert read_settings({}).engine.models == models
     monkeypatch.delenv("NIYOSHA_MODEL")
-    assert read_settings({}).models == ()
+    assert read_settings({}).engine.models == ()
 
 
 def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
     settings = Settings(stream_defaults={"sampleRateHertz": 8000})
-    assert not settings.session_config.audio_format.rate_is_explicit
+    assert not settings.session.config.audio_format.rate_is_explicit
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,38 @@ def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.Monke
     monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", "{")
     with pytest.raises(SettingsError, match="stream_defaults"):
         read_settings({})
+
+
+def test_each_setting_is_found_in_its_section_under_its_own_name() -> None:
+    settings = Settings(port=9000, riva_uri="a:1", engine_workers=3, model="bundled", job_streams=5)
+    assert (settings.server.port, settings.riva.uri, settings.store.job_streams) == (9000, "a:1", 5)
+    assert (settings.engine.workers, settings.engine.models) == (3, ("bundled",))
+
+
+def test_a_name_that_is_no_setting_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^NIYOSHA_PROT is 1: Extra inputs are not permitted$"):
+        read_settings({"prot": 1})
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().server.port = 1
+
+
+def test_several_wrong_settings_are_all_named() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"port": -1, "idle_ms": 1, "riva_most_speakers": 65})
+    assert str(caught.value) == (
+        "NIYOSHA_RIVA_MOST_SPEAKERS is 65: Input should be less than or equal to 64; "
+        "NIYOSHA_PORT is -1: Input should be greater than or equal to 0; "
+        "NIYOSHA_IDLE_MS is 1: Input should be greater than or equal to 100"
+    )
+
+
+def test_a_wrong_secret_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"token_secret": "canary", "limits_url": "canary://"})
+    assert str(caught.value) == (
+        "NIYOSHA_TOKEN_SECRET: it has 6 bytes; at least 32 random ones are needed; "
+        "NIYOSHA_LIMITS_URL: must be memory://, redis://host:port or rediss://host:port"
+    )

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from stream.waiting import first_of
 from tests.support.loops.virtual_time import VirtualTimeLoop
 from tests.support.processes import STUCK_SECONDS
 from web.live.registry import Sessions
@@ -68,7 +69,11 @@ async def serving(
     """Serve it where `listening` says; the server and the place come back."""
     settings = settings or Settings(port=0)
     config = _uvicorn_config(
-        app, settings, wire or WireLimits(send_seconds=30.0), server_tls(settings, datetime.now(UTC)), early_answer
+        app,
+        settings,
+        wire or WireLimits(send_seconds=30.0),
+        server_tls(settings.server, datetime.now(UTC)),
+        early_answer,
     )
     # `or` would take a new one for one that is empty now.
     sessions = Sessions() if sessions is None else sessions
@@ -76,9 +81,7 @@ async def serving(
     async with listening() as (listener, place):
         running = asyncio.create_task(server.run_until_stopped(listener))
         try:
-            async with asyncio.timeout(STUCK_SECONDS):
-                while not server.started and not running.done():
-                    await asyncio.sleep(0.01)
+            assert await first_of(server.listening.wait(), asyncio.wait([running]), seconds=STUCK_SECONDS)
             yield server, place
         finally:
             server.drain()

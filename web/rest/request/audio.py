@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
+from stream.runtime.fairness import FairShare
 from web.memory.budget import BodyBudgets
 from web.rest.request.body import (
     JSON_TYPE,
@@ -48,7 +49,7 @@ class AudioRequest:
 
 @asynccontextmanager
 async def read_audio_request(
-    request: Request, most_form_bytes: int, stores: BodyBudgets, owner: str
+    request: Request, turns: FairShare, most_form_bytes: int, stores: BodyBudgets, owner: str
 ) -> AsyncIterator[AudioRequest]:
     """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError.
 
@@ -59,7 +60,7 @@ async def read_audio_request(
         with stores.memory.open(owner) as held:
             data = _Data()
             text = JsonText(data.push)
-            values = await parsed_body(body, min(MOST_JSON_BYTES, most_form_bytes), held.require, text)
+            values = await parsed_body(body, turns, min(MOST_JSON_BYTES, most_form_bytes), held.require, text)
             yield _from_object(values, text.placeholder, data)
     else:
         check_media_type(request, JSON_TYPE, MULTIPART_TYPE)

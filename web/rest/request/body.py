@@ -143,21 +143,24 @@ class Body:
         raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
 
 
-async def read_object(request: Request, most_bytes: int, hold: Hold = hold_nothing) -> dict[str, object]:
+async def read_object(
+    request: Request, turns: FairShare, most_bytes: int, hold: Hold = hold_nothing
+) -> dict[str, object]:
     """Read a JSON object, whatever the media type says of it; raises ClientError for any other body."""
     body = Body(request)
     if not await body.is_json(most_bytes):
         check_media_type(request, JSON_TYPE)
-    return await parsed_body(body, most_bytes, hold)
+    return await parsed_body(body, turns, most_bytes, hold)
 
 
-async def parsed_body(body: Body, most_bytes: int, hold: Hold, text: JsonText | None = None) -> dict[str, object]:
+async def parsed_body(
+    body: Body, turns: FairShare, most_bytes: int, hold: Hold, text: JsonText | None = None
+) -> dict[str, object]:
     """Read a body that is a JSON object; raises ClientError for any other, and for a larger one.
 
     `text` takes what arrives, and a long text in it to a place of its own.
     """
     text = text or JsonText()
-    turns: FairShare = body.request.app.state.services.turns
     try:
         async for piece in body.pieces(most_bytes, hold):
             for start in range(0, len(piece), STEP_BYTES):

@@ -90,7 +90,7 @@ async def test_the_engine_says_how_many_are_let_in(whisper: Whisper) -> None:
         with pytest.raises(RecognizerFullError, match="RESOURCE_EXHAUSTED: 3 sessions are talking") as caught:
             await stack.enter_async_context(recognizer.admitted(session("more")))
         assert (caught.value.reason, caught.value.retry_after_seconds) == (Refusal.FULL, 5.0)
-        assert all(server.is_usable and not server.is_suspect for server in recognizer.servers)
+        assert all(server.is_usable and not server.is_suspect for server in recognizer._servers)
 
 
 async def test_a_session_that_ends_frees_its_place_at_once(whisper: Whisper) -> None:

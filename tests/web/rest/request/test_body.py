@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterable
 from itertools import pairwise
-from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,8 +31,7 @@ def request(pieces: Iterable[bytes], media_type: str) -> Request:
         return next(arriving)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode())]
-    app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(turns=FairShare())))
-    return Request({"type": "http", "method": "POST", "scheme": "http", "headers": headers, "app": app}, receive)
+    return Request({"type": "http", "method": "POST", "scheme": "http", "headers": headers}, receive)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -45,7 +43,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def outcome(pieces: Iterable[bytes], media_type: str) -> object:
     """The object that is read, or the sentence of the refusal."""
     try:
-        return asyncio.run(read_object(request(pieces, media_type), MOST_BYTES))
+        return asyncio.run(read_object(request(pieces, media_type), FairShare(), MOST_BYTES))
     except ClientError as error:
         return error.problem, error.detail
 

@@ -1,4 +1,4 @@
-"""What ties a child process to its parent: the child beats, and does not outlive the parent."""
+"""What ties the engine's process to its parent: it beats, does not outlive the parent, and ends with a known code."""
 
 import contextlib
 import ctypes
@@ -8,6 +8,8 @@ import sys
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _BEAT = b"."
+CANNOT_START = 2
+"""Exit code for a model or an address that cannot be used: to start again would change nothing."""
 READY = "listening on"
 """How the line begins that a child writes when it serves, before its address."""
 

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import structlog
 
-from web.process.exit_codes import CANNOT_START
-from web.process.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
-from web.process.lifeline import READY
+from stream.waiting import Changes
+from web.backends.embedded.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
+from web.backends.embedded.lifeline import CANNOT_START, READY
 
 # A child that dies at once is not started again at once; one that lived starts from the first pause.
 _FIRST_PAUSE_SECONDS = 0.1
@@ -41,9 +41,14 @@ class Child(Protocol):
 class Supervisor:
     """Runs one child after the other until one says that it can never start, which sets `gave_up`."""
 
-    def __init__(self, start: Callable[[], Awaitable[Child]], limits: HangLimits) -> None:
-        """Supervise what `start` starts: it writes once a second, and `READY` as soon as it is ready."""
+    def __init__(self, start: Callable[[], Awaitable[Child]], limits: HangLimits, changes: Changes) -> None:
+        """Supervise what `start` starts: it writes once a second, and `READY` as soon as it is ready.
+
+        `changes` is signalled whenever `is_answering` changes.
+        """
         self.gave_up = asyncio.Event()
+        self._changes = changes
+        self._was_answering = False
         self._start = start
         self._limits = limits
         self.pid: int | None = None  # of the child that runs now
@@ -56,6 +61,11 @@ class Supervisor:
     def is_answering(self) -> bool:
         """Whether the child said that it is ready, and is not suspected of hanging."""
         return self._heartbeat is not None and self._heartbeat.health is Health.WELL
+
+    def _note_health(self) -> None:
+        if self.is_answering is not self._was_answering:
+            self._was_answering = self.is_answering
+            self._changes.signal()
 
     def drop(self) -> None:
         """Kill the child, and start no other one."""
@@ -87,8 +97,11 @@ class Supervisor:
         if self._dropped.is_set():
             child.kill()
         _log.info("engine_started", pid=child.pid)
-        self._heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
-        besides = [asyncio.create_task(work) for work in (_listen(child, self._heartbeat), self._watch(child))]
+        heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
+        self._heartbeat = heartbeat
+        besides = [
+            asyncio.create_task(work) for work in (self._listen(child, heartbeat), self._watch(child, heartbeat))
+        ]
         try:
             return await child.wait()
         finally:
@@ -96,21 +109,24 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*besides, return_exceptions=True)
             self._heartbeat = self._child = self.pid = None
+            self._note_health()
             await child.stop()
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, child: Child, heartbeat: Heartbeat) -> None:
         """Look at the child once a second, and kill it when it hangs."""
-        assert self._heartbeat is not None  # noqa: S101
-        heartbeat, clock = self._heartbeat, asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
         while heartbeat.look(clock(), is_working=child.is_working()) is not Health.HUNG:
+            self._note_health()
             if heartbeat.is_proven:
                 self._hangs = 0
             await asyncio.sleep(BEAT_SECONDS)
+        self._note_health()
         self._hangs += 1
         _log.error("engine_hung", pid=child.pid)
         child.kill()
 
-
-async def _listen(child: Child, heartbeat: Heartbeat) -> None:
-    while written := await child.read():
-        heartbeat.beat(is_ready=READY.encode() in written)
+    async def _listen(self, child: Child, heartbeat: Heartbeat) -> None:
+        """Take note of the child's beats."""
+        while written := await child.read():
+            heartbeat.beat(is_ready=READY.encode() in written)
+            self._note_health()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.processes import STUCK_SECONDS
-from web.process.vitals import Vitals
+from web.backends.embedded.vitals import Vitals
 
 
 @pytest.fixture

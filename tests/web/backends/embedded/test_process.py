@@ -14,8 +14,9 @@ from stream.protocols.farsava.messages import DoneMessage, PartialMessage, decod
 from tests.support.processes import STUCK_SECONDS, child_of, started
 from tests.support.sounds import clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import http_client, received, talking
-from web.process.engine_process import engine_child, engine_options
-from web.process.heartbeat import HangLimits
+from web.backends.embedded.backend import connected_backend
+from web.backends.embedded.heartbeat import HangLimits
+from web.backends.embedded.process import engine_process
 from web.process.serve import running
 from web.settings.settings import read_settings
 
@@ -63,8 +64,9 @@ async def talk(url: str, is_heard: asyncio.Event, is_replaced: asyncio.Event) ->
 async def test_a_stopped_engine_is_replaced_and_no_word_is_lost() -> None:
     settings = read_settings(PATIENT)
     async with (
-        engine_child(settings, LIMITS) as child,
-        running(settings, engine_options(child)) as server,
+        engine_process(settings.engine, LIMITS) as engine,
+        connected_backend(engine) as backend,
+        running(settings, backend.recognizer) as server,
         http_client(server.url) as client,
     ):
         await until(lambda answer: answer.status_code == 200, client)
@@ -72,13 +74,13 @@ async def test_a_stopped_engine_is_replaced_and_no_word_is_lost() -> None:
         talking_ = asyncio.create_task(talk(server.url, is_heard, is_replaced))
         async with asyncio.timeout(STUCK_SECONDS):
             await is_heard.wait()
-        pid = child.supervisor.pid
+        pid = engine.supervisor.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         refusal = await until(lambda answer: answer.status_code == 503, client)
         assert refusal.json()["detail"] == "the recognizer is not ready"
         await until(lambda answer: answer.status_code == 200, client)
-        assert child.supervisor.pid not in {pid, None}
+        assert engine.supervisor.pid not in {pid, None}
         assert not is_running(pid)
         is_replaced.set()
         async with asyncio.timeout(STUCK_SECONDS):

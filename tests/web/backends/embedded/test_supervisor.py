@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from web.process.exit_codes import CANNOT_START
-from web.process.heartbeat import HANG_LIMITS
-from web.process.lifeline import READY
-from web.process.supervisor import Supervisor
+from stream.waiting import Changes
+from web.backends.embedded.heartbeat import HANG_LIMITS
+from web.backends.embedded.lifeline import CANNOT_START, READY
+from web.backends.embedded.supervisor import Supervisor
 
 pytestmark = pytest.mark.virtual_time
 
@@ -78,7 +78,7 @@ class ScriptedChild:
 
 
 @asynccontextmanager
-async def supervised(children: Sequence[ScriptedChild]) -> AsyncIterator[Supervisor]:
+async def supervised(children: Sequence[ScriptedChild], changes: Changes | None = None) -> AsyncIterator[Supervisor]:
     waiting = iter(children)
 
     async def start() -> ScriptedChild:
@@ -86,7 +86,7 @@ async def supervised(children: Sequence[ScriptedChild]) -> AsyncIterator[Supervi
         child.start()
         return child
 
-    supervisor = Supervisor(start, HANG_LIMITS)
+    supervisor = Supervisor(start, HANG_LIMITS, changes or Changes())
     running = asyncio.create_task(supervisor.run())
     try:
         yield supervisor
@@ -112,6 +112,22 @@ async def test_a_child_that_hangs_is_killed_and_replaced() -> None:
         assert supervisor.is_answering
         assert not second.was_killed
     assert second.was_stopped
+
+
+async def test_each_change_of_its_answering_is_signalled() -> None:
+    changes, seen = Changes(), []
+    async with supervised([ScriptedChild(silent_after=100), ScriptedChild()], changes) as supervisor:
+
+        async def look() -> None:
+            while True:
+                await changes.wait()
+                seen.append(supervisor.is_answering)
+
+        looking = asyncio.create_task(look())
+        await asyncio.sleep(200)
+        looking.cancel()
+    # Ready, suspected, and ready again as another process.
+    assert seen == [True, False, True]
 
 
 async def test_a_child_that_is_busy_is_left_alone() -> None:

@@ -1,0 +1,125 @@
+"""A further backend is an entry in a table: it is chosen by the settings, served, and examined as the others are."""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+from rich.console import Console
+
+from tests.support.recognizers import ScriptedRecognizer
+from tests.support.sounds import clip_pcm
+from tests.web.support.gateway import held_while_sqlite_works
+from tests.web.support.sockets import converse, http_client
+from tests.web.transport.serving import listening
+from web.backends import registry
+from web.backends.backend import Backend
+from web.backends.embedded import backend as embedded
+from web.backends.registry import chosen_backend
+from web.backends.riva import backend as riva
+from web.cli.doctor import examine_everything
+from web.process.serve import StartError, running
+from web.settings.settings import Settings
+
+
+class CountingBackend:
+    """A backend in this process: it says a word for each quarter of a second, once it has started."""
+
+    def __init__(self, *, starts: bool = True) -> None:
+        self.recognizer = ScriptedRecognizer(is_ready=False)
+        self.is_running = False
+        self.gave_up = asyncio.Event()
+        self._starts = starts
+
+    def is_chosen(self, _settings: Settings) -> bool:
+        return "COUNTING_URI" in os.environ
+
+    @asynccontextmanager
+    async def running(self, _settings: Settings, *, watches: bool = True) -> AsyncIterator[Backend]:
+        del watches
+        start = asyncio.get_running_loop().call_later(1.0, self._start)
+        self.is_running = True
+        try:
+            yield Backend(recognizer=self.recognizer, gave_up=self.gave_up)
+        finally:
+            start.cancel()
+            self.is_running = False
+
+    def parts(self, settings: Settings) -> Mapping[str, Settings]:
+        return {"The counting backend": settings}
+
+    def _start(self) -> None:
+        if self._starts:
+            self.recognizer.is_ready = True
+        else:
+            self.gave_up.set()
+
+
+def registered(monkeypatch: pytest.MonkeyPatch, backend: CountingBackend) -> CountingBackend:
+    monkeypatch.setenv("COUNTING_URI", "here")
+    monkeypatch.setattr(registry, "BACKENDS", (backend, *registry.BACKENDS))
+    return backend
+
+
+def test_the_settings_choose() -> None:
+    assert chosen_backend(Settings()) is embedded
+    assert chosen_backend(Settings(riva_uri="a:1,b:2")) is riva
+
+
+def test_each_riva_server_is_a_part_with_the_same_settings() -> None:
+    settings = Settings(riva_uri="a:1,b:2", riva_tls=True, port=0)
+    parts = riva.parts(settings)
+    assert list(parts) == ["Riva at a:1", "Riva at b:2"]
+    for part, uri in zip(parts.values(), ("a:1", "b:2"), strict=True):
+        assert part == Settings(riva_uri=uri, riva_tls=True, port=0)
+
+
+@pytest.mark.virtual_time
+async def test_a_registered_backend_recognizes_through_the_whole_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = registered(monkeypatch, CountingBackend())
+    began = asyncio.get_running_loop().time()
+    with held_while_sqlite_works():
+        async with (
+            listening() as (listener, _),
+            running(Settings(port=0), listener=listener) as server,
+            http_client(server.url) as http,
+        ):
+            # It is ready as soon as the backend is, and no later.
+            assert asyncio.get_running_loop().time() - began == pytest.approx(1.0, abs=0.01)
+            assert server.is_ready
+            assert (await http.get("/v1/speech/languages")).json() == {"languages": ["en-US"]}
+            assert (await http.get("/readyz")).json() == {"status": "ready"}
+            conversation = await converse(server.url, clip_pcm("quick.wav"), "close")
+            assert "niyosha_recognizer_ready 1.0" in (await http.get("/metrics")).text
+        assert conversation.transcript.startswith("w0 w1")
+        assert len(backend.recognizer.streams) == 1
+        assert not backend.is_running
+
+
+@pytest.mark.virtual_time
+async def test_a_backend_that_can_never_start_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = registered(monkeypatch, CountingBackend(starts=False))
+    with held_while_sqlite_works():
+        async with listening() as (listener, _):
+            with pytest.raises(StartError):
+                async with running(Settings(port=0), listener=listener):
+                    pass
+    assert not backend.is_running
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("starts", [True, False])
+async def test_a_registered_backend_is_examined(monkeypatch: pytest.MonkeyPatch, starts: bool) -> None:
+    registered(monkeypatch, CountingBackend(starts=starts))
+    printed = io.StringIO()
+    works = await examine_everything(Settings(), None, Console(file=printed, width=200, highlight=False))
+    lines = printed.getvalue().splitlines()
+    assert works is starts
+    assert lines[0] == "The counting backend"
+    if starts:
+        assert lines[1] == "  ok     language     en is recognized as en-US"
+        assert lines[-1] == "Live recognition works."
+    else:
+        assert lines[1] == "  fault  health       the recognizer is not ready within 3 s"

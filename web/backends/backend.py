@@ -1,0 +1,65 @@
+"""What a backend is: a way to run a recognizer, and what a process that runs one has to know of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stream.recognition.recognizer import Recognizer
+from stream.riva.diagnostics.report import CheckResult, CheckResults
+from stream.waiting import is_first
+from web.settings.settings import Settings
+
+# A server is there or is not.
+READY_SECONDS = 3.0
+
+
+async def _no_checks(_now: float) -> AsyncGenerator[CheckResult, None]:
+    """Find nothing to say before a recognition is tried."""
+    nothing: tuple[CheckResult, ...] = ()
+    for result in nothing:
+        yield result
+
+
+def _nothing() -> None:
+    """Drop nothing: there is no process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A recognizer that runs.
+
+    `ready_seconds` is how long a start waits for it. `gave_up` is set once it can never be ready. `drop` ends its
+    process at once. `check` yields what stands between this process and its servers, at a time in seconds since
+    1970; its first fault is its last result.
+    """
+
+    recognizer: Recognizer
+    ready_seconds: float = READY_SECONDS
+    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    drop: Callable[[], None] = _nothing
+    check: Callable[[float], CheckResults] = _no_checks
+
+    async def is_ready_within(self, seconds: float | None) -> bool:
+        """Wait until the recognizer is ready, for `seconds` at most; return early, with False, once it gave up."""
+        return await is_first(self.recognizer.ready(), self.gave_up.wait(), seconds=seconds)
+
+
+class BackendKind(Protocol):
+    """A kind of backend, such as a package of this room: the settings choose one, and it runs with them."""
+
+    def is_chosen(self, settings: Settings, /) -> bool:
+        """Whether these settings want it."""
+        ...
+
+    def running(self, settings: Settings, /, *, watches: bool = True) -> AbstractAsyncContextManager[Backend]:
+        """Run it while the context lasts; raises SettingsError.
+
+        Unless it `watches` its servers, their state changes only with `Backend.check`.
+        """
+        ...
+
+    def parts(self, settings: Settings, /) -> Mapping[str, Settings]:
+        """Return what is checked one by one, such as each server: its title, and the settings that run it alone."""
+        ...

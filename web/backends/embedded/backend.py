@@ -1,0 +1,67 @@
+"""Run the recognizer of the embedded engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+from stream.riva import RivaOptions, RivaRecognizer
+from stream.riva.diagnostics.report import CheckResults, failed, passed
+from stream.waiting import is_first
+from web.backends.backend import Backend
+from web.backends.embedded.process import EngineProcess, engine_process
+from web.backends.riva.backend import checked, connected
+from web.settings.settings import Settings
+
+# Loading a large model takes a while. One that is downloaded first may take longer; the gateway then serves as soon as
+# it is there.
+READY_SECONDS = 60.0
+_KEEPALIVE_SECONDS = 20.0
+
+
+def is_chosen(_settings: Settings) -> bool:
+    """It needs no setting."""
+    return True
+
+
+def parts(settings: Settings) -> Mapping[str, Settings]:
+    """Return the one engine."""
+    return {"The embedded engine, as NIYOSHA_RIVA_URI names no Riva server": settings}
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, watches: bool = True) -> AsyncIterator[Backend]:
+    """Run the engine while the context lasts; it is watched in any case, as its process is."""
+    async with engine_process(settings.engine) as engine, connected_backend(engine) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def connected_backend(engine: EngineProcess) -> AsyncIterator[Backend]:
+    """Keep a connection to the engine while the context lasts."""
+    options = RivaOptions(
+        uris=(engine.address,),
+        keepalive_seconds=_KEEPALIVE_SECONDS,
+        label="embedded",
+        is_answering=lambda: engine.supervisor.is_answering,
+    )
+    async with connected(options, changes=engine.changes) as recognizer:
+        yield Backend(
+            recognizer=recognizer,
+            ready_seconds=READY_SECONDS,
+            gave_up=engine.supervisor.gave_up,
+            drop=engine.supervisor.drop,
+            check=partial(_checked, engine, options, recognizer),
+        )
+
+
+async def _checked(engine: EngineProcess, options: RivaOptions, recognizer: RivaRecognizer, now: float) -> CheckResults:
+    began = asyncio.get_running_loop().time()
+    if not await is_first(recognizer.ready(), engine.supervisor.gave_up.wait(), seconds=READY_SECONDS):
+        advice = "it says why above; NIYOSHA_MODEL names the model that it loads"
+        yield failed("engine", "it does not start", advice)
+        return
+    yield passed("engine", f"ready {asyncio.get_running_loop().time() - began:.1f} s after its start")
+    async with aclosing(checked(options, recognizer, now)) as results:
+        async for result in results:
+            yield result

@@ -1,0 +1,1 @@
+"""Riva servers, and Speech NIMs, as a backend."""

@@ -1,0 +1,60 @@
+"""Build what decides who may come, and how much they may have, from the settings."""
+
+from contextlib import AbstractAsyncContextManager
+
+from web.auth.authenticator import Authenticator, Verification
+from web.auth.claims import Expected
+from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
+from web.auth.mint import Mint
+from web.auth.origins import OriginRules
+from web.auth.uses import SharedUses, UseShared
+from web.clock import Clock
+from web.limits.limits import Amounts, Limits, limiting
+from web.settings.access import AccessSettings
+from web.settings.settings import Settings
+
+
+def origin_rules(access: AccessSettings) -> OriginRules:
+    """Return which pages may connect."""
+    return OriginRules.parsed(access.allowed_origins, is_keyed=access.is_keyed)
+
+
+def token_mint(access: AccessSettings) -> Mint | None:
+    """Return what makes tokens with the settings' secret; None where there is none."""
+    if access.token_secret is None:
+        return None
+    return Mint(access.token_secret.get_secret_value(), _expected(access))
+
+
+def authenticator(
+    access: AccessSettings, *, clock: Clock, loop_clock: Clock, use_shared: UseShared | None
+) -> Authenticator:
+    """Return what verifies tokens: they expire by `clock`, and keys age by the event loop's."""
+    keys: TokenKeys | None = None
+    if access.token_secret is not None:
+        keys = SecretKey(access.token_secret.get_secret_value())
+    elif access.token_jwks is not None:
+        keys = PublicKeys(loader(access.token_jwks), loop_clock)
+    return Authenticator(
+        origin_rules(access),
+        None if keys is None else Verification(keys, _expected(access)),
+        clock=clock,
+        shared_uses=None if use_shared is None else SharedUses(use_shared, loop_clock),
+    )
+
+
+def counted_limits(settings: Settings, loop_clock: Clock) -> AbstractAsyncContextManager[Limits]:
+    """Count limits in this process, or in Redis where the settings name one, while the context lasts."""
+    limits = settings.limits
+    amounts = Amounts(
+        streams=limits.streams,
+        # A server without a key has one owner only, whom `streams` limits.
+        streams_per_owner=limits.streams_per_owner if settings.access.is_keyed else None,
+        handshakes_per_second=limits.handshakes_per_second,
+        minutes_per_day=limits.minutes_per_day,
+    )
+    return limiting(amounts, limits.limits_url, loop_clock)
+
+
+def _expected(access: AccessSettings) -> Expected:
+    return Expected(access.token_issuer, access.token_audience)

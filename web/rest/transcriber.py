@@ -1,0 +1,66 @@
+"""Recognition of whole recordings for the routes that answer with their text."""
+
+from dataclasses import dataclass, replace
+
+from stream.configuration.config import SessionConfig
+from stream.errors import ClientError, Problem
+from stream.recognition.recognizer import Recognizer
+from stream.recordings.recognize_file import is_complete, recognize_whole
+from stream.runtime.fairness import FairShare
+from stream.session.deadlines import RunnerLimits
+from stream.session.events import Finished
+from web.auth.caller import Caller
+from web.limits.limits import Limits
+from web.live.registry import Sessions
+from web.memory.budget import BodyBudgets
+from web.observability.metrics import Metrics
+from web.rest.request.audio import Audio
+from web.store.languagemodels import LanguageModels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcriber:
+    """Recognizes recordings of callers, with `config` where they set nothing."""
+
+    sessions: Sessions
+    recognizer: Recognizer
+    models: LanguageModels
+    limits: Limits
+    bodies: BodyBudgets
+    turns: FairShare
+    metrics: Metrics
+    config: SessionConfig
+    runner_limits: RunnerLimits
+
+    def check_ready(self) -> None:
+        """Raise ClientError when nothing can be recognized now."""
+        self.sessions.check_admission()
+        if not self.recognizer.is_ready:
+            raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
+
+    async def configured(self, caller: Caller, values: dict[str, object]) -> SessionConfig:
+        """Return the configuration of a recording, with the phrases of its language model; raises ClientError."""
+        config = caller.configured(self.config).with_message(values, audio_began=False)
+        return await self.models.look_up(config, caller.owner)
+
+    async def transcribe(self, caller: Caller, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
+        """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was recognized."""
+        limits = replace(self.runner_limits, audio=most_seconds)
+        meter = self.limits.recording_meter(caller.owner, self.limits.minutes_of(caller))
+        # A recording in which FFmpeg has to jump is copied to disk.
+        with self.bodies.disk.open(caller.owner) as copy:
+            copy.require(audio.size_bytes)
+            try:
+                finished = await recognize_whole(
+                    self.recognizer, config, audio.chunks, limits, self.turns, meter=meter.add
+                )
+            finally:
+                await meter.settle()
+        self.metrics.add_audio("short", finished.totals)
+        if finished.error is not None:
+            raise finished.error
+        if not is_complete(finished):
+            raise ClientError(
+                Problem.RECOGNIZER_FAILED, "the recognizer failed on a part of the audio; try again later"
+            )
+        return finished

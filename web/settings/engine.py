@@ -1,0 +1,35 @@
+"""Settings of the embedded engine."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from web.settings.section import Section, named
+
+
+class EngineSettings(Section):
+    """Which models the embedded engine loads, and how much it does at once."""
+
+    model_config = named("engine_")
+
+    model: str | None = Field(default=None, validation_alias="model")
+    """Models of the embedded engine, several separated by commas: CTranslate2 Whisper directories, hub ids such as
+    Systran/faster-whisper-small, or `bundled`, the English one that holds without this. A language is recognized
+    by the first of them that knows it."""
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Decodings that the embedded engine runs at once; without one as many as there are cores."""
+    sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Sessions that may talk to the embedded engine at once, fewer where their work costs more; without one ten for
+    each decoding."""
+
+    @field_validator("model")
+    @classmethod
+    def _models_have_names(cls, text: str | None) -> str | None:
+        if text is not None and not all(name.strip() for name in text.split(",")):
+            raise ValueError("between and around commas must be the names of models")
+        return text
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models, in order; empty for the bundled one."""
+        return () if self.model is None else tuple(name.strip() for name in self.model.split(","))
