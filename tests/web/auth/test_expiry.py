@@ -91,7 +91,7 @@ async def test_a_far_end_is_no_end(gateway: Gateway) -> None:
     assert conversation.close_code == 1000
 
 
-async def test_a_recognizer_that_owes_its_text_is_not_waited_for_without_limit(gateway: Gateway) -> None:
+async def test_a_recognizer_without_answer_is_awaited_with_a_limit(gateway: Gateway) -> None:
     mute = gateway.book.add(MuteStream)
     conversation, error, seconds = await ended(gateway, SECOND, query=f"vad=off&{mute.query}", exp=NOW + 2)
     assert conversation.close_code == 4401

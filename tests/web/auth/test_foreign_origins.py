@@ -137,9 +137,7 @@ async def test_two_origins_are_no_request(keyed: str) -> None:
         (f"{OWN_NAME}/", f"https://{OWN_NAME}/", False),
     ],
 )
-async def test_a_keyed_server_knows_its_own_page_by_the_host_header(
-    keyed: str, host: str, origin: str, *, is_own: bool
-) -> None:
+async def test_a_server_knows_its_page_by_the_host_header(keyed: str, host: str, origin: str, *, is_own: bool) -> None:
     response = await ask(keyed, INDEX, origin, Host=host, **bearer())
     assert response.status_code == (200 if is_own else 403)
 
@@ -173,7 +171,7 @@ async def test_a_preflight_tells_allowed_pages_what_they_may_send(keyed: str) ->
         assert (response.status_code, cors_headers(response)) == (403, []), origin
 
 
-async def test_allowed_pages_may_read_a_refusal_and_when_to_come_back(keyed: str) -> None:
+async def test_allowed_pages_can_read_refusals_and_retry_after(keyed: str) -> None:
     response = await ask(keyed, INDEX, ALLOWED[0])
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, ALLOWED[0])
     exposed = {name.strip() for name in response.headers["access-control-expose-headers"].split(",")}

@@ -222,7 +222,7 @@ async def test_keys_are_asked_for_once_and_then_known() -> None:
     assert source.asked == 1
 
 
-async def test_an_unknown_key_is_asked_for_but_not_more_often_than_allowed() -> None:
+async def test_an_unknown_key_causes_a_bounded_number_of_fetches() -> None:
     source = Source()
     assert await source.knows("r")
     source.text = jwks(jwk(EC, kid="new"))
@@ -245,7 +245,7 @@ async def test_known_keys_stay_while_the_source_is_away() -> None:
     assert source.asked == 2
 
 
-async def test_a_key_that_is_taken_back_is_not_known_for_long() -> None:
+async def test_a_withdrawn_key_expires() -> None:
     source = Source()
     assert await source.knows("r")
     source.text = jwks(jwk(EC, kid="e"))
@@ -310,7 +310,7 @@ async def test_the_keys_come_from_an_address() -> None:
         assert script.count("GET") == 1
 
 
-async def test_a_server_whose_address_is_down_starts_and_asks_to_come_again() -> None:
+async def test_a_server_without_keys_starts_and_answers_503() -> None:
     async with issuer(Reply(status=500)) as (address, script):
         async with running(Settings(port=0, token_jwks=address), ScriptedRecognizer()) as server:
             assert server.is_ready

@@ -18,7 +18,7 @@ def test_a_token_is_used_once() -> None:
     uses.use("b", 60, 1)
 
 
-def test_uses_are_forgotten_when_the_token_is_good_for_nothing_any_more() -> None:
+def test_uses_are_forgotten_when_the_token_expires() -> None:
     uses = Uses()
     for number in range(1000):
         uses.use(str(number), number + 60, number)
@@ -27,7 +27,7 @@ def test_uses_are_forgotten_when_the_token_is_good_for_nothing_any_more() -> Non
     assert len(uses) == 1
 
 
-def test_no_more_are_kept_in_mind_than_there_is_room_for() -> None:
+def test_remembered_uses_are_bounded() -> None:
     uses = Uses(most=2)
     uses.use("a", 60, 0)
     uses.use("b", 30, 0)
@@ -73,7 +73,7 @@ async def test_a_token_is_used_once_at_all_gateways() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("how", ["is_away", "hangs"])
-async def test_a_store_that_is_away_is_left_alone_for_5_seconds(how: str) -> None:
+async def test_an_unavailable_store_is_left_alone_for_5_seconds(how: str) -> None:
     store, clock = Store(), asyncio.get_running_loop().time
     setattr(store, how, True)
     uses, began = SharedUses(store.use, clock), clock()

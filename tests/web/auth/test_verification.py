@@ -22,7 +22,7 @@ def caller(**changed: object) -> Caller:
     return verified_with(text, Key(SECRET, ALGORITHM), Expected(ISSUER, AUDIENCE), NOW)
 
 
-def test_a_plain_token_is_for_the_ordinary_and_lasts_until_it_expires() -> None:
+def test_a_plain_token_has_the_ordinary_scopes() -> None:
     assert caller() == Caller(owner="somebody", scopes=ORDINARY, ends_at=EXPIRES, expires_at=EXPIRES)
 
 
@@ -42,7 +42,7 @@ def test_claims_become_limits() -> None:
     )
 
 
-def test_the_expiry_of_a_token_for_one_use_limits_the_handshake_only() -> None:
+def test_a_token_for_one_use_limits_the_handshake_only() -> None:
     assert caller(one_use=True, jti="7").ends_at is None
     assert caller(one_use=True, jti="7", session_exp=EXPIRES).ends_at == EXPIRES
     assert caller(one_use=True, jti="7").use_id == "7"
@@ -108,7 +108,7 @@ def test_the_first_missing_claim_is_named() -> None:
             verified_with(text, Key(SECRET, ALGORITHM), Expected(ISSUER, AUDIENCE), NOW)
 
 
-def test_the_clocks_may_differ_by_the_leeway_but_an_expiry_is_an_expiry() -> None:
+def test_the_leeway_applies_to_nbf_and_iat_only() -> None:
     for name in ("nbf", "iat"):
         assert caller(**{name: NOW + LEEWAY_SECONDS}).owner == "somebody"
         with pytest.raises(ClientError, match=f"its {name} is in the future"):

@@ -42,7 +42,7 @@ async def decoded(clip: Clip) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", ["library.wav", "yes.wav"])
-async def test_a_16_khz_mono_wav_is_passed_on_as_it_is(name: str) -> None:
+async def test_a_16_khz_mono_wav_is_unchanged(name: str) -> None:
     clip = Clip(CLIPS / name)
     pcm = samples_of(clip.path)
     assert b"".join(await decoded(clip)) == pcm
@@ -82,7 +82,7 @@ async def test_the_end_of_a_resampled_clip_is_not_lost(tmp_path: Path) -> None:
     assert len(b"".join(await decoded(Clip(telephone)))) == 2 * len(samples_of(telephone))
 
 
-async def test_a_film_with_its_dialogue_in_the_centre_is_as_loud_as_the_dialogue(tmp_path: Path) -> None:
+async def test_centre_dialogue_of_a_film_keeps_its_level(tmp_path: Path) -> None:
     voice = np.frombuffer(samples_of(LIBRARY), "<i2")
     channels = np.zeros((len(voice), 6), np.int16)
     channels[:, 2] = voice

@@ -186,7 +186,7 @@ async def test_an_address_that_is_not_public_is_not_fetched(server: str, capsys:
 # --- what can be wrong with a file ---
 
 
-async def test_what_cannot_be_sent_is_told_before_a_server_is_asked(
+async def test_unusable_files_are_reported_before_a_server_is_contacted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes, missing, empty = tmp_path / "notes.txt", tmp_path / "missing.wav", tmp_path / "empty.wav"
@@ -203,7 +203,7 @@ async def test_what_cannot_be_sent_is_told_before_a_server_is_asked(
     ]
 
 
-async def test_a_file_that_is_no_audio_does_not_stop_the_others(
+async def test_an_unusable_file_does_not_stop_the_others(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad, film = tmp_path / "bad.flac", tmp_path / "film.mp4"
@@ -281,7 +281,7 @@ async def test_a_token_is_needed_where_the_server_asks_for_one(capsys: pytest.Ca
     assert capsys.readouterr().out.startswith("w0")
 
 
-async def test_where_the_text_will_be_is_told_unless_the_server_ends_with_the_command(
+async def test_the_address_of_the_text_is_reported_if_the_server_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
@@ -308,7 +308,7 @@ async def test_where_the_text_will_be_is_told_unless_the_server_ends_with_the_co
 
 
 @pytest.mark.parametrize("source", ["https://host/a.wav", str(YES)])
-async def test_nothing_is_promised_of_what_is_gone_or_was_not_sent(
+async def test_no_address_is_reported_for_unsent_or_deleted_recordings(
     source: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = {"transcriptionId": "a-b", "duration": 0, "inferenceTime": 0, "status": "queued", "results": []}
@@ -357,7 +357,7 @@ sys.exit(transcribe_remote([sys.argv[1]], options, None))
 """
 
 
-async def test_after_ctrl_c_the_server_goes_on_and_it_is_told_where() -> None:
+async def test_after_ctrl_c_the_address_of_the_text_is_reported() -> None:
     gate = asyncio.Event()
 
     class Held(CountingStream):

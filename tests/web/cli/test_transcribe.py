@@ -193,7 +193,7 @@ async def test_subtitles_keep_the_times_that_a_long_done_leaves_out(capsys: pyte
     assert "00:00:03.000 --> 00:00:04.000\nEarly." in capsys.readouterr().out
 
 
-async def test_subtitles_are_of_the_end_when_its_utterances_are_not_those_shown(
+async def test_subtitles_use_done_if_its_utterances_differ(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def handler(connection: ServerConnection) -> None:
@@ -328,7 +328,7 @@ async def test_the_server_of_this_machine_is_used_when_it_runs(
 
 
 @pytest.mark.parametrize("health", [None, b'{"status":"Critical"}', b'{"version":1}', b"<html>", b"\xff", b""])
-async def test_without_one_a_server_is_started_for_all_files_and_stopped(
+async def test_without_a_server_one_is_started_for_all_files(
     health: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events: list[str] = []

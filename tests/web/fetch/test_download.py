@@ -189,7 +189,7 @@ def is_told(error: FetchError, problem: Problem, sentence: str, *, is_passing: b
     return True
 
 
-async def test_a_file_arrives_in_pieces_of_64_kib_with_its_length_and_type(server: Server) -> None:
+async def test_a_download_has_pieces_a_length_and_a_type(server: Server) -> None:
     body = bytes(range(256)) * 2000
     server.pages["/a%20b.wav?x=%2F&y=1"] = page(body, Content_Type="Audio/WAV; rate=16000")
     async with fetched(f"{server.base}/a b.wav?x=%2F&y=1#part", OPTIONS) as download:
@@ -391,7 +391,7 @@ async def test_a_name_that_leads_inside_is_refused(canary: Server) -> None:
 
 
 @pytest.mark.fault(20)
-async def test_a_name_is_asked_for_once_and_the_answer_is_what_is_connected_to(server: Server) -> None:
+async def test_a_name_is_resolved_once_and_pinned(server: Server) -> None:
     server.pages["/"] = page(b"RIFF")
     names = Names({"localhost": [[OUTSIDE], [INSIDE]]})
     options = replace(OPTIONS, resolve=names)
@@ -476,7 +476,7 @@ def leading_to(*addresses: str) -> Resolver:
     ],
     ids=["no name", "no resolver", "no descriptor", "no answer", "slowly", "nowhere", "inside", "both", "refusing"],
 )
-async def test_a_host_that_cannot_be_reached_is_told_alike_and_as_late(
+async def test_unreachable_hosts_are_reported_alike_and_as_late(
     resolve: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where nobody listens, for the virtual clock: a socket that is not there.
@@ -628,7 +628,7 @@ async def test_the_time_limit_does_not_strike_the_reader(nearby: Server) -> None
     assert not is_struck
 
 
-async def test_a_body_that_is_shorter_than_its_length_is_an_error(server: Server) -> None:
+async def test_a_truncated_body_is_an_error(server: Server) -> None:
     server.pages["/"] = page(bytes(100), Content_Length=200)
     sentence = f'audio.uri "{server.base}/" {BROKEN}'
     assert is_told(await failure(f"{server.base}/"), Problem.INVALID_AUDIO, sentence, is_passing=True)
@@ -670,7 +670,7 @@ async def test_leaving_early_closes_the_connection(reads: int, server: Server) -
 
 
 @pytest.mark.virtual_time
-async def test_a_failing_or_cancelled_reader_closes_the_connection_and_hears_of_its_own_error(nearby: Server) -> None:
+async def test_a_failing_reader_closes_the_connection_and_keeps_its_error(nearby: Server) -> None:
     nearby.pages["/"] = playing(b"HTTP/1.1 200 OK\r\n\r\n", b"a", 1)
     with pytest.raises(OSError, match="the disk is full"):
         async with fetched(nearby.base, PATIENT):
@@ -723,7 +723,7 @@ async def serving_tls(authority: Authority, *names: str) -> AsyncIterator[Server
         yield server
 
 
-async def test_a_certificate_is_verified_for_the_name_although_an_address_is_connected_to(
+async def test_a_certificate_is_verified_for_the_name(
     authority: Authority,
 ) -> None:
     options = authority.options(audio_test=[OUTSIDE], other_test=[OUTSIDE])
@@ -746,7 +746,7 @@ async def test_a_certificate_for_an_address_is_verified(authority: Authority) ->
             assert await pieces(f"https://{host}:{server.port}/", authority.options()) == [b"RIFF"]
 
 
-async def test_a_redirect_to_another_name_at_the_same_address_is_verified_anew(authority: Authority) -> None:
+async def test_a_redirect_to_another_name_is_verified_again(authority: Authority) -> None:
     options = authority.options(audio_test=[OUTSIDE], other_test=[OUTSIDE])
     async with serving_tls(authority, "audio.test") as server:
         server.pages["/there"] = redirect(f"https://other.test:{server.port}/")

@@ -81,7 +81,7 @@ def test_no_address_of_ipv6_inside_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "168.63.129.15", "223.255.255.254"])
-def test_an_address_outside_is_public_and_stays_so_when_it_is_wrapped(address: str) -> None:
+def test_a_public_address_stays_public_when_embedded(address: str) -> None:
     spellings = [address, sixtofour(address), *(wrapper.format(address) for wrapper in WRAPPED)]
     assert [spelling for spelling in spellings if not is_allowed(spelling)] == []
 

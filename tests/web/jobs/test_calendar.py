@@ -72,7 +72,7 @@ async def machine(sqlite_url: str) -> AsyncIterator[Machine]:
         await database.close()
 
 
-async def test_a_clock_that_is_days_ahead_for_a_while_deletes_nothing(machine: Machine) -> None:
+async def test_a_clock_ahead_for_a_while_deletes_nothing(machine: Machine) -> None:
     kept = await machine.keep()
     await machine.run(3 * MINUTE)
     machine.wall.now += 8 * DAY

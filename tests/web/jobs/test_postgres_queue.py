@@ -75,7 +75,7 @@ async def until_all_are_done(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_what_is_announced_is_done_once_and_leaves_no_task_behind(postgres_url: str) -> None:
+async def test_an_announced_step_is_done_once(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
         keys = await office.filled(6)
@@ -87,7 +87,7 @@ async def test_what_is_announced_is_done_once_and_leaves_no_task_behind(postgres
     assert recognizer.times() == dict.fromkeys(range(1, 7), 1)
 
 
-async def test_a_running_segment_that_is_announced_again_is_not_done_again(postgres_url: str) -> None:
+async def test_a_running_segment_is_not_announced_twice(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
@@ -101,7 +101,7 @@ async def test_a_running_segment_that_is_announced_again_is_not_done_again(postg
     assert recognizer.times() == {1: 1, 2: 1, 3: 1}
 
 
-async def test_recordings_are_worked_on_in_turn_and_never_more_segments_than_streams(postgres_url: str) -> None:
+async def test_recordings_take_turns_within_the_streams(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office:
         first, second = await office.filled(4, mark=1), await office.filled(4, mark=2)
@@ -221,7 +221,7 @@ async def test_a_cancelled_process_gives_its_segments_back_at_once(postgres_url:
     assert not own_tasks()
 
 
-async def test_a_finishing_process_ends_what_is_in_work_and_takes_nothing_new(postgres_url: str) -> None:
+async def test_a_finishing_process_completes_its_segments_only(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
     async with desk(postgres_url) as office:
@@ -344,7 +344,7 @@ async def test_lost_connections_are_made_again_and_nothing_is_left_behind(postgr
         await until_all_are_done(postgres_url)
 
 
-async def test_a_task_whose_end_was_not_written_down_is_taken_again(postgres_url: str) -> None:
+async def test_a_job_whose_end_was_not_written_is_requeued(postgres_url: str) -> None:
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer) as queue:
         async with asyncio.timeout(STUCK_SECONDS):
@@ -365,9 +365,7 @@ async def test_a_task_whose_end_was_not_written_down_is_taken_again(postgres_url
         await office.ended(keys[0][0])
 
 
-async def test_a_database_that_is_away_at_the_start_is_waited_for(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_queue_waits_for_an_unavailable_database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.jobs.postgres_queue._RECONNECT_PAUSE_SECONDS", 0.05)
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office:

@@ -60,7 +60,7 @@ async def test_what_is_announced_is_done_once(sqlite_url: str) -> None:
     assert not own_tasks()
 
 
-async def test_so_many_segments_are_done_at_once_as_there_are_streams(sqlite_url: str) -> None:
+async def test_as_many_segments_run_as_there_are_streams(sqlite_url: str) -> None:
     recognizer = GatedRecognizer()
     recognizer.gate.clear()
     async with desk(sqlite_url) as office:
@@ -83,7 +83,7 @@ async def test_recordings_are_worked_on_in_turn(sqlite_url: str) -> None:
     assert recognizer.recognized() == [1001, 2001, 1002, 2002, 1003, 2003]
 
 
-async def test_what_a_cancelled_run_left_is_done_by_the_next_one(sqlite_url: str) -> None:
+async def test_the_next_run_completes_a_cancelled_one(sqlite_url: str) -> None:
     stuck, free = GatedRecognizer(), GatedRecognizer()
     stuck.gate.clear()
     async with desk(sqlite_url) as office:
@@ -96,7 +96,7 @@ async def test_what_a_cancelled_run_left_is_done_by_the_next_one(sqlite_url: str
     assert sorted(free.recognized()) == [1, 2, 3]
 
 
-async def test_one_process_works_on_a_file_and_the_next_one_takes_over_within_5_seconds(sqlite_url: str) -> None:
+async def test_a_second_process_takes_over_within_5_seconds(sqlite_url: str) -> None:
     first, second = GatedRecognizer(), NotedRecognizer()
     first.gate.clear()
     async with desk(sqlite_url) as office:
@@ -131,7 +131,7 @@ async def test_what_nobody_announced_is_found_within_5_seconds(sqlite_url: str) 
     assert recognizer.times_asked == [5]
 
 
-async def test_a_recognizer_that_fails_is_asked_again_after_a_pause_and_others_go_on(sqlite_url: str) -> None:
+async def test_a_failed_segment_is_retried_after_a_pause(sqlite_url: str) -> None:
     recognizer = NotedRecognizer()
     recognizer.script = [FailingStream, CountingStream]
     async with desk(sqlite_url) as office, queue_of(office, recognizer, 1) as queue:

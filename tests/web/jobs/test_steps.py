@@ -155,7 +155,7 @@ URI = "https://host.test/a.wav"
 
 
 @pytest.mark.parametrize("size", [4093, 1 << 16])
-async def test_a_recording_is_cut_as_it_arrives_and_each_segment_announced_once(office: Desk, size: int) -> None:
+async def test_segments_are_announced_once_while_a_recording_arrives(office: Desk, size: int) -> None:
     recording, announced = await office.recording(), Announced()
     await steps_of(office).take(recording, pieces(size), len(SPEECH), announced)
     assert announced.keys == [(recording.id, number) for number in range(1, len(_GROUPS) + 1)]
@@ -189,7 +189,7 @@ async def cancelled_at(end: int) -> AsyncIterator[bytes]:
     raise asyncio.CancelledError
 
 
-async def test_a_recording_that_is_deleted_while_it_arrives_is_not_read_on(office: Desk) -> None:
+async def test_a_deleted_recording_is_not_read_further(office: Desk) -> None:
     recording = await office.recording()
 
     async def deleted() -> AsyncIterator[bytes]:
@@ -217,7 +217,7 @@ async def test_a_segment_is_settled_once_with_times_of_the_recording(office: Des
     assert not stream.options.interim_results
 
 
-async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recording(office: Desk) -> None:
+async def test_five_failures_of_a_segment_fail_the_recording(office: Desk) -> None:
     steps = steps_of(office, ScriptedRecognizer(script=[FailingStream]))
     keys = await office.filled(2)
     for failures in (1, 2, 3, 4):
@@ -233,7 +233,7 @@ async def test_a_recognizer_that_fails_five_times_on_a_segment_ends_the_recordin
     assert await office.recordings.unsettled(10) == []
 
 
-async def test_a_recognizer_that_is_away_for_10_minutes_is_no_failure(office: Desk) -> None:
+async def test_a_recognizer_may_be_unavailable_for_10_minutes(office: Desk) -> None:
     recognizer = ScriptedRecognizer(is_ready=False)
     (key,) = await office.filled(1)
     step = asyncio.create_task(steps_of(office, recognizer).recognize(key))
@@ -253,7 +253,7 @@ async def test_a_recognizer_that_is_away_for_longer_is_a_failure(office: Desk) -
     assert now() - began == pytest.approx(600, abs=0.25)
 
 
-async def test_a_segment_waits_a_minute_for_live_speech_however_fast_the_others_were(office: Desk) -> None:
+async def test_a_segment_waits_a_minute_for_live_speech(office: Desk) -> None:
     recognizer = ScriptedRecognizer(script=[*[CountingStream] * 6, SlowStream])
     steps = steps_of(office, recognizer)
     for key in await office.filled(7):
@@ -317,7 +317,7 @@ async def test_a_url_that_answers_no_audio_is_told(
     assert (error.problem, error.detail) == (problem, detail)
 
 
-async def test_a_film_whose_index_comes_last_is_cut_like_its_sound(office: Desk, hosting: Callable[..., Host]) -> None:
+async def test_a_film_with_a_late_index_is_cut_like_its_audio(office: Desk, hosting: Callable[..., Host]) -> None:
     hosting(film)
     recording, announced = await office.recording(URI), Announced()
     await steps_of(office).fetch(recording.id, announced)

@@ -87,7 +87,7 @@ async def test_a_model_that_is_announced_is_trained_at_once(
         assert now() - began <= 0.25
 
 
-async def test_a_model_that_another_process_queued_is_found_within_5_seconds(
+async def test_a_model_of_another_process_is_found_within_5_seconds(
     models: LanguageModels, transcriptions: Transcriptions
 ) -> None:
     async with running(Trainer(models, transcriptions, 500)):
@@ -123,7 +123,7 @@ async def test_so_much_is_read_of_the_transcriptions(
         assert await phrases_of(models, model_id) == ("Rao",)
 
 
-async def test_a_fault_in_one_model_does_not_stop_the_others_and_tells_no_text(
+async def test_a_failed_training_stops_no_other_and_logs_no_text(
     models: LanguageModels, transcriptions: Transcriptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def select(entries: Sequence[str], transcripts: Sequence[str], most_phrases: int) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ USED_UP = (429, "rate_limited", 86_400)
 
 
 @pytest.mark.fault(10)
-async def test_a_live_stream_that_uses_the_minutes_up_gets_its_text_first() -> None:
+async def test_a_stream_over_the_minutes_gets_its_text_first() -> None:
     sound = clip_pcm("quick.wav")
     async with limited(minutes_per_day=0.1) as url:
         conversation = await converse(url, sound, *[SECOND] * 10, sound, "close", query=f"jwt={token()}")
@@ -34,7 +34,7 @@ async def test_a_live_stream_that_uses_the_minutes_up_gets_its_text_first() -> N
         assert (await speak(url, 1, sub="another")).close_code == 1000
 
 
-async def test_the_minutes_of_all_streams_and_tokens_of_an_owner_add_up() -> None:
+async def test_the_minutes_of_an_owner_add_up() -> None:
     async with limited() as url:
         assert (await speak(url, 3, minutes=0.1)).close_code == 1000
         assert (await speak(url, 2, minutes=0.1)).close_code == 1000
@@ -71,7 +71,7 @@ async def test_recordings_use_the_minutes_too() -> None:
         assert (await refused(url, f"jwt={token()}"))[0] == 429
 
 
-async def test_a_long_recording_uses_the_minutes_when_its_audio_is_here() -> None:
+async def test_a_long_recording_uses_minutes_as_audio_arrives() -> None:
     async with (
         limited(minutes_per_day=0.05) as url,
         http_client(url, headers=bearer()) as client,
@@ -83,7 +83,7 @@ async def test_a_long_recording_uses_the_minutes_when_its_audio_is_here() -> Non
         assert (await client.post(path, json={"config": {}, "audio": {"upload": True}})).status_code == 429
 
 
-async def test_the_day_begins_with_the_first_audio_and_ends_24_hours_later() -> None:
+async def test_the_day_lasts_24_hours_from_the_first_audio() -> None:
     limits, ann = Limits(amounts(minutes_per_day=1), asyncio.get_running_loop().time), Caller(owner="ann")
     await limits.count_audio("ann", 30_000)
     await asyncio.sleep(3600)
@@ -97,7 +97,7 @@ async def test_the_day_begins_with_the_first_audio_and_ends_24_hours_later() -> 
 
 
 @pytest.mark.fault(32)
-async def test_what_was_decoded_of_an_upload_that_breaks_off_is_counted_and_once_only() -> None:
+async def test_audio_of_a_broken_upload_counts_once() -> None:
     async def broken(sound: bytes) -> AsyncIterator[bytes]:
         yield sound
         await asyncio.sleep(0.3)

@@ -100,7 +100,7 @@ TestSlots = pytest.mark.fault(10)(Slots.TestCase)
 TestSlots.settings = settings(examples(15, 200), stateful_step_count=25)
 
 
-async def test_a_window_is_forgotten_with_all_that_was_counted_in_it() -> None:
+async def test_an_ended_window_is_deleted() -> None:
     clock = MovableClock(50.0)
     store = MemoryStore(clock)
     assert await store.add("day", 3, 86_400) == Window(3, 86_400.0)
@@ -129,7 +129,7 @@ class AbsentStore(MemoryStore):
 
 
 @pytest.mark.virtual_time
-async def test_a_shared_store_that_fails_is_left_alone_for_5_seconds() -> None:
+async def test_a_failed_store_is_left_alone_for_5_seconds() -> None:
     shared = AbsentStore()
     limits = Limits(amounts(streams=1), asyncio.get_running_loop().time, shared)
     for _ in range(12):

@@ -28,7 +28,7 @@ class BrokenStream(CountingStream):
 
 
 @pytest.mark.fault(10)
-async def test_one_more_stream_than_an_owner_may_have_is_refused_until_one_ends() -> None:
+async def test_a_stream_too_many_is_refused_until_one_ends() -> None:
     async with limited(streams_per_owner=2) as url, AsyncExitStack() as open_streams:
         first, _ = [await open_streams.enter_async_context(stream(url)) for _ in range(2)]
         query = f"jwt={token()}"
@@ -110,7 +110,7 @@ async def _end_badly(url: str, how: str) -> None:
             socket.transport.abort()
 
 
-async def test_a_client_that_goes_in_the_middle_of_the_handshake_leaves_nothing() -> None:
+async def test_a_client_that_leaves_during_the_handshake_leaks_nothing() -> None:
     async with limited(streams=1) as url:
         for _ in range(20):
             _, writer = await asyncio.open_unix_connection(url.removeprefix("unix:"))

@@ -52,7 +52,7 @@ def test_an_owner_has_their_share_and_all_have_theirs() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(0, 40), max_size=4)), max_size=12))
 @examples(60)
-def test_what_was_held_is_given_back_and_never_more_than_there_is(requests: list[tuple[str, list[int]]]) -> None:
+def test_budgets_are_released_and_never_exceeded(requests: list[tuple[str, list[int]]]) -> None:
     store = holdings()
     opened = [(store.open(owner), totals) for owner, totals in requests]
     for held, totals in opened:
@@ -95,7 +95,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, objec
 
 @pytest.mark.virtual_time
 @pytest.mark.fault(38)
-async def test_bodies_above_an_owners_share_are_refused_before_they_are_read() -> None:
+async def test_bodies_above_the_budget_are_refused_unread() -> None:
     async with running_gateway() as base:
         holders = [await begun(base, ASR, "application/json", LARGEST) for _ in range(3)]
         await asyncio.sleep(0.1)

@@ -53,7 +53,7 @@ async def watched() -> AsyncIterator[Watched]:
         ("GET", LIVE, LIVE, 426, "upgrade_required"),
     ],
 )
-async def test_a_request_is_one_line_with_its_route_and_not_its_path(
+async def test_a_request_is_logged_with_its_route_not_its_path(
     method: str, path: str, route: str, status: int, problem: str | None
 ) -> None:
     async with watched() as (_base, http, log):
@@ -96,7 +96,7 @@ async def test_another_one_is_replaced(given: str) -> None:
         assert not given or given not in log.text
 
 
-async def test_a_handshake_is_noted_when_it_is_answered_and_the_session_has_its_id() -> None:
+async def test_a_handshake_is_logged_and_its_session_has_the_id() -> None:
     async with watched() as (base, _http, log):
         async with talking(base) as socket:
             (line,) = log.named("handshake")
@@ -108,7 +108,7 @@ async def test_a_handshake_is_noted_when_it_is_answered_and_the_session_has_its_
         assert len(log.named("handshake")) == 1
 
 
-async def test_a_refused_handshake_is_noted_with_its_kind_and_answers_its_id() -> None:
+async def test_a_refused_handshake_is_logged_with_its_problem() -> None:
     async with watched() as (base, _http, log):
         with pytest.raises(InvalidStatus) as refused:
             await talking(base, "vad=loud")
@@ -125,7 +125,7 @@ async def test_a_websocket_where_there_is_none_is_noted() -> None:
     assert (line["route"], line["status"]) == ("unknown", refused.value.response.status_code)
 
 
-async def test_a_fault_of_ours_names_the_id_that_the_log_has(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_names_the_request_id(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> Any:
         raise ZeroDivisionError("secret detail")
 

@@ -143,7 +143,7 @@ def test_records_of_libraries_are_lines_of_the_same_kind() -> None:
     assert (second["logger"], "a\nwarning" in second["event"]) == ("py.warnings", True)
 
 
-def test_a_record_that_cannot_be_written_is_told_without_its_words() -> None:
+def test_an_unwritable_record_is_logged_without_its_message() -> None:
     with captured() as log:
         logging.getLogger("some.library").error("%d", PHRASE)
         (event,) = log.events
@@ -151,7 +151,7 @@ def test_a_record_that_cannot_be_written_is_told_without_its_words() -> None:
     assert PHRASE not in log.text
 
 
-def test_a_fault_is_told_by_kind_and_place_and_not_by_its_words() -> None:
+def test_an_exception_is_logged_without_its_message() -> None:
     def fail() -> None:
         try:
             del os.environ[PHRASE]
@@ -175,7 +175,7 @@ def test_a_fault_is_told_by_kind_and_place_and_not_by_its_words() -> None:
     assert PHRASE not in log.text
 
 
-async def test_what_asyncio_says_of_a_lost_task_has_not_its_words() -> None:
+async def test_asyncio_logs_lost_tasks_without_messages() -> None:
     async def fail() -> None:
         raise ValueError(PHRASE)
 
@@ -201,7 +201,7 @@ class TalkativeFault(CountingStream):
         raise KeyError(PHRASE)
 
 
-async def test_a_fault_of_ours_keeps_what_was_said_and_the_token_to_itself() -> None:
+async def test_an_uncaught_exception_leaks_no_token_or_transcript() -> None:
     with captured() as log:
         settings = Settings(port=0, token_secret=SecretStr(SECRET))
         canary = token()
@@ -270,7 +270,7 @@ async def everything(url: str, canary: str) -> str:
 
 
 @pytest.mark.fault(15)
-async def test_no_token_and_nothing_that_was_said_leaves_a_server_that_was_talked_to_in_every_way(
+async def test_no_interface_leaks_tokens_or_transcripts(
     tmp_path: Path,
 ) -> None:
     canary = token()

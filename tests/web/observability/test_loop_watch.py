@@ -41,7 +41,7 @@ def test_beats_in_time_are_no_stall() -> None:
     assert stalls.longest(100.0) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_stall_is_logged_once_a_minute_and_all_are_counted() -> None:
+def test_stalls_are_counted_and_logged_once_a_minute() -> None:
     stalls = Stalls(0.0)
     assert stalls.beat(0.52, 0.5) == Stall(seconds=0.5, cpu_seconds=0.5)
     assert [stalls.beat(0.52 + 0.52 * n, 0.5) for n in range(1, 4)] == [None] * 3
@@ -58,7 +58,7 @@ def test_the_longest_stall_is_forgotten_after_a_minute() -> None:
     assert stalls.longest(75.0) == 0.0
 
 
-def test_a_place_belongs_to_the_stall_in_which_it_was_seen() -> None:
+def test_a_place_belongs_to_its_stall() -> None:
     stalls = Stalls(0.0)
     assert (stalls.is_late(0.05), stalls.is_late(0.2)) == (False, True)
     stalls.sample(0.0, ("here",))

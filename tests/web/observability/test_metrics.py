@@ -67,7 +67,7 @@ async def numbers(url: str, path: str = "/metrics", **options: str) -> Numbers:
 # --- what is counted ---
 
 
-async def test_a_conversation_is_counted_from_its_first_to_its_last_sample() -> None:
+async def test_a_session_is_counted_completely() -> None:
     async with scripted() as (url, _):
         conversation = await converse(url, SPEECH, "close")
         metric = await numbers(url)
@@ -155,7 +155,7 @@ async def test_refusals_and_errors_are_counted_by_their_kind() -> None:
     assert metric("http_request_seconds_count", route="/v1/speech/asrlive") == 4
 
 
-async def test_places_are_told_and_streams_without_one_are_counted_by_why() -> None:
+async def test_places_and_their_refusals_are_counted() -> None:
     async with scripted() as (url, recognizer):
         recognizer.full = RecognizerFullError("full", Refusal.OWNER)
         assert (await refusal(url))[0] == 503
@@ -164,7 +164,7 @@ async def test_places_are_told_and_streams_without_one_are_counted_by_why() -> N
     assert (metric("places"), metric("places_taken"), metric("places_free"), metric("ready")) == (0, 0, 0, 0)
 
 
-async def test_a_stream_that_is_held_is_no_failure_of_the_recognizer() -> None:
+async def test_a_held_stream_counts_as_no_failure() -> None:
     refusals = iter(range(3))
 
     class Full(CountingStream):
@@ -272,7 +272,7 @@ async def test_a_server_with_a_key_wants_a_token_for_it(query: dict[str, str], s
         assert (await http.get("/metrics", params=query)).status_code == status
 
 
-async def test_a_port_of_their_own_wants_none_and_answers_to_this_machines_names_only() -> None:
+async def test_the_metrics_port_needs_no_token_on_this_machine() -> None:
     port = unused_port()
     settings = Settings(port=0, token_secret=SecretStr(SECRET), metrics_port=port)
     async with (

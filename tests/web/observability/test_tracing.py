@@ -69,7 +69,7 @@ def attributes(span: Span) -> dict[str, object]:
     return {one.key: getattr(one.value, str(one.value.WhichOneof("value"))) for one in span.attributes}
 
 
-async def test_a_connection_and_its_utterances_go_on_with_the_trace_of_the_caller() -> None:
+async def test_a_connection_continues_the_trace_of_its_client() -> None:
     speech = numbered_speech([3, 4], pause_ms=1500)
     with collecting() as (collector, endpoint):
         async with running_riva(HostileRiva([None, Abort(at=At.MESSAGE, count=1)])) as riva:
@@ -90,7 +90,7 @@ async def test_a_connection_and_its_utterances_go_on_with_the_trace_of_the_calle
     assert [(trace, span) for _, trace, span, _ in parents] == [(TRACE, ids[0]), (TRACE, ids[1]), (TRACE, ids[1])]
 
 
-async def test_a_request_is_a_span_with_its_route_and_nothing_that_was_asked_for() -> None:
+async def test_a_request_span_has_its_route_and_no_client_data() -> None:
     with collecting() as (collector, endpoint):
         async with (
             running(Settings(port=0, tracing_endpoint=endpoint), ScriptedRecognizer()) as server,

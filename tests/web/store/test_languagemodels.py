@@ -161,7 +161,7 @@ async def test_transcriptions_that_an_owner_does_not_have_are_told(
 
 
 @pytest.mark.fault(32)
-async def test_no_more_are_kept_than_an_owner_may_have_whoever_asks_at_once(database_url: str) -> None:
+async def test_concurrent_requests_cannot_exceed_the_limit(database_url: str) -> None:
     databases = [Database(database_url) for _ in range(3)]
 
     async def opened(number: int) -> bool:

@@ -227,7 +227,7 @@ async def test_an_upload_that_never_came_is_given_up(office: Desk, database_url:
 
 
 @pytest.mark.fault(32)
-async def test_no_more_are_opened_than_an_owner_may_have_whoever_asks_at_once(database_url: str) -> None:
+async def test_concurrent_requests_cannot_exceed_the_limit(database_url: str) -> None:
     async with AsyncExitStack() as stack:
         offices = [await stack.enter_async_context(desk(database_url)) for _ in range(3)]
 
@@ -245,7 +245,7 @@ async def test_no_more_are_opened_than_an_owner_may_have_whoever_asks_at_once(da
         assert await offices[0].transcriptions.unfinished(OWNER) == 5
 
 
-async def test_audio_of_a_recording_is_counted_once_however_often_it_is_sent(office: Desk) -> None:
+async def test_repeated_audio_of_a_recording_counts_once(office: Desk) -> None:
     recording_id = (await office.recording()).id
     assert [await office.recordings.count(recording_id, samples) for samples in (10, 30, 20, 30, 35)] == [
         10,

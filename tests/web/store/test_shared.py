@@ -11,7 +11,7 @@ from web.store.database.database import Database
 from web.store.shared import TokenUses
 
 
-async def test_of_all_who_use_a_token_at_once_one_is_first(database: Database) -> None:
+async def test_concurrent_uses_of_a_token_have_one_winner(database: Database) -> None:
     clock = MovableClock()
     several = [TokenUses(database, clock=clock) for _ in range(3)]
     firsts = await asyncio.gather(*(several[n % 3].use("digest", 60) for n in range(9)))
@@ -22,7 +22,7 @@ async def test_of_all_who_use_a_token_at_once_one_is_first(database: Database) -
 
 
 @pytest.mark.fault(43)
-async def test_gateways_with_one_postgresql_take_a_token_for_one_use_once(postgres_url: str) -> None:
+async def test_gateways_with_one_postgresql_share_token_uses(postgres_url: str) -> None:
     async with limited(database_url=postgres_url) as one, limited(database_url=postgres_url) as other:
         claims = {"one_use": True, "jti": "once"}
         async with stream(one, **claims):

@@ -64,7 +64,7 @@ async def test_it_is_stored_when_the_caller_goes_on() -> None:
         assert (shelf.stored, len(held), now() - began) == (1, 0, 0)
 
 
-async def test_a_slow_database_is_waited_for_5_seconds_and_gets_it(events: list[EventDict]) -> None:
+async def test_a_slow_database_is_awaited_for_5_seconds(events: list[EventDict]) -> None:
     shelf, began = Shelf().closed(), now()
     async with storing() as held:
         await held.finish(shelf.store)
@@ -106,7 +106,7 @@ async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[Ev
     assert [event["event"] for event in events] == ["transcription_not_stored"]
 
 
-async def test_a_database_that_stays_away_is_given_up_after_two_minutes(events: list[EventDict]) -> None:
+async def test_storing_is_given_up_after_two_minutes(events: list[EventDict]) -> None:
     shelf = Shelf(*[LOCKED] * 100)
     async with storing() as held:
         await held.finish(shelf.store)
@@ -127,7 +127,7 @@ async def test_256_go_on_afterwards_and_no_more(events: list[EventDict]) -> None
     assert [event["error"] for event in events] == ["256 others wait for the database already"]
 
 
-async def test_any_number_may_end_at_once_where_the_database_keeps_up(events: list[EventDict]) -> None:
+async def test_many_sessions_can_end_at_once(events: list[EventDict]) -> None:
     shelf = Shelf().closed()
     async with storing() as held:
         asyncio.get_running_loop().call_later(4.9, shelf.gate.set)
@@ -156,7 +156,7 @@ async def test_the_end_waits_for_what_is_still_stored() -> None:
     assert shelf.stored == 1
 
 
-async def test_the_end_comes_after_5_seconds_though_the_database_does_not(events: list[EventDict]) -> None:
+async def test_storing_is_awaited_for_5_seconds(events: list[EventDict]) -> None:
     shelf, held = Shelf().closed(), Storing()
     await held.finish(shelf.store)
     began = now()

@@ -25,9 +25,7 @@ async def begun(transcriptions: Transcriptions, owner: str = "ann", kind: Kind =
     return transcription_id
 
 
-async def test_an_utterance_that_is_told_twice_is_kept_once_and_as_it_was(
-    database: Database, clock: MovableClock
-) -> None:
+async def test_an_utterance_that_is_added_twice_is_stored_once(database: Database, clock: MovableClock) -> None:
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     one = await begun(transcriptions)
     await transcriptions.add(one, said("first", "second"))
@@ -73,7 +71,7 @@ async def test_what_was_deleted_is_not_filled_again(database: Database, clock: M
     assert await transcriptions.get(one, "ann") is None
 
 
-async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open(
+async def test_cleanup_deletes_expired_and_closes_abandoned_transcriptions(
     database: Database, clock: MovableClock
 ) -> None:
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
@@ -98,7 +96,7 @@ async def test_the_clearing_takes_what_has_expired_and_closes_what_was_left_open
 
 
 @pytest.mark.virtual_time
-async def test_the_clearing_goes_on_every_minute_after_a_database_was_away(
+async def test_cleanup_continues_after_the_database_was_unavailable(
     sqlite_url: str, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(sqlite_url)
@@ -119,9 +117,7 @@ async def test_the_clearing_goes_on_every_minute_after_a_database_was_away(
     assert [at - cleared[0] for at in cleared] == [0, 60, 120]
 
 
-async def test_the_newest_come_first_and_those_of_one_moment_in_an_order(
-    database: Database, clock: MovableClock
-) -> None:
+async def test_the_list_is_ordered_newest_first(database: Database, clock: MovableClock) -> None:
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
     ids = {await begun(transcriptions) for _ in range(7)}
     listed: list[str] = []

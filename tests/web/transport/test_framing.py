@@ -100,7 +100,7 @@ BROKEN = {
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("piece", [0, 1013], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_the_standard_forbids_is_refused_and_the_others_go_on(port: int, name: str, piece: int) -> None:
+async def test_forbidden_frames_close_only_their_connection(port: int, name: str, piece: int) -> None:
     data, code = BROKEN[name]
     async with upgraded(port) as other, upgraded(port) as client:
         await other.send(frame(TEXT, b"one", fin=False))
@@ -119,7 +119,7 @@ async def test_a_close_is_answered_with_its_code(port: int, code: int) -> None:
         assert (await client.receive()).code == code
 
 
-async def test_a_close_without_a_code_is_answered_and_nothing_counts_after_it(port: int) -> None:
+async def test_frames_after_a_close_are_ignored(port: int) -> None:
     async with upgraded(port) as client:
         await client.send(frame(CLOSE) + frame(TEXT, b"late"))
         answer = await client.receive()
@@ -150,7 +150,7 @@ async def test_what_came_whole_before_something_broken_counts() -> None:
         assert (await received.get())["type"] == "websocket.disconnect"
 
 
-async def test_a_sender_who_is_refused_may_go_on_for_a_while_and_still_hears_why(port: int) -> None:
+async def test_a_refused_sender_can_still_read_the_answer(port: int) -> None:
     async with upgraded(port) as client:
         for _ in range(30):
             await client.send(frame(BINARY, bytes(MOST_BYTES + 1)))

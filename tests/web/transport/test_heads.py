@@ -87,7 +87,7 @@ async def test_connections_without_a_whole_head_are_closed(start: bytes) -> None
 
 
 @pytest.mark.fault(4)
-async def test_a_head_that_drips_does_not_begin_anew_with_each_byte() -> None:
+async def test_a_slow_head_has_one_limit() -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         closing = asyncio.create_task(seconds_until_closed(client))
         letters = iter(START)
@@ -102,7 +102,7 @@ async def test_a_head_that_drips_does_not_begin_anew_with_each_byte() -> None:
     [(b"", KEPT_SECONDS), (b"\r\n", LIMITS.head_seconds), (b"P", LIMITS.head_seconds)],
     ids=["silent", "with empty lines", "with a letter"],
 )
-async def test_a_connection_that_was_used_has_no_longer_for_the_next_head(drip: bytes, seconds: float) -> None:
+async def test_a_used_connection_has_the_same_limit_for_a_head(drip: bytes, seconds: float) -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         await asyncio.sleep(LIMITS.head_seconds / 2)
         await client.send(START + b"\r\n")
@@ -113,7 +113,7 @@ async def test_a_connection_that_was_used_has_no_longer_for_the_next_head(drip: 
         assert await closing == seconds
 
 
-async def test_a_connection_is_used_again_and_each_head_has_the_whole_time() -> None:
+async def test_each_head_of_a_connection_has_the_whole_limit() -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         for _ in range(4):
             await asyncio.sleep(KEPT_SECONDS - 0.01)
@@ -133,14 +133,14 @@ LONG = {
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("upgrade", [UPGRADE.encode(), b""], ids=["WebSocket", "HTTP"])
 @pytest.mark.parametrize("name", LONG)
-async def test_a_head_that_is_too_long_is_refused_and_the_connection_closed(name: str, upgrade: bytes) -> None:
+async def test_a_head_that_is_too_long_is_refused(name: str, upgrade: bytes) -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         await client.send(LONG[name] + upgrade + b"\r\n")
         assert (await answer(client))[0] == 431
         assert await seconds_until_closed(client) == 0
 
 
-async def test_a_line_without_an_end_is_refused_before_it_fills_the_memory() -> None:
+async def test_an_endless_line_is_refused_early() -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         await client.send(START + b"X-Endless: ")
         for _ in range(20):
@@ -162,14 +162,14 @@ async def test_a_line_without_an_end_is_refused_before_it_fills_the_memory() -> 
     ],
     ids=["no request", "POST", "a body", "chunks", "an old version", "no key"],
 )
-async def test_what_is_no_handshake_gets_400_and_the_connection_is_closed(head: bytes) -> None:
+async def test_what_is_no_handshake_gets_400(head: bytes) -> None:
     async with serving(application()) as (_, place), connected(place) as client:
         await client.send(head)
         assert (await answer(client))[0] == 400
         assert await seconds_until_closed(client) == 0
 
 
-async def test_a_body_that_stands_still_ends_the_connection_and_a_slow_one_does_not() -> None:
+async def test_a_stuck_body_ends_the_connection_a_slow_one_does_not() -> None:
     head = b"POST /page HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n"
     async with serving(application()) as (_, place):
         async with connected(place) as client:

@@ -27,7 +27,7 @@ def now() -> float:
 
 
 @pytest.mark.fault(6)
-async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() -> None:
+async def test_a_peer_without_pong_is_closed() -> None:
     told: list[int] = []
 
     async def wait(websocket: WebSocket) -> None:
@@ -48,7 +48,7 @@ async def test_a_peer_that_answers_no_ping_is_closed_and_its_application_told() 
         assert not server.server_state.connections
 
 
-async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not() -> None:
+async def test_only_a_correct_pong_keeps_the_connection() -> None:
     async with serving(echoing()) as (_, port), upgraded(port) as right, upgraded(port) as wrong:
 
         async def answer(client: RawClient, change: bytes) -> int:
@@ -63,7 +63,7 @@ async def test_a_peer_that_answers_stays_and_one_that_answers_wrongly_does_not()
         assert wrong.received.code == 1011
 
 
-async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> None:
+async def test_a_sending_peer_gets_longer_for_its_pong() -> None:
     async with serving(echoing()) as (_, port), upgraded(port) as client:
         began = now()
         hearing = asyncio.create_task(client.receive())
@@ -79,7 +79,7 @@ async def test_a_peer_that_still_sends_is_given_longer_but_not_for_ever() -> Non
 
 
 @pytest.mark.fault(8)
-async def test_a_sender_that_is_not_read_is_not_taken_for_gone() -> None:
+async def test_a_throttled_sender_does_not_count_as_gone() -> None:
     gate = asyncio.Event()
 
     async def slow(websocket: WebSocket) -> None:

@@ -49,7 +49,7 @@ async def flooded(client: RawClient, requests: int) -> None:
 
 
 @pytest.mark.fault(34)
-async def test_pipelined_requests_whose_answers_nobody_reads_are_left_in_the_socket() -> None:
+async def test_unread_answers_leave_pipelined_requests_in_the_socket() -> None:
     app, begun = numbering(length=20_000)
     async with serving(app) as (server, place), connected(place) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -90,7 +90,7 @@ async def test_bodies_between_pipelined_requests_stay_theirs(piece: int) -> None
         await sending
 
 
-async def test_a_broken_request_behind_a_whole_one_is_refused_after_its_answer() -> None:
+async def test_a_malformed_pipelined_request_is_refused_in_order() -> None:
     app, _ = numbering()
     async with serving(app) as (_, place), connected(place) as client:
         await client.send(SHORTEST + b"nonsense\r\n\r\n" + SHORTEST)

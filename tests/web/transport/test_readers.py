@@ -70,7 +70,7 @@ def is_final(message: dict[str, Any]) -> bool:
 
 
 @pytest.mark.fault(7)
-async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() -> None:
+async def test_a_late_reader_gets_all_finals_and_the_newest_partial() -> None:
     TalkativeStream.said = 0
     recognizer = ScriptedRecognizer(script=[TalkativeStream])
     utterances = 6
@@ -92,7 +92,7 @@ async def test_a_late_reader_gets_every_final_and_only_the_newest_of_the_rest() 
 
 @pytest.mark.long_callbacks("its recognizer floods the server with words of 8000 letters")
 @pytest.mark.fault(7)
-async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody_waits_for_it_again() -> None:
+async def test_a_stuck_reader_gets_one_close_and_no_further_wait() -> None:
     recognizer = ScriptedRecognizer(script=[FloodingStream])
     with capture_logs() as logs:
         async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
@@ -109,7 +109,7 @@ async def test_a_reader_that_misses_its_last_messages_is_told_so_once_and_nobody
 
 
 @pytest.mark.fault(7)
-async def test_a_reader_that_never_reads_is_told_so_and_nothing_waits_for_it() -> None:
+async def test_a_client_that_never_reads_is_closed() -> None:
     recognizer = ScriptedRecognizer(script=[TalkativeStream])
     with capture_logs() as logs:
         async with running_gateway(recognizer) as base, deaf(path_of(base)) as client:
@@ -161,7 +161,7 @@ async def send_for_ever(websocket: WebSocket) -> None:
 
 
 @pytest.mark.fault(29)
-async def test_sound_and_a_close_in_one_segment_are_stored_all_the_same() -> None:
+async def test_audio_with_a_close_in_one_segment_is_stored() -> None:
     async with running_gateway() as base, http_client(base) as http:
         async with upgraded(path_of(base), LIVE) as client:
             await client.send(frame(BINARY, clip_pcm("quick.wav")) + close(1000))

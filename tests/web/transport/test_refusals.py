@@ -33,7 +33,7 @@ REFUSED = {
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_is_refused_on_the_wire_has_the_body_of_every_error(name: str) -> None:
+async def test_early_refusals_have_the_usual_error_body(name: str) -> None:
     head, status, kind = REFUSED[name]
     app = Starlette(routes=[WebSocketRoute("/echo", echo)])
     async with serving(app) as (_, place), connected(place) as client:

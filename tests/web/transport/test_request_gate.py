@@ -22,7 +22,7 @@ HANDSHAKE = f"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}\r\n".encode()
 
 @pytest.mark.virtual_time
 @pytest.mark.fault(10)
-async def test_in_a_crowd_everybody_else_is_served_between_two_that_enter() -> None:
+async def test_other_addresses_are_served_during_a_flood() -> None:
     gate = RequestGate()
     entered: list[int] = []
     ticks: list[int] = []
@@ -103,7 +103,7 @@ async def answered(client: RawClient) -> bytes:
 @pytest.mark.virtual_time
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("is_garbage", [False, True])
-async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
+async def test_frames_before_the_handshake_answer_are_read_after_it(
     caplog: pytest.LogCaptureFixture, *, is_garbage: bool
 ) -> None:
     conversation = frame(BINARY, b"sound") + frame(TEXT, b"more")
@@ -121,7 +121,7 @@ async def test_what_comes_before_the_answer_to_the_handshake_is_taken_after_it(
     assert not caplog.records
 
 
-async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it() -> None:
+async def test_a_handshake_can_be_answered_without_the_application() -> None:
     asked: list[str] = []
     calls = 0
 
@@ -144,7 +144,7 @@ async def test_a_handshake_may_be_turned_away_before_the_application_hears_of_it
     assert (asked, calls) == (["127.0.0.1"], 0)
 
 
-async def test_a_peer_that_is_gone_before_it_is_turned_away_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_peer_that_leaves_before_its_refusal_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(Starlette(), early_answer=lambda _: PlainTextResponse("slowly", 429)) as (server, port):
         for _ in range(50):
             async with connected(port) as client:

@@ -30,7 +30,7 @@ def entered(roster: Roster, key: str, host: str, closed: list[str]) -> Entrance:
 
 
 @pytest.mark.fault(47)
-def test_an_address_has_its_number_and_its_oldest_idle_one_makes_room() -> None:
+def test_the_oldest_idle_connection_of_an_address_makes_room() -> None:
     roster, closed = Roster(most=100, of_source=2), list[str]()
     assert [entered(roster, key, "10.0.0.1", closed) for key in "abc"] == [Entrance.OPEN] * 3
     assert closed == ["a"]
@@ -44,7 +44,7 @@ def test_an_address_has_its_number_and_its_oldest_idle_one_makes_room() -> None:
     assert entered(roster, "g", "10.0.0.1", closed) is Entrance.OPEN
 
 
-def test_a_proxy_and_a_unix_socket_have_the_number_of_all() -> None:
+def test_proxies_and_unix_sockets_have_no_limit_of_their_own() -> None:
     for host in ("10.0.0.1", ""):
         roster, closed = Roster(most=4, of_source=2, is_proxy="10.0.0.1".__eq__), list[str]()
         assert [entered(roster, key, host, closed) for key in "abcde"] == [Entrance.OPEN] * 5
@@ -95,7 +95,7 @@ async def test_idle_connections_make_room_for_requests() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.fault(47)
-async def test_where_all_are_in_use_health_is_answered_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_is_answered_when_all_connections_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.transport.http._HEALTH_PATHS", frozenset({"/page"}))
     with capture_logs() as logs:
         async with serving(application()) as (server, place), AsyncExitStack() as stack:
@@ -121,7 +121,7 @@ async def reading(client: RawClient) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_the_limit_of_descriptors_is_the_hard_one_and_some_are_kept() -> None:
+def test_the_limit_of_descriptors_is_raised_to_the_hard_one() -> None:
     assert raise_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     assert [connections_within(n) for n in (100, 1024, 20_000, 1 << 20, resource.RLIM_INFINITY)] == [
@@ -131,7 +131,7 @@ def test_the_limit_of_descriptors_is_the_hard_one_and_some_are_kept() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("said", [b"", GET], ids=["idle", "used"])
-async def test_a_connection_that_is_over_is_freed_without_the_garbage_collector(said: bytes) -> None:
+async def test_a_closed_connection_needs_no_garbage_collector(said: bytes) -> None:
     async with serving(application()) as (server, place):
         gc.disable()
         try:

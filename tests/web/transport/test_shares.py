@@ -56,7 +56,7 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
     ids=["pings", "pongs", "empty messages", "empty fragments"],
 )
-async def test_frames_that_come_at_once_are_handled_a_few_at_a_time(frames: list[bytes], handled: list[int]) -> None:
+async def test_many_frames_are_handled_a_few_at_a_time(frames: list[bytes], handled: list[int]) -> None:
     async with serving(echoing()) as (_, port), upgraded(port) as client:
         await client.send(b"".join([*frames, frame(TEXT, b"last")]))
         while (await client.receive(len(client.received.messages) + 1)).messages[-1] != (TEXT, b"last"):
@@ -154,7 +154,7 @@ async def test_messages_that_come_at_once_let_the_loop_go_round(message: bytes) 
 
 
 @pytest.mark.parametrize("last", [b"", frame(TEXT, b"\xff"), frame(3)], ids=["pings", "no UTF-8", "no frame"])
-def test_a_connection_of_uvloop_that_is_lost_in_the_middle_ends(last: bytes) -> None:
+def test_a_lost_uvloop_connection_ends(last: bytes) -> None:
     async def lose() -> None:
         async with serving(echoing()) as (server, port):
             async with upgraded(port) as client:

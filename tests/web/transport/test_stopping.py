@@ -164,7 +164,7 @@ async def test_a_stop_waits_for_a_recognizer_as_long_as_for_any_final(
 
 
 @pytest.mark.virtual_time
-async def test_a_stop_of_a_server_where_nobody_talks_takes_a_tick() -> None:
+async def test_an_idle_server_stops_within_a_tick() -> None:
     loop = asyncio.get_running_loop()
     async with running_gateway():
         await asyncio.sleep(1)

@@ -37,7 +37,7 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_the_migrations_lead_to_the_tables_by_several_processes_at_once(bare_database_url: str) -> None:
+async def test_concurrent_migrations_lead_to_the_tables(bare_database_url: str) -> None:
     databases = [Database(bare_database_url) for _ in range(4)]
     await asyncio.gather(*(database.upgrade() for database in databases))
     async with databases[0].reading() as connection:
@@ -80,7 +80,7 @@ async def test_writers_wait_for_each_other_and_lose_nothing(database: Database) 
         await connection.execute(text("DROP TABLE counted"))
 
 
-async def test_writers_of_one_process_take_turns_and_readers_do_not_wait(database: Database) -> None:
+async def test_writers_take_turns_and_readers_do_not_wait(database: Database) -> None:
     order: list[int] = []
 
     async def write(number: int) -> None:
@@ -150,7 +150,7 @@ def test_other_drivers_get_the_plain_url(url: str) -> None:
         ("postgresql://nobody:secret@127.0.0.1:1/name", "connection failed: connection to server at"),
     ],
 )
-async def test_a_database_that_cannot_be_used_stops_the_server_with_a_sentence(url: str, reason: str) -> None:
+async def test_an_unusable_database_stops_the_start_with_a_sentence(url: str, reason: str) -> None:
     sentence = f"the database of NIYOSHA_DATABASE_URL cannot be used: {reason}"
     database = Database(url)
     with pytest.raises(UnusableDatabaseError) as unusable:
@@ -192,7 +192,7 @@ async def test_one_that_answers_is_told_from_one_that_does_not(database: Databas
 
 
 @pytest.mark.fault(37)
-async def test_a_database_of_a_newer_version_is_refused_with_a_sentence(database_url: str) -> None:
+async def test_a_newer_database_is_refused_with_a_sentence(database_url: str) -> None:
     database = Database(database_url)
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -89,7 +89,7 @@ async def test_what_expires_is_in_no_file_however_much_it_is(database: Database)
     assert found(database) == []
 
 
-async def test_a_reader_delays_the_erasing_no_longer_than_to_the_next_cleanup(database: Database) -> None:
+async def test_a_reader_delays_erasure_until_the_next_cleanup(database: Database) -> None:
     clock = MovableClock()
     transcriptions = Transcriptions(database, DAY_SECONDS, clock=clock)
     cleanup = Cleanup(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
@@ -159,7 +159,7 @@ async def test_an_earlier_file_is_rewritten_once(tmp_path: Path, empty_database:
 
 
 @pytest.mark.parametrize("reason", ["room", "lock"])
-async def test_an_earlier_file_that_cannot_be_rewritten_now_is_served_as_it_is(
+async def test_an_old_file_that_cannot_be_rewritten_is_still_served(
     tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     path = tmp_path / "earlier.db"
