@@ -1,4 +1,4 @@
-"""Owns the AsyncAPI document of the live WebSocket, generated from what the code accepts and sends."""
+"""AsyncAPI document of the live WebSocket, generated from what the code accepts and sends."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -40,7 +40,7 @@ def _encoded() -> bytes:
 
 def asyncapi() -> dict[str, object]:
     """Build the AsyncAPI 3.0 document; `send` and `receive` are the server's."""
-    messages = {kind.name: _told(kind) for kind in (*PLAIN, *EXTENDED)} | _COMMANDS | {"audio": _audio()}
+    messages = {kind.name: _message(kind) for kind in (*PLAIN, *EXTENDED)} | _COMMANDS | {"audio": _audio()}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -79,7 +79,7 @@ def asyncapi() -> dict[str, object]:
     }
 
 
-def _told(kind: MessageKind) -> Schema:
+def _message(kind: MessageKind) -> Schema:
     return {"name": kind.name, "summary": kind.when, "payload": {"$ref": f"#/components/schemas/{kind.name}"}}
 
 

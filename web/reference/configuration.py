@@ -1,4 +1,4 @@
-"""Owns how the configuration keys are described: as a JSON Schema for programs, in words for people."""
+"""Describe the configuration keys: as a JSON Schema, and in words."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ def configuration_schema() -> Schema:
 
 
 def default(key: Key) -> object:
-    """The value that holds where nobody sets one, as JSON has it."""
+    """Return the default of a key as JSON."""
     value = getattr(SessionConfig(), key.attribute)
     return list(value) if isinstance(value, tuple) else value
 
 
 def allowed(key: Key) -> str:
-    """The values that a key takes, as Markdown."""
+    """Describe the values of a key in Markdown."""
     match key:
         case IntegerKey(minimum=minimum, maximum=maximum) | NumberKey(minimum=minimum, maximum=maximum):
             return f"{minimum} to {maximum}"

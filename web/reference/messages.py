@@ -1,4 +1,4 @@
-"""Owns the JSON Schemas of the live protocol, generated from the types of its messages."""
+"""JSON Schemas of the live protocol, generated from the types of its messages."""
 
 from dataclasses import dataclass, field
 

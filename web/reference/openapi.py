@@ -1,4 +1,4 @@
-"""Owns the OpenAPI document of the HTTP routes, generated from what the code takes, answers and refuses."""
+"""OpenAPI document of the HTTP routes, generated from their structs and the table of errors."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -62,12 +62,12 @@ def openapi_response(*, asks_for_token: bool) -> Response:
 
 
 @cache
-def _encoded(asks: bool) -> bytes:
-    return msgspec.json.encode(openapi(asks_for_token=asks))
+def _encoded(asks_for_token: bool) -> bytes:
+    return msgspec.json.encode(openapi(asks_for_token=asks_for_token))
 
 
 def openapi(*, asks_for_token: bool) -> Schema:
-    """Build the OpenAPI 3.1 document of a server that wants tokens, or of one that takes them or none."""
+    """Build the OpenAPI 3.1 document of a server that requires tokens, or of one that does not."""
     schemes: list[Schema] = [{name: []} for name in _SCHEMES]
     security = schemes if asks_for_token else [*schemes, {}]
     return {
@@ -90,29 +90,29 @@ def openapi(*, asks_for_token: bool) -> Schema:
 
 
 def _operation(operation: Operation) -> Schema:
-    told: Schema = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    described: Schema = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
-        told["description"] = operation.description
+        described["description"] = operation.description
     if operation.parameters:
-        told["parameters"] = list(operation.parameters)
+        described["parameters"] = list(operation.parameters)
     if operation.body:
-        told["requestBody"] = {"required": operation.is_body_required, "content": operation.body}
+        described["requestBody"] = {"required": operation.is_body_required, "content": operation.body}
     if not operation.asks_for_token:
-        told["security"] = []
+        described["security"] = []
     guards = _GUARDED if operation.asks_for_token else ()
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    return told | {"responses": answers | _refusals({*operation.problems, *_EVERYWHERE, *guards})}
+    return described | {"responses": answers | _refusals({*operation.problems, *_EVERYWHERE, *guards})}
 
 
 def _answer(answer: Answer) -> Schema:
-    told: Schema = {"description": answer.description}
+    described: Schema = {"description": answer.description}
     if answer.headers:
-        told["headers"] = {name: _header(name, is_sent=is_sent) for name, is_sent in answer.headers.items()}
+        described["headers"] = {name: _header(name, is_sent=is_sent) for name, is_sent in answer.headers.items()}
     if answer.content:
-        told["content"] = answer.content
+        described["content"] = answer.content
     if answer.links:
-        told["links"] = answer.links
-    return told
+        described["links"] = answer.links
+    return described
 
 
 def _refusals(problems: set[Problem]) -> dict[str, Schema]:
@@ -124,7 +124,7 @@ def _refusals(problems: set[Problem]) -> dict[str, Schema]:
 
 
 def _refusal(status: HTTPStatus, problems: list[Problem]) -> Schema:
-    told: Schema = {
+    described: Schema = {
         "description": _meanings(problems),
         "content": {
             JSON: {
@@ -134,7 +134,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem]) -> Schema:
         },
     }
     header = _HEADERS_OF.get(status)
-    return told if header is None else told | {"headers": {header: _header(header, is_sent=True)}}
+    return described if header is None else described | {"headers": {header: _header(header, is_sent=True)}}
 
 
 def _header(name: str, *, is_sent: bool) -> Schema:

@@ -1,4 +1,4 @@
-"""Owns what each HTTP route takes and answers, in words and by the names of its schemas."""
+"""Operations of the HTTP routes: what each takes and answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ _BYTES = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route answers when all is well: media types with their schemas, headers (True: always sent)."""
+    """A successful answer: media types with their schemas, headers (True: always sent), links."""
 
     description: str
     content: Mapping[str, Schema] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; `problems` besides those that every route has, `body` by media types."""
+    """One method of one path; `problems` in addition to those of every route, `body` by media type."""
 
     id: str
     tag: str

@@ -1,4 +1,4 @@
-"""Owns the generated pages of the documentation: errors and configuration, from the tables of the code."""
+"""Generate the pages of the documentation for errors and configuration from the tables of the code."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -1,29 +1,36 @@
-"""Owns the parameters of the HTTP routes, as OpenAPI describes them."""
+"""Parameters of the HTTP routes in OpenAPI."""
 
 from stream.configuration.config import LANGUAGE_MODELS
 from web.reference.configuration import Schema, configuration_schema
+from web.rest.response.transcription import BOOLEANS, FORMATS
+from web.rest.transcriptions import MOST_LISTED, USUALLY_LISTED
 
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 def _in(place: str, name: str, description: str, schema: Schema) -> Schema:
-    told: Schema = {"name": name, "in": place, "description": description, "schema": schema}
-    return told | {"required": True} if place == "path" else told
+    parameter: Schema = {"name": name, "in": place, "description": description, "schema": schema}
+    return parameter | {"required": True} if place == "path" else parameter
 
 
 EXTENDED = _in(
     "query",
     "extended",
     "more than the reference has; `1` and `0` are taken for `true` and `false`",
-    {"enum": ["true", "false", "1", "0"], "default": "false"},
+    {"enum": list(BOOLEANS), "default": "false"},
 )
 FORMAT = _in(
     "query",
     "format",
     "JSON, lines of text, or subtitles",
-    {"enum": ["json", "txt", "srt", "vtt"]},
+    {"enum": list(FORMATS)},
 )
-LIMIT = _in("query", "limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20})
+LIMIT = _in(
+    "query",
+    "limit",
+    "how many at most",
+    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+)
 BEFORE = _in(
     "query",
     "before",
@@ -52,8 +59,8 @@ def live_query() -> tuple[Schema, ...]:
 
 
 def _query_schema(schema: Schema) -> Schema:
-    told = {name: value for name, value in schema.items() if name != "description"}
-    if told.get("type") != "boolean":
-        return told
-    default = "true" if told["default"] else "false"
-    return {"enum": ["true", "false", "1", "0"], "default": default}
+    query = {name: value for name, value in schema.items() if name != "description"}
+    if query.get("type") != "boolean":
+        return query
+    default = "true" if query["default"] else "false"
+    return {"enum": list(BOOLEANS), "default": default}

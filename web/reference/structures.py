@@ -1,4 +1,4 @@
-"""Owns how JSON Schemas are made of the types of messages: the fields explained, the references in place."""
+"""Build JSON Schemas from structs, with a description of each field."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ from web.reference.configuration import Schema
 
 _REFERENCE = "#/components/schemas/{name}"
 
-# What a field means wherever it stands; other things may be said of it in `structures`.
+# Descriptions of fields by name; a struct, or an argument of `structures`, may have others.
 _MEANINGS = {
     "alternatives": "all hypotheses of the utterance, best first",
     "channel": "counted from 0; only where two channels are recognized, and of what concerns one of them",
@@ -78,29 +78,29 @@ def structures(
 
 
 def pinned(schema: Schema, values: Mapping[str, Schema], meanings: Mapping[str, str] | None = None) -> Schema:
-    """The schema of an object whose fields hold more exactly what their Python types leave open."""
+    """Replace the schemas of fields whose Python types are too wide."""
     known = _MEANINGS | dict(meanings or {})
-    told = {name: _explained_field(name, of, known) for name, of in values.items()}
-    return schema | {"properties": schema["properties"] | told}
+    fields = {name: _explained_field(name, of, known) for name, of in values.items()}
+    return schema | {"properties": schema["properties"] | fields}
 
 
 def reference(name: str) -> Schema:
-    """Point to a schema of the same document."""
+    """Refer to a schema of the same document."""
     return {"$ref": _REFERENCE.format(name=name)}
 
 
 def one_of(values: Sequence[object], meaning: str | None = None) -> Schema:
-    """One of these values."""
+    """Build an enum."""
     return {"enum": list(values)} | ({} if meaning is None else {"description": meaning})
 
 
 def list_of(name: str) -> Schema:
-    """At least one of a schema of the same document."""
+    """Build a list with at least one item of a schema of the same document."""
     return {"type": "array", "items": reference(name), "minItems": 1}
 
 
 def error_fields(kind_field: str, problems: Collection[Problem] = tuple(Problem)) -> dict[str, Schema]:
-    """The fields of an error that programs look at, for some of the table."""
+    """Build the fields of an error that programs read, for some of the problems."""
     codes = sorted({problem.value.http.value for problem in problems})
     kinds = one_of([problem.value.type for problem in problems], "the kind of error")
     return {"code": one_of(codes), "status": one_of([str(code) for code in codes]), kind_field: kinds}
@@ -117,8 +117,8 @@ def _camel(name: str) -> str:
 
 
 def _explained_field(name: str, schema: Schema, meanings: Mapping[str, str]) -> Schema:
-    """The schema of a field with what it means, unless it says so itself."""
-    # What stands beside a reference is ignored.
+    """Add a description to a field that has none."""
+    # Keywords beside a reference are ignored.
     if "$ref" in schema:
         return schema
     if schema.get("anyOf") == [{"type": "integer"}, {"type": "number"}]:

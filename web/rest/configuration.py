@@ -11,7 +11,7 @@ from starlette.responses import Response
 from stream.configuration.config import KEYS, PRESETS, SessionConfig
 from web.rest.request.body import JSON_TYPE
 
-# May hold words of the operator's own; whoever may connect gets them in `ready`.
+# Their defaults may be private to the operator; admitted clients receive them in `ready`.
 _PRIVATE_KEYS = ("phrases", "languageModel")
 
 

@@ -1,4 +1,4 @@
-"""Owns what pages of other hosts may read: CORS for the origins that may connect, nothing for any other."""
+"""CORS: pages of allowed origins may call the routes and read the answers, others may not."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -13,12 +13,12 @@ _READ = ("Retry-After", "Location", "Upload-Location", "WWW-Authenticate", "X-Re
 
 
 class Cors:
-    """Lets the pages of allowed origins ask and read, without cookies; a WebSocket's Origin is checked elsewhere."""
+    """CORS without cookies for allowed origins; the Origin of a WebSocket is checked elsewhere."""
 
     def __init__(self, app: ASGIApp, rules: OriginRules) -> None:
         self._app = app
         self._rules = rules
-        # Which origins is decided here, and told page by page.
+        # The rules decide which origins pass; the answer names the one that asked.
         self._allowed = CORSMiddleware(
             app, allow_origin_regex=".+", allow_methods=_METHODS, allow_headers=_SENT, expose_headers=_READ
         )

@@ -20,10 +20,10 @@ from web.store.database.database import Database
 
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"
-# An orchestrator asks every few seconds and waits one or two.
+# An orchestrator probes every few seconds and waits one or two.
 _DATABASE_SECONDS = 1.0
 _CAPACITY_SECONDS = 1.0
-# Nobody's name: has no stream open, and may have one.
+# A caller with no open stream who may have one.
 _ANYBODY = Caller(owner="", streams=1)
 
 
@@ -51,7 +51,7 @@ class HealthRoutes:
     database: Database
 
     async def healthcheck(self, _: Request) -> Response:
-        """Answer 200 in every state; the body tells which."""
+        """Answer 200 in every state, which is in the body."""
         if self.recognizer.is_ready:
             health = Health("Running", "OK.", _API_VERSION)
         else:
@@ -76,7 +76,7 @@ class HealthRoutes:
             raise full()
 
     async def capacity_in_time(self) -> Capacity | None:
-        """Return the places of the recognizer, None where it does not say in time: it may be busy."""
+        """Return the capacity of the recognizer, None if it does not answer in time, as when it is busy."""
         try:
             async with asyncio.timeout(_CAPACITY_SECONDS):
                 return await self.recognizer.capacity()
@@ -84,7 +84,7 @@ class HealthRoutes:
             return None
 
     async def database_fault(self) -> Absence | None:
-        """Why the database cannot be used now, as far as can be told in a second; None where it can."""
+        """Return why the database cannot be used now, None where it can; waits at most a second."""
         try:
             async with asyncio.timeout(_DATABASE_SECONDS):
                 await self.database.check()

@@ -15,7 +15,7 @@ from web.rest.request.body import JSON_TYPE
 
 
 class LanguageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The languages that are recognized; none while the recognizer has not said yet what it serves."""
+    """The languages that are recognized; none until the recognizer has reported them."""
 
     languages: Annotated[tuple[str, ...], Meta(description="each once", extra_json_schema={"uniqueItems": True})]
 

@@ -1,4 +1,4 @@
-"""Owns `POST /v1/speech/asrlongrunning` and the upload of its audio: a long recording in, a promise out."""
+"""`POST /v1/speech/asrlongrunning` and the upload of its audio: accept a long recording."""
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -47,17 +47,17 @@ class LongRunningRoutes:
     jobs_per_owner: int
 
     async def accept(self, request: Request) -> Response:
-        """Answer 201 with the id of a recording that will be recognized; 429 above the caller's number of them."""
+        """Answer 201 with the id of a queued recording, or 429 above the caller's limit."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         extended = is_extended(request)
         self.transcriber.check_ready()
         await self.limits.check_minutes(caller)
         await self._check_number(caller.owner)
         limit_bytes = self.fetch.most_bytes
-        async with read_audio_request(request, self.turns, limit_bytes, self.bodies, caller.owner) as asked:
-            audio = asked.audio
+        async with read_audio_request(request, self.turns, limit_bytes, self.bodies, caller.owner) as received:
+            audio = received.audio
             uri = None if isinstance(audio, Audio) else self._uri(audio)
-            recording = await self._recording(caller, asked.values, uri)
+            recording = await self._recording(caller, received.values, uri)
             await self.recordings.open(recording, most=self.jobs_per_owner)
             if isinstance(audio, Audio):
                 await self._take(recording, _pieces(audio.chunks), audio.size_bytes, file=audio.file)
@@ -73,7 +73,7 @@ class LongRunningRoutes:
     async def upload(self, request: Request) -> Response:
         """Take the audio of a recording that waits for it, as the bytes of the body; answer 200 with its state.
 
-        An upload that broke off may be made again from its beginning: what is there already is not recognized twice.
+        A broken upload may be repeated from its beginning; the part that arrived is not recognized twice.
         """
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         owner, extended = caller.owner, is_extended(request)
@@ -97,13 +97,13 @@ class LongRunningRoutes:
         return await self._answer(recording, extended=extended)
 
     async def _check_number(self, owner: str) -> None:
-        """Refuse before the body is read what `Recordings.open` would refuse then."""
+        """Refuse early what `Recordings.open` would refuse after the body was read."""
         most = self.jobs_per_owner
         if await self.transcriptions.unfinished(owner) >= most:
             raise ClientError(Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end")
 
     def _uri(self, audio: dict[str, object]) -> str | None:
-        """Where the recording is, None if it will be uploaded."""
+        """Return where the recording is, None if it will be uploaded."""
         match audio:
             case {"upload": True, **rest} if not rest:
                 return None

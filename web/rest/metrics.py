@@ -1,4 +1,4 @@
-"""Owns `GET /metrics`: the numbers of this process, for Prometheus."""
+"""`GET /metrics`: the metrics of this process, for Prometheus."""
 
 import asyncio
 import math
@@ -25,7 +25,7 @@ _COUNT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsRoutes:
-    """Everything that is counted; some of it is found out when it is asked for."""
+    """All metrics of this process; the gauges are updated when they are read."""
 
     auth: Authenticator
     health: HealthRoutes
@@ -35,17 +35,17 @@ class MetricsRoutes:
     numbers: Metrics
 
     async def metrics(self, request: Request) -> Response:
-        """Answer everything that is counted; where tokens are asked for, to those with the scope `metrics`."""
+        """Answer all metrics; a keyed server requires the scope `metrics`."""
         await self.auth.caller(request, Scope.METRICS)
         return await self.response()
 
     async def response(self) -> Response:
-        """The numbers as they are now."""
+        """Update the gauges and write all metrics."""
         await self._look()
         return Response(self.numbers.text(), media_type=_TEXT_TYPE, headers={"Cache-Control": "no-store"})
 
     async def _look(self) -> None:
-        """Find out what nobody counts as it happens."""
+        """Set the gauges that are not updated by events."""
         numbers = self.numbers
         numbers.recognizer_ready.set(self.recognizer.is_ready)
         numbers.segments_in_work.set(self.steps.segments_in_work)

@@ -1,4 +1,4 @@
-"""Owns the recognition call of OVH's AI Endpoints: a file in a form, a list of results out."""
+"""The recognition call of OVH's AI Endpoints: a file in a form, a list of results."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class OvhRoutes:
     bodies: BodyBudgets
 
     async def recognize(self, request: Request) -> Response:
-        """Answer 200 with one result for each utterance of the form's file `audio`, none if nothing was said."""
+        """Answer 200 with one result for each utterance of the form's file `audio`, none without words."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         self.transcriber.check_ready()
         await self.limits.check_minutes(caller)
@@ -45,11 +45,11 @@ class OvhRoutes:
             values = parse_object(form.texts.get("config", "{}"), "config")
             if "language" in request.path_params:
                 in_path = {"languageCode": request.path_params["language"]}
-                # Checked by itself, too: what stands in `config` goes before it.
+                # Checked by itself, as `config` takes precedence.
                 self.transcriber.config.with_message(in_path, audio_began=False)
                 values = in_path | values
             audio = file_audio(form)
             config = await self.transcriber.configured(caller, values)
             finished = await self.transcriber.transcribe(caller, config, audio, _MOST_SECONDS)
-        told = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
-        return Response(msgspec.json.encode(told), media_type=JSON_TYPE)
+        recognized = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
+        return Response(msgspec.json.encode(recognized), media_type=JSON_TYPE)

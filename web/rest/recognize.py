@@ -1,4 +1,4 @@
-"""Owns `POST /v1/speech/asr`: a short recording in, its transcription out."""
+"""`POST /v1/speech/asr`: recognize a short recording and answer its transcription."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from web.store.storing import Storing
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
 
-# "Up to 1 minute", and what an encoder adds to a minute at its ends.
+# A minute, and the padding of encoders.
 _MOST_SECONDS = 61.0
 
 
@@ -47,11 +47,11 @@ class RecognizeRoutes:
         extended = is_extended(request)
         self.transcriber.check_ready()
         await self.limits.check_minutes(caller)
-        async with read_audio_request(request, self.turns, MOST_JSON_BYTES, self.bodies, owner) as asked:
-            if not isinstance(asked.audio, Audio):
+        async with read_audio_request(request, self.turns, MOST_JSON_BYTES, self.bodies, owner) as received:
+            if not isinstance(received.audio, Audio):
                 raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
-            config = await self.transcriber.configured(caller, asked.values)
-            finished = await self.transcriber.transcribe(caller, config, asked.audio, _MOST_SECONDS)
+            config = await self.transcriber.configured(caller, received.values)
+            finished = await self.transcriber.transcribe(caller, config, received.audio, _MOST_SECONDS)
         transcription = _transcription(finished, config, self.clock())
         if config.store:
             await self.storing.finish(partial(self._store, owner, transcription.summary, finished))

@@ -19,7 +19,7 @@ from web.rest.request.structs import converted
 from web.rest.response.fields import Timestamp, timestamp
 
 USUAL_SECONDS = 60
-# For one use a token has to last for the opening of a connection; to be kept, for a day's work.
+# A token for one use lasts for the opening of a connection, a kept one for a working day.
 MOST_SECONDS_ONCE = 600
 MOST_SECONDS = 43_200
 _MOST_BYTES = 4096
@@ -67,7 +67,7 @@ class TokenRoutes:
     clock: Clock
 
     async def trade(self, request: Request) -> Response:
-        """Answer 201 with a token for the caller's, for one use unless asked otherwise."""
+        """Answer 201 with a token for the caller's, for one use by default."""
         mint = self.mint
         if mint is None:
             detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
@@ -93,12 +93,12 @@ async def _token_request(request: Request, turns: FairShare) -> TokenRequest:
 def _scopes(wanted: TokenRequest, caller: Caller) -> frozenset[Scope]:
     """The requested scopes that the caller's own token has; a token for one use cannot be traded again."""
     if isinstance(wanted.scope, msgspec.UnsetType):
-        asked = caller.scopes - {Scope.TOKENS}
+        requested = caller.scopes - {Scope.TOKENS}
     else:
-        asked = scopes_in(wanted.scope) - ({Scope.TOKENS} if wanted.one_use else set())
-    if not asked & caller.scopes:
+        requested = scopes_in(wanted.scope) - ({Scope.TOKENS} if wanted.one_use else set())
+    if not requested & caller.scopes:
         held = " ".join(sorted(caller.scopes))
         raise ClientError(
             Problem.FORBIDDEN, f"the token would be for nothing: yours is for {held}, of which nothing can be passed on"
         )
-    return asked & caller.scopes
+    return requested & caller.scopes

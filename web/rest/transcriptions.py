@@ -1,4 +1,4 @@
-"""Owns the routes of stored transcriptions: one of them in any format, the list, and their end."""
+"""Routes of stored transcriptions: one in any format, the list, deletion."""
 
 import math
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from web.rest.response.transcription import (
 )
 from web.store.transcriptions import Summary, Transcriptions
 
-_MOST_LISTED = 100
-_USUALLY_LISTED = 20
+MOST_LISTED = 100
+USUALLY_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class TranscriptionRoutes:
     turns: FairShare
 
     async def show(self, request: Request) -> Response:
-        """Answer the transcription as far as it is; a recording that failed answers its error."""
+        """Answer the transcription so far; a failed recording answers its error."""
         owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
         written, extended = chosen_format(request), is_extended(request)
         transcription = await self.transcriptions.get(_id(request), owner)
@@ -47,7 +47,7 @@ class TranscriptionRoutes:
         return await transcription_response(transcription, written, self.turns, extended=extended)
 
     async def remove(self, request: Request) -> Response:
-        """Delete the transcription, text and sound; one that is still being made is not made any further."""
+        """Delete the transcription, text and audio; recognition that still runs is stopped."""
         owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
         if not await self.transcriptions.delete(_id(request), owner):
             raise _unknown()
@@ -79,14 +79,14 @@ def _unknown() -> ClientError:
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return _USUALLY_LISTED
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= _MOST_LISTED):
-        raise ClientError(Problem.INVALID_CONFIG, f"limit is {quoted(text)}; it must be between 1 and {_MOST_LISTED}")
+        return USUALLY_LISTED
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MOST_LISTED):
+        raise ClientError(Problem.INVALID_CONFIG, f"limit is {quoted(text)}; it must be between 1 and {MOST_LISTED}")
     return int(text)
 
 
 def _mark(summary: Summary) -> str:
-    """Names a place in the list: microseconds since 1970 would not be exact enough."""
+    """Encode a place in the list; microseconds since 1970 would not be exact enough."""
     return f"{summary.created_at.hex()}_{summary.id}"
 
 

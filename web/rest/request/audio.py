@@ -1,4 +1,4 @@
-"""Owns what a request says of its audio: the configuration, the bytes in whatever wrapping, what they are."""
+"""Read requests with audio: the configuration, and the audio as JSON, a form or an address."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from web.rest.request.body import (
 from web.rest.request.json_text import LONG_BYTES, JsonText
 
 MOST_JSON_BYTES = 16 << 20
-"""A minute of 48 kHz stereo in base64; its sound is held in memory."""
+"""A minute of 48 kHz stereo in base64; it is held in memory."""
 _CHUNK_BYTES = 1 << 16
 
 
@@ -36,12 +36,12 @@ class Audio:
     chunks: Iterable[bytes]
     size_bytes: int
     file: BinaryIO | None = None
-    """Has them as well, where they came as a file."""
+    """The same bytes, if they arrived as a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioRequest:
-    """The keys of the configuration that a request sets, and its audio or where that is."""
+    """The configuration keys of a request, and its audio or the object that tells where it is."""
 
     values: dict[str, object]
     audio: Audio | dict[str, object]
@@ -80,7 +80,7 @@ def file_audio(form: Form) -> Audio:
 
 
 class _Data:
-    """The sound of a base64 text, decoded as it arrives; what is wrong with it is told when it is asked for."""
+    """Audio of a base64 text, decoded as it arrives; `audio` raises what is wrong with it."""
 
     def __init__(self) -> None:
         self._decoder = Base64Decoder()

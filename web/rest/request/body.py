@@ -1,4 +1,4 @@
-"""Owns the reading of request bodies: JSON, multipart, bytes; each bounded, each refused with a sentence."""
+"""Read request bodies within bounds: JSON, multipart forms, bytes."""
 
 import asyncio
 import codecs
@@ -22,15 +22,15 @@ from web.rest.request.json_text import STEP_BYTES, JsonText
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
-# Values of a form are short; files are counted as part of the whole.
+# Text fields of a form are short; files count towards the whole body.
 _MOST_PART_BYTES = 1 << 20
 _MOST_PARTS = 4
-# What a client that sends too much may go on sending before it is cut off.
+# How long to drain a body that is too large before the connection is closed.
 _DROP_SECONDS = 3.0
-# What is held until it is whole has to come at least so fast, on average, after a while to begin with.
+# A body that is held in memory must arrive at this average rate after a grace time.
 _GRACE_SECONDS = 60.0
 _LEAST_BYTES_A_SECOND = 16 << 10
-# Files above this lie on disk.
+# Larger files are on disk.
 _SPOOLED_BYTES = 1 << 16
 _JSON_SPACE = b" \t\r\n"
 _MOST_HEAD_BYTES = 4096
@@ -66,7 +66,7 @@ class _FormParser(MultiPartParser):
 
 
 class Body:
-    """The body of a request, which can be looked at before it is known what to make of it."""
+    """The body of a request, whose first bytes can be read before its kind is known."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -77,8 +77,8 @@ class Body:
         """Whether it is a JSON object: by its media type, or where that is another one, by how it begins.
 
         Programs that name no type send what their library does, a form's or a text's. From the page of another origin
-        the type holds: its browser has asked whether such a page may send JSON, and for these types it would not ask.
-        Raises ClientError for a body that says to be larger than `most_bytes`.
+        the type holds: browsers send a preflight for JSON, but not for these types.
+        Raises ClientError for a declared length above `most_bytes`.
         """
         if media_type(self.request) == JSON_TYPE:
             return True
@@ -87,7 +87,7 @@ class Body:
         await self._check_declared(most_bytes)
         async for piece in self._arriving:
             self._head += piece
-            # Nobody puts so much white space first.
+            # No client starts with so much white space.
             if self._begun() or len(self._head) > _MOST_HEAD_BYTES:
                 break
         return self._begun()[:1] == b"{"
@@ -95,7 +95,7 @@ class Body:
     async def pieces(self, most_bytes: int, hold: Hold | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they arrive; raises ClientError above `most_bytes`.
 
-        With a `hold` they are kept: it is told their number first, and they may not come too slowly.
+        With a `hold` they are kept: it is called with their number first, and they may not arrive too slowly.
         """
         await self._check_declared(most_bytes)
         declared = self.request.headers.get("content-length", "")
@@ -135,7 +135,7 @@ class Body:
             await self._refuse_size(most_bytes)
 
     async def _refuse_size(self, most_bytes: int) -> NoReturn:
-        # Many clients look at no answer before they have sent everything, and lose it when the connection is closed.
+        # Many clients read no answer before they have sent everything, and lose it when the connection is closed.
         with suppress(TimeoutError, ClientDisconnect):
             async with asyncio.timeout(_DROP_SECONDS):
                 async for _ in self._arriving:
@@ -146,7 +146,7 @@ class Body:
 async def read_object(
     request: Request, turns: FairShare, most_bytes: int, hold: Hold = hold_nothing
 ) -> dict[str, object]:
-    """Read a JSON object, whatever the media type says of it; raises ClientError for any other body."""
+    """Read a JSON object, whatever its media type; raises ClientError for any other body."""
     body = Body(request)
     if not await body.is_json(most_bytes):
         check_media_type(request, JSON_TYPE)
@@ -171,7 +171,7 @@ async def parsed_body(
                     await asyncio.sleep(0)
     except ValueError:
         raise _no_json("the body") from None
-    # Some clients send the whole of a buffer that the text does not fill.
+    # Some clients send a whole buffer that the text does not fill.
     return parse_object(text.end().rstrip(b"\0"), is_counted=True)
 
 

@@ -1,4 +1,4 @@
-"""Owns the forms in which results are written."""
+"""Formats of transcriptions."""
 
 from enum import StrEnum
 

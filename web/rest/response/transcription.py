@@ -38,11 +38,13 @@ _MEDIA_TYPES = {
     OutputFormat.SRT: "application/x-subrip; charset=utf-8",
     OutputFormat.VTT: "text/vtt; charset=utf-8",
 }
+BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+"""Values of a boolean in a query."""
 _RESULTS = b'"results":['
-# Captions, or utterances: about a millisecond of work.
+# Captions or utterances in a step of about a millisecond.
 _PARTS_AT_ONCE = 10
-# What a client may ask for, by `?format=` and by `Accept`.
-_BY_NAME = {"json": OutputFormat.JSON, "txt": OutputFormat.TEXT, "srt": OutputFormat.SRT, "vtt": OutputFormat.VTT}
+# Formats by `?format=`, then by `Accept`.
+FORMATS = {"json": OutputFormat.JSON, "txt": OutputFormat.TEXT, "srt": OutputFormat.SRT, "vtt": OutputFormat.VTT}
 _BY_TYPE = {
     JSON_TYPE: OutputFormat.JSON,
     "text/plain": OutputFormat.TEXT,
@@ -111,7 +113,7 @@ class TranscriptionList(msgspec.Struct, frozen=True, rename="camel", forbid_unkn
 
 
 def plain_body(transcription: Transcription) -> Done:
-    """Exactly the fields of the reference: one result for each utterance, or all hypotheses of the only one."""
+    """Build the body of the reference: one result for each utterance, or all hypotheses of the only one."""
     summary = transcription.summary
     return shortened(
         Done(
@@ -125,7 +127,7 @@ def plain_body(transcription: Transcription) -> Done:
 
 
 def extended_body(transcription: Transcription) -> ExtendedTranscription:
-    """The plain body's fields and more."""
+    """Build the extended body."""
     summary = transcription.summary
     settled_ms = transcription.settled_samples / _SAMPLES_PER_MS
     return ExtendedTranscription(
@@ -142,7 +144,7 @@ def extended_body(transcription: Transcription) -> ExtendedTranscription:
 
 
 def summary_body(summary: Summary) -> TranscriptionSummary:
-    """The transcription's line in the list."""
+    """Build the entry of a transcription in the list."""
     error = None if summary.error is None else summary.error.problem.value.type
     return TranscriptionSummary(
         summary.id,
@@ -156,7 +158,7 @@ def summary_body(summary: Summary) -> TranscriptionSummary:
 
 
 def progress(transcription: Transcription) -> float:
-    """How much is recognized, 0 to 1; of a recording whose length nobody knows yet, of what has arrived."""
+    """Return the recognized share, 0 to 1; of what has arrived while the length is unknown."""
     summary = transcription.summary
     if summary.status is Status.DONE:
         return 1.0
@@ -166,47 +168,47 @@ def progress(transcription: Transcription) -> float:
 
 
 def duration(summary: Summary) -> int | float:
-    """Seconds of sound received."""
+    """Return the seconds of audio received."""
     return round(summary.received_samples / SAMPLE_RATE) if summary.whole_seconds else seconds(summary.received_samples)
 
 
 def inference_time(summary: Summary) -> int | float:
-    """Seconds spent waiting on the recognizer."""
+    """Return the seconds spent waiting on the recognizer."""
     return round(summary.inference_seconds) if summary.whole_seconds else round(summary.inference_seconds, 3)
 
 
 def address_of(transcription_id: str) -> str:
-    """Where a transcription is."""
+    """Return the address of a transcription."""
     return f"/v1/speech/transcriptions/{transcription_id}"
 
 
 def chosen_format(request: Request) -> OutputFormat:
-    """What the client wants: `?format=`, else the first media type of `Accept` that there is, else JSON."""
+    """Choose the format: `?format=`, else the first known media type of `Accept`, else JSON."""
     name = request.query_params.get("format")
     if name is not None:
-        if name not in _BY_NAME:
+        if name not in FORMATS:
             raise ClientError(
-                Problem.INVALID_CONFIG, f"format is {quoted(name)}; it must be one of {', '.join(_BY_NAME)}"
+                Problem.INVALID_CONFIG, f"format is {quoted(name)}; it must be one of {', '.join(FORMATS)}"
             )
-        return _BY_NAME[name]
+        return FORMATS[name]
     accepted = (part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(","))
     return next((_BY_TYPE[kind] for kind in accepted if kind in _BY_TYPE), OutputFormat.JSON)
 
 
 def is_extended(request: Request) -> bool:
-    """Whether the query asks for the extended body; raises ClientError for what is no boolean."""
+    """Return `?extended=`; raises ClientError unless it is a boolean."""
     text = request.query_params.get("extended", "false")
-    if text not in ("true", "1", "false", "0"):
+    if text not in BOOLEANS:
         raise ClientError(Problem.INVALID_CONFIG, f"extended is {quoted(text)}; it must be true or false")
-    return text in ("true", "1")
+    return BOOLEANS[text]
 
 
 async def transcription_response(
     transcription: Transcription, written: OutputFormat, turns: FairShare, *, extended: bool
 ) -> Response:
-    """The transcription in one of the formats; text and captions hold what is settled so far.
+    """Write the transcription in a format; text and captions have what is settled so far.
 
-    That of hours takes half a second to write, so that others have their turn in between.
+    Hours of it take half a second to write; other requests take turns in between.
     """
     parts = []
     for number, part in enumerate(_written(transcription, written, extended=extended), start=1):
@@ -218,18 +220,18 @@ async def transcription_response(
 
 
 def _written(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Iterator[bytes]:
-    """Yield the body; none of it after a step that completed none."""
+    """Yield the body in steps; a step may be empty."""
     spoken = [one for one in transcription.utterances if not one.is_empty]
-    said, channels = [one.alternatives[0] for one in spoken], [one.channel for one in spoken]
+    best, channels = [one.alternatives[0] for one in spoken], [one.channel for one in spoken]
     match written:
         case OutputFormat.JSON:
             return _extended(transcription, spoken) if extended else _plain(transcription, spoken)
         case OutputFormat.TEXT:
-            return (f"{one.transcript}\n".encode() for one in said)
+            return (f"{one.transcript}\n".encode() for one in best)
         case OutputFormat.SRT:
-            return (piece.encode() for piece in srt_pieces(said, channels))
+            return (piece.encode() for piece in srt_pieces(best, channels))
         case OutputFormat.VTT:
-            return (piece.encode() for piece in vtt_pieces(said, channels))
+            return (piece.encode() for piece in vtt_pieces(best, channels))
 
 
 def _plain(transcription: Transcription, spoken: Sequence[StoredUtterance]) -> Iterator[bytes]:
