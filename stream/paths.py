@@ -1,4 +1,4 @@
-"""Owns where things are found: the paths that client and server agree on, and which hosts are this machine."""
+"""The HTTP paths that client and server agree on, and the test for a loopback host."""
 
 from ipaddress import ip_address
 
@@ -7,7 +7,7 @@ HEALTH_PATH = "/v1/speech/healthcheck"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
+    """Whether a host name or address is always this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

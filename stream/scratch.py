@@ -1,7 +1,7 @@
-"""Temporary directories that do not outlive their process for long: the next one removes what a killed one left.
+"""Temporary directories that are removed even after a process was killed, by the next process.
 
-A process holds a lock in each of its directories while it lives, and the system lets go of that with the process,
-however it ends. So a directory whose lock is free is nobody's, whatever has become of its process's number.
+A process holds a lock in each of its directories, which the system releases with the process however it ends. A
+directory with a free lock is therefore unused, even if its process's number is in use again.
 """
 
 import os
@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 
 _PREFIX = "niyosha-"
 _LOCK = ".lock"
-# Another process may take a directory for a leftover before it is locked.
+# Another process may remove a directory as a leftover before it is locked.
 _TRIES = 10
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """Make a directory that only this user can enter, and remove it in the end; leftovers of others go first."""
+    """Make a directory for this user only, and remove it in the end; leftovers of ended processes are removed first."""
     remove_leftovers()
     path, lock = _locked()
     try:
@@ -33,11 +33,11 @@ def scratch_directory() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
-    """Remove this user's directories whose processes have ended; what is not surely ours is left alone."""
+    """Remove this user's directories whose processes have ended, and nothing that may be somebody else's."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, Timeout):
             if _is_ours(path):
-                # Not where a lock was never made: it may be somebody else's, or be about to get one.
+                # A directory without a lock file is not ours, or not locked yet.
                 with FileLock(path / _LOCK, blocking=False):
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -55,7 +55,7 @@ def _locked() -> tuple[Path, FileLock]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether it is a directory of this user's, no link, with a lock file."""
+    """Whether it is a directory of this user with a lock file, and no link."""
     found, lock = path.lstat(), (path / _LOCK).lstat()
     is_mine = not hasattr(os, "geteuid") or found.st_uid == lock.st_uid == os.geteuid()
     return is_mine and stat.S_ISDIR(found.st_mode) and stat.S_ISREG(lock.st_mode)

@@ -1,15 +1,15 @@
-"""Owns what PEM files must hold for TLS to work, and the sentence about those that do not."""
+"""Load PEM files for TLS, with clear errors for those that cannot be used."""
 
 import ssl
 from pathlib import Path
 
 
 class PemError(Exception):
-    """TLS is not possible with these files; the sentence names the file and what is wrong with it."""
+    """TLS is not possible with these files; the message names the file and what is wrong with it."""
 
 
 def read_pem(path: Path) -> bytes:
-    """The bytes of a file; raises PemError."""
+    """Read a file; raises PemError."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -17,7 +17,7 @@ def read_pem(path: Path) -> bytes:
 
 
 def check_certificates(path: Path) -> None:
-    """Raise PemError unless the file holds certificates."""
+    """Raise PemError unless the file contains certificates."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
     except ssl.SSLError:
@@ -25,13 +25,13 @@ def check_certificates(path: Path) -> None:
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS for a server with this certificate, and those that lead to its CA, and its key; raises PemError."""
+    """Make the TLS context of a server with a certificate chain and its key; raises PemError."""
     for path in (key, certificate):
         read_pem(path)
     check_certificates(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # An encrypted key would make the library ask for a password on the terminal.
+        # For an encrypted key the library would prompt for a password on the terminal.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":

@@ -1,23 +1,22 @@
 """The Python client: the live WebSocket, REST, and long recordings."""
 
-from stream.client.live import (
+from stream.client.errors import (
     AddressError,
-    Live,
+    AnswerError,
     LiveError,
     LostError,
-    Message,
     RecognitionError,
     RefusedError,
+    StalledError,
     UnreachableError,
     UnreadableError,
-    Waits,
-    connect,
-    transcribe,
 )
+from stream.client.live import Live, Message, Waits, connect, transcribe
 from stream.client.rest import RestClient, rest_client
 
 __all__ = [
     "AddressError",
+    "AnswerError",
     "Live",
     "LiveError",
     "LostError",
@@ -25,6 +24,7 @@ __all__ = [
     "RecognitionError",
     "RefusedError",
     "RestClient",
+    "StalledError",
     "UnreachableError",
     "UnreadableError",
     "Waits",

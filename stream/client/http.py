@@ -1,4 +1,4 @@
-"""Owns single requests over HTTP and their answers: bounded, with failures as the sentences of `stream.client.live`."""
+"""Make single HTTP requests with bounded answers, and raise the errors of the client."""
 
 import asyncio
 import ssl
@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import msgspec
 
-from stream.client.live import LiveError, UnreachableError
-from stream.errors import Problem, quoted
+from stream.client.errors import AnswerError, UnreachableError
+from stream.errors import Problem
 from stream.protocols.farsava.messages import AudioProgress, Failure, WireResult, WireWord
 
-# Four hours of speech with ten hypotheses of each utterance.
+# The size of four hours of speech with ten hypotheses of each utterance.
 _MOST_BYTES = 128 * 1024 * 1024
 _BUSY = frozenset(
     {
@@ -23,7 +23,7 @@ _BUSY = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-# What never is the failure of a recording, which is answered in the same way.
+# Errors of a request; all others are errors of the recording, which are sent in the same form.
 _ABOUT_REQUESTS = frozenset(
     problem.value.type
     for problem in (
@@ -36,16 +36,6 @@ _ABOUT_REQUESTS = frozenset(
         Problem.SHUTTING_DOWN,
     )
 )
-
-
-class AnswerError(LiveError):
-    """The server answered what the protocol does not have."""
-
-    def __init__(self, url: str, body: bytes, reason: str) -> None:
-        text = quoted(body[:200].decode(errors="replace"))
-        super().__init__(f"{url} answered {text}, which is not an answer of the protocol: {reason}")
-        self.url = url
-        self.reason = reason
 
 
 class Utterance(msgspec.Struct, frozen=True, rename="camel"):
@@ -62,7 +52,7 @@ class Utterance(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Transcription(msgspec.Struct, frozen=True, rename="camel"):
-    """A recording as far as it is: `progress` is 0 to 1, `results` are the settled utterances in order."""
+    """The state of a recording: `progress` from 0 to 1, `results` with the settled utterances in order."""
 
     transcription_id: str
     duration: float
@@ -79,7 +69,7 @@ class Transcription(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer over HTTP, read to its end."""
+    """A complete HTTP answer."""
 
     status: int
     headers: httpx.Headers
@@ -91,17 +81,17 @@ class Answer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the same request may succeed a little later."""
+        """Whether a retry may succeed."""
         return self.status in _BUSY
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long the server asks to wait, None if it does not say in seconds."""
+        """The server's `Retry-After` in seconds, None if it has none or a date."""
         text = self.headers.get("Retry-After", "")
         return float(text) if text.isascii() and text.isdigit() else None
 
 
-async def asked(http: httpx.AsyncClient, method: str, path: str, seconds: float | None, **parts: Any) -> Answer:
+async def request(http: httpx.AsyncClient, method: str, path: str, seconds: float | None, **parts: Any) -> Answer:
     """Make one request, which may take so many seconds; raises UnreachableError or AnswerError."""
     url = str(http.base_url).rstrip("/")
     try:
@@ -121,13 +111,13 @@ async def asked(http: httpx.AsyncClient, method: str, path: str, seconds: float 
         raise UnreachableError(url, "nothing listens there" if _is_refused(failed) else str(failed)) from failed
     except httpx.DecodingError as garbled:
         raise AnswerError(url, b"", str(garbled)) from garbled
-    # httpx does not translate everything that TLS says.
+    # httpx does not wrap all TLS errors.
     except (httpx.TransportError, ssl.SSLError) as broken:
         raise UnreachableError(url, f"the connection broke off ({str(broken) or type(broken).__name__})") from broken
 
 
-def about_request(failure: Failure) -> bool:
-    """Whether a request failed, not the recording that it asked for."""
+def concerns_request(failure: Failure) -> bool:
+    """Whether an error is that of a request, not that of its recording."""
     return failure.type in _ABOUT_REQUESTS
 
 

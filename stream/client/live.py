@@ -1,12 +1,4 @@
-"""Owns the client of the live protocol: one connection, audio out, messages in.
-
-LiveError
-├── AddressError       the address or the token given cannot be used (also a ValueError)
-├── UnreachableError   no WebSocket server answers there
-├── RefusedError       the server refused the handshake
-├── RecognitionError   the server sent its error message
-├── LostError          the connection ended before `done`
-└── UnreadableError    the server sent what the protocol does not have
+"""The client of the live protocol: one WebSocket connection, audio out, messages in.
 
 async with connect("http://127.0.0.1:8000", config={"languageCode": "en"}) as live:
     async for message in transcribe(live, chunks):
@@ -17,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from http.client import responses
 from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -25,100 +16,39 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import msgspec
 from websockets.asyncio import client as websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.frames import Close
 
+from stream.client.errors import (
+    AddressError,
+    LostError,
+    RecognitionError,
+    RefusedError,
+    UnreachableError,
+    UnreadableError,
+)
 from stream.errors import quoted
 from stream.paths import LIVE_PATH, is_loopback
-from stream.protocols.farsava.messages import Done, DoneMessage, ErrorMessage, Failed, Failure, Told, decode
+from stream.protocols.farsava.messages import Done, DoneMessage, ErrorMessage, Failure, Told, decode
 
-MESSAGE_BYTES = 64 * 1024  # two seconds of audio at 16 kHz: a server's limit is 1 MiB, small ones keep a sender fair
-DONE_BYTES = 16 * 1024 * 1024  # `done` keeps all its text, so four hours of speech may pass the usual 1 MiB
+MESSAGE_BYTES = 64 * 1024  # two seconds of audio at 16 kHz; servers accept 1 MiB, but small messages are fairer
+DONE_BYTES = 16 * 1024 * 1024  # `done` has the whole text, for four hours of speech more than the usual 1 MiB
 QUERY_BYTES = 4096  # many servers and proxies refuse a request line over 8 kB
-PING_SECONDS = 20.0  # keeps the mappings of routers alive; nobody waits for the pong, see `_open`
+PING_SECONDS = 20.0  # keeps the mappings of routers alive; the pong is not waited for, see `_open`
 
 Message = Told
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long to wait for the server, in seconds: for it to accept, and for it to say goodbye."""
+    """How long to wait for the server: to accept the connection, and to close it."""
 
     open_seconds: float = 10.0
     close_seconds: float = 2.0
 
 
-class LiveError(Exception):
-    """A live connection failed; `str()` is a sentence for people."""
-
-
-class AddressError(LiveError, ValueError):
-    """The address or the token given cannot be used."""
-
-
-class UnreachableError(LiveError):
-    """No WebSocket server answers at `url`."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"cannot reach {url}: {reason}")
-        self.url = url
-        self.reason = reason
-
-
-class RefusedError(LiveError):
-    """The server refused the handshake with the HTTP `status`.
-
-    `failure` is the body, None if it is not the protocol's; `location` and `retry_after` are headers.
-    """
-
-    def __init__(
-        self, url: str, status: int, failure: Failure | None, location: str | None, retry_after: str | None
-    ) -> None:
-        super().__init__(url, status, failure, location, retry_after)
-        self.url = url
-        self.status = status
-        self.failure = failure
-        self.location = location
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        if self.failure is not None:
-            again = f" (try again in {self.retry_after} s)" if self.retry_after else ""
-            return f"{self.url} refused: {self.failure.detail}{again}"
-        if self.location is not None:
-            return f"{self.url} redirects to {quoted(self.location)}; give that server's address instead"
-        answer = f"{self.status} {responses.get(self.status, '')}".strip()
-        return f"{self.url} answered HTTP {answer}; it does not seem to be a Niyosha server"
-
-
-class RecognitionError(LiveError):
-    """The server sent `failure`, its error message, and closes."""
-
-    def __init__(self, failure: Failed) -> None:
-        super().__init__(f"the server stopped: {failure.detail}")
-        self.failure = failure
-
-
-class LostError(LiveError):
-    """The connection ended before `done`; `close_code` is None if nobody said goodbye."""
-
-    def __init__(self, closed: Close | None) -> None:
-        how = f"the server closed it with {closed}" if closed else "it broke off"
-        super().__init__(f"the connection ended before the result: {how}")
-        self.close_code = closed.code if closed else None
-
-
-class UnreadableError(LiveError):
-    """The server sent a message that the protocol does not have."""
-
-    def __init__(self, message: str | bytes, reason: str) -> None:
-        text = message.decode(errors="replace") if isinstance(message, bytes) else message
-        super().__init__(f"the server sent {quoted(text)}, which is not a message of the live protocol: {reason}")
-
-
 class Live:
-    """One open connection: `send` audio and `finish`, while another task iterates over the messages.
+    """An open connection: `send` audio and `finish` while another task iterates over the messages.
 
-    A server that is behind stops reading, and `send` then waits: keep receiving meanwhile, or use `transcribe`.
+    A server that is behind stops reading, and `send` then waits: receive meanwhile, or use `transcribe`.
     """
 
     def __init__(self, socket: websocket.ClientConnection) -> None:
@@ -128,17 +58,17 @@ class Live:
     async def send(self, pcm: bytes) -> None:
         """Send audio, `int16[n_samples]` little-endian unless the config says otherwise, cut anywhere.
 
-        Raises LostError when the connection has ended.
+        Raises LostError if the connection has ended.
         """
         for start in range(0, len(pcm), MESSAGE_BYTES):
             await self._send(pcm[start : start + MESSAGE_BYTES])
 
     async def finish(self) -> None:
-        """Say that no more audio comes; the rest is recognized and `Done` ends the messages."""
+        """End the audio; the rest is recognized, and `Done` is the last message."""
         await self._send("close")
 
     async def configure(self, config: Mapping[str, object]) -> None:
-        """Change the configuration; the first audio freezes what describes the audio."""
+        """Change the configuration; the keys that describe the audio are frozen by the first audio."""
         await self._send(msgspec.json.encode({"config": config}).decode())
 
     async def receive(self) -> Message:
@@ -183,9 +113,9 @@ async def connect(
 ) -> AsyncIterator[Live]:
     """Open a live connection to the server at `url`, such as `http://127.0.0.1:8000` or `wss://host/base`.
 
-    `config` has the protocol's own keys; a list of strings repeats its key. Audio is sent raw, never as
-    base64, and the server is told so. Raises AddressError, UnreachableError or RefusedError, and
-    TypeError for a value that the query string cannot hold.
+    `config` has the keys of the protocol; a list of strings repeats its key. Audio is declared and sent as raw bytes,
+    never as base64. Raises AddressError, UnreachableError or RefusedError, and TypeError for a value that the query
+    string cannot contain.
     """
     config = {"audioTransfer": "raw", **config}
     query = urlencode(list(_pairs(config)))
@@ -201,10 +131,10 @@ async def connect(
 
 
 async def transcribe(live: Live, chunks: AsyncIterable[bytes]) -> AsyncGenerator[Message, None]:
-    """Send all `chunks`, then `finish`, and yield the messages as they come; `Done` is the last.
+    """Send all `chunks`, then `finish`, and yield the messages as they arrive; `Done` is the last.
 
-    What `chunks` raises is raised here, and the connection is then of no more use. Leave early only
-    inside `contextlib.aclosing`, which stops the sending at once.
+    Exceptions of `chunks` are raised here, and the connection is then unusable. Leave early only inside
+    `contextlib.aclosing`, which stops sending at once.
     """
     sender = asyncio.create_task(_send_all(live, chunks))
     receiver = asyncio.create_task(live.receive())
@@ -225,7 +155,7 @@ async def transcribe(live: Live, chunks: AsyncIterable[bytes]) -> AsyncGenerator
 
 
 def live_url(url: str, query: str = "") -> str:
-    """The WebSocket address of the server whose base is `url`; raises AddressError."""
+    """Return the WebSocket address of the server with the base address `url`; raises AddressError."""
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     try:
         base = urlsplit(url)
@@ -239,7 +169,7 @@ def live_url(url: str, query: str = "") -> str:
 
 
 async def _send_all(live: Live, chunks: AsyncIterable[bytes]) -> None:
-    # When the connection ends, the receiving side hears why; here it only means that sending is over.
+    # The receiving side raises the reason when the connection ends.
     with suppress(LostError):
         async for chunk in chunks:
             await live.send(chunk)
@@ -248,7 +178,7 @@ async def _send_all(live: Live, chunks: AsyncIterable[bytes]) -> None:
 
 class _Opening(websocket.connect):
     def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc  # to follow it would carry the token to whatever host it names
+        return exc  # following a redirect would send the token to any host that it names
 
 
 async def _open(url: str, target: str, headers: Mapping[str, str], waits: Waits) -> websocket.ClientConnection:
@@ -262,7 +192,7 @@ async def _open(url: str, target: str, headers: Mapping[str, str], waits: Waits)
             close_timeout=waits.close_seconds,
             max_size=DONE_BYTES,
             ping_interval=PING_SECONDS,
-            # A server under back-pressure reads no ping for as long as it is behind, which is not a failure.
+            # A server that is behind reads no pings, which is not a failure.
             ping_timeout=None,
         )
     except InvalidStatus as refusal:
@@ -280,7 +210,7 @@ async def _open(url: str, target: str, headers: Mapping[str, str], waits: Waits)
 
 async def _close(socket: websocket.ClientConnection, waits: Waits) -> None:
     try:
-        # The library's own timeout starts only when there is room to write, which a stuck server never makes.
+        # The timeout of the library begins once there is room to write, which a hung server never makes.
         async with asyncio.timeout(waits.close_seconds):
             await socket.close()
     except TimeoutError:
@@ -289,7 +219,7 @@ async def _close(socket: websocket.ClientConnection, waits: Waits) -> None:
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """The header that carries a token; raises AddressError for what no token can be."""
+    """Return the header with a token; raises AddressError for an invalid one."""
     if token is None:
         return {}
     if not token.isascii() or not token.isprintable() or " " in token or not token:
@@ -298,7 +228,7 @@ def bearer(token: str | None) -> dict[str, str]:
 
 
 def failure_in(body: bytes) -> Failure | None:
-    """The error message in the body of a refusal, None if it is not the protocol's."""
+    """Return the error message in the body of a refusal, None if it is not the protocol's."""
     try:
         return msgspec.json.decode(body, type=Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):

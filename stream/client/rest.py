@@ -1,12 +1,4 @@
-"""Owns the client of the REST side for long recordings: each request once more if that may help, none without an end.
-
-LiveError              of stream.client.live, as all of these but the last two
-├── AddressError       the address or the token given cannot be used
-├── UnreachableError   no server answers there, or not in time
-├── RefusedError       the server refused the request
-├── RecognitionError   the recording failed at the server
-├── AnswerError        the server answered what the protocol does not have (stream.client.http)
-└── StalledError       nothing happens with the recording any more (stream.client.recordings)
+"""The client of the REST API for long recordings; requests are retried, within limits.
 
 async with rest_client("http://127.0.0.1:8000") as rest:
     async for transcription in recognize_file(rest, Path("talk.mp3")):  # of stream.client.recordings
@@ -15,6 +7,7 @@ async with rest_client("http://127.0.0.1:8000") as rest:
 """
 
 import asyncio
+import itertools
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,8 +20,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from stream.client.http import Answer, AnswerError, Transcription, about_request, asked
-from stream.client.live import RecognitionError, RefusedError, UnreachableError, bearer, failure_in, live_url
+from stream.backoff import Backoff
+from stream.client.errors import AnswerError, RecognitionError, RefusedError, UnreachableError
+from stream.client.http import Answer, Transcription, concerns_request, request
+from stream.client.live import bearer, failure_in, live_url
 from stream.errors import quoted
 from stream.paths import LIVE_PATH, is_loopback
 
@@ -37,43 +32,43 @@ _TRANSCRIPTIONS_PATH = "/v1/speech/transcriptions"
 _CHUNK_BYTES = 256 * 1024
 
 Form = Literal["json", "txt", "srt", "vtt"]
-Sent = Callable[[int], None]
-"""Is told how many bytes of a file are sent, and all of them once the server has them.
+SentCallback = Callable[[int], None]
+"""Called with the number of bytes that are sent so far, and with all once the server has them.
 
-After an upload that broke off it begins again at 0.
+It begins again at 0 after an upload that broke off.
 """
 _Body = TypeVar("_Body")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestWaits:
-    """How long to wait for the server, in seconds, and how often to ask one that is too busy or away."""
+    """How long to wait for the server, and how often to retry while it is busy or unreachable."""
 
     connect_seconds: float = 10.0
     idle_seconds: float = 60.0
     """Without a byte in either direction."""
     answer_seconds: float = 120.0
-    """For a whole answer; an upload may take as long as it goes on."""
+    """For a whole answer; an upload may take as long as it makes progress."""
     tries: int = 5
     retry_seconds: float = 1.0
-    """Before the second try unless the server says how long, then twice as long each time."""
+    """Before the second try, doubled for each further one; a hint of the server replaces it."""
     longest_retry_seconds: float = 30.0
     poll_seconds: float = 0.3
     longest_poll_seconds: float = 2.0
     stall_seconds: float = 900.0
-    """A recording with which nothing happens for so long is not waited for any more."""
+    """For any change of the state of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A recording that the server will recognize; its bytes go to `upload_path`, None if it fetches them."""
+    """A recording that the server will recognize; it is uploaded to `upload_path`, None if the server fetches it."""
 
     transcription: Transcription
     upload_path: str | None = None
 
 
 class RestClient:
-    """The REST side of one server; `url` is its address. Every method raises LiveError."""
+    """The REST API of the server at `url`. Every method raises LiveError."""
 
     def __init__(self, url: str, http: httpx.AsyncClient, waits: RestWaits) -> None:
         self.url = url
@@ -81,20 +76,20 @@ class RestClient:
         self._http = http
 
     async def submit(self, config: Mapping[str, object], uri: str | None = None) -> Accepted:
-        """Announce a recording with the protocol's keys, at a `uri` or else to be uploaded."""
+        """Register a recording with the keys of the protocol, to be fetched from `uri`, else to be uploaded."""
         audio = {"upload": True} if uri is None else {"uri": uri}
         answer = await self._ask("POST", _LONG_PATH, json={"config": dict(config), "audio": audio})
         transcription = self._read(answer, Transcription)
         if uri is not None:
             return Accepted(transcription)
         place = answer.headers.get("Upload-Location", "")
-        # To follow it elsewhere would carry the token and the recording to whatever host it names.
+        # Following it elsewhere would send the token and the recording to any host that it names.
         if not place.startswith("/") or place.startswith("//"):
             raise AnswerError(self.url, answer.body, f"Upload-Location is {quoted(place)}, and must be a path")
         return Accepted(transcription, place)
 
-    async def upload(self, accepted: Accepted, path: Path, sent: Sent = lambda _: None) -> None:
-        """Send the file, from its beginning as often as that is worth it; raises OSError if it cannot be read."""
+    async def upload(self, accepted: Accepted, path: Path, sent: SentCallback = lambda _: None) -> None:
+        """Send the file, from its beginning in each try; raises OSError if it cannot be read."""
         if accepted.upload_path is None:
             raise ValueError("this recording is fetched by the server; nothing is to be uploaded")
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
@@ -103,49 +98,50 @@ class RestClient:
         sent(size_bytes)
 
     async def state(self, transcription_id: str) -> Transcription:
-        """How far a recording is; raises RecognitionError if it failed, RefusedError (404) if it is gone."""
+        """Return the state of a recording; raises RecognitionError if it failed, RefusedError (404) if it is gone."""
         answer = await self._ask("GET", _path(transcription_id), params={"extended": "true"})
         return self._read(answer, Transcription)
 
     async def written(self, transcription_id: str, form: Form) -> str:
-        """What is recognized so far, as the server writes it."""
+        """Return the text so far in a format of the server."""
         answer = await self._ask("GET", _path(transcription_id), params={"format": form})
         return answer.body.decode(errors="replace")
 
     async def delete(self, transcription_id: str) -> None:
-        """Delete a transcription; one that is still being made is not made any further."""
+        """Delete a transcription; the recognition of an unfinished one stops."""
         await self._ask("DELETE", _path(transcription_id))
 
     def address(self, transcription_id: str, form: Form = "json") -> str:
-        """Where the result is, for people."""
+        """Return the address of the result, for people."""
         return f"{str(self._http.base_url).rstrip('/')}{_path(transcription_id)}?format={form}"
 
     async def _ask(
         self, method: str, path: str, content: Callable[[], AsyncIterator[bytes]] | None = None, **parts: Any
     ) -> Answer:
-        pause = self.waits.retry_seconds
-        for tries_left in range(self.waits.tries - 1, -1, -1):
+        backoff = Backoff(self.waits.retry_seconds, self.waits.longest_retry_seconds)
+        seconds = self.waits.answer_seconds if content is None else None
+        for tries in itertools.count(1):
+            is_last = tries >= self.waits.tries
+            hint_seconds: float | None = None
             try:
-                seconds = self.waits.answer_seconds if content is None else None
-                answer = await asked(self._http, method, path, seconds, content=content and content(), **parts)
+                answer = await request(self._http, method, path, seconds, content=content and content(), **parts)
             except UnreachableError:
-                # Made twice, a recording would be recognized twice; anything else may be asked again.
-                if method == "POST" or not tries_left:
+                # A second POST could register the recording twice; other requests may be repeated.
+                if method == "POST" or is_last:
                     raise
-                wait = pause
             else:
-                if not tries_left or not answer.is_busy:
+                if is_last or not answer.is_busy:
                     return self._checked(answer, method)
-                wait = answer.retry_after_seconds or pause
-            await asyncio.sleep(min(wait, self.waits.longest_retry_seconds))
-            pause *= 2
+                hint_seconds = answer.retry_after_seconds
+            delay_seconds = hint_seconds or backoff.delay_seconds(tries - 1)
+            await asyncio.sleep(min(delay_seconds, self.waits.longest_retry_seconds))
         raise AssertionError("the last try returns or raises")
 
     def _checked(self, answer: Answer, method: str) -> Answer:
         if answer.is_success:
             return answer
         failure = failure_in(answer.body)
-        if method == "GET" and failure is not None and not about_request(failure):
+        if method == "GET" and failure is not None and not concerns_request(failure):
             raise RecognitionError(failure)
         location, retry_after = answer.headers.get("Location"), answer.headers.get("Retry-After")
         raise RefusedError(self.url, answer.status, failure, location, retry_after)
@@ -161,12 +157,12 @@ class RestClient:
 async def rest_client(
     url: str, *, token: str | None = None, waits: RestWaits = RestWaits()
 ) -> AsyncIterator[RestClient]:
-    """Ready a client for the server at `url`, such as `https://host/base`; raises AddressError, asks nobody."""
+    """Make a client for the server at `url`, such as `https://host/base`, without a request; raises AddressError."""
     # The same addresses as for live recognition, with or without TLS.
     base = "http" + live_url(url).removeprefix("ws").removesuffix(LIVE_PATH)
     timeout = httpx.Timeout(waits.idle_seconds, connect=waits.connect_seconds)
     use_proxies = not is_loopback(urlsplit(base).hostname or "")
-    # Whom the live client trusts: this machine's authorities, or those in SSL_CERT_FILE.
+    # As in the live client: the authorities of this machine, or those in SSL_CERT_FILE.
     verify = ssl.create_default_context() if base.startswith("https") else True
     async with httpx.AsyncClient(
         base_url=base, headers=bearer(token), timeout=timeout, trust_env=use_proxies, verify=verify
@@ -178,7 +174,7 @@ def _path(transcription_id: str) -> str:
     return f"{_TRANSCRIPTIONS_PATH}/{quote(transcription_id, safe='')}"
 
 
-async def _pieces(path: Path, size_bytes: int, sent: Sent) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, size_bytes: int, sent: SentCallback) -> AsyncIterator[bytes]:
     sent_bytes = 0
     sent(0)
     with await asyncio.to_thread(path.open, "rb") as file:

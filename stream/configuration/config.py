@@ -15,6 +15,7 @@ from stream.configuration.keys import (
     PhrasesKey,
 )
 from stream.errors import ClientError, Problem, quoted
+from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRASES, USUAL_BOOST
 from vad import SegmenterOptions, frames_in
 
 
@@ -61,8 +62,8 @@ KEYS: tuple[Key, ...] = (
     IntegerKey("prerollMs", "preroll_ms", "audio kept from before the onset of speech", False, 0, 1000),
     IntegerKey("hangoverMs", "hangover_ms", "the pause that ends an utterance", False, 100, 5000),
     IntegerKey("maxUtteranceMs", "max_utterance_ms", "the longest utterance", False, 2000, 30000),
-    PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, 500, 100),
-    NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, 100),
+    PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, MOST_PHRASES, LONGEST_PHRASE),
+    NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, MOST_BOOST),
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
     IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
     BooleanKey("store", "store", "keep the transcription", True),
@@ -102,7 +103,7 @@ class SessionConfig:
     hangover_ms: int = 600
     max_utterance_ms: int = 20_000
     phrases: tuple[str, ...] = ()
-    boost: float = 20
+    boost: float = USUAL_BOOST
     punctuation: bool = True
     channels: int = 1
     store: bool = True

@@ -18,7 +18,7 @@ _CLOSE = "close"
 
 
 class WholeRecording:
-    """A recording as a client that sends it as fast as it is taken, then closes."""
+    """A client that sends a recording as fast as it is read, then closes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks: Iterator[bytes] = iter(chunks)
@@ -39,7 +39,7 @@ async def recognize_whole(
     """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
 
     `chunks` are the bytes of the recording, cut anywhere; its audio may last `limits.audio` seconds. An error of the
-    audio is in the result, and so is the refusal of the `meter`, which is told of the audio as it is decoded.
+    audio is in the result, and so is a refusal of the `meter`, which counts the audio as it is decoded.
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
@@ -62,5 +62,5 @@ async def recognize_whole(
 
 
 def is_complete(finished: Finished) -> bool:
-    """Whether all of the audio was heard, to its own end."""
+    """Whether the whole audio was recognized, to its end."""
     return finished.cause is EndCause.CLOSE and not finished.totals.lost

@@ -1,4 +1,4 @@
-"""Owns the cutting of a recording into segments, exactly as a live session would cut it."""
+"""Split a recording into segments, exactly as a live session would."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -12,39 +12,39 @@ from vad import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, Se
 from vad import make_classifier as any_classifier
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A span with speech; positions are samples of the recording, `pcm` is `int16[end - start]`.
+    """A span of speech in a recording; `pcm` is `int16[end_samples - start_samples]`.
 
-    `number` counts from 1 in the order in which segments begin, on whichever channel.
+    `number` counts from 1 in the order in which segments begin on any channel.
     """
 
     number: int
     channel: int
-    start: int
-    end: int
+    start_samples: int
+    end_samples: int
     pcm: bytes
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenSegment:
     number: int
-    start: int
+    start_samples: int
     pcm: bytearray = field(default_factory=bytearray)
 
 
 def check_cuttable(config: SessionConfig) -> None:
-    """Raise ClientError for a configuration with which nothing is cut."""
+    """Raise ClientError for a configuration without segmentation."""
     if config.vad == "off":
         raise ClientError(
             Problem.INVALID_CONFIG, "vad is off; a recording is cut by webrtc or silero, only live sound goes uncut"
         )
 
 
-class Cutter:
-    """Decodes a recording and cuts it; what comes depends on the bytes alone, never on their cuts.
+class RecordingSegmenter:
+    """Decodes a recording and splits it; the segments depend on the bytes alone, never on their cuts.
 
-    At most one segment for each channel is held, 30 s. `close` it in the end.
+    It holds at most one segment of 30 s for each channel. `close` it in the end.
     """
 
     def __init__(
@@ -55,36 +55,36 @@ class Cutter:
         *,
         file: BinaryIO | None = None,
     ) -> None:
-        """Raises ClientError for what leaves nothing to cut; `file` has the whole recording, if there is one."""
+        """Raises ClientError for a configuration without segmentation; `file` has the whole recording, if given."""
         check_cuttable(config)
         self._config = config
         self._file = file
-        # What comes from a file or a body is never base64 text.
+        # A file or a body is never base64 text.
         audio_format = replace(config.audio_format, transfer=AudioTransfer.RAW, is_recording=True)
         self._decoder = AudioDecoder(audio_format, file)
         self._framers = [Framer() for _ in range(config.channels)]
         self._channels = [Channel(index, config, make_classifier) for index in range(config.channels)]
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _OpenSegment] = {}
         self._count = 0
         self._most_samples = most_seconds * SAMPLE_RATE
 
     @property
     def position(self) -> int:
-        """Samples decoded and framed so far."""
+        """How many samples are decoded and framed so far."""
         return self._channels[0].position
 
     @property
     def copies_to_disk(self) -> bool:
-        """Whether what is pushed is kept in a temporary file until `flush`."""
+        """Whether the pushed bytes are kept in a temporary file until `flush`."""
         return self._decoder.needs_file and self._file is None
 
     def push(self, data: bytes) -> Iterator[Segment]:
-        """Yield the segments that `data` completes; raises ClientError for what is no audio, or too long."""
+        """Yield the segments that `data` completes; raises ClientError for invalid audio, or too much of it."""
         for samples in self._decoder.push(data):
             yield from self._framed(samples)
 
     def flush(self) -> Iterator[Segment]:
-        """Yield what the end of the recording completes; raises ClientError as `push` does."""
+        """Yield the last segments at the end of the recording; raises ClientError as `push` does."""
         for samples in self._decoder.flush():
             yield from self._framed(samples)
         for channel, framer in zip(self._channels, self._framers, strict=True):
@@ -92,7 +92,7 @@ class Cutter:
             yield from self._followed(channel, channel.cut())
 
     def close(self) -> None:
-        """Release what decoding holds."""
+        """Release the decoder."""
         self._decoder.close()
 
     def _framed(self, samples: Samples) -> Iterator[Segment]:
@@ -120,9 +120,15 @@ class Cutter:
             match event:
                 case SegmentStarted(start):
                     self._count += 1
-                    self._open[channel.index] = _Open(self._count, start)
+                    self._open[channel.index] = _OpenSegment(self._count, start)
                 case SegmentAudio(_, pcm):
                     self._open[channel.index].pcm += pcm
                 case SegmentEnded(end):
-                    whole = self._open.pop(channel.index)
-                    yield Segment(whole.number, channel.index, whole.start, end, bytes(whole.pcm))
+                    segment = self._open.pop(channel.index)
+                    yield Segment(
+                        number=segment.number,
+                        channel=channel.index,
+                        start_samples=segment.start_samples,
+                        end_samples=end,
+                        pcm=bytes(segment.pcm),
+                    )

@@ -1,4 +1,4 @@
-"""Owns the recognition of one segment of a recording by itself, apart from any session."""
+"""Recognize one segment of a recording, without a session."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from stream.session.utterance import Utterance
 
 
 class SegmentFailedError(Exception):
-    """The recognizer gave no final for a segment, however often it was asked."""
+    """The recognizer returned no final for a segment, after all retries."""
 
 
 async def recognize_segment(
@@ -33,56 +33,54 @@ async def recognize_segment(
     limits: RecognitionLimits,
     response_times: ResponseTimes | None = None,
 ) -> Settled:
-    """Return the settled text of a segment, times on the recording's clock; raises SegmentFailedError.
+    """Return the settled text of a segment, with times on the recording's clock; raises SegmentFailedError.
 
-    Its words are those that a live session would have settled for the same samples and options. `response_times` may be
-    shared by the segments of one recording.
+    A live session would settle the same words for the same samples and options. `response_times` may be shared by the
+    segments of one recording.
     """
-    heard: list[HypothesisReceived | RecognitionFailed | FellBehind] = []
+    received: list[HypothesisReceived | RecognitionFailed | FellBehind] = []
     response_times = response_times or ResponseTimes()
-    recognition = Recognition(OpenStream(segment.number, options), heard.append, _nobody, limits, response_times)
+    recognition = Recognition(OpenStream(segment.number, options), received.append, _no_wait, limits, response_times)
     recognition.add(segment.pcm)
     recognition.finish()
     await recognition.run(recognizer)
-    return settled_of(segment, heard)
+    return settled_of(segment, received)
 
 
-def settled_of(segment: Segment, heard: Sequence[HypothesisReceived | RecognitionFailed | FellBehind]) -> Settled:
-    """Join the stretches that the recognizer settled, mostly it is one; raises SegmentFailedError."""
-    stretches: list[Settled] = []
-    start = segment.start
-    for event in heard:
+def settled_of(segment: Segment, received: Sequence[HypothesisReceived | RecognitionFailed | FellBehind]) -> Settled:
+    """Join the parts that the recognizer settled, mostly a single one; raises SegmentFailedError."""
+    parts: list[Settled] = []
+    start = segment.start_samples
+    for event in received:
         match event:
             case RecognitionFailed():
                 raise SegmentFailedError(f"segment {segment.number} was given up")
             case HypothesisReceived(_, hypothesis) if hypothesis.is_final:
-                end = (
-                    min(segment.start + hypothesis.processed, segment.end)
-                    if hypothesis.is_segment_final
-                    else segment.end
-                )
-                stretches.append(_stretch(segment, start, end, event))
+                end = segment.end_samples
+                if hypothesis.is_segment_final:
+                    end = min(segment.start_samples + hypothesis.processed, end)
+                parts.append(_part(segment, start, end, event))
                 start = end
-    if not stretches:
+    if not parts:
         raise SegmentFailedError(f"segment {segment.number} got no final")
-    return _joined(stretches)
+    return _joined(parts)
 
 
-def _stretch(segment: Segment, start: int, end: int, event: HypothesisReceived) -> Settled:
-    utterance = Utterance(segment.number, segment.number, segment.channel, start, segment.start, end, end)
+def _part(segment: Segment, start: int, end: int, event: HypothesisReceived) -> Settled:
+    utterance = Utterance(segment.number, segment.number, segment.channel, start, segment.start_samples, end, end)
     utterance.reason = Reason.ENDPOINT
     utterance.hear(event.hypothesis, event.latency)
     return utterance.settled(event.latency.recognizer_seconds, Progress())
 
 
-def _joined(stretches: list[Settled]) -> Settled:
-    last = stretches[-1]
-    if len(stretches) == 1:
+def _joined(parts: list[Settled]) -> Settled:
+    last = parts[-1]
+    if len(parts) == 1:
         return last
-    whole = Hypothesis(joined(stretch.hypothesis.best for stretch in stretches), is_final=True)
-    spent = sum(stretch.inference_seconds for stretch in stretches)
-    return replace(last, hypothesis=whole, start=stretches[0].start, inference_seconds=spent)
+    whole = Hypothesis(joined(part.hypothesis.best for part in parts), is_final=True)
+    inference_seconds = sum(part.inference_seconds for part in parts)
+    return replace(last, hypothesis=whole, start=parts[0].start, inference_seconds=inference_seconds)
 
 
-def _nobody() -> None:
-    """Nobody waits for room here: all samples are there from the beginning."""
+def _no_wait() -> None:
+    """Do nothing when there is room again: all samples are there from the beginning."""

@@ -1,4 +1,4 @@
-"""Owns subtitles: from words with times to readable captions, as SRT or WebVTT."""
+"""Write subtitles: break words with times into readable captions, as SRT or WebVTT."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ LINE_CHARACTERS = 42
 CUE_CHARACTERS = 2 * LINE_CHARACTERS
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 7.0
-PAUSE_SECONDS = 1.0  # no caption spans a silence as long as this: its end would be read before it is said
+PAUSE_SECONDS = 1.0  # no caption spans so long a pause: its end would be shown before it is spoken
 UNTIMED_WORD_SECONDS = 0.4  # 150 words a minute, ordinary speech
 
-READ_MS = 40  # a character, of a caption that another speaker's cuts short; it stays beside that one until it is read
-TOGETHER_MS = 300  # captions that begin so close to each other begin together
+CHARACTER_MS = 40  # reading time, for which a caption stays beside that of another speaker
+TOGETHER_MS = 300  # captions with starts so close to each other start together
 
 SENTENCE_ENDS = (".", "?", "!", "…", "؟", "۔", "。")
 CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cue:
     """One caption of one or two lines, shown from `start_ms` up to `end_ms`.
 
@@ -35,29 +35,28 @@ class Cue:
 
 
 def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
-    """Write the utterances as a SubRip file; empty if nothing was said.
+    """Write the utterances as a SubRip file; empty without words.
 
-    `channels` has the channel of each utterance, if there are several. What their speakers say at once is shown one
-    after another, because few players show two captions: a caption ends where the next begins, or is repeated in it
-    until it can have been read.
+    `channels` has the channel of each utterance if there are several. Few players show two captions at once: a caption
+    ends where that of another speaker begins, or is repeated in it until there was time to read it.
     """
     return "".join(srt_pieces(results, channels))
 
 
 def srt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
-    """Yield what `srt` writes, a caption at a time; so much work is done for each as its utterance takes."""
+    """Yield what `srt` writes, one caption at a time; the work for each is that of its utterance."""
     for number, cue in enumerate(_alone(_cues(results, channels)), start=1):
         gap = "\n" if number > 1 else ""
         yield f"{gap}{number}\n{_span(cue, ',')}\n" + "\n".join(cue.lines) + "\n"
 
 
 def vtt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
-    """Write the utterances as a WebVTT file; only its header if nothing was said. Captions of speakers may overlap."""
+    """Write the utterances as a WebVTT file; only its header without words. Captions of speakers may overlap."""
     return "".join(vtt_pieces(results, channels))
 
 
 def vtt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> Iterator[str]:
-    """Yield what `vtt` writes, a caption at a time, as `srt_pieces` does."""
+    """Yield what `vtt` writes, one caption at a time, as `srt_pieces` does."""
     yield "WEBVTT\n"
     for cue in _cues(results, channels):
         text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -66,10 +65,10 @@ def vtt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> I
 
 
 def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cue]:
-    """Break utterances into captions: in order, no word lost; those of one channel rise and never overlap.
+    """Break utterances into captions in order, with all words; those of one channel never overlap.
 
-    `results` are utterances, one after another, not alternatives of one. Words without times (0.0, or
-    none but in the transcript) are spread over the gap in which they were said.
+    `results` are consecutive utterances, not alternatives of one. Words without times (0.0, or in the transcript only)
+    are spread over the gap between their neighbours.
     """
     return list(_cues(results, channels))
 
@@ -77,13 +76,13 @@ def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cu
 def _cues(results: Iterable[WireResult], channels: Sequence[int]) -> Iterator[Cue]:
     if len(set(channels)) < 2:
         return _cues_of_one(results)
-    said = list(results)
-    each = (_cues_of_channel(said, channels, channel) for channel in sorted(set(channels)))
+    utterances = list(results)
+    each = (_cues_of_channel(utterances, channels, channel) for channel in sorted(set(channels)))
     return merge(*each, key=lambda cue: (cue.start_ms, cue.speaker))
 
 
-def _cues_of_channel(said: Sequence[WireResult], channels: Sequence[int], channel: int) -> Iterator[Cue]:
-    for cue in _cues_of_one(one for one, its in zip(said, channels, strict=True) if its == channel):
+def _cues_of_channel(utterances: Sequence[WireResult], channels: Sequence[int], channel: int) -> Iterator[Cue]:
+    for cue in _cues_of_one(one for one, its in zip(utterances, channels, strict=True) if its == channel):
         yield replace(cue, speaker=channel + 1)
 
 
@@ -93,7 +92,7 @@ def _cues_of_one(results: Iterable[WireResult]) -> Iterator[Cue]:
 
 
 def _alone(overlapping: Iterable[Cue]) -> Iterator[Cue]:
-    """Let captions of several speakers follow each other, each named and each shown from its own time on."""
+    """Make captions of several speakers consecutive, each with its speaker's name and shown from its own time on."""
     block: tuple[Cue, ...] = ()
     start_ms = end_ms = 0
     for cue in overlapping:
@@ -105,7 +104,8 @@ def _alone(overlapping: Iterable[Cue]) -> Iterator[Cue]:
         else:
             yield from _together(block, start_ms, cue.start_ms)
             before = block[-1]
-            read_ms = before.start_ms + min(before.end_ms - before.start_ms, READ_MS * len(" ".join(before.lines)))
+            reading_ms = CHARACTER_MS * len(" ".join(before.lines))
+            read_ms = before.start_ms + min(before.end_ms - before.start_ms, reading_ms)
             block = (before, cue) if cue.start_ms < read_ms else (cue,)
             start_ms, end_ms = cue.start_ms, max(cue.end_ms, read_ms)
     yield from _together(block, start_ms, end_ms)
@@ -114,7 +114,7 @@ def _alone(overlapping: Iterable[Cue]) -> Iterator[Cue]:
 def _together(block: tuple[Cue, ...], start_ms: int, end_ms: int) -> Iterator[Cue]:
     """Yield the captions of a block as one; nothing for an empty block."""
     if block:
-        yield Cue(start_ms, end_ms, tuple(line for cue in block for line in _named(cue)))
+        yield Cue(start_ms=start_ms, end_ms=end_ms, lines=tuple(line for cue in block for line in _named(cue)))
 
 
 def _named(cue: Cue) -> tuple[str, ...]:
@@ -124,9 +124,9 @@ def _named(cue: Cue) -> tuple[str, ...]:
     return (f"Speaker {cue.speaker}: {first}", *more)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Word:
-    """`end` is 0.0 where the times are not known; `is_last` of its utterance."""
+    """A word with times in seconds, `end` 0.0 if they are unknown; `is_last` of its utterance."""
 
     text: str
     start: float
@@ -140,11 +140,11 @@ def _spoken(results: Iterable[WireResult]) -> Iterator[_Word]:
         if not pieces:
             pieces = [(text, 0.0, 0.0) for text in result.transcript.split()]
         for left, (text, start, end) in enumerate(pieces, start=1 - len(pieces)):
-            yield _Word(text, start, end, is_last=left == 0)
+            yield _Word(text=text, start=start, end=end, is_last=left == 0)
 
 
 def _timed(words: Iterable[_Word]) -> Iterator[_Word]:
-    """Give every word a time, none before the end of the one before it."""
+    """Give every word times, none before the end of the word before it."""
     clock = 0.0
     untimed: list[_Word] = []
     for word in words:
@@ -155,22 +155,22 @@ def _timed(words: Iterable[_Word]) -> Iterator[_Word]:
             untimed = []
             start = max(word.start, clock)
             clock = max(word.end, start)
-            yield _Word(word.text, start, clock, word.is_last)
+            yield _Word(text=word.text, start=start, end=clock, is_last=word.is_last)
         else:
             untimed.append(word)
     yield from _spread(untimed, clock, float("inf"))
 
 
 def _spread(words: Sequence[_Word], clock: float, room: float) -> Iterator[_Word]:
-    """Give words that have none times one after another from `clock` on, within so many seconds."""
+    """Give words without times consecutive ones from `clock` on, within `room` seconds."""
     for word in words:
         end = clock + min(UNTIMED_WORD_SECONDS, room / len(words))
-        yield _Word(word.text, clock, end, word.is_last)
+        yield _Word(text=word.text, start=clock, end=end, is_last=word.is_last)
         clock = end
 
 
 def _phrases(words: Iterable[_Word]) -> Iterator[Sequence[_Word]]:
-    """Cut where a caption has to end: after an utterance and at a long pause."""
+    """Split where a caption has to end: after an utterance and at a long pause."""
     phrase: list[_Word] = []
     for word in words:
         if phrase and (phrase[-1].is_last or word.start - phrase[-1].end >= PAUSE_SECONDS):
@@ -182,7 +182,7 @@ def _phrases(words: Iterable[_Word]) -> Iterator[Sequence[_Word]]:
 
 
 def _captions(phrase: Sequence[_Word]) -> list[Sequence[_Word]]:
-    """Cut a phrase into captions that fit, at the least total cost (see `_cost`)."""
+    """Split a phrase into captions that fit, with the least total cost (see `_cost`)."""
     reach = _reach(phrase)
     cheapest = [0.0] + [float("inf")] * len(phrase)
     cut_before = [0] * (len(phrase) + 1)
@@ -202,7 +202,7 @@ def _captions(phrase: Sequence[_Word]) -> list[Sequence[_Word]]:
 
 
 def _reach(phrase: Sequence[_Word]) -> list[int]:
-    """For each word, where a caption that begins with it must end at the latest to fit two lines."""
+    """Return for each word the latest end of a caption that begins with it and fits two lines."""
     line_ends = []
     end, width = 0, -1
     for first, word in enumerate(phrase):
@@ -210,7 +210,7 @@ def _reach(phrase: Sequence[_Word]) -> list[int]:
             width += 1 + len(phrase[end].text)
             end += 1
         line_ends.append(max(end, first + 1))
-        if end == first:  # longer than a line: it stands alone
+        if end == first:  # a word longer than a line is a caption of its own
             end = first + 1
         else:
             width -= 1 + len(word.text)
@@ -222,10 +222,10 @@ def _reach(phrase: Sequence[_Word]) -> list[int]:
 
 
 def _cost(phrase: Sequence[_Word], first: int, last: int) -> float:
-    """How badly the words from `first` to `last` would read as one caption; each caption costs 1 besides.
+    """Return the cost of the words from `first` to `last` as one caption.
 
-    Up to 1 for ending where neither punctuation nor a pause is, up to 1 for being shorter than can be
-    read, and up to 1/2 for being far from full, which keeps neighbours alike.
+    It is 1 for any caption, up to 1 more for an end without punctuation or pause, up to 1 for a duration too short to
+    read, and up to 1/2 for a caption that is far from full, so that captions have similar lengths.
     """
     text = phrase[last].text
     ending = 0.0
@@ -240,7 +240,7 @@ def _cost(phrase: Sequence[_Word], first: int, last: int) -> float:
 
 
 def _lines(words: Sequence[_Word]) -> tuple[str, ...]:
-    """Lay a caption out in one line, or in two of like length, the first better ended by punctuation."""
+    """Lay out a caption in one line, or in two of similar length, preferably split at punctuation."""
     texts = [word.text for word in words]
     whole = " ".join(texts)
     if len(texts) == 1 or len(whole) <= LINE_CHARACTERS:
@@ -255,16 +255,16 @@ def _lines(words: Sequence[_Word]) -> tuple[str, ...]:
 
 
 def _placed(captions: Iterable[Sequence[_Word]]) -> Iterator[Cue]:
-    """Put captions on the clock: a short one stays until it can be read or the next one comes."""
+    """Give captions their times: a short one is shown until it can be read, or the next one begins."""
     earliest_ms = 0
-    for caption, following in pairwise(chain(captions, (None,))):
-        assert caption is not None  # noqa: S101 - only the last one is
-        start, next_start = caption[0].start, float("inf") if following is None else following[0].start
+    empty: Sequence[_Word] = ()
+    for caption, following in pairwise(chain(captions, (empty,))):
+        start, next_start = caption[0].start, following[0].start if following else float("inf")
         end = max(caption[-1].end, min(start + SHORTEST_SECONDS, next_start))
         start_ms = max(round(start * 1000), earliest_ms)
-        # Times that make no sense still give a valid file: every cue lasts, and the next one waits for it.
+        # Wrong times still make a valid file: every cue has a duration, and the next one follows it.
         end_ms = max(round(min(end, start + LONGEST_SECONDS) * 1000), start_ms + 1)
-        yield Cue(start_ms, end_ms, _lines(caption))
+        yield Cue(start_ms=start_ms, end_ms=end_ms, lines=_lines(caption))
         earliest_ms = end_ms
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
+from stream.vocabulary.vocabularies import USUAL_BOOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class RecognitionOptions:
     punctuation: bool = True
     asr_model: str = "default"
     phrases: tuple[str, ...] = ()
-    boost: float = 20.0
+    boost: float = USUAL_BOOST
     closed_vocabulary: bool = False
     finds_endpoints_ms: int | None = None
     session_id: str = ""

@@ -1,4 +1,4 @@
-"""Owns the training of a language model: which phrases are made of the phrases, sentences and transcripts given."""
+"""Train a language model: select phrases from phrases, sentences and transcripts."""
 
 import math
 import re
@@ -10,19 +10,19 @@ from itertools import pairwise
 from stream.vocabulary.vocabularies import LONGEST_PHRASE
 
 MOST_CHARACTERS = 2_000_000
-"""So much is read of the sentences and the transcripts, some 35 hours of speech; what comes after it is not."""
+"""How much of the sentences and the transcripts is used, some 35 hours of speech."""
 MOST_PHRASE_WORDS = 5
-"""What has more words is a sentence; so is what has more than two and ends like one."""
+"""A longer entry is a sentence; so is one with more than two words that ends like a sentence."""
 _ENDS = (".", "!", "?", "؟", "۔", "。", "！", "？")
-# Whose period ends no sentence: a name follows.
+# Titles with a period that ends no sentence: a name follows.
 _TITLES = {"mr", "mrs", "ms", "dr", "prof", "st"}
 _LINES = re.compile(r"[\n\r\u2028\u2029。！？]+")  # noqa: RUF100
 _GAPS = re.compile(r"[\s\x00-\x1f\x7f-\x9f,;،؛、\"“”„«»()\[\]{}<>|/\\—–…]+")
 _MARKS = ".:!?؟۔'’‘`´-_*~=^%$€£&@•·\u200b\u200c\u200e\u200f"
 _SHORTENED = re.compile("'(t|ll|re|ve|m|d)$")
-# One letter on two keyboards, and marks that not everybody types.
+# Letters that differ between keyboards, and marks that are often left out.
 _FOLDED = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "’": "'", **dict.fromkeys("ـ\u200b\u200c\u200d\u200e\u200f")})
-# A lower-case word may be distinctive from so many letters on; scripts without capitals leave short vowels out.
+# A lower-case word of so many letters may be distinctive; scripts without capitals do not write short vowels.
 _LONG_LETTERS, _LONG_UNCASED_LETTERS, _SHORT_LETTERS = 7, 6, 3
 _NAMED_WEIGHT = 3.0
 _EN = """
@@ -53,14 +53,14 @@ _FA = """
 کار چیز کس کسی جا وقت زمان روز شب سال ماه هفته ساعت دقیقه مرد زن نفر مردم بزرگ کوچک خوب بد جدید چنین چنان البته یعنی
 باز فقط حتی درباره توسط علیه سپس آنجا اینجا وی نظر مورد طی بار لطفا ممنون سلام خداحافظ خواهش هزار صد میلیون
 """
-# Persian marks the present tense with these; such a word is a verb and no name.
+# The Persian prefixes of the present tense; a word with one is a verb and no name.
 _VERB_PREFIXES = ("می\u200c", "نمی\u200c")
 _COMMON = frozenset(f"{_EN} {_FA}".split()) | _TITLES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Word:
-    """A word of a sentence; `is_named` where its letters alone say that it is a name, a code or an abbreviation."""
+    """A word of a sentence; `is_named` if it is a name, a code or an abbreviation by its letters alone."""
 
     text: str
     key: str
@@ -68,11 +68,11 @@ class _Word:
     is_common: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Candidate:
-    """What may become a phrase: how often, in how many sentences, how often as a name it was seen.
+    """A possible phrase: how often it was `seen`, in how many `sentences`, and how often as a name (`named`).
 
-    `text` is how it was written first, or first as a name.
+    `text` is its first spelling, or the first as a name.
     """
 
     text: str
@@ -94,31 +94,31 @@ class _Candidate:
         return 2 * self.named > self.seen
 
     def score(self, n_sentences: int) -> float:
-        """Say how much it tells: `(1 + ln seen) * ln((1 + all sentences) / sentences with it)^2`.
+        """Return how distinctive it is: `(1 + ln seen) * ln((1 + all sentences) / sentences with it)^2`.
 
-        A name tells thrice as much, and is rare however many sentences have it.
+        A name has three times the weight, and counts as rare however many sentences contain it.
         """
         weight, sentences = (_NAMED_WEIGHT, 1) if self.is_name else (1.0, self.sentences)
         return weight * (1 + math.log(self.seen)) * math.log((1 + n_sentences) / sentences) ** 2
 
 
 def select(corpora: Sequence[str], transcripts: Iterable[str], most_phrases: int) -> tuple[str, ...]:
-    """Make at most so many phrases of 1 to `LONGEST_PHRASE` characters, none twice; the same ones for the same input.
+    """Select at most so many phrases of 1 to `LONGEST_PHRASE` characters, each once; the result is deterministic.
 
-    First come the entries of `corpora` that are phrases, as they are, those given most often before the others; then
-    words and pairs of words from its sentences and from the transcripts, by `_Candidate.score`. A word is taken if
-    it is no common one and is a name (a capital inside a sentence, or several; letters with digits), is long, or
-    occurs in several sentences; a pair if both are names, or if it occurs in several sentences.
+    First come the entries of `corpora` that are phrases, the most frequent ones first, then words and pairs of words
+    from its sentences and from the transcripts, by `_Candidate.score`. Common words are never selected. Others are
+    if they are names (with a capital inside a sentence, several capitals, or letters with digits), long, or in several
+    sentences; pairs are if both words are names, or if the pair is in several sentences.
     """
     given: dict[str, _Candidate] = {}
     sentences: list[str] = []
     for entry in corpora:
         phrase = clean(entry)
         if _is_phrase(phrase):
-            given.setdefault(_key(phrase), _Candidate(phrase)).add(phrase, 0, is_named=False)
+            given.setdefault(_key(phrase), _Candidate(text=phrase)).add(phrase, 0, is_named=False)
         else:
             sentences.append(entry)
-    # Sorting keeps those that are equal in the order in which they were given.
+    # The sort is stable: entries with the same frequency stay in their order.
     explicit = sorted(given, key=lambda key: -given[key].seen)
     phrases = {key: given[key].text for key in explicit[:most_phrases]}
     if len(phrases) < most_phrases:
@@ -130,13 +130,13 @@ def select(corpora: Sequence[str], transcripts: Iterable[str], most_phrases: int
 
 
 def clean(text: str) -> str:
-    """Write a text with one space between words, without control characters, its letters composed."""
+    """Normalize a text: one space between words, no control characters, composed letters (NFC)."""
     kept = "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text)
     return unicodedata.normalize("NFC", " ".join(kept.split()))
 
 
 def _key(text: str) -> str:
-    """What phrases have in common that are the same one, however they are written."""
+    """Return the key of a phrase, which is the same for all its spellings."""
     if text.isascii():
         return text.lower()
     return " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED).split())
@@ -150,7 +150,7 @@ def _is_phrase(entry: str) -> bool:
 
 
 def _distinctive(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield keys and spellings of the words and pairs that tell something, those that tell most first."""
+    """Yield keys and spellings of distinctive words and pairs, the most distinctive first."""
     sentences = [sentence for text in _first(texts) for sentence in _sentences(text)]
     words = _words_of(sentences)
     candidates = words | _pairs_of(sentences, words)
@@ -172,7 +172,7 @@ def _words_of(sentences: Sequence[Sequence[_Word]]) -> dict[str, _Candidate]:
     for number, sentence in enumerate(sentences):
         for word in sentence:
             if not word.is_common:
-                counts.setdefault(word.key, _Candidate(word.text)).add(word.text, number, is_named=word.is_named)
+                counts.setdefault(word.key, _Candidate(text=word.text)).add(word.text, number, is_named=word.is_named)
     return {key: count for key, count in counts.items() if count.is_name or _tells(key, count.sentences)}
 
 
@@ -183,7 +183,7 @@ def _pairs_of(sentences: Sequence[Sequence[_Word]], words: dict[str, _Candidate]
             are_names = first.is_named and second.is_named and not (first.is_common and second.is_common)
             text = f"{first.text} {second.text}"
             if (are_names or (first.key in words and second.key in words)) and len(text) <= LONGEST_PHRASE:
-                pair = counts.setdefault(_key(text), _Candidate(text))
+                pair = counts.setdefault(_key(text), _Candidate(text=text))
                 pair.add(text, number, is_named=are_names)
     return {key: count for key, count in counts.items() if count.is_name or count.sentences > 1}
 
@@ -208,7 +208,7 @@ def _sentences(text: str) -> Iterator[list[_Word]]:
 
 
 def _judged(sentence: Sequence[str]) -> list[_Word]:
-    # The first word is always written large, and where all others are, capitals tell nothing.
+    # The first word is always capitalized, and if all others are, capitals have no meaning.
     tells_names = any(word[0].islower() for word in sentence[1:])
     return [_word(text, tells_names, is_first=place == 0) for place, text in enumerate(sentence)]
 
@@ -222,4 +222,4 @@ def _word(written: str, tells_names: bool, *, is_first: bool) -> _Word:
     is_capital = tells_names and text[:1].isupper() and not is_first and key != "i"
     is_named = has_letter and (has_digit or has_inner_capital or is_capital)
     is_common = not has_letter or key in _COMMON or bool(_SHORTENED.search(key)) or text.startswith(_VERB_PREFIXES)
-    return _Word(text, key, is_named, is_common)
+    return _Word(text=text, key=key, is_named=is_named, is_common=is_common)

@@ -1,14 +1,19 @@
-"""Owns the vocabularies behind `languageModel`: what is likely to be said, in the language of the stream."""
+"""The vocabularies of `languageModel`: lists of likely phrases by language."""
 
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
 
-MOST_PHRASES = 500  # what a server takes as speech contexts, and what `phrases` may hold
-LONGEST_PHRASE = 100  # characters
+MOST_PHRASES = 500
+"""How many phrases a recognizer accepts, and a client may send."""
+LONGEST_PHRASE = 100
+"""Characters of a phrase."""
+USUAL_BOOST: float = 20
+"""The default boost of phrases, on Riva's scale."""
+MOST_BOOST: float = 100
 
-_SAME_LANGUAGE = {"nb": "no"}  # Riva's tag for what the packages file under Norwegian
+_SAME_LANGUAGE = {"nb": "no"}  # Riva's tag for Norwegian Bokmål, which the packages call Norwegian
 
 _YES_NO = {
     "en": "yes, yeah, yep, yup, sure, okay, right, correct, of course, no, nope, nah, wrong, not really, no thanks",
@@ -23,17 +28,17 @@ _YES_NO = {
     "tr": "evet, tabii, doğru, tamam, hayır, yok, yanlış",
 }
 
-# Numbers have no end, so the list is the words that compose them: every word in the names of 0 to 99 (where
-# languages are irregular), of the hundreds, of what follows a hundred or a thousand (Arabic joins "and" to it), and
-# of the scales after 1, 2 and 5 (Slavic plurals) up to a billion, lakh and crore among them. Where two-digit numbers
-# are one word, as in German or Hindi, all hundred are there by themselves.
+# Numbers are unlimited, so the list has the words that compose them: those of 0 to 119 (0 to 99 are irregular in many
+# languages), of the hundreds, of what follows a hundred or a thousand (Arabic joins "and" to it), and of the scales
+# after 1, 2 and 5 (Slavic plurals) up to a billion, including lakh and crore. Languages in which two-digit numbers are
+# one word, such as German or Hindi, thus have all hundred.
 _NUMBERS = (
     *range(120),
     *range(200, 2000, 100),
     *(times * 10**power for power in (3, 5, 6, 7, 9) for times in (1, 2, 5)),
     *(10**power + 1 for power in (3, 6, 9)),
 )
-# The rules of CLDR that spell what people count with: not the ordinals, the years, the cases or the banknotes.
+# The CLDR rule sets for counting, without ordinals, years, cases and banknotes.
 _COUNTING = {
     "spellout-numbering",
     "spellout-cardinal",
@@ -46,16 +51,16 @@ _SPOKEN_NUMBERS = {
     "fa": "هزار, شیش, چار, پونزده, شونزده, هیفده, هیجده, هژده, بیلیون",
 }
 
-# Languages that recognizers know (Whisper's list) and CLDR has a full set of country names for. A constant,
-# because asking CLDR loads 312 languages: half a second that no stream should wait for another's mistake.
+# The languages of Whisper for which CLDR has all country names. A constant, because a query of CLDR loads 312 languages
+# and would block all streams for half a second.
 _COUNTRY_LANGUAGES = (
     "af am ar as az be bg bn br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha he hi hr hu hy id is it ja ka"
     " kk km kn ko ln lo lt lv mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sd si sk sl so sq sr sv sw ta te"
     " tg th tk tr tt ug uk ur uz vi yo yue zh"
 )
-# Codes of CLDR that are unions, outlying or uninhabited territories, or no place at all.
+# CLDR codes of unions, outlying or uninhabited territories, and pseudo-regions.
 _NO_COUNTRIES = "AC AQ BV CP CQ DG EA EU EZ GS HM IC IO QO TA TF UM UN XA XB ZZ"
-# What CLDR writes for the eye, as it is said; in Persian also the marks that nobody types.
+# Spoken forms of CLDR's spellings; for Persian also without marks that are rarely typed.
 _REWRITTEN = {
     "en": (
         ("&", "and"),
@@ -87,7 +92,7 @@ _ALSO_CALLED = {
 
 
 class VocabularyLanguageError(ValueError):
-    """A vocabulary is not there in a language; `languages` are the ones it has."""
+    """A vocabulary does not have a language; `languages` are those that it has."""
 
     def __init__(self, name: str, language: str, languages: Iterable[str]) -> None:
         self.name = name
@@ -100,10 +105,10 @@ class VocabularyLanguageError(ValueError):
 
 
 def vocabulary(name: str, language_code: str) -> tuple[str, ...]:
-    """Phrases of one of `NAMES` in the language of a BCP-47 tag, of which the primary subtag counts.
+    """Return the phrases of one of `NAMES` in the language of a BCP-47 tag, by its primary subtag.
 
-    At most `MOST_PHRASES`, none twice, each at most `LONGEST_PHRASE` characters; `general` has none in any language.
-    Raises KeyError for another name and VocabularyLanguageError for a language that the vocabulary does not have.
+    There are at most `MOST_PHRASES`, each once, of at most `LONGEST_PHRASE` characters; `general` has none in any
+    language. Raises KeyError for another name and VocabularyLanguageError for a language that it does not have.
     """
     language = language_code.partition("-")[0].lower()
     return _phrases(name, _SAME_LANGUAGE.get(language, language))
@@ -154,7 +159,7 @@ def _countries(name: str, language: str) -> Iterable[str]:
 
 
 def _as_said(country: str, language: str) -> str:
-    """Leave out what only tells the reader which one is meant: `Myanmar (Burma)`, `Hong Kong, China`."""
+    """Return the spoken name of a country, without qualifiers: `Myanmar (Burma)`, `Hong Kong, China`."""
     for written, said in _REWRITTEN.get(language, ()):
         country = country.replace(written, said)
     country = re.sub(r"\s*[(（][^)）]*[)）]", "", country)
@@ -163,7 +168,7 @@ def _as_said(country: str, language: str) -> str:
 
 
 def _listed(name: str, language: str) -> Iterable[str]:
-    """Read one column of our own lists: a line a phrase, a column a language, the first line names them."""
+    """Read a column of our own lists, which have a phrase in each line and a language in each column."""
     file = {"city": "cities.tsv", "career": "careers.tsv"}[name]
     text = resources.files("stream").joinpath("lists", file).read_text(encoding="utf-8")
     header, *rows = (line.split("\t") for line in text.splitlines())

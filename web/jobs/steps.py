@@ -15,7 +15,7 @@ from stream.errors import ClientError, Problem
 from stream.recognition.recognition import RecognitionLimits
 from stream.recognition.recognizer import Recognizer
 from stream.recognition.stall import ResponseTimes
-from stream.recordings.segmentation import Cutter, Segment
+from stream.recordings.segmentation import RecordingSegmenter, Segment
 from stream.recordings.segments import SegmentFailedError, recognize_segment
 from stream.waiting import first_of
 from vad import SAMPLE_RATE
@@ -135,7 +135,7 @@ class Steps:
         counted_seconds = recording.counted_samples / SAMPLE_RATE
         meter = self._meter_for(recording.owner, recording.minutes, counted_seconds)
         intake = Intake(self._recordings, recording, total_bytes, announce, meter)
-        cutter = Cutter(
+        segmenter = RecordingSegmenter(
             self._options.defaults.with_message(recording.config, audio_began=False),
             self._options.most_seconds,
             file=file,
@@ -143,21 +143,21 @@ class Steps:
         copy = self._disk.open(recording.owner)
         try:
             async for chunk in chunks:
-                if cutter.copies_to_disk:
+                if segmenter.copies_to_disk:
                     copy.require(max(total_bytes or 0, intake.received_bytes + len(chunk)))
                 # Decoding and the VAD take about 1 ms of CPU for a second of audio, too much for the event loop.
-                segments = await asyncio.to_thread(_cut, cutter, chunk)
-                await intake.add(segments, len(chunk), cutter.position)
+                segments = await asyncio.to_thread(_cut, segmenter, chunk)
+                await intake.add(segments, len(chunk), segmenter.position)
             if not intake.received_bytes:
                 raise ClientError(Problem.INVALID_AUDIO, _EMPTY)
-            rest = cutter.flush()
+            rest = segmenter.flush()
             # A format that is decoded from a complete file has all of its segments here.
             while segments := await asyncio.to_thread(_some, rest):
-                await intake.add(segments, 0, cutter.position)
-            await self._recordings.complete(recording.id, intake.received_bytes, cutter.position)
+                await intake.add(segments, 0, segmenter.position)
+            await self._recordings.complete(recording.id, intake.received_bytes, segmenter.position)
         finally:
-            position = cutter.position
-            cutter.close()
+            position = segmenter.position
+            segmenter.close()
             copy.close()
             await intake.settle(position)
 
@@ -217,8 +217,8 @@ class _FixedTimeout(ResponseTimes):
         pass
 
 
-def _cut(cutter: Cutter, data: bytes) -> list[Segment]:
-    return list(cutter.push(data))
+def _cut(segmenter: RecordingSegmenter, data: bytes) -> list[Segment]:
+    return list(segmenter.push(data))
 
 
 def _some(segments: Iterator[Segment]) -> list[Segment]:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from stream.configuration.config import PRESETS
 from stream.riva.servers.addresses import Address, parse_addresses
+from stream.vocabulary.vocabularies import MOST_PHRASES
 from web.settings.section import Section, named
 
 _FUNCTION_ID = "function-id"
@@ -51,7 +52,7 @@ class RivaSettings(Section):
     """Each asrModel whose model knows `force_eou`, as a JSON list; with vad=off `finalize` then keeps its stream."""
     most_speakers: Annotated[int, Field(ge=0, le=64)] = 0
     """How many speakers the Riva server is asked to tell apart, where its model can; 0 asks for none."""
-    most_phrases: Annotated[int, Field(ge=0, le=100_000)] = 500
+    most_phrases: Annotated[int, Field(ge=0, le=100_000)] = MOST_PHRASES
     """How many phrases the Riva server takes for a stream."""
     sessions: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Live streams that this process gives each Riva server at once; without one as many as it does not refuse."""

@@ -137,8 +137,8 @@ class Recordings:
                 "transcription_id": recording_id,
                 "number": segment.number,
                 "channel": segment.channel,
-                "start": segment.start,
-                "end": segment.end,
+                "start": segment.start_samples,
+                "end": segment.end_samples,
                 "pcm": segment.pcm,
                 "digest": _digest(segment),
             }
@@ -187,7 +187,7 @@ class Recordings:
             row = (await connection.execute(wanted)).one_or_none()
         if row is None:
             return None
-        segment = Segment(number, row.channel, row.start, row.end, row.pcm)
+        segment = Segment(number=number, channel=row.channel, start_samples=row.start, end_samples=row.end, pcm=row.pcm)
         return segment, msgspec.convert(row.options, RecognitionOptions)
 
     async def settle(self, key: SegmentKey, settled: Settled) -> bool:

@@ -8,11 +8,10 @@ from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
 from stream.engine.server.endpointing import segmenter_options
 from stream.recognition.places import WorkClass
+from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
 from vad import SegmenterOptions
 
 MOST_ALTERNATIVES = 5
-MOST_PHRASES = 500
-_LONGEST_PHRASE = 100
 _CLOSED_VOCABULARY = "closed_vocabulary"
 _BOOLEANS = {"true": True, "false": False, "": False}
 
@@ -87,10 +86,10 @@ def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:
     phrases = tuple(dict.fromkeys(phrase for phrase in stripped if phrase))
     if len(phrases) > MOST_PHRASES:
         raise RequestError(f"speech_contexts has {len(phrases)} phrases; at most {MOST_PHRASES} are taken")
-    if longest := next((phrase for phrase in phrases if len(phrase) > _LONGEST_PHRASE), None):
+    if longest := next((phrase for phrase in phrases if len(phrase) > LONGEST_PHRASE), None):
         raise RequestError(
             f"a phrase of speech_contexts has {len(longest)} characters, {longest[:20]!r}...; "
-            f"at most {_LONGEST_PHRASE} are taken"
+            f"at most {LONGEST_PHRASE} are taken"
         )
     return phrases
 

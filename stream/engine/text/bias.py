@@ -10,6 +10,7 @@ from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, S
 from stream.engine.model.whisper import Encoded, Whisper
 from stream.engine.text.phrase_correction import Correction, Phrases, find_corrections, has_phrase, without_overlaps
 from stream.engine.text.speech_check import NO_SPEECH_PROB, is_speech
+from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
 
 # Measured with 123 phrases on 36 sentences with 55 rare words, 41 of them misrecognized, and on 36 sentences that only
 # sound like phrases.
@@ -22,8 +23,7 @@ _CONTEXT_TOKENS = 100  # of phrases: they share the decoder's 448 positions with
 # at +4 28; sentences that only sound like phrases are changed in 0 cases up to -1, 2 at 0, 3 at +1, 5 at +2, 7 at +4.
 _USUAL_BONUS = -1.0
 _DOUBLED_BONUS = 2.0  # added for each doubling of the boost
-_USUAL_BOOST = 20.0  # the gateway's default
-_LEAST_BOOST, _MOST_BOOST = 5.0, 100.0
+_LEAST_BOOST = 5.0  # lower values count as this
 
 
 class BiasedWhisper:
@@ -120,8 +120,8 @@ class BiasedWhisper:
 
 
 def _bonus(boost: float) -> float:
-    bounded = min(max(boost, _LEAST_BOOST), _MOST_BOOST) if boost else _USUAL_BOOST
-    return _USUAL_BONUS + _DOUBLED_BONUS * math.log2(bounded / _USUAL_BOOST)
+    bounded = min(max(boost, _LEAST_BOOST), MOST_BOOST) if boost else USUAL_BOOST
+    return _USUAL_BONUS + _DOUBLED_BONUS * math.log2(bounded / USUAL_BOOST)
 
 
 def _words_of_prefix(hypothesis: Hypothesis, n_tokens: int) -> int:

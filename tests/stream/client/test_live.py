@@ -14,8 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from stream.client.live import (
-    MESSAGE_BYTES,
+from stream.client import (
     AddressError,
     Live,
     LostError,
@@ -25,9 +24,9 @@ from stream.client.live import (
     UnreadableError,
     Waits,
     connect,
-    live_url,
     transcribe,
 )
+from stream.client.live import MESSAGE_BYTES, live_url
 from stream.errors import Problem
 from stream.protocols.farsava.messages import Done, Failure, Partial, WireResult, WireWord, failure
 from tests.support.loops.virtual_time import VirtualTimeLoop

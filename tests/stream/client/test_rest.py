@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
-from stream.client.http import AnswerError, Transcription
-from stream.client.live import AddressError, RecognitionError, RefusedError, UnreachableError
-from stream.client.recordings import StalledError, follow, recognize_file, recognize_uri
-from stream.client.rest import RestWaits, Sent, rest_client
+from stream.client.errors import (
+    AddressError,
+    AnswerError,
+    RecognitionError,
+    RefusedError,
+    StalledError,
+    UnreachableError,
+)
+from stream.client.http import Transcription
+from stream.client.recordings import follow, recognize_file, recognize_uri
+from stream.client.rest import RestWaits, SentCallback, rest_client
 from tests.support.places import CLIPS
 from tests.support.plain_http import Relay, Reply, Scripted, listening
 from tests.support.sounds import clip_pcm, clip_texts, words_of
@@ -62,7 +69,7 @@ def long_clip(tmp_path: Path) -> Path:
 
 
 async def recognized(
-    url: str, path: Path = CLIPS / "yes.wav", waits: RestWaits = WAITS, sent: Sent = lambda _: None
+    url: str, path: Path = CLIPS / "yes.wav", waits: RestWaits = WAITS, sent: SentCallback = lambda _: None
 ) -> Transcription:
     async with rest_client(url, waits=waits) as rest, aclosing(recognize_file(rest, path, {}, sent)) as states:
         return [one async for one in states][-1]

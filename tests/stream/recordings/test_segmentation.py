@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.recordings.segmentation import Cutter, Segment
+from stream.recordings.segmentation import RecordingSegmenter, Segment
 from stream.session.events import AudioReceived, Configured, OpenStream, RecognitionOptions, SendAudio
 from stream.session.session import Session
 from tests.support.sounds import clip_pcm, wav
@@ -31,11 +31,11 @@ def configured(**values: object) -> SessionConfig:
 
 
 def segments_of(data: bytes, config: SessionConfig | None = None, most_seconds: float = 60) -> list[Segment]:
-    cutter = Cutter(config or SessionConfig(), most_seconds)
+    segmenter = RecordingSegmenter(config or SessionConfig(), most_seconds)
     try:
-        return [*cutter.push(data), *cutter.flush()]
+        return [*segmenter.push(data), *segmenter.flush()]
     finally:
-        cutter.close()
+        segmenter.close()
 
 
 def streams(pcm: bytes, config: SessionConfig) -> list[bytes]:
@@ -75,26 +75,26 @@ def test_the_channels_of_a_recording_are_cut_each_by_itself_and_numbered_togethe
 
 def test_a_segment_tells_where_it_lies() -> None:
     for segment in segments_of(wav(spoken())):
-        assert segment.pcm == spoken()[segment.start * SAMPLE_BYTES : segment.end * SAMPLE_BYTES]
+        assert segment.pcm == spoken()[segment.start_samples * SAMPLE_BYTES : segment.end_samples * SAMPLE_BYTES]
 
 
 @examples(12)
 @given(cuts=st.lists(st.integers(0, len(wav(spoken()))), max_size=30))
 def test_segments_never_depend_on_how_the_bytes_arrive(cuts: list[int]) -> None:
     data = wav(spoken())
-    cutter = Cutter(SessionConfig(), 60)
+    segmenter = RecordingSegmenter(SessionConfig(), 60)
 
     def pieces() -> Iterator[bytes]:
         for start, end in pairwise([0, *sorted(cuts), len(data)]):
             yield data[start:end]
 
-    segments = [segment for piece in pieces() for segment in cutter.push(piece)] + list(cutter.flush())
+    segments = [segment for piece in pieces() for segment in segmenter.push(piece)] + list(segmenter.flush())
     assert segments == segments_of(data)
 
 
 def test_speech_at_the_very_end_is_a_segment_up_to_the_last_sample() -> None:
     pcm = _PAUSE + clip_pcm("quick.wav")[:40_001]
-    assert segments_of(wav(pcm))[-1].end == len(pcm) // SAMPLE_BYTES
+    assert segments_of(wav(pcm))[-1].end_samples == len(pcm) // SAMPLE_BYTES
 
 
 def test_a_recording_shorter_than_its_own_header_may_be_is_cut_too() -> None:
@@ -117,9 +117,9 @@ def test_uncut_sound_is_refused() -> None:
 
 def test_letters_at_the_beginning_are_samples_and_no_base64() -> None:
     pcm = b"AAAA" * 8000
-    cutter = Cutter(configured(audioEncoding="LINEAR16"), 60)
-    list(cutter.push(pcm))
-    assert cutter.position == len(pcm) // SAMPLE_BYTES
+    segmenter = RecordingSegmenter(configured(audioEncoding="LINEAR16"), 60)
+    list(segmenter.push(pcm))
+    assert segmenter.position == len(pcm) // SAMPLE_BYTES
 
 
 def test_the_encoding_of_a_recording_is_found_where_nobody_says() -> None:

@@ -93,16 +93,16 @@ def test_slow_speech_is_cut_by_its_time() -> None:
 
 def test_a_caption_too_short_to_read_stays_for_a_second_or_until_the_next() -> None:
     assert cues([said("Yes.", at=1.0), said("No.", at=1.7), said("Maybe.", at=9.0)]) == [
-        Cue(1000, 1700, ("Yes.",)),
-        Cue(1700, 2700, ("No.",)),
-        Cue(9000, 10000, ("Maybe.",)),
+        Cue(start_ms=1000, end_ms=1700, lines=("Yes.",)),
+        Cue(start_ms=1700, end_ms=2700, lines=("No.",)),
+        Cue(start_ms=9000, end_ms=10000, lines=("Maybe.",)),
     ]
 
 
 def test_an_utterance_whose_times_go_back_waits_for_the_one_before() -> None:
     assert cues([said("Before.", each=5.0), said("After.", at=0.5, each=5.0)]) == [
-        Cue(0, 5000, ("Before.",)),
-        Cue(5000, 6000, ("After.",)),
+        Cue(start_ms=0, end_ms=5000, lines=("Before.",)),
+        Cue(start_ms=5000, end_ms=6000, lines=("After.",)),
     ]
 
 
@@ -113,14 +113,16 @@ def test_a_word_longer_than_a_line_stands_alone() -> None:
 
 def test_words_without_times_are_spread_over_the_gap_they_were_said_in() -> None:
     assert cues([said("Before.", each=2.0), untimed("in between"), said("After.", at=2.6)]) == [
-        Cue(0, 2000, ("Before.",)),
-        Cue(2000, 2600, ("in between",)),
-        Cue(2600, 3600, ("After.",)),
+        Cue(start_ms=0, end_ms=2000, lines=("Before.",)),
+        Cue(start_ms=2000, end_ms=2600, lines=("in between",)),
+        Cue(start_ms=2600, end_ms=3600, lines=("After.",)),
     ]
 
 
 def test_a_transcript_whose_words_were_left_out_is_shown_at_the_speed_of_speech() -> None:
-    assert cues([WireResult("the quick brown fox", 0.9, [])]) == [Cue(0, 1600, ("the quick brown fox",))]
+    assert cues([WireResult("the quick brown fox", 0.9, [])]) == [
+        Cue(start_ms=0, end_ms=1600, lines=("the quick brown fox",))
+    ]
 
 
 def test_a_word_with_white_space_inside_is_laid_out_as_words() -> None:
@@ -200,7 +202,11 @@ def parsed(blocks: list[list[str]]) -> list[Cue]:
         assert times
         h1, m1, s1, ms1, h2, m2, s2, ms2 = map(int, times.groups())
         found.append(
-            Cue(((h1 * 60 + m1) * 60 + s1) * 1000 + ms1, ((h2 * 60 + m2) * 60 + s2) * 1000 + ms2, tuple(lines))
+            Cue(
+                start_ms=((h1 * 60 + m1) * 60 + s1) * 1000 + ms1,
+                end_ms=((h2 * 60 + m2) * 60 + s2) * 1000 + ms2,
+                lines=tuple(lines),
+            )
         )
     return found
 

@@ -32,7 +32,7 @@ def segment(number: int, mark: int = 0) -> Segment:
     """Half a second in which `CountingStream` recognizes two words; the samples identify it."""
     start = number * SAMPLE_RATE
     pcm = (number + 1000 * mark).to_bytes(2, "little") * SEGMENT_SAMPLES
-    return Segment(number, 0, start, start + SEGMENT_SAMPLES, pcm)
+    return Segment(number=number, channel=0, start_samples=start, end_samples=start + SEGMENT_SAMPLES, pcm=pcm)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.recordings.segmentation import Cutter, Segment
+from stream.recordings.segmentation import RecordingSegmenter, Segment
 from stream.session.events import Hypothesis
 from tests.hostile.riva.audio import numbered_speech
 from tests.stream.audio.encoders import recorded
@@ -44,9 +44,9 @@ def steps_of(office: Desk, recognizer: ScriptedRecognizer | None = None) -> Step
 
 def cut() -> list[Segment]:
     """What the recording is cut into."""
-    cutter = Cutter(SessionConfig(), 60)
-    segments = [*cutter.push(SPEECH), *cutter.flush()]
-    cutter.close()
+    segmenter = RecordingSegmenter(SessionConfig(), 60)
+    segments = [*segmenter.push(SPEECH), *segmenter.flush()]
+    segmenter.close()
     assert len(segments) == len(_GROUPS)
     return segments
 
@@ -179,7 +179,7 @@ async def test_a_recording_that_arrives_again_goes_on_where_it_was(office: Desk)
     result = await office.get(recording.id)
     assert result.summary.status is Status.DONE
     assert [(one.number, one.start, one.end) for one in result.utterances] == [
-        (s.number, s.start, s.end) for s in cut()
+        (s.number, s.start_samples, s.end_samples) for s in cut()
     ]
 
 

@@ -40,9 +40,9 @@ async def office(database_url: str) -> AsyncIterator[Desk]:
 def said(number: int, word: str = "word") -> Settled:
     """What a recognizer made of a segment."""
     whole = segment(number)
-    words = (Word(word, whole.start, whole.end, 0.5),)
+    words = (Word(word, whole.start_samples, whole.end_samples, 0.5),)
     hypothesis = Hypothesis((Alternative(words, 0.5),), is_final=True)
-    return Settled(number, hypothesis, Reason.ENDPOINT, whole.end, 0.25, False, whole.start)
+    return Settled(number, hypothesis, Reason.ENDPOINT, whole.end_samples, 0.25, False, whole.start_samples)
 
 
 def fault_of(result: Transcription) -> tuple[Problem, str | None] | None:
