@@ -13,9 +13,13 @@ from stream.audio.layout import Shape, usual_layout
 from stream.audio.pcm import decode_alaw, decode_mulaw
 from stream.audio.resample import Resampler
 from stream.errors import ClientError
+from stream.lazy_import import lazy_import
 
 if TYPE_CHECKING:
-    from stream.audio.ffmpeg.codecs import CodecDecoder
+    from stream.audio.ffmpeg import codecs
+else:
+    # PyAV takes 18 MB of memory, which only compressed audio needs.
+    codecs = lazy_import("stream.audio.ffmpeg.codecs")
 
 _TO_PCM16: dict[Encoding, Callable[[bytes], bytes]] = {Encoding.MULAW: decode_mulaw, Encoding.ALAW: decode_alaw}
 _ZEROS_BYTES = 1 << 14
@@ -39,7 +43,7 @@ class AudioDecoder:
         self._file = file
         self._scanner: FrameScanner | None = None
         self._wav: WavReader | None = None
-        self._codec: CodecDecoder | None = None
+        self._codec: codecs.CodecDecoder | None = None
         self._shape: Shape | None = None
         self._resampler: Resampler | None = None
         self._nothing: Samples = (b"",) * audio_format.channels
@@ -131,10 +135,7 @@ class AudioDecoder:
         elif kind.handling is Handling.WAV:
             self._wav = WavReader()
         else:
-            # PyAV takes 18 MB of memory; load it only when it is needed.
-            from stream.audio.ffmpeg.codecs import CodecDecoder  # noqa: PLC0415
-
-            self._codec = CodecDecoder(kind, is_recording=self._format.is_recording, file=self._file)
+            self._codec = codecs.CodecDecoder(kind, is_recording=self._format.is_recording, file=self._file)
 
     def _scanned(self, data: bytes) -> Iterator[Samples]:
         kind, rest = None, data

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from stream.engine.model.hypotheses import Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
+from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
-from stream.engine.server.options import CallOptions
 from stream.engine.text.bias import BiasedWhisper
 from stream.engine.text.candidates import Candidates
 from stream.engine.text.speech_check import is_speech

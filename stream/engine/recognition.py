@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from stream.engine.audio import AudioReader
 from stream.engine.model.hypotheses import Decoding, Hypothesis
+from stream.engine.options import CallOptions
 from stream.engine.scheduling.load import Flow
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import DecodeRequest, Work
-from stream.engine.server.audio import AudioReader
-from stream.engine.server.options import CallOptions
 from stream.engine.utterance import Partial, Utterance, UtteranceState
 from vad import (
     SAMPLE_RATE,

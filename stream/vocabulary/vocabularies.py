@@ -4,6 +4,17 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
+
+from stream.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import babel
+    import unicode_rbnf
+else:
+    # 33 MB of locales, and the rules of numbers, which only some vocabularies need.
+    babel = lazy_import("babel")
+    unicode_rbnf = lazy_import("unicode_rbnf")
 
 MOST_PHRASES = 500
 """How many phrases a recognizer accepts, and a client may send."""
@@ -129,10 +140,8 @@ def _yes_no(name: str, language: str) -> Iterable[str]:
 
 
 def _numbers(name: str, language: str) -> Iterable[str]:
-    from unicode_rbnf import RbnfEngine  # noqa: PLC0415  only who asks for numbers loads the rules
-
-    _check(name, language, (code for code in RbnfEngine.get_supported_languages() if "_" not in code))
-    engine = RbnfEngine.for_language(language)
+    _check(name, language, (code for code in unicode_rbnf.RbnfEngine.get_supported_languages() if "_" not in code))
+    engine = unicode_rbnf.RbnfEngine.for_language(language)
     words = [
         word
         for number in _NUMBERS
@@ -144,14 +153,12 @@ def _numbers(name: str, language: str) -> Iterable[str]:
 
 
 def _countries(name: str, language: str) -> Iterable[str]:
-    from babel import Locale  # noqa: PLC0415  33 MB of locales, for those who ask for countries
-
     _check(name, language, _COUNTRY_LANGUAGES.split())
     outside = _NO_COUNTRIES.split()
     # Numbers are the codes of continents and regions.
     territories = [
         (code, country)
-        for code, country in Locale.parse(language).territories.items()
+        for code, country in babel.Locale.parse(language).territories.items()
         if isinstance(code, str) and isinstance(country, str) and len(code) == 2 and code not in outside
     ]
     countries = (_as_said(country, language) for _, country in sorted(territories))

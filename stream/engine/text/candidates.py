@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import Decoding, Hypothesis, Search, Tokens
+from stream.engine.model.repetition import is_repetitive
 from stream.engine.model.whisper import Encoded, Whisper
 from stream.engine.text.phonetics import phonetic_forms, similarity
-from stream.engine.text.repetition import is_repetitive
 from stream.engine.text.speech_check import is_speech
 from stream.vocabulary.vocabularies import VocabularyLanguageError, vocabulary
 from stream.words import spoken_form

@@ -4,7 +4,7 @@ import numpy as np
 
 from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import Decoding, Hypothesis
-from stream.engine.text.repetition import is_repetitive
+from stream.engine.model.repetition import is_repetitive
 from stream.engine.text.tones import is_tone
 from vad import SAMPLE_RATE
 

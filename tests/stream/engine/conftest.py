@@ -17,8 +17,8 @@ from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer, add_places_to_server
-from tests.stream.engine.caching import CachingWhisper
-from tests.stream.engine.certificates import Certificates, issue
+from tests.stream.engine.support.caching import CachingWhisper
+from tests.stream.engine.support.certificates import Certificates, issue
 
 WORKERS = 2
 

@@ -6,9 +6,9 @@ from stream.engine.decoder import Decoder
 from stream.engine.model.features import samples_of
 from stream.engine.model.hypotheses import Search
 from stream.engine.model.whisper import Whisper
+from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
-from stream.engine.server.options import CallOptions
-from tests.stream.engine.calls import noise, silence, tone, words_of
+from tests.stream.engine.support.calls import noise, silence, tone, words_of
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import tiered
 from vad import SegmenterOptions

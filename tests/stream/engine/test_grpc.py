@@ -10,8 +10,8 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.server.admission import Admission, Place
-from tests.stream.engine.calls import SECOND_BYTES, Call, silence, words_of
 from tests.stream.engine.conftest import Serving
+from tests.stream.engine.support.calls import SECOND_BYTES, Call, silence, words_of
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm
 

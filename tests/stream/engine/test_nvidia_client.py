@@ -14,9 +14,9 @@ import riva.client
 from riva.client.proto import riva_asr_pb2 as asr
 
 from stream.engine.server.tls import TlsOptions, server_credentials
-from tests.stream.engine.calls import silence
-from tests.stream.engine.certificates import Certificates
 from tests.stream.engine.conftest import Serving
+from tests.stream.engine.support.calls import silence
+from tests.stream.engine.support.certificates import Certificates
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm, clip_texts, wav, words_of
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
+from stream.engine.options import CallOptions
 from stream.engine.recognition import Final, Recognition
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import DecodeRequest, Work
-from stream.engine.server.options import CallOptions
 from stream.engine.utterance import Partial, Utterance
-from tests.stream.engine.calls import silence
-from tests.stream.engine.pools import TimedPool
+from tests.stream.engine.support.calls import silence
+from tests.stream.engine.support.pools import TimedPool
 from tests.support.sounds import clip_pcm
 from vad import SAMPLE_RATE, SegmenterOptions
 

@@ -7,7 +7,7 @@ from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.load_control import DecodeIntervals
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.utterance import Partial, Utterance, UtteranceState
-from tests.stream.engine.calls import SECOND_BYTES, words_of
+from tests.stream.engine.support.calls import SECOND_BYTES, words_of
 from tests.support.sounds import SPEECH_FRAME, clip_pcm, clip_texts
 from tests.support.tiers import tiered
 from vad import FRAME_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier

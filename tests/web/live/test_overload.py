@@ -12,7 +12,7 @@ from stream.engine.server.server import EngineOptions, EngineServer
 from stream.recognition.places import Refusal
 from stream.recognition.recognizer import RecognizerError, RecognizerFullError
 from stream.session.events import RecognitionOptions
-from tests.stream.engine.calls import Call, silence
+from tests.stream.engine.support.calls import Call, silence
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm, cut, words_of
 from tests.web.support.gateway import running_gateway

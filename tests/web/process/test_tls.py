@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
-from tests.stream.engine.certificates import Certificates, issue
+from tests.stream.engine.support.certificates import Certificates, issue
 from tests.support.processes import niyosha, started
 from tests.support.recognizers import ScriptedRecognizer
 from tests.support.sounds import clip_pcm

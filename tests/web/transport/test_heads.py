@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
-from tests.stream.engine.certificates import issue
+from tests.stream.engine.support.certificates import issue
 from tests.web.transport.raw import UPGRADE, RawClient, connected
 from tests.web.transport.serving import echo, serving
 from web.settings.settings import Settings

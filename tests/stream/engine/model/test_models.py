@@ -20,8 +20,8 @@ from stream.engine.model.whisper import ModelError, Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer
-from tests.stream.engine.calls import Call, words_of
-from tests.stream.engine.hub import running_hub
+from tests.stream.engine.support.calls import Call, words_of
+from tests.stream.engine.support.hub import running_hub
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm, clip_texts
 

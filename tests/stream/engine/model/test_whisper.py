@@ -7,7 +7,7 @@ import pytest
 from stream.engine.model.features import samples_of
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis, Search
 from stream.engine.model.whisper import LONGEST_SAMPLES, ModelError, Whisper
-from tests.stream.engine.calls import words_of
+from tests.stream.engine.support.calls import words_of
 from tests.support.sounds import clip_pcm, clip_texts
 
 

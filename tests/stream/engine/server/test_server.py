@@ -13,8 +13,8 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from stream.engine.model.whisper import ModelError
 from stream.engine.server.server import Beats, EngineOptions, EngineServer, run
 from stream.engine.server.tls import TlsError, TlsOptions
-from tests.stream.engine.calls import Call, words_of
-from tests.stream.engine.certificates import Certificates
+from tests.stream.engine.support.calls import Call, words_of
+from tests.stream.engine.support.certificates import Certificates
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm, clip_texts
 

@@ -14,8 +14,8 @@ from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.work import DecodeRequest, Work
-from tests.stream.engine.calls import SECOND_BYTES, Call, Responses, noise, silence, tone, words_of
-from tests.stream.engine.local import LocalEngine
+from tests.stream.engine.support.calls import SECOND_BYTES, Call, Responses, noise, silence, tone, words_of
+from tests.stream.engine.support.local import LocalEngine
 from tests.support.places import CLIPS
 from tests.support.sounds import clip_pcm, clip_texts
 from vad import FRAME_SAMPLES

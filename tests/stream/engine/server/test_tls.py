@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from stream.engine.server.tls import TlsError, TlsOptions, server_credentials
-from tests.stream.engine.certificates import Certificates
+from tests.stream.engine.support.certificates import Certificates
 
 
 def refusal(certificate: Path | None, key: Path | None, client_ca: Path | None = None) -> str:

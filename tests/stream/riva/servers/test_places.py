@@ -19,7 +19,7 @@ from stream.recognition.recognizer import Capacity, RecognizerError, RecognizerF
 from stream.riva import RivaRecognizer
 from stream.riva.servers.places import CountedPlaces
 from stream.session.events import RecognitionOptions
-from tests.stream.engine.pools import TimedPool
+from tests.stream.engine.support.pools import TimedPool
 from tests.stream.riva.scripted_riva import OPTIONS, ScriptedRiva, recognizing, row, serving
 from tests.support.memory_grpc import MemoryServer
 

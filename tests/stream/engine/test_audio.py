@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine.server.audio import AudioError, AudioReader
-from tests.stream.engine.calls import tone
+from stream.engine.audio import AudioError, AudioReader
+from tests.stream.engine.support.calls import tone
 
 PCM = bytes(range(200)) * 8
 

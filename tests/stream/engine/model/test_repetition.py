@@ -1,6 +1,6 @@
 import pytest
 
-from stream.engine.text.repetition import is_repetitive, most_tokens
+from stream.engine.model.repetition import is_repetitive, most_tokens
 
 
 @pytest.mark.parametrize(

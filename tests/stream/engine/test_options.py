@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 
-from stream.engine.server.options import CallOptions, RequestError, read_config
+from stream.engine.options import CallOptions, RequestError, read_config
 from vad import SegmenterOptions
 
 ENDPOINTS_AFTER_800_MS = SegmenterOptions(hangover_frames=80, longest_frames=2400)

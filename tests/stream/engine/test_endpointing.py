@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 
-from stream.engine.server.endpointing import segmenter_options
+from stream.engine.endpointing import segmenter_options
 from vad import SegmenterOptions
 
 ONE_UTTERANCE = SegmenterOptions(

@@ -13,7 +13,7 @@ from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer
-from tests.stream.engine.pools import TimedPool
+from tests.stream.engine.support.pools import TimedPool
 
 Pairs = Sequence[tuple[str, str]]
 # How much later than the end of its messages a cancelled call learns of it, on a machine that is busy.

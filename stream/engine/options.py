@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
-from stream.engine.server.endpointing import segmenter_options
+from stream.engine.endpointing import segmenter_options
 from stream.recognition.places import WorkClass
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
 from vad import SegmenterOptions
