@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from web.backends.embedded import lifeline
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
-    from web.cli import event_loop, remote
+    from web.cli import remote
     from web.cli import serve as serve_command
     from web.cli import token as token_command
     from web.cli import transcribe as transcribe_command
     from web.cli import worker as worker_command
     from web.observability import logs
-    from web.process import stopping
+    from web.process import event_loop, stopping
 else:
     mint = lazy_import("web.auth.mint")
     lifeline = lazy_import("web.backends.embedded.lifeline")
-    event_loop = lazy_import("web.cli.event_loop")
+    event_loop = lazy_import("web.process.event_loop")
     remote = lazy_import("web.cli.remote")
     doctor_command = lazy_import("web.cli.doctor")
     engine_command = lazy_import("web.cli.engine")

@@ -37,8 +37,8 @@ from web.rest.longrunning import LongRunningRoutes
 from web.rest.metrics import MetricsRoutes
 from web.rest.ovh import OvhRoutes
 from web.rest.recognize import RecognizeRoutes
+from web.rest.recordings import RecordingAdmission, Transcriber
 from web.rest.tokens import TokenRoutes
-from web.rest.transcriber import Transcriber
 from web.rest.transcriptions import TranscriptionRoutes
 from web.settings.settings import Settings
 from web.store.database.database import Database
@@ -80,7 +80,7 @@ class _Parts:
     queue: Queue
     bodies: BodyBudgets
     metrics: Metrics
-    turns: FairShare
+    fair_share: FairShare
     clock: Clock
 
 
@@ -148,7 +148,7 @@ async def _shared(
             queue=recording_queue(settings, database, steps, recordings),
             bodies=bodies,
             metrics=metrics,
-            turns=FairShare(steady_clock),
+            fair_share=FairShare(steady_clock),
             clock=clock,
         )
 
@@ -163,7 +163,7 @@ def _live(parts: _Parts) -> Live:
             sessions=parts.sessions,
             recognizer=parts.recognizer,
             models=parts.models,
-            turns=parts.turns,
+            fair_share=parts.fair_share,
             config=session.config,
             runner_limits=limits,
         ),
@@ -183,15 +183,18 @@ def _live(parts: _Parts) -> Live:
 
 def _handlers(parts: _Parts) -> Handlers:
     settings = parts.settings
-    transcriber = Transcriber(
+    admission = RecordingAdmission(
         sessions=parts.sessions,
         recognizer=parts.recognizer,
         models=parts.models,
+        config=settings.session.config,
+    )
+    transcriber = Transcriber(
+        recognizer=parts.recognizer,
         limits=parts.limits,
         bodies=parts.bodies,
-        turns=parts.turns,
+        fair_share=parts.fair_share,
         metrics=parts.metrics,
-        config=settings.session.config,
         runner_limits=settings.session.runner_limits,
     )
     health = HealthRoutes(
@@ -199,30 +202,27 @@ def _handlers(parts: _Parts) -> Handlers:
     )
     return Handlers(
         live=_live(parts),
-        recognize=RecognizeRoutes(
-            auth=parts.auth,
-            limits=parts.limits,
-            transcriber=transcriber,
-            transcriptions=parts.transcriptions,
-            storing=parts.storing,
-            bodies=parts.bodies,
-            turns=parts.turns,
-            clock=parts.clock,
+        recognize=_recognize(parts, admission, transcriber),
+        longrunning=_longrunning(parts, admission),
+        transcriptions=TranscriptionRoutes(
+            auth=parts.auth, transcriptions=parts.transcriptions, fair_share=parts.fair_share
         ),
-        longrunning=_longrunning(parts, transcriber),
-        transcriptions=TranscriptionRoutes(auth=parts.auth, transcriptions=parts.transcriptions, turns=parts.turns),
         languagemodels=LanguageModelRoutes(
             auth=parts.auth,
             models=parts.models,
             trainer=parts.trainer,
             bodies=parts.bodies,
-            turns=parts.turns,
+            fair_share=parts.fair_share,
             models_per_owner=settings.store.models_per_owner,
         ),
         configuration=ConfigurationRoutes(config=settings.session.config),
         languages=LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
-        tokens=TokenRoutes(auth=parts.auth, mint=token_mint(settings.access), turns=parts.turns, clock=parts.clock),
-        ovh=OvhRoutes(auth=parts.auth, limits=parts.limits, transcriber=transcriber, bodies=parts.bodies),
+        tokens=TokenRoutes(
+            auth=parts.auth, mint=token_mint(settings.access), fair_share=parts.fair_share, clock=parts.clock
+        ),
+        ovh=OvhRoutes(
+            auth=parts.auth, limits=parts.limits, admission=admission, transcriber=transcriber, bodies=parts.bodies
+        ),
         health=health,
         metrics=MetricsRoutes(
             auth=parts.auth,
@@ -235,17 +235,31 @@ def _handlers(parts: _Parts) -> Handlers:
     )
 
 
-def _longrunning(parts: _Parts, transcriber: Transcriber) -> LongRunningRoutes:
+def _recognize(parts: _Parts, admission: RecordingAdmission, transcriber: Transcriber) -> RecognizeRoutes:
+    return RecognizeRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=admission,
+        transcriber=transcriber,
+        transcriptions=parts.transcriptions,
+        storing=parts.storing,
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        clock=parts.clock,
+    )
+
+
+def _longrunning(parts: _Parts, admission: RecordingAdmission) -> LongRunningRoutes:
     return LongRunningRoutes(
         auth=parts.auth,
         limits=parts.limits,
-        transcriber=transcriber,
+        admission=admission,
         recordings=parts.recordings,
         transcriptions=parts.transcriptions,
         queue=parts.queue,
         steps=parts.steps,
         fetch=fetch_options(parts.settings),
         bodies=parts.bodies,
-        turns=parts.turns,
+        fair_share=parts.fair_share,
         jobs_per_owner=parts.settings.store.jobs_per_owner,
     )

@@ -40,7 +40,7 @@ class Admission:
     sessions: Sessions
     recognizer: Recognizer
     models: LanguageModels
-    turns: FairShare
+    fair_share: FairShare
     config: SessionConfig
     runner_limits: RunnerLimits
 
@@ -73,7 +73,7 @@ class Admission:
             limits,
             look_up=look_up,
             meter=meter.add,
-            fair_share=self.turns,
+            fair_share=self.fair_share,
             parse=parse_command,
         )
         return runner, caller

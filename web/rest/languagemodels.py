@@ -78,7 +78,7 @@ class LanguageModelRoutes:
     models: LanguageModels
     trainer: Trainer
     bodies: BodyBudgets
-    turns: FairShare
+    fair_share: FairShare
     models_per_owner: int
 
     async def create(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class LanguageModelRoutes:
         extended = is_extended(request)
         model_id = new_id()
         with self.bodies.memory.open(owner) as held:
-            body = await read_object(request, self.turns, _MOST_BYTES, held.require)
+            body = await read_object(request, self.fair_share, _MOST_BYTES, held.require)
             wanted = converted(_cleaned(body), LanguageModelRequest, _show, given=body)
         # Without a name a model is called by its id, as the built-in ones are.
         name, corpora = wanted.name or model_id, wanted.corpora

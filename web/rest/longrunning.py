@@ -20,11 +20,11 @@ from web.jobs.queue import Queue
 from web.jobs.steps import Steps
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets, FullError
+from web.rest.recordings import RecordingAdmission
 from web.rest.request.audio import Audio, read_audio_request
 from web.rest.request.body import chunks
 from web.rest.response.formats import OutputFormat
 from web.rest.response.transcription import address_of, is_extended, transcription_response
-from web.rest.transcriber import Transcriber
 from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings
 from web.store.transcriptions import Transcriptions, new_id
@@ -36,25 +36,25 @@ class LongRunningRoutes:
 
     auth: Authenticator
     limits: Limits
-    transcriber: Transcriber
+    admission: RecordingAdmission
     recordings: Recordings
     transcriptions: Transcriptions
     queue: Queue
     steps: Steps
     fetch: FetchOptions
     bodies: BodyBudgets
-    turns: FairShare
+    fair_share: FairShare
     jobs_per_owner: int
 
     async def accept(self, request: Request) -> Response:
         """Answer 201 with the id of a queued recording, or 429 above the caller's limit."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         extended = is_extended(request)
-        self.transcriber.check_ready()
+        self.admission.check_ready()
         await self.limits.check_minutes(caller)
         await self._check_number(caller.owner)
         limit_bytes = self.fetch.most_bytes
-        async with read_audio_request(request, self.turns, limit_bytes, self.bodies, caller.owner) as received:
+        async with read_audio_request(request, self.fair_share, limit_bytes, self.bodies, caller.owner) as received:
             audio = received.audio
             uri = None if isinstance(audio, Audio) else self._uri(audio)
             recording = await self._recording(caller, received.values, uri)
@@ -77,7 +77,7 @@ class LongRunningRoutes:
         """
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         owner, extended = caller.owner, is_extended(request)
-        self.transcriber.sessions.check_admission()
+        self.admission.sessions.check_admission()
         transcription_id = str(request.path_params["transcription_id"]).lower()
         recording = await self.recordings.get(transcription_id) if is_id(transcription_id) else None
         if recording is None or recording.owner != owner:
@@ -116,10 +116,8 @@ class LongRunningRoutes:
                 )
 
     async def _recording(self, caller: Caller, values: dict[str, object], uri: str | None) -> Recording:
-        config = caller.configured(self.transcriber.config).with_message(values, audio_began=False)
-        check_cuttable(config)
-        config = await self.transcriber.models.look_up(config, caller.owner)
-        options = recognition_options(config, self.transcriber.recognizer)
+        config = await self.admission.configured(caller, values, check_cuttable)
+        options = recognition_options(config, self.admission.recognizer)
         minutes = self.limits.minutes_of(caller)
         return Recording(
             id=new_id(),
@@ -160,7 +158,7 @@ class LongRunningRoutes:
             raise ClientError(Problem.NOT_FOUND, "the recording was deleted while its audio arrived")
         if transcription.summary.error is not None:
             raise transcription.summary.error
-        return await transcription_response(transcription, OutputFormat.JSON, self.turns, extended=extended)
+        return await transcription_response(transcription, OutputFormat.JSON, self.fair_share, extended=extended)
 
 
 async def _pieces(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -12,9 +12,9 @@ from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets
+from web.rest.recordings import RecordingAdmission, Transcriber
 from web.rest.request.audio import file_audio
 from web.rest.request.body import JSON_TYPE, Body, parse_object, read_form
-from web.rest.transcriber import Transcriber
 
 _MOST_SECONDS = 601.0
 # Ten minutes of 48 kHz stereo.
@@ -33,23 +33,24 @@ class OvhRoutes:
 
     auth: Authenticator
     limits: Limits
+    admission: RecordingAdmission
     transcriber: Transcriber
     bodies: BodyBudgets
 
     async def recognize(self, request: Request) -> Response:
         """Answer 200 with one result for each utterance of the form's file `audio`, none without words."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)
-        self.transcriber.check_ready()
+        self.admission.check_ready()
         await self.limits.check_minutes(caller)
         async with read_form(Body(request), _MOST_BYTES, self.bodies, caller.owner) as form:
             values = parse_object(form.texts.get("config", "{}"), "config")
             if "language" in request.path_params:
                 in_path = {"languageCode": request.path_params["language"]}
                 # Checked by itself, as `config` takes precedence.
-                self.transcriber.config.with_message(in_path, audio_began=False)
+                self.admission.config.with_message(in_path, audio_began=False)
                 values = in_path | values
             audio = file_audio(form)
-            config = await self.transcriber.configured(caller, values)
+            config = await self.admission.configured(caller, values)
             finished = await self.transcriber.transcribe(caller, config, audio, _MOST_SECONDS)
         recognized = [OvhResult(results(settled.hypothesis.alternatives)) for settled in finished.settled]
         return Response(msgspec.json.encode(recognized), media_type=JSON_TYPE)

@@ -15,10 +15,10 @@ from web.auth.caller import Scope
 from web.clock import Clock
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets
+from web.rest.recordings import RecordingAdmission, Transcriber
 from web.rest.request.audio import MOST_JSON_BYTES, Audio, read_audio_request
 from web.rest.response.formats import OutputFormat
 from web.rest.response.transcription import address_of, is_extended, transcription_response
-from web.rest.transcriber import Transcriber
 from web.store.storing import Storing
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
@@ -33,11 +33,12 @@ class RecognizeRoutes:
 
     auth: Authenticator
     limits: Limits
+    admission: RecordingAdmission
     transcriber: Transcriber
     transcriptions: Transcriptions
     storing: Storing
     bodies: BodyBudgets
-    turns: FairShare
+    fair_share: FairShare
     clock: Clock
 
     async def recognize(self, request: Request) -> Response:
@@ -45,17 +46,17 @@ class RecognizeRoutes:
         caller = await self.auth.caller(request, Scope.RECORDINGS)
         owner = caller.owner
         extended = is_extended(request)
-        self.transcriber.check_ready()
+        self.admission.check_ready()
         await self.limits.check_minutes(caller)
-        async with read_audio_request(request, self.turns, MOST_JSON_BYTES, self.bodies, owner) as received:
+        async with read_audio_request(request, self.fair_share, MOST_JSON_BYTES, self.bodies, owner) as received:
             if not isinstance(received.audio, Audio):
                 raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
-            config = await self.transcriber.configured(caller, received.values)
+            config = await self.admission.configured(caller, received.values)
             finished = await self.transcriber.transcribe(caller, config, received.audio, _MOST_SECONDS)
         transcription = _transcription(finished, config, self.clock())
         if config.store:
             await self.storing.finish(partial(self._store, owner, transcription.summary, finished))
-        response = await transcription_response(transcription, OutputFormat.JSON, self.turns, extended=extended)
+        response = await transcription_response(transcription, OutputFormat.JSON, self.fair_share, extended=extended)
         response.status_code = config.asr_status
         response.headers["Location"] = address_of(transcription.summary.id)
         return response

@@ -63,7 +63,7 @@ class TokenRoutes:
 
     auth: Authenticator
     mint: Mint | None
-    turns: FairShare
+    fair_share: FairShare
     clock: Clock
 
     async def trade(self, request: Request) -> Response:
@@ -73,7 +73,7 @@ class TokenRoutes:
             detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
             raise ClientError(Problem.NOT_FOUND, detail)
         caller = await self.auth.caller(request, Scope.TOKENS)
-        wanted = await _token_request(request, self.turns)
+        wanted = await _token_request(request, self.fair_share)
         scopes = _scopes(wanted, caller)
         now = self.clock()
         token = mint.traded(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
@@ -81,10 +81,10 @@ class TokenRoutes:
         return Response(body, 201, _NO_STORE, JSON_TYPE)
 
 
-async def _token_request(request: Request, turns: FairShare) -> TokenRequest:
+async def _token_request(request: Request, fair_share: FairShare) -> TokenRequest:
     """Read the body, which may be missing."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    body = await read_object(request, turns, _MOST_BYTES) if has_body else {}
+    body = await read_object(request, fair_share, _MOST_BYTES) if has_body else {}
     if body.get("scope", "") is None:
         del body["scope"]
     return converted(body, TokenRequest if body.get("oneUse") is False else OneUseRequest, shown)

@@ -33,7 +33,7 @@ class TranscriptionRoutes:
 
     auth: Authenticator
     transcriptions: Transcriptions
-    turns: FairShare
+    fair_share: FairShare
 
     async def show(self, request: Request) -> Response:
         """Answer the transcription so far; a failed recording answers its error."""
@@ -44,7 +44,7 @@ class TranscriptionRoutes:
             raise _unknown()
         if transcription.summary.error is not None:
             raise transcription.summary.error
-        return await transcription_response(transcription, written, self.turns, extended=extended)
+        return await transcription_response(transcription, written, self.fair_share, extended=extended)
 
     async def remove(self, request: Request) -> Response:
         """Delete the transcription, text and audio; recognition that still runs is stopped."""

@@ -49,7 +49,7 @@ class AudioRequest:
 
 @asynccontextmanager
 async def read_audio_request(
-    request: Request, turns: FairShare, most_form_bytes: int, stores: BodyBudgets, owner: str
+    request: Request, fair_share: FairShare, most_form_bytes: int, stores: BodyBudgets, owner: str
 ) -> AsyncIterator[AudioRequest]:
     """Read a body of `config` and `audio`, as JSON or as a form, which alone may be long; raises ClientError.
 
@@ -60,7 +60,7 @@ async def read_audio_request(
         with stores.memory.open(owner) as held:
             data = _Data()
             text = JsonText(data.push)
-            values = await parsed_body(body, turns, min(MOST_JSON_BYTES, most_form_bytes), held.require, text)
+            values = await parsed_body(body, fair_share, min(MOST_JSON_BYTES, most_form_bytes), held.require, text)
             yield _from_object(values, text.placeholder, data)
     else:
         check_media_type(request, JSON_TYPE, MULTIPART_TYPE)

@@ -144,17 +144,17 @@ class Body:
 
 
 async def read_object(
-    request: Request, turns: FairShare, most_bytes: int, hold: Hold = hold_nothing
+    request: Request, fair_share: FairShare, most_bytes: int, hold: Hold = hold_nothing
 ) -> dict[str, object]:
     """Read a JSON object, whatever its media type; raises ClientError for any other body."""
     body = Body(request)
     if not await body.is_json(most_bytes):
         check_media_type(request, JSON_TYPE)
-    return await parsed_body(body, turns, most_bytes, hold)
+    return await parsed_body(body, fair_share, most_bytes, hold)
 
 
 async def parsed_body(
-    body: Body, turns: FairShare, most_bytes: int, hold: Hold, text: JsonText | None = None
+    body: Body, fair_share: FairShare, most_bytes: int, hold: Hold, text: JsonText | None = None
 ) -> dict[str, object]:
     """Read a body that is a JSON object; raises ClientError for any other, and for a larger one.
 
@@ -165,7 +165,7 @@ async def parsed_body(
         async for piece in body.pieces(most_bytes, hold):
             for start in range(0, len(piece), STEP_BYTES):
                 if text.push(piece[start : start + STEP_BYTES]):
-                    async with turns.turn():
+                    async with fair_share.turn():
                         pass
                 elif start:
                     await asyncio.sleep(0)

@@ -204,7 +204,7 @@ def is_extended(request: Request) -> bool:
 
 
 async def transcription_response(
-    transcription: Transcription, written: OutputFormat, turns: FairShare, *, extended: bool
+    transcription: Transcription, written: OutputFormat, fair_share: FairShare, *, extended: bool
 ) -> Response:
     """Write the transcription in a format; text and captions have what is settled so far.
 
@@ -214,7 +214,7 @@ async def transcription_response(
     for number, part in enumerate(_written(transcription, written, extended=extended), start=1):
         parts.append(part)
         if not number % _PARTS_AT_ONCE:
-            async with turns.turn():
+            async with fair_share.turn():
                 pass
     return Response(b"".join(parts), media_type=_MEDIA_TYPES[written])
 

@@ -1,5 +1,6 @@
-"""Recognition of whole recordings for the routes that answer with their text."""
+"""What the routes of recordings share: admission, configuration, and the recognition of a whole recording."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from stream.configuration.config import SessionConfig
@@ -19,18 +20,13 @@ from web.store.languagemodels import LanguageModels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transcriber:
-    """Recognizes recordings of callers, with `config` where they set nothing."""
+class RecordingAdmission:
+    """Decides whether a recording is taken now, and with which configuration; `config` holds where it sets nothing."""
 
     sessions: Sessions
     recognizer: Recognizer
     models: LanguageModels
-    limits: Limits
-    bodies: BodyBudgets
-    turns: FairShare
-    metrics: Metrics
     config: SessionConfig
-    runner_limits: RunnerLimits
 
     def check_ready(self) -> None:
         """Raise ClientError when nothing can be recognized now."""
@@ -38,10 +34,29 @@ class Transcriber:
         if not self.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
 
-    async def configured(self, caller: Caller, values: dict[str, object]) -> SessionConfig:
-        """Return the configuration of a recording, with the phrases of its language model; raises ClientError."""
+    async def configured(
+        self, caller: Caller, values: dict[str, object], check: Callable[[SessionConfig], None] | None = None
+    ) -> SessionConfig:
+        """Return the configuration of a recording, with the phrases of its language model; raises ClientError.
+
+        `check` may refuse what the recording itself sets.
+        """
         config = caller.configured(self.config).with_message(values, audio_began=False)
+        if check is not None:
+            check(config)
         return await self.models.look_up(config, caller.owner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcriber:
+    """Recognizes whole recordings, for the routes that answer with their text."""
+
+    recognizer: Recognizer
+    limits: Limits
+    bodies: BodyBudgets
+    fair_share: FairShare
+    metrics: Metrics
+    runner_limits: RunnerLimits
 
     async def transcribe(self, caller: Caller, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
         """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was recognized."""
@@ -52,7 +67,7 @@ class Transcriber:
             copy.require(audio.size_bytes)
             try:
                 finished = await recognize_whole(
-                    self.recognizer, config, audio.chunks, limits, self.turns, meter=meter.add
+                    self.recognizer, config, audio.chunks, limits, self.fair_share, meter=meter.add
                 )
             finally:
                 await meter.settle()
