@@ -283,8 +283,8 @@ class RivaServer:
     def _lost(self, error: RecognizerError) -> None:
         if self.is_up:
             _log.warning("riva_lost", uri=self.uri, reason=str(error))
+            self._changes.signal()
         self.is_up = False
-        self._changes.signal()
         if isinstance(error, RivaError) and error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
             # The connection may be broken, which nothing else would notice for minutes.
             self._pool.renew()
