@@ -26,6 +26,7 @@ _SUSTAINED_FRAMES = 4
 _BLOCK_FRAMES = 30
 _BLOCKS = 5
 _LARGEST = 32767.0
+_LARGEST_ENERGY = _LARGEST**2
 
 
 def _energy(level_db: float) -> float:
@@ -58,13 +59,19 @@ class LevelAdjuster:
         # Integers in float64: their sum is exact, so that every processor decides the same.
         samples = np.frombuffer(frames, dtype="<i2").astype(np.float64).reshape(-1, FRAME_SAMPLES)
         gains, paused = [], []
-        for energy in np.einsum("ij,ij->i", samples, samples).tolist():
-            gains.append(math.sqrt(self._next_power_gain(energy)))
-            paused.append(self._before > 0 and energy <= _DIGITAL_SILENCE)
-        if max(gains, default=0.0) <= 1.0:
+        is_raised = is_clipped = False
+        for energy in np.vecdot(samples, samples).tolist():
+            power_gain = self._next_power_gain(energy)
+            gains.append(math.sqrt(power_gain) if power_gain > 1.0 else 1.0)
+            paused.append(energy <= _DIGITAL_SILENCE and self._before > 0)
+            is_raised = is_raised or power_gain > 1.0
+            # No sample is larger than the root of the energy.
+            is_clipped = is_clipped or power_gain * energy > _LARGEST_ENERGY
+        if not is_raised:
             return frames, paused
-        samples *= np.maximum(gains, 1.0)[:, np.newaxis]
-        np.clip(samples, -_LARGEST - 1, _LARGEST, out=samples)
+        samples *= np.array(gains)[:, np.newaxis]
+        if is_clipped:
+            np.clip(samples, -_LARGEST - 1, _LARGEST, out=samples)
         return samples.astype("<i2").tobytes(), paused
 
     def _next_power_gain(self, energy: float) -> float:
