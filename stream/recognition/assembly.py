@@ -119,14 +119,15 @@ class Assembly:
 
     def _so_far(self) -> Hypothesis:
         """Everything settled, and the unsettled text behind it."""
+        unsettled, best = self._unsettled, self._unsettled.best
         settled = tuple(word for final in self._finals if final for word in final[0].words)
-        words = settled + self._unsettled.best.words
-        return replace(
-            self._unsettled,
-            alternatives=(Alternative(words, self._unsettled.best.confidence),) if words else (),
-            stability=self._unsettled.stability if self._unsettled.best.words else 1.0,
-            stable_words=len(settled) + self._unsettled.stable_words,
+        words = settled + best.words
+        return Hypothesis(
+            (Alternative(words, best.confidence),) if words else (),
+            stability=unsettled.stability if best.words else 1.0,
+            stable_words=len(settled) + unsettled.stable_words,
             processed=self.processed,
+            first_word=unsettled.first_word,
         )
 
     def _joined_finals(self) -> tuple[Alternative, ...]:

@@ -24,14 +24,14 @@ class Repeats:
     def __init__(self) -> None:
         self._final: Keys = ()
         self._before: Keys = ()
-        self._latest: Keys = ()
+        self._latest: tuple[Word, ...] = ()
         self._position = 0
         self._end = 0
         self._base: int | None = None
 
     def settled(self, words: tuple[Word, ...], position: int, placement: Placement) -> None:
         """Take the words of a final that counts."""
-        self._before, self._latest = self._latest, ()
+        self._before, self._latest = _keys(self._latest), ()
         self._final = _keys(words)
         self._position = position
         self._end = (words[-1].end if words else 0) or position
@@ -40,10 +40,10 @@ class Repeats:
     def new_part(self, partial: Hypothesis, position: int, placement: Placement) -> Hypothesis | None:
         """Return a partial without the words that only repeat the final; None when nothing is left."""
         words = partial.best.words
-        count = self._repeated(_keys(words), partial, position, placement)
+        count = self._repeated(words, partial, position, placement)
         if count and count == len(words):
             return None
-        self._latest = _keys(words[count:]) or self._latest
+        self._latest = words[count:] or self._latest
         if not count:
             return partial
         best = Alternative(words[count:], partial.best.confidence)
@@ -55,10 +55,11 @@ class Repeats:
         is_same = bool(keys) and keys == self._final and placement.base == self._base and not self._latest
         return is_same and position - self._position < _time_to_say(keys)
 
-    def _repeated(self, keys: Keys, partial: Hypothesis, position: int, placement: Placement) -> int:
-        """How many leading words of a partial are the final's."""
+    def _repeated(self, words: tuple[Word, ...], partial: Hypothesis, position: int, placement: Placement) -> int:
+        """Return how many leading words of a partial are the final's."""
         if not self._final or placement.base != self._base:
             return 0
+        keys = _keys(words)
         if partial.first_word:
             is_late = placement.stream_position(partial.first_word) < self._end
         else:

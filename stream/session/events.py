@@ -5,10 +5,15 @@ All positions and spans are samples on the connection's one clock, 16 kHz, from 
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
 from stream.vocabulary.vocabularies import USUAL_BOOST
+from stream.words import word_key
+
+# Of the words that a language has, people say few most of the time.
+_WORDS_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,18 @@ class Word:
     @property
     def key(self) -> str:
         """The word without case and punctuation, for comparing; never empty for a word that is not."""
-        return "".join(letter for letter in self.text.casefold() if letter.isalnum()) or self.text
+        return _key(self.text)
+
+
+@lru_cache(_WORDS_KEPT)
+def untimed_word(text: str) -> Word:
+    """Return a word of which only the text is known: unsettled text says the same words over and over."""
+    return Word(text)
+
+
+@lru_cache(_WORDS_KEPT)
+def _key(text: str) -> str:
+    return word_key(text) or text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,22 @@ class Hypothesis:
 
     @property
     def best(self) -> Alternative:
-        return self.alternatives[0] if self.alternatives else Alternative()
+        return self.alternatives[0] if self.alternatives else _NO_WORDS
+
+    def with_alternatives(self, alternatives: tuple[Alternative, ...], stable_words: int | None = None) -> "Hypothesis":
+        """Return the same with other alternatives, and as many stable words unless others are given."""
+        return Hypothesis(
+            alternatives,
+            self.is_final,
+            self.is_segment_final,
+            self.stability,
+            self.stable_words if stable_words is None else stable_words,
+            self.processed,
+            self.first_word,
+        )
+
+
+_NO_WORDS = Alternative()
 
 
 class EndCause(Enum):

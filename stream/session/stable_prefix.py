@@ -1,7 +1,6 @@
 """Stable words: leading words of an utterance that will not change any more."""
 
 from collections import deque
-from dataclasses import replace
 
 from stream.session.events import Alternative, Hypothesis, Word
 from vad import SAMPLE_RATE
@@ -15,12 +14,11 @@ class Agreement:
     """Finds the leading words on which the latest hypotheses agree."""
 
     def __init__(self) -> None:
-        self._latest: deque[tuple[tuple[str, ...], int]] = deque()
+        self._latest: deque[tuple[list[str], int]] = deque()
 
-    def stable_words(self, hypothesis: Hypothesis) -> int:
-        """Take the next hypothesis; return how many of its leading words have been the same for long enough."""
-        words = tuple(word.text for word in hypothesis.best.words)
-        self._latest.append((words, hypothesis.processed))
+    def stable_words(self, words: list[str], processed_samples: int) -> int:
+        """Take the words of the next hypothesis; return how many leading ones have been the same for long enough."""
+        self._latest.append((words, processed_samples))
         while len(self._latest) > _AGREEING_HYPOTHESES and self._span(1) >= _AGREEING_SAMPLES:
             self._latest.popleft()
         if len(self._latest) < _AGREEING_HYPOTHESES or self._span(0) < _AGREEING_SAMPLES:
@@ -40,12 +38,14 @@ class StablePrefix:
     def applied(self, hypothesis: Hypothesis) -> Hypothesis:
         """Return an unsettled hypothesis that begins with the prefix, and extend the prefix by its stable words."""
         words = hypothesis.best.words
+        if not self._words and not hypothesis.stable_words:
+            return hypothesis
         if not self.begins(words):
             words = self._words + words[len(self._words) :]
         self._words = words[: max(len(self._words), min(hypothesis.stable_words, len(words)))]
         best = Alternative(words, hypothesis.best.confidence)
         alternatives = (best, *hypothesis.alternatives[1:]) if words else hypothesis.alternatives
-        return replace(hypothesis, alternatives=alternatives, stable_words=len(self._words))
+        return hypothesis.with_alternatives(alternatives, len(self._words))
 
     def begins(self, words: tuple[Word, ...]) -> bool:
         """Whether these words begin with the prefix."""
@@ -53,11 +53,13 @@ class StablePrefix:
         return len(words) >= len(prefix) and all(a.text == b.text for a, b in zip(prefix, words, strict=False))
 
 
-def _common(hypotheses: list[tuple[str, ...]]) -> int:
+def _common(hypotheses: list[list[str]]) -> int:
     """Return how many leading words all have in common."""
+    # All others lie between the first and the last in order, and so begin as both do.
+    first, last = min(hypotheses), max(hypotheses)
     count = 0
-    for same in zip(*hypotheses, strict=False):
-        if len(set(same)) > 1:
+    for one, other in zip(first, last, strict=False):
+        if one != other:
             break
         count += 1
     return count

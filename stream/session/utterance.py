@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field, replace
 
-from stream.session.events import Alternative, Hypothesis, Latency, Progress, Reason, Settled, Unsettled, Word
+from stream.session.events import (
+    Alternative,
+    Hypothesis,
+    Latency,
+    Progress,
+    Reason,
+    Settled,
+    Unsettled,
+    Word,
+    untimed_word,
+)
 from stream.session.stable_prefix import StablePrefix
 
 
@@ -64,12 +74,12 @@ class Utterance:
         self.shown = self.hypothesis.best.words, self.hypothesis.stable_words
         self.revision += 1
         alternatives = tuple(
-            Alternative(tuple(Word(word.text) for word in alternative.words))
+            Alternative(tuple(untimed_word(word.text) for word in alternative.words))
             for alternative in self.hypothesis.alternatives
         )
         return Unsettled(
             self.utterance_id,
-            replace(self.hypothesis, alternatives=alternatives),
+            self.hypothesis.with_alternatives(alternatives),
             self.origin + self.hypothesis.processed,
             inference_seconds,
             self.revision,

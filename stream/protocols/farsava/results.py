@@ -1,16 +1,18 @@
 """Owns how hypotheses look on the wire, and how much of them fits into one message."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
 
 from stream.protocols.farsava.messages import Done, DoneMessage, FullResult, WireResult, WireWord
-from stream.session.events import Alternative
+from stream.session.events import Alternative, Word
 from vad import SAMPLE_RATE
 
 # Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
 MOST_DONE_BYTES = 900_000
+_WORDS_KEPT = 4096
 _encoder = msgspec.json.Encoder()
 _Done = TypeVar("_Done", Done, DoneMessage)
 
@@ -22,17 +24,21 @@ def seconds(samples: int) -> float:
 
 def result(alternative: Alternative, *, with_speakers: bool = False) -> WireResult:
     """One hypothesis; plain mode has no speakers."""
-    words = [
-        WireWord(
-            seconds(word.start),
-            seconds(word.end),
-            word.text,
-            _confidence(word.confidence),
-            word.speaker if with_speakers and word.speaker else msgspec.UNSET,
-        )
-        for word in alternative.words
-    ]
+    words = [_wire_word(word, with_speakers=with_speakers) for word in alternative.words]
     return WireResult(alternative.transcript, _confidence(alternative.confidence), words)
+
+
+def _wire_word(word: Word, *, with_speakers: bool) -> WireWord:
+    if not (word.end or word.confidence or word.speaker):
+        return _untimed_wire_word(word.text)
+    speaker = word.speaker if with_speakers and word.speaker else msgspec.UNSET
+    return WireWord(seconds(word.start), seconds(word.end), word.text, _confidence(word.confidence), speaker)
+
+
+@lru_cache(_WORDS_KEPT)
+def _untimed_wire_word(text: str) -> WireWord:
+    """Return a word of unsettled text, which has the same words over and over."""
+    return WireWord(0.0, 0.0, text, 0.0)
 
 
 def results(alternatives: tuple[Alternative, ...], *, with_speakers: bool = False) -> list[WireResult]:

@@ -1,9 +1,8 @@
 """Map recognition options to Riva's requests, and Riva's responses to hypotheses; pure."""
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from itertools import takewhile
 from types import MappingProxyType
 
 from riva.client.proto import riva_asr_pb2 as pb
@@ -11,7 +10,7 @@ from riva.client.proto import riva_audio_pb2
 
 from stream.riva.options import STOP_HISTORY_MS
 from stream.riva.responses.words import scale, timed_words, words_in
-from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from stream.session.events import Alternative, Hypothesis, RecognitionOptions, untimed_word
 from stream.session.stable_prefix import Agreement
 from vad import SAMPLE_RATE
 
@@ -88,19 +87,20 @@ class ResponseReader:
 
     def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
         spoken = words_in(_joined(results))
-        promised = words_in(_joined(itertools.takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)))
-        kept = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(promised, spoken, strict=False))
-        words = tuple(Word(word) for word in spoken)
-        hypothesis = Hypothesis(
+        processed = max(map(_samples, results))
+        if self._agreement is None:
+            stable = words_in(_joined(takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)))
+            stable_words = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(stable, spoken, strict=False)))
+        else:
+            stable_words = self._agreement.stable_words(spoken, processed)
+        words = tuple(map(untimed_word, spoken))
+        return Hypothesis(
             (Alternative(words),) if words else (),
             stability=min(result.stability for result in results),
-            stable_words=len(list(kept)),
-            processed=max(_samples(result) for result in results),
+            stable_words=stable_words,
+            processed=processed,
             first_word=_first_word(results),
         )
-        if self._agreement is None:
-            return hypothesis
-        return replace(hypothesis, stable_words=self._agreement.stable_words(hypothesis))
 
 
 def _samples(result: pb.StreamingRecognitionResult) -> int:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from riva.client.proto import riva_asr_pb2 as pb
 
@@ -30,6 +31,9 @@ _MOST_PAIRS = 1_000_000
 _ROUNDING = 1e-5
 # Beyond this exp() overflows, or a confidence becomes 0, which means unset.
 _FURTHEST = 700.0
+
+# Unsettled text has the same tokens over and over.
+_TOKENS_KEPT = 4096
 
 Scale = Callable[[float], float]
 
@@ -71,6 +75,7 @@ def timed_words(alternative: pb.SpeechRecognitionAlternative, confidence: Scale)
     return tuple(word for group in _groups(tokens, infos) for word in _placed(group, confidence))
 
 
+@lru_cache(_TOKENS_KEPT)
 def _is_spoken(token: str) -> bool:
     return any(
         letter.isalnum() or letter in _SPOKEN_MARKS or unicodedata.category(letter) in _SPOKEN_CATEGORIES

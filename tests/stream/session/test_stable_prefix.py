@@ -11,16 +11,20 @@ def heard(text: str, seconds: float = 0.0, stable: int = 0) -> Hypothesis:
     return Hypothesis((Alternative(words),), processed=int(16000 * seconds), stable_words=stable)
 
 
+def agreed(agreement: Agreement, text: str, seconds: float) -> int:
+    return agreement.stable_words(text.split(), int(16000 * seconds))
+
+
 def test_words_are_stable_once_three_hypotheses_agree_for_a_second() -> None:
     agreement = Agreement()
     stable = [
-        agreement.stable_words(hypothesis)
-        for hypothesis in (
-            heard("a", 0.5),
-            heard("a b", 1.0),
-            heard("a b c", 1.4),
-            heard("a b c d", 1.5),
-            heard("a b x", 2.0),
+        agreed(agreement, text, seconds)
+        for text, seconds in (
+            ("a", 0.5),
+            ("a b", 1.0),
+            ("a b c", 1.4),
+            ("a b c d", 1.5),
+            ("a b x", 2.0),
         )
     ]
     assert stable == [0, 0, 0, 1, 2]
@@ -28,10 +32,10 @@ def test_words_are_stable_once_three_hypotheses_agree_for_a_second() -> None:
 
 def test_a_hypothesis_that_differs_begins_the_wait_anew() -> None:
     agreement = Agreement()
-    for hypothesis in (heard("a", 0.0), heard("a", 0.6), heard("b", 1.2)):
-        agreement.stable_words(hypothesis)
-    assert agreement.stable_words(heard("b", 1.8)) == 0
-    assert agreement.stable_words(heard("b", 2.4)) == 1
+    for text, seconds in (("a", 0.0), ("a", 0.6), ("b", 1.2)):
+        agreed(agreement, text, seconds)
+    assert agreed(agreement, "b", 1.8) == 0
+    assert agreed(agreement, "b", 2.4) == 1
 
 
 def test_what_was_promised_stays_in_front() -> None:
