@@ -47,6 +47,10 @@ class Unparsed:
         self._data = self._data[self._at :] + data if len(self) else data
         self._at = 0
 
+    def peek(self, most_bytes: int | None = None) -> bytes:
+        """Return the next bytes, all of them unless bounded, without removing them."""
+        return self._data[self._at : None if most_bytes is None else self._at + most_bytes]
+
     def take(self, most_bytes: int) -> bytes:
         """Remove and return the next bytes."""
         piece = self._data[self._at : self._at + most_bytes]

@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from web.transport.flow import Unparsed, half_close
+from web.transport.frame_cutter import FrameCutter
 from web.transport.limits import Timer, wire_config
 from web.transport.refusals import malformed
 
@@ -24,10 +25,6 @@ _RECEIVE_BYTES = 256 * 1024
 _WAITING_BYTES = 16 * 1024
 # On a slow line the pong may be behind audio that is on its way: while bytes arrive, wait for it so many times longer.
 _MOST_EXTENSIONS = 3
-# The bytes that are parsed at once, and those inside a longer frame. Frames of a few bytes take 20 us each, so that
-# the frames behind a long one in its last slice take 7 ms at most.
-_SLICE_BYTES = 128
-_LONG_SLICE_BYTES = 2048
 # No client needs more frames between two pauses: at most a hundred messages a second, and a ping now and then.
 _FRAMES_AT_ONCE = 16
 _PAUSE_SECONDS = 0.005
@@ -79,6 +76,8 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._unparsed = Unparsed(self.transport)
+        self._cutter = FrameCutter()
+        self._has_parts = False
         self.transport.set_write_buffer_limits(high=_WAITING_BYTES)
         wire = self.transport.get_extra_info("socket")
         if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
@@ -93,19 +92,20 @@ class LiveConnection(WebSocketsSansIOProtocol):
         self.disconnected = True
         self.writable.set()
         if self.close_sent or not self.handshake_complete:
-            self._unparsed.clear()
+            self._drop_unparsed()
         # What was received before the end is still delivered.
         self._end_if_parsed()
 
     def _end_if_parsed(self) -> None:
-        if self._lost is None or self._unparsed:
+        if self._lost is None or self._has_parts:
             return
+        self._drop_unparsed()
         (error,), self._lost = self._lost, None
         super().connection_lost(error)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        self._unparsed.clear()
+        self._drop_unparsed()
         self._end_if_parsed()
         if not self.disconnected:
             # A closed transport keeps sending its buffer, for ever if the peer does not read it.
@@ -128,12 +128,14 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def _parse(self) -> None:
         """Parse a part of what was received; the rest once other connections and the application had their turn."""
         self._parsing = None
-        frames, size = 0, _SLICE_BYTES
-        while self._unparsed and self._may_parse and frames < _FRAMES_AT_ONCE:
-            ended = self._parse_slice(self._unparsed.take(size))
-            frames += ended
-            size = _SLICE_BYTES if ended else _LONG_SLICE_BYTES
-        if self._unparsed and self._may_parse:
+        frames, size_bytes = 0, self._next_bytes()
+        while size_bytes and self._may_parse and frames < _FRAMES_AT_ONCE:
+            part = self._unparsed.take(size_bytes)
+            self._cutter.take(part)
+            frames += self._parse_part(part)
+            size_bytes = self._next_bytes()
+        self._has_parts = bool(size_bytes)
+        if size_bytes and self._may_parse:
             # No pause where no more bytes can come, or where there is no other connection.
             pause = _PAUSE_SECONDS if self._lost is None and len(self.connections) > 1 else 0
             self._parsing = self.loop.call_later(pause, self._parse)
@@ -141,8 +143,16 @@ class LiveConnection(WebSocketsSansIOProtocol):
         self._end_if_parsed()
 
     def _set_reading(self) -> None:
-        """Read on only once everything that was received is parsed."""
-        self._unparsed.set_reading(not self._unparsed and self._may_parse)
+        """Read on only once everything that was received is parsed, but for the beginning of a frame's header."""
+        self._unparsed.set_reading(not self._has_parts and self._may_parse)
+
+    def _next_bytes(self) -> int:
+        """Return how many bytes to parse next; 0 where more have to come before."""
+        return self._cutter.next_bytes(self._unparsed.peek(self._cutter.peek_bytes), len(self._unparsed))
+
+    def _drop_unparsed(self) -> None:
+        self._unparsed.clear()
+        self._has_parts = False
 
     @property
     def _may_parse(self) -> bool:
@@ -151,7 +161,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
             return False
         return not self.read_paused
 
-    def _parse_slice(self, data: bytes) -> int:
+    def _parse_part(self, data: bytes) -> int:
         """Parse some bytes; return how many frames ended in them."""
         self.conn.receive_data(data)
         count = len(self.conn.events)
@@ -170,7 +180,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def _parse_on(self) -> None:
         """Continue to parse in the next iteration of the event loop."""
         self._set_reading()
-        if self._unparsed and self._parsing is None:
+        if self._has_parts and self._parsing is None:
             self._parsing = self.loop.call_soon(self._parse)
 
     def handle_cont(self, event: Frame) -> None:
@@ -203,7 +213,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         if self._lost is not None:
             # The peer is gone.
-            self._unparsed.clear()
+            self._drop_unparsed()
             return
         close = self.conn.close_sent
         if close is not None:  # the library has prepared one for every error of the parser

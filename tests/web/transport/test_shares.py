@@ -29,19 +29,19 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many frames each callback handled, of all connections."""
     counts: list[int] = []
     parse: Callable[[LiveConnection], None] = LiveConnection._parse
-    parse_slice: Callable[[LiveConnection, bytes], int] = LiveConnection._parse_slice
+    parse_part: Callable[[LiveConnection, bytes], int] = LiveConnection._parse_part
 
     def counted(connection: LiveConnection) -> None:
         counts.append(0)
         parse(connection)
 
     def counted_slice(connection: LiveConnection, data: bytes) -> int:
-        count = parse_slice(connection, data)
+        count = parse_part(connection, data)
         counts[-1] += count
         return count
 
     monkeypatch.setattr(LiveConnection, "_parse", counted)
-    monkeypatch.setattr(LiveConnection, "_parse_slice", counted_slice)
+    monkeypatch.setattr(LiveConnection, "_parse_part", counted_slice)
     return counts
 
 
