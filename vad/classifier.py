@@ -4,7 +4,7 @@ from typing import Protocol
 
 import webrtcvad
 
-from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, split_frames
+from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from vad.level import LevelAdjuster
 
 STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
@@ -37,8 +37,10 @@ class WebRtcClassifier:
         is_speech = self._detector.is_speech
         # A gate's silence teaches the detector that there is no noise, and what the gate lets through would be speech.
         return bytes(
-            not is_paused and is_speech(frame, SAMPLE_RATE)
-            for frame, is_paused in zip(split_frames(adjusted), paused, strict=True)
+            [
+                not is_paused and is_speech(adjusted[start : start + FRAME_BYTES], SAMPLE_RATE, FRAME_SAMPLES)
+                for start, is_paused in zip(range(0, len(adjusted), FRAME_BYTES), paused, strict=True)
+            ]
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from stream.audio.containers.declaration import check_kind, check_shape, contradiction
 from stream.audio.containers.signatures import SNIFF_BYTES, FileKind, Handling, identify, streamed_kind
 from stream.audio.containers.sniffing import LIVE_HEAD_BYTES, FrameScanner, HeadBuffer
-from stream.audio.containers.transfer import Transfer
+from stream.audio.containers.transfer import STEP_BYTES, Transfer
 from stream.audio.containers.wav import WavReader
 from stream.audio.format import AudioFormat, Encoding
 from stream.audio.layout import Shape, usual_layout
@@ -14,6 +14,7 @@ from stream.audio.pcm import decode_alaw, decode_mulaw
 from stream.audio.resample import Resampler
 from stream.errors import ClientError
 from stream.lazy_import import lazy_import
+from vad import SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from stream.audio.ffmpeg import codecs
@@ -60,7 +61,24 @@ class AudioDecoder:
 
     def push(self, message: bytes) -> Iterator[Samples]:
         """Yield the samples that `message` completes, and empty samples after a step of work that completed none."""
-        yield from self._transferred(self._transfer.push(message))
+        if self._is_passing and not len(message) % SAMPLE_BYTES and len(message) <= STEP_BYTES:
+            yield (message,)
+        else:
+            yield from self._transferred(self._transfer.push(message))
+
+    @property
+    def _is_passing(self) -> bool:
+        """Whether the bytes of a message are its samples: 16 kHz mono PCM16, known not to be a file."""
+        return (
+            self._resampler is not None
+            and self._resampler.is_passing
+            and self._transfer.is_raw
+            and self._head is None
+            and self._scanner is None
+            and self._wav is None
+            and self._codec is None
+            and self._format.encoding not in _TO_PCM16
+        )
 
     def flush(self) -> Iterator[Samples]:
         """Yield what was held back at the end of the audio."""

@@ -37,6 +37,11 @@ class Resampler:
         ]
         self._remainder = bytearray()
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether whole samples would be returned as they are: mono at 16 kHz, and no part of a sample waits."""
+        return self._stream is None and self._channels == 1 and not self._remainder
+
     def push(self, data: bytes) -> tuple[bytes, ...]:
         """Return the `int16[n_samples]` at 16 kHz that `data` completes, for each kept channel."""
         self._remainder += data

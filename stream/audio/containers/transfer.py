@@ -13,7 +13,7 @@ _SNIFF_BYTES = 16
 _SURE_BYTES = 1024
 # How much is processed before the event loop serves others: a second of 16 kHz PCM16. The longest decode, four seconds
 # of 8 kHz G.711, takes 5 ms.
-_STEP_BYTES = 32_000
+STEP_BYTES = 32_000
 
 
 class Transfer:
@@ -31,6 +31,11 @@ class Transfer:
             self._transfer = AudioTransfer.RAW
         self._head = b""
         self._base64 = Base64Decoder()
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether messages are known to be bytes of audio."""
+        return self._transfer is AudioTransfer.RAW
 
     def push(self, message: bytes) -> Iterator[bytes]:
         """Yield the bytes that `message` completes, few at a time; raises ClientError for invalid base64."""
@@ -50,8 +55,8 @@ class Transfer:
 
     def _unwrapped(self, message: bytes) -> Iterator[bytes]:
         if self._transfer is AudioTransfer.RAW:
-            for start in range(0, len(message), _STEP_BYTES):
-                yield message[start : start + _STEP_BYTES]
+            for start in range(0, len(message), STEP_BYTES):
+                yield message[start : start + STEP_BYTES]
         else:
             yield from self._base64.push(message)
 
