@@ -13,8 +13,7 @@ from stream.session.events import Hypothesis
 from stream.timers import MovingTimeout, MovingTimer
 from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
-# Sending less at a time costs more in messages than it gains in delay; more helps nobody.
-_LEAST_SEND_BYTES = SAMPLE_RATE // 20 * SAMPLE_BYTES
+# Sending more at a time gains nothing.
 _MOST_SEND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
 # A forced final was measured to come within 0.15 s; a model that does not know of it says nothing at all.
 _FORCED_SECONDS = 1.0
@@ -52,7 +51,8 @@ class Attempt:
 
     `is_taken` once the recognizer responded.
     `receive` gets each hypothesis and returns whether it settled a stretch; `sent` is called after each part that was
-    sent, `working` whenever the recognizer says that it is at work. With a `rotation` the stream has no end of its own.
+    sent, `working` whenever the recognizer says that it is at work; `least_send_samples` are sent
+    at once, if not the last. With a `rotation` the stream has no end of its own.
     """
 
     def __init__(
@@ -63,9 +63,11 @@ class Attempt:
         sent: Callable[[], None],
         *,
         working: Callable[[], None],
+        least_send_samples: Callable[[], int],
         rotation: Rotation | None = None,
     ) -> None:
         self._working = working
+        self._least_send_samples = least_send_samples
         self.placement = Placement(replay.start)
         self.is_taken = False
         self.queue_seconds = 0.0
@@ -100,7 +102,7 @@ class Attempt:
         """The replay has grown or is complete."""
         if self.unsent_bytes == added_bytes:
             self._unsent_since = _now()
-        if self._replay.is_complete or self.unsent_bytes >= _LEAST_SEND_BYTES:
+        if self._replay.is_complete or self.unsent_bytes >= self._least_send_samples() * SAMPLE_BYTES:
             self._wake.set()
 
     def force_endpoint(self) -> None:

@@ -17,6 +17,8 @@ from stream.session.events import FellBehind, Hypothesis, HypothesisReceived, La
 from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_samples
 
 _OPEN_SECONDS = 10.0
+# Sending less at a time costs more in messages than it gains in delay.
+LEAST_SEND_SAMPLES = SAMPLE_RATE // 20
 # More than the longest utterance.
 MOST_UNSENT_BYTES = 32 * SAMPLE_RATE * SAMPLE_BYTES
 # The shortest words are longer.
@@ -29,11 +31,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RecognitionLimits:
-    """How long a final may take after the stream's last audio, and an owed answer until a new attempt is made."""
+    """How long a final may take after the stream's last audio, and an owed response until a new attempt is made.
+
+    At least `least_send_samples` are sent at once.
+    """
 
     final_seconds: float = 20.0
     stall_seconds: float = 5.0
     rotation: Rotation = field(default_factory=Rotation)
+    least_send_samples: Callable[[], int] = lambda: LEAST_SEND_SAMPLES
 
 
 class Recognition:
@@ -155,6 +161,7 @@ class Recognition:
             self._receive,
             self._sent,
             working=self._is_worked_on,
+            least_send_samples=self._limits.least_send_samples,
             rotation=self._limits.rotation if is_continuous else None,
         )
         if self._is_forced:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from stream.runtime.loop_load import LoopLoad
+
 # A connection that was away may catch up by so much, and a clock may be off by so much, and the audio counts as live.
 _BURST_SECONDS = 2.0
 _SPEED = 1.1
@@ -29,6 +31,7 @@ class FairShare:
     def __init__(self, work_clock: Callable[[], float] = lambda: 0.0) -> None:
         """Take a clock of processor seconds to measure steps with; the loop's own clock stands still meanwhile."""
         self.work_clock = work_clock
+        self.load = LoopLoad()
         self._free = asyncio.Lock()
         self._live_until = 0.0
 

@@ -86,7 +86,9 @@ class SessionRunner:
         self.options = configured.options
         self._is_recording = is_recording
         self._intake: AudioIntake | None = None
-        self._recognition_limits = RecognitionLimits(limits.final, limits.stall)
+        self._recognition_limits = RecognitionLimits(
+            limits.final, limits.stall, least_send_samples=lambda: self._fair_share.load.least_send_samples
+        )
         self._response_times = ResponseTimes()
         self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
