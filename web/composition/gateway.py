@@ -105,7 +105,8 @@ async def running_gateway(
             database=database,
             calendar=calendar,
         )
-        for work in (parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming()):
+        works = parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()
+        for work in works:
             await stack.enter_async_context(running_task(work))
         handlers = _handlers(parts)
         app = create_app(

@@ -12,6 +12,7 @@ from stream.protocols.farsava.writer import MessageWriter
 from stream.runtime.outbox import Outbox
 from stream.runtime.runner import SessionRunner
 from stream.session.events import EndCause, Finished, Settled
+from stream.timers import MovingTimeout
 from web.live.live_metrics import LiveMetrics
 from web.live.recorder import LiveRecord
 
@@ -32,6 +33,7 @@ class Connection:
     _has_audio: bool = field(default=False, init=False)
     _is_gone: bool = field(default=False, init=False)
     _is_slow: bool = field(default=False, init=False)
+    _finished: Finished | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Run until every message is sent and the socket is closed; lines logged meanwhile name the transcription."""
@@ -52,7 +54,9 @@ class Connection:
         except* Exception:  # the last resort: whatever broke, the client gets an error and the server goes on
             _log.exception("session_broke")
             detail = f"the connection failed through a fault of the server; its id is {self.writer.transcription_id}"
-            await self._send(self.writer.write_failure(Problem.INTERNAL, detail, self.runner.config))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.send_limit_seconds):
+                    await self._send(self.writer.write_failure(Problem.INTERNAL, detail, self.runner.config))
         self.metrics.close(closing[1])
         await self._close(*closing)
 
@@ -72,31 +76,44 @@ class Connection:
         return text if data is None else data
 
     async def _send_until_finished(self) -> Finished:
-        while True:
-            event = await self.outbox.get()
-            self.metrics.count(event)
-            match event:
-                case Settled():
-                    self.record.add(event)
-                case Finished():
-                    await self.record.finish(event)
-            await self._send(self.writer.write(event, self.runner.config))
-            if isinstance(event, Finished):
-                return event
+        while self._finished is None:
+            try:
+                async with MovingTimeout() as limit:
+                    while self._finished is None:
+                        await self._send_next(limit)
+            except TimeoutError:
+                self._cut()
+        return self._finished
+
+    async def _send_next(self, limit: MovingTimeout) -> None:
+        """Send the message of the next event; raises TimeoutError if the client does not take it in time."""
+        event = await self.outbox.get()
+        self.metrics.count(event)
+        match event:
+            case Settled():
+                self.record.add(event)
+            case Finished():
+                await self.record.finish(event)
+                self._finished = event
+        text = self.writer.write(event, self.runner.config)
+        limit.move(asyncio.get_running_loop().time() + self.send_limit_seconds)
+        await self._send(text)
+        limit.move(None)
 
     async def _send(self, text: str | None) -> None:
         """Send unless the client is gone or too slow; its session is finished all the same."""
         if text is None or self._is_gone or self._is_slow:
             return
         try:
-            async with asyncio.timeout(self.send_limit_seconds):
-                await self.websocket.send_text(text)
+            await self.websocket.send_text(text)
         except WebSocketDisconnect:
             self._is_gone = True
-        except TimeoutError:
-            self._is_slow = True
-            _log.warning("session_cut", type=Problem.SLOW_READER.value.type)
-            self.runner.end(EndCause.ERROR, ClientError(Problem.SLOW_READER, "the client takes no messages any more"))
+
+    def _cut(self) -> None:
+        """Send no more to a client that takes nothing, and end its session."""
+        self._is_slow = True
+        _log.warning("session_cut", type=Problem.SLOW_READER.value.type)
+        self.runner.end(EndCause.ERROR, ClientError(Problem.SLOW_READER, "the client takes no messages any more"))
 
     async def _close(self, code: int, reason: str) -> None:
         if self._is_gone:

@@ -52,11 +52,11 @@ async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: O
         OutputFormat.SRT: lambda: srt(said, channels).encode(),
         OutputFormat.VTT: lambda: vtt(said, channels).encode(),
     }[written]()
-    turns = CountedShare()
-    answer = await transcription_response(transcription, written, turns, extended=False)
+    fair_share = CountedShare()
+    answer = await transcription_response(transcription, written, fair_share, extended=False)
     assert answer.body == expected
-    assert turns.taken >= count // 10 - 1
-    full = await transcription_response(transcription, OutputFormat.JSON, turns, extended=True)
+    assert fair_share.taken >= count // 10 - 1
+    full = await transcription_response(transcription, OutputFormat.JSON, fair_share, extended=True)
     assert full.body == msgspec.json.encode(extended_body(transcription))
 
 
