@@ -80,11 +80,11 @@ class Microphone:
 
     @property
     def arguments(self) -> list[str]:
-        """What makes a browser hear it once, and then its last 10 ms for ever."""
+        """Arguments that play it once, then repeat its last 10 ms."""
         return [f"--use-file-for-fake-audio-capture={self._path}%noloop"]
 
     def hears(self, *clips: str, pause_seconds: float = 0.5) -> None:
-        """Let it hear a second of silence, in which a busy machine may be late, and clips with a pause after each."""
+        """Play a second of silence, in which a busy machine may be late, and clips with a pause after each."""
         pause = bytes(2 * int(16_000 * pause_seconds))
         self._path.write_bytes(wav(bytes(32_000) + b"".join(clip_pcm(clip) + pause for clip in clips)))
 

@@ -33,7 +33,7 @@ async def _browser(playwright: Playwright, _microphone: Microphone) -> AsyncIter
 
 @pytest.fixture
 def microphone(_microphone: Microphone) -> Microphone:
-    """What the browser hears, for a test that wants it to hear something else."""
+    """The microphone of the browser, for a test that changes its clip."""
     _microphone.hears("quick.wav")
     return _microphone
 

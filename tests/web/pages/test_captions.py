@@ -61,7 +61,7 @@ class Speaker:
     def __init__(self, page: Page) -> None:
         self._page = page
 
-    async def say(self, transcript: str, number: int = 1, *, stable: int = 0, is_final: bool = False) -> None:
+    async def send(self, transcript: str, number: int = 1, *, stable: int = 0, is_final: bool = False) -> None:
         utterance = {"number": number, "transcript": transcript, "stableWords": stable, "isFinal": is_final}
         await self._page.evaluate("(utterance) => broadcaster.show(utterance)", utterance)
 
@@ -130,11 +130,11 @@ def first_pixel(png: bytes) -> tuple[int, ...]:
 async def test_captions_follow_what_another_tab_hears(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, speaker):
         await expect(page.locator("#follow")).to_be_visible()
-        await speaker.say("the boats")
+        await speaker.send("the boats")
         await expect(lines(page)).to_have_text(["the boats"])
         await expect(page.locator("#follow")).to_be_hidden()
-        await speaker.say("the boats left", is_final=True)
-        await speaker.say("nobody saw them", 2)
+        await speaker.send("the boats left", is_final=True)
+        await speaker.send("nobody saw them", 2)
         await expect(lines(page)).to_have_text(["the boats left", "nobody saw them"])
         await speaker.call("clear")
         await expect(lines(page)).to_have_count(0)
@@ -146,7 +146,7 @@ async def test_what_was_said_before_the_captions_were_opened_is_there(
     async with opened(speaking_browser, f"{server.url}/docs", may_log=True) as other:
         speaker = await speaker_beside(other, server)
         for number, text in enumerate(["one", "two", "three", "four"], start=1):
-            await speaker.say(text, number, is_final=True)
+            await speaker.send(text, number, is_final=True)
         await other.goto(f"{server.url}/captions")
         await expect(lines(other)).to_have_text(["two", "three", "four"])
 
@@ -156,19 +156,19 @@ async def test_of_two_tabs_the_one_that_began_to_speak_last_is_shown(
 ) -> None:
     async with captions(speaking_browser, server) as (page, first):
         second = await speaker_beside(page, server)
-        await first.say("the first tab")
+        await first.send("the first tab")
         await expect(lines(page)).to_have_text(["the first tab"])
         # Of two that began in the same millisecond, neither is the last.
         await wait_for(page, f"Date.now() > {await evaluated(page, 'Date.now()')}")
-        await second.say("the second tab")
+        await second.send("the second tab")
         await expect(lines(page)).to_have_text(["the second tab"])
         # It goes on with an utterance that it began before the other tab did.
         await watch(page)
-        await first.say("the first tab goes on")
-        await second.say("the second tab goes on")
+        await first.send("the first tab goes on")
+        await second.send("the second tab goes on")
         await expect(lines(page)).to_have_text(["the second tab goes on"])
         assert not any("first" in text for text in await evaluated(page, "window.shown"))
-        await first.say("the first tab is back", 2)
+        await first.send("the first tab is back", 2)
         await expect(lines(page)).to_have_text(["the first tab goes on", "the first tab is back"])
 
 
@@ -189,7 +189,7 @@ async def test_never_more_than_two_lines_are_seen_and_the_last_one_always(
         for number, text in enumerate([ENGLISH, PERSIAN, ENGLISH], start=1):
             words = text.split()
             for count in range(1, len(words) + 1):
-                await speaker.say(" ".join(words[:count]), number)
+                await speaker.send(" ".join(words[:count]), number)
                 await lines(page).last.locator(".word").nth(count - 1).wait_for(state="attached")
                 assert await evaluated(page, VISIBLE_ROWS) in ({"rows": 1, "last": True}, {"rows": 2, "last": True})
         # What stands above the two lines is cut off, not only outside of the box.
@@ -210,20 +210,20 @@ async def test_text_that_gets_shorter_does_not_jump_down(speaking_browser: Brows
         await page.emulate_media(reduced_motion="reduce")
         tops = []
         for count in range(1, len(words)):
-            await speaker.say(" ".join(words[:count]))
+            await speaker.send(" ".join(words[:count]))
             await expect(page.locator(".word")).to_have_count(count)
             tops.append(await evaluated(page, top))
         longer = next(count for count in range(1, len(tops)) if tops[count] < tops[count - 1])
         await speaker.call("begin")
-        await speaker.say(" ".join(words[: longer + 1]))
+        await speaker.send(" ".join(words[: longer + 1]))
         await expect(lines(page)).to_have_count(2)
         last = "Math.round([...document.querySelectorAll('#captions p')].at(-1).firstChild.getBoundingClientRect().top)"
         before = await evaluated(page, last)
-        await speaker.say(" ".join(words[:longer]))
+        await speaker.send(" ".join(words[:longer]))
         await expect(lines(page).last.locator(".word")).to_have_count(longer)
         assert await evaluated(page, last) == before
         # The row that was kept for it is given up for the next utterance.
-        await speaker.say("Next.", 2)
+        await speaker.send("Next.", 2)
         await expect(lines(page)).to_have_text([*[" ".join(words[:-1])], " ".join(words[:longer]), "Next."])
         assert await evaluated(page, VISIBLE_ROWS) == {"rows": 2, "last": True}
 
@@ -239,16 +239,16 @@ async def test_text_rolls_up_unless_motion_is_unwanted(
     }"""
     async with captions(speaking_browser, server, reduced_motion=motion) as (page, speaker):
         await page.evaluate(count)
-        await speaker.say("one", is_final=True)
-        await speaker.say("two", 2)
+        await speaker.send("one", is_final=True)
+        await speaker.send("two", 2)
         await expect(lines(page)).to_have_text(["one", "two"])
         assert await evaluated(page, "window.rolls") == rolls
 
 
 async def test_each_line_has_its_own_direction(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, speaker):
-        await speaker.say("سلام Niyosha", is_final=True)
-        await speaker.say("Hello سلام", 2)
+        await speaker.send("سلام Niyosha", is_final=True)
+        await speaker.send("Hello سلام", 2)
         await expect(lines(page)).to_have_count(2)
         directions = "[...document.querySelectorAll('#captions p')].map((line) => getComputedStyle(line).direction)"
         assert await evaluated(page, directions) == ["rtl", "ltr"]
@@ -256,13 +256,13 @@ async def test_each_line_has_its_own_direction(speaking_browser: Browser, server
 
 async def test_words_settle_without_being_made_anew(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server, "?theme=dark") as (page, speaker):
-        await speaker.say("the boats leaf the")
+        await speaker.send("the boats leaf the")
         await expect(page.locator(".word.unsettled")).to_have_count(4)
         await page.evaluate("window.words = [...document.querySelectorAll('.word')]")
-        await speaker.say("the boats left the harbour", stable=2)
+        await speaker.send("the boats left the harbour", stable=2)
         await expect(page.locator(".word:not(.unsettled)")).to_have_text(["the", "boats"])
         await expect(page.locator(".word.unsettled")).to_have_text(["left", "the", "harbour"])
-        await speaker.say("the boats left the harbour", is_final=True)
+        await speaker.send("the boats left the harbour", is_final=True)
         await expect(page.locator(".word.unsettled")).to_have_count(0)
         same = "window.words.map((word, index) => word === document.querySelectorAll('.word')[index])"
         assert await evaluated(page, same) == [True] * 4
@@ -273,19 +273,19 @@ async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
     speaking_browser: Browser, server: RunningServer
 ) -> None:
     async with captions(speaking_browser, server, "?clear=0.3", sets_clock=True) as (page, speaker):
-        await speaker.say("the boats left", is_final=True)
-        await speaker.say("nobody", 2)
+        await speaker.send("the boats left", is_final=True)
+        await speaker.send("nobody", 2)
         await expect(page.locator("#captions")).to_have_css("opacity", "0")
         # Another captions view asks; what has faded stays so.
         other = await page.context.new_page()
         await other.clock.install()
         await other.goto(f"{server.url}/captions?clear=0")
         await expect(lines(other)).to_have_text(["the boats left", "nobody"])
-        await speaker.say("nobody", 2, is_final=True)
+        await speaker.send("nobody", 2, is_final=True)
         await expect(other.locator(".unsettled")).to_have_count(0)
         await expect(page.locator("#captions")).to_have_css("opacity", "0")
         await watch(page)
-        await speaker.say("again", 3)
+        await speaker.send("again", 3)
         await expect(lines(page)).to_have_text(["again"])
         assert set(await evaluated(page, "window.shown")) == {"again"}
         # Without a limit nothing fades.
@@ -297,12 +297,12 @@ async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
 async def test_screen_readers_get_settled_text_once(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, speaker):
         log = page.get_by_role("log")
-        await speaker.say("the boats")
+        await speaker.send("the boats")
         await expect(lines(page)).to_have_text(["the boats"])
         await expect(log.locator("p")).to_have_count(0)
         for number in range(1, 31):
-            await speaker.say(f"line {number}", number, is_final=True)
-        await speaker.say("open", 31)
+            await speaker.send(f"line {number}", number, is_final=True)
+        await speaker.send("open", 31)
         await expect(lines(page)).to_have_text(["line 29", "line 30", "open"])
         await expect(log.locator("p")).to_have_text([f"line {number}" for number in range(11, 31)])
 
@@ -350,8 +350,8 @@ async def test_listening_begins_by_itself_where_it_is_asked_for(
 
 async def shown_pair(page: Page, speaker: Speaker) -> None:
     """Show two utterances, a Persian one and an English one of which a part may still change."""
-    await speaker.say("قایق‌ها از بندر بیرون رفتند.", is_final=True)
-    await speaker.say("nobody saw them again", 2, stable=2)
+    await speaker.send("قایق‌ها از بندر بیرون رفتند.", is_final=True)
+    await speaker.send("nobody saw them again", 2, stable=2)
     await expect(lines(page)).to_have_count(2)
     await at_rest(page)
 

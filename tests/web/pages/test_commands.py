@@ -1,4 +1,4 @@
-"""The commands view in a real browser: modes, phrases, and what is being said."""
+"""The commands view in a real browser: modes, phrases, and their results."""
 
 import json
 import re

@@ -44,7 +44,7 @@ async def test_spoken_words_appear_settle_and_can_be_downloaded(
 ) -> None:
     async with opened(speaking_browser, engine_server.url) as page:
         await start(page)
-        # Which words these are is the engine's to say, and how long they stay: on a busy machine not for long.
+        # The engine decides which words these are, and on a busy machine they do not stay long.
         await wait_for(page, "wasUnsettled")
         await keep_screenshot(page, "dictation-speaking")
         line = page.get_by_role("log").locator("p").first
@@ -77,7 +77,7 @@ async def test_a_file_that_is_chosen_becomes_text(speaking_browser: Browser, eng
         await expect(page.get_by_role("progressbar")).to_be_hidden()
         await expect_state(page, "Ready")
         listing = await page.request.get(f"{engine_server.url}/v1/speech/transcriptions")
-        # What others said at this server may be there.
+        # Text of other tests at this server may be there.
         assert "cloudy" not in await listing.text()
         # Its subtitles fit the recording, however long the page was open before.
         await page.locator("summary").click()
@@ -123,7 +123,7 @@ async def test_what_is_neither_yes_nor_no_is_told(speaking_browser: Browser, eng
     async with opened(speaking_browser, f"{engine_server.url}/commands") as page:
         await choose(page, "Yes or no")
         await start(page)
-        # The engine's nearest word is "no"; nobody said it.
+        # The engine's nearest word is "no", which was not spoken.
         await expect(page.locator("#result")).to_have_text("That was neither yes nor no.")
         await expect(page.locator("#tiles [aria-current]")).to_have_count(0)
         await expect(page.locator("#history li")).to_contain_text(re.compile(r"^ ?That was neither"))

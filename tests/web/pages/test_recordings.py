@@ -32,7 +32,7 @@ PAUSE = np.zeros(SAMPLE_RATE, np.int16)
 
 
 def spoken(number: int) -> str:
-    """What is said in an utterance, nothing in some."""
+    """The text of an utterance; some have none."""
     return "" if number % 9 == 4 else f"number {number} is said."
 
 

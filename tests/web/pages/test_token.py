@@ -77,7 +77,7 @@ async def kept(page: Page) -> str:
     return json.dumps(stored)
 
 
-async def hear(page: Page) -> None:
+async def listen(page: Page) -> None:
     await expect(page.locator("#open")).to_contain_text("w0")
     await stop(page)
 
@@ -87,7 +87,7 @@ async def test_a_key_is_traded_and_kept_nowhere(speaking_browser: Browser, guard
     async with opened(speaking_browser, guarded.url, may_log=True) as page:
         traffic.watch(page)
         await paste(page, key)
-        await hear(page)
+        await listen(page)
         assert traffic.trades[0] == key
         assert key not in await kept(page)
         assert key.split(".")[2] not in await kept(page)
@@ -100,7 +100,7 @@ async def test_a_key_is_traded_and_kept_nowhere(speaking_browser: Browser, guard
         assert set(traffic.requests) == {held}
         await page.reload()
         await start(page)
-        await hear(page)
+        await listen(page)
     assert traffic.trades[1:] == [held, held]
     first, *used = traffic.connections
     assert first == ""
@@ -113,9 +113,9 @@ async def test_a_token_that_is_no_key_is_used_as_it_is(speaking_browser: Browser
     async with opened(speaking_browser, guarded.url, may_log=True) as page:
         traffic.watch(page)
         await paste(page, plain)
-        await hear(page)
+        await listen(page)
         await start(page)
-        await hear(page)
+        await listen(page)
     assert traffic.connections == ["", plain, plain]
     assert traffic.trades == [plain]
 
@@ -134,7 +134,7 @@ async def test_so_it_is_where_tokens_are_only_verified(
     ):
         traffic.watch(page)
         await paste(page, signed)
-        await hear(page)
+        await listen(page)
     assert traffic.connections == ["", signed]
 
 
@@ -151,6 +151,6 @@ async def test_a_key_that_is_refused_is_told_and_asked_for_again(
         await start(page)
         await page.get_by_role("textbox", name="Token").fill(token(scope=SCOPES))
         await page.keyboard.press("Enter")
-        await hear(page)
+        await listen(page)
     # Not even a connection was tried with it.
     assert len(traffic.connections) == 2

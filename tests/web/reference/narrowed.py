@@ -20,7 +20,7 @@ schemathesis.openapi.format("binary", strategies.just(Binary(SOUND)))
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-    """No schema can say which languages are served, or that bytes are the encoding that they are said to be."""
+    """No schema can say which languages are served, or that bytes have the named encoding."""
     schemas = raw_schema["components"]["schemas"]
     keys = schemas["Configuration"]["properties"]
     queries = {one["name"]: one for one in raw_schema["paths"]["/v1/speech/asrlive"]["get"]["parameters"]}
@@ -33,9 +33,11 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     queries["vad"]["schema"], queries["channels"]["schema"] = detector, mono
     plain = {name: value for name, value in schemas["Configuration"].items() if name != "allOf"}
     # A language in `config` goes before one in the path.
-    told = {name: value for name, value in keys.items() if name != "languageCode"}
+    keys_without_language = {name: value for name, value in keys.items() if name != "languageCode"}
     for form in ("ShortForm", "LongForm"):
-        schemas[form]["properties"]["config"] = plain | {"properties": told | {"vad": detector, "channels": mono}}
+        schemas[form]["properties"]["config"] = plain | {
+            "properties": keys_without_language | {"vad": detector, "channels": mono}
+        }
 
 
 @schemathesis.hook

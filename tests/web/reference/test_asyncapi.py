@@ -45,7 +45,7 @@ def kind(message: dict[str, Any]) -> str:
 
 
 def kinds_of(conversation: Conversation) -> set[str]:
-    """What was said, once all of it is as the document says."""
+    """The kinds of all messages, each of which must fit its schema."""
     for message in conversation.messages:
         payload(kind(message)).validate(message)
     return {kind(message) for message in conversation.messages}
@@ -102,16 +102,16 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_message_belongs_to_one_operation_of_the_channel() -> None:
-    told: list[str] = []
+    names: list[str] = []
     for operation in DOCUMENT["operations"].values():
         assert operation["action"] in {"send", "receive"}
         assert resolved(operation["channel"]["$ref"]) is CHANNEL
         for message in operation["messages"]:
             prefix, name = message["$ref"].rsplit("/", 1)
             assert prefix == "#/channels/live/messages"
-            told.append(name)
-    assert sorted(told) == sorted(CHANNEL["messages"]) == sorted(DOCUMENT["components"]["messages"])
-    assert set(EXTENDED_TYPES) < set(told)
+            names.append(name)
+    assert sorted(names) == sorted(CHANNEL["messages"]) == sorted(DOCUMENT["components"]["messages"])
+    assert set(EXTENDED_TYPES) < set(names)
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

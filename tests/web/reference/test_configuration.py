@@ -51,7 +51,7 @@ class Seen:
 
     @property
     def in_force(self) -> dict[str, Any]:
-        """The last configuration that was told."""
+        """The last configuration of the stream."""
         configs: list[dict[str, Any]] = [m["config"] for m in self.conversation.messages if m.get("type") == "ready"]
         return configs[-1]
 

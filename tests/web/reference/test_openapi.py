@@ -61,13 +61,13 @@ def shared(test: Callable[..., Any]) -> Callable[..., Any]:
 
 def check(path: str, response: httpx.Response) -> None:
     """Hold an answer against the document."""
-    told = OPERATIONS[path, response.request.method]["responses"][str(response.status_code)]
-    for name, header in told.get("headers", {}).items():
+    documented = OPERATIONS[path, response.request.method]["responses"][str(response.status_code)]
+    for name, header in documented.get("headers", {}).items():
         assert not header["required"] or name in response.headers
         if name in response.headers and header["schema"].get("type") != "integer":
             validator(header["schema"]).validate(response.headers[name])
     kind = response.headers["Content-Type"].partition(";")[0]
-    validator(told["content"][kind]["schema"]).validate(response.json())
+    validator(documented["content"][kind]["schema"]).validate(response.json())
 
 
 # --- the document ---
@@ -103,7 +103,7 @@ async def test_every_route_and_method_is_in_it_and_nothing_else() -> None:
     assert served == set(OPERATIONS)
 
 
-def test_every_operation_is_named_once_and_told() -> None:
+def test_every_operation_is_named_once_and_described() -> None:
     names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert len(set(names)) == len(names)
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
@@ -121,8 +121,8 @@ def test_every_schema_is_valid_and_explains_its_fields(name: str) -> None:
     schema = DOCUMENT["components"]["schemas"][name]
     Draft202012Validator.check_schema(schema)
     assert name == "Configuration" or schema["description"]
-    for field, told in schema["properties"].items():
-        assert "$ref" in told or told.get("description") or field in {"config", "audio"}
+    for field, described in schema["properties"].items():
+        assert "$ref" in described or described.get("description") or field in {"config", "audio"}
 
 
 def test_every_example_is_as_its_schema_says() -> None:
@@ -141,8 +141,8 @@ def test_every_example_is_as_its_schema_says() -> None:
 
 
 def test_every_problem_of_http_has_its_status_somewhere() -> None:
-    told = {kind for answer in OPERATIONS.values() for kind in kinds(answer)}
-    assert told == {problem.value.type for problem in DETAILS}
+    documented = {kind for answer in OPERATIONS.values() for kind in kinds(answer)}
+    assert documented == {problem.value.type for problem in DETAILS}
     assert set(Problem) - set(DETAILS) == {Problem.SLOW_READER}
 
 

@@ -38,14 +38,14 @@ async def run(folder: Path, settings: Settings, *options: str) -> str:
         )
         try:
             async with asyncio.timeout(_MOST_SECONDS):
-                told, complained = [text.decode() for text in await process.communicate()]
+                output, errors = [text.decode() for text in await process.communicate()]
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.communicate()
-    assert process.returncode == 0, told + complained
-    assert _TESTED in told
-    return told
+    assert process.returncode == 0, output + errors
+    assert _TESTED in output
+    return output
 
 
 @pytest.mark.fault(21)

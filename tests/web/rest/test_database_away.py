@@ -108,8 +108,8 @@ class Caller:
     async def is_refused(self, asks: list[Ask], detail: str) -> None:
         for ask in asks:
             answer = await ask()
-            told: dict[str, Any] = answer.json()
-            assert (answer.status_code, told["type"], told["detail"]) == (503, "overloaded", detail), answer.request
+            body: dict[str, Any] = answer.json()
+            assert (answer.status_code, body["type"], body["detail"]) == (503, "overloaded", detail), answer.request
             assert answer.headers["Retry-After"] == "5"
 
     async def is_served(self) -> None:
@@ -183,8 +183,8 @@ async def test_a_database_without_our_tables_is_away(own_database: Path, pragmas
         with without_tables(own_database):
             await caller.is_refused([*caller.writes(), *caller.reads()], sentence)
             name = caller.model.rpartition("/")[2]
-            status, told = await refusal(base, f"languageModel={name}")
-            assert (status, told["detail"]) == (503, sentence)
+            status, body = await refusal(base, f"languageModel={name}")
+            assert (status, body["detail"]) == (503, sentence)
             talk = await converse(base, clip_pcm("quick.wav"), "close")
             assert talk.transcript.startswith("w0 w1")
         await caller.is_served()
@@ -236,7 +236,7 @@ class Wire:
 async def test_a_postgresql_that_hangs_costs_a_request_no_more_than_its_limit(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A real server lives on the clock of the machine: the bounds are told from their absence by shorter ones.
+    # A real server lives on the clock of the machine: shorter bounds show that they hold.
     monkeypatch.setattr("web.store.database.database._TRANSACTION_SECONDS", 0.5)
     monkeypatch.setattr("web.rest.health._DATABASE_SECONDS", 0.2)
     monkeypatch.setattr("web.jobs.postgres_queue._ANNOUNCE_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""The routes in front of the embedded engine, which says what was really said."""
+"""The routes in front of the embedded engineand its real text."""
 
 import base64
 import subprocess
@@ -122,5 +122,7 @@ def test_the_published_client_of_ovh_works_with_its_environment_alone(server: st
         "ASR_EN_GB_ENDPOINT": f"{server}/api/v1/en-gb/asr/recognize",
         "CLIP": str(CLIPS / "library.wav"),
     }
-    said = subprocess.run([sys.executable, "-c", _CALLER], capture_output=True, text=True, check=True, env=environment)
-    assert words_of(said.stdout) == words_of(clip_texts()["library.wav"])
+    caller = subprocess.run(
+        [sys.executable, "-c", _CALLER], capture_output=True, text=True, check=True, env=environment
+    )
+    assert words_of(caller.stdout) == words_of(clip_texts()["library.wav"])

@@ -1,4 +1,4 @@
-"""What an orchestrator is told: the process works; new streams would be admitted, or why not."""
+"""Probes of an orchestrator: the process works; new streams would be admitted, or why not."""
 
 import asyncio
 import sqlite3

@@ -70,7 +70,7 @@ async def made(client: httpx.AsyncClient, *corpora: str, query: str = "") -> dic
     return model
 
 
-def told(answer: httpx.Response) -> tuple[int, str, str]:
+def refused(answer: httpx.Response) -> tuple[int, str, str]:
     """Status, type and sentence of a refusal."""
     body = answer.json()
     return answer.status_code, body["type"], body["detail"]
@@ -109,14 +109,14 @@ async def test_models_are_listed_the_newest_first_and_to_their_owner_only(
     assert [model["languageModelId"] for model in listed] == ids[::-1]
     assert (await stranger.get(MODELS)).json() == BUILT_IN
     answer = await stranger.get(f"{MODELS}/{ids[0]}")
-    assert told(answer) == (404, "not_found", f"there is no language model {ids[0]}")
+    assert refused(answer) == (404, "not_found", f"there is no language model {ids[0]}")
 
 
 async def test_built_in_models_are_shown_by_their_names(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{MODELS}/city")).json() == BUILT_IN[4]
     for name, shown in (("towns", '"towns"'), ("%00", "'\\x00'")):
         answer = await client.get(f"{MODELS}/{name}")
-        assert told(answer) == (404, "not_found", f"there is no language model {shown}")
+        assert refused(answer) == (404, "not_found", f"there is no language model {shown}")
 
 
 async def test_a_transcription_of_the_caller_stands_for_its_text(
@@ -135,19 +135,19 @@ async def test_a_transcription_of_the_caller_stands_for_its_text(
     unknown = str(uuid.uuid4())
     for caller, missing, corpora in ((client, unknown, [mine, "a", unknown]), (stranger, mine, [mine])):
         answer = await caller.post(MODELS, json={"name": "Calls", "corpora": corpora})
-        assert told(answer) == (404, "not_found", f"there is no transcription {missing}")
+        assert refused(answer) == (404, "not_found", f"there is no transcription {missing}")
 
 
 async def test_a_refusal_names_the_key_the_value_and_what_is_allowed(client: httpx.AsyncClient) -> None:
     for body, sentence in REFUSALS:
-        assert told(await client.post(MODELS, json=body)) == (400, "invalid_config", sentence)
+        assert refused(await client.post(MODELS, json=body)) == (400, "invalid_config", sentence)
     assert (await client.get(MODELS)).json() == BUILT_IN
 
 
 async def test_what_is_not_json_is_refused(client: httpx.AsyncClient) -> None:
     for body in NO_JSON:
         answer = await client.post(MODELS, content=body, headers={"Content-Type": "application/json"})
-        assert told(answer)[:2] == (400, "invalid_message")
+        assert refused(answer)[:2] == (400, "invalid_message")
 
 
 async def test_a_body_that_is_too_large_is_refused_before_any_of_it_is_sent(gateway: Gateway) -> None:
@@ -162,7 +162,7 @@ async def test_a_body_that_is_too_large_is_refused_before_any_of_it_is_sent(gate
 
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post(MODELS, content=b"name=n", headers={"Content-Type": "text/plain"})
-    assert told(answer) == (415, "unsupported_media", 'Content-Type is "text/plain"; it must be application/json')
+    assert refused(answer) == (415, "unsupported_media", 'Content-Type is "text/plain"; it must be application/json')
 
 
 async def test_the_most_that_may_be_given_is_taken(client: httpx.AsyncClient) -> None:
@@ -224,6 +224,6 @@ async def test_so_many_models_are_kept_and_no_more() -> None:
     async with running_gateway(settings=settings) as base, http_client(base, headers=bearer(sub="ann")) as client:
         await made(client, "axolotl")
         answer = await client.post(MODELS, json={"name": "Rare", "corpora": ["axolotl"]})
-        assert told(answer)[:2] == (429, "rate_limited")
+        assert refused(answer)[:2] == (429, "rate_limited")
         answer = await client.post(MODELS, json={"name": "a", "corpora": ["a"]}, headers=bearer(sub="bob"))
         assert answer.status_code == 201

@@ -60,14 +60,14 @@ async def traded(client: httpx.AsyncClient, wish: object = None, **key: object) 
     answer = await client.post(TOKENS, headers=bearer(**(KEY | key)), json=wish)
     assert answer.status_code == 201, answer.text
     assert answer.headers["cache-control"] == "no-store"
-    told: dict[str, Any] = answer.json()
-    assert set(told) == {"token", "expiresAt"}
-    return told
+    answered: dict[str, Any] = answer.json()
+    assert set(answered) == {"token", "expiresAt"}
+    return answered
 
 
-def claims_of(told: dict[str, Any]) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(told["token"], SECRET, ["HS256"], audience=AUDIENCE, issuer=ISSUER)
-    assert datetime.fromisoformat(told["expiresAt"]).timestamp() == pytest.approx(claims["exp"], abs=0.01)
+def claims_of(answered: dict[str, Any]) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(answered["token"], SECRET, ["HS256"], audience=AUDIENCE, issuer=ISSUER)
+    assert datetime.fromisoformat(answered["expiresAt"]).timestamp() == pytest.approx(claims["exp"], abs=0.01)
     return claims
 
 
@@ -120,12 +120,12 @@ async def test_its_first_request_uses_it_up(office: Office) -> None:
 
 
 async def test_its_expiry_limits_the_handshake_only(office: Office) -> None:
-    told = await traded(office.client, {"seconds": 3})
-    office.clock.now = claims_of(told)["exp"] - 0.2
-    conversation = await converse(office.base, SOUND, 0.5, SOUND, "close", query=f"jwt={told['token']}")
+    answered = await traded(office.client, {"seconds": 3})
+    office.clock.now = claims_of(answered)["exp"] - 0.2
+    conversation = await converse(office.base, SOUND, 0.5, SOUND, "close", query=f"jwt={answered['token']}")
     assert conversation.close_code == 1000
     office.clock.now += 0.5
-    assert (await office.client.get("/v1/speech/transcriptions", params={"jwt": told["token"]})).status_code == 401
+    assert (await office.client.get("/v1/speech/transcriptions", params={"jwt": answered["token"]})).status_code == 401
     late = await traded(office.client, {"seconds": 1})
     office.clock.now += 2.1
     status, body = await refusal(office.base, f"jwt={late['token']}")
@@ -133,10 +133,10 @@ async def test_its_expiry_limits_the_handshake_only(office: Office) -> None:
 
 
 async def test_it_ends_a_connection_when_the_key_would_have(office: Office) -> None:
-    told = await traded(office.client, exp=int(office.clock()) + 3000, session_exp=office.clock() + 20)
+    answered = await traded(office.client, exp=int(office.clock()) + 3000, session_exp=office.clock() + 20)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    conversation = await converse(office.base, SOUND, query=f"jwt={told['token']}")
+    conversation = await converse(office.base, SOUND, query=f"jwt={answered['token']}")
     assert conversation.close_code == 4401
     assert loop.time() - began == pytest.approx(20, abs=0.01)
 
@@ -204,8 +204,8 @@ async def test_what_cannot_be_traded_is_told(
 
 
 async def test_a_token_for_one_use_cannot_be_traded(office: Office) -> None:
-    told = await traded(office.client)
-    answer = await office.client.post(TOKENS, headers={"Authorization": f"Bearer {told['token']}"})
+    answered = await traded(office.client)
+    answer = await office.client.post(TOKENS, headers={"Authorization": f"Bearer {answered['token']}"})
     assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
 
 

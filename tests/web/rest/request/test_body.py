@@ -22,7 +22,7 @@ BODIES = st.builds(lambda *parts: b"".join(parts), STARTS, st.one_of(OBJECTS, st
 
 
 def request(pieces: Iterable[bytes], media_type: str) -> Request:
-    """A request whose body arrives in these pieces, with nothing said of its length."""
+    """A request whose body arrives in these pieces, without a declared length."""
     messages: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
     arriving = iter(messages)

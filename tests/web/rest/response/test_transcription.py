@@ -42,15 +42,15 @@ async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: O
     summary = Summary(id="the-id", kind=Kind.LIVE, status=Status.DONE, created_at=0.0)
     utterances = (replace(stored(settled), number=n, start=n, channel=n % 2) for n in range(count))
     transcription = Transcription(summary, tuple(utterances))
-    said, channels = (
+    best, channels = (
         [one.alternatives[0] for one in transcription.utterances],
         [one.channel for one in transcription.utterances],
     )
     expected = {
         OutputFormat.JSON: lambda: msgspec.json.encode(plain_body(transcription)),
-        OutputFormat.TEXT: lambda: "".join(f"{one.transcript}\n" for one in said).encode(),
-        OutputFormat.SRT: lambda: srt(said, channels).encode(),
-        OutputFormat.VTT: lambda: vtt(said, channels).encode(),
+        OutputFormat.TEXT: lambda: "".join(f"{one.transcript}\n" for one in best).encode(),
+        OutputFormat.SRT: lambda: srt(best, channels).encode(),
+        OutputFormat.VTT: lambda: vtt(best, channels).encode(),
     }[written]()
     fair_share = CountedShare()
     answer = await transcription_response(transcription, written, fair_share, extended=False)

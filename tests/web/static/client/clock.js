@@ -1,4 +1,4 @@
-// Owns a clock that a test moves on: `Date.now` and intervals follow it, timeouts and the network are real.
+// A clock that a test advances: `Date.now` and intervals follow it, timeouts and the network are real.
 // The mock timers of Node 20 stop a wrong timer when one is cleared twice, which real ones allow.
 
 /** @typedef {{ due: number, ms: number, call: () => void }} Interval */

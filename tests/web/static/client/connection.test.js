@@ -1,4 +1,4 @@
-// Owns the behaviours of one connection: how it opens, how it ends, and what is said where it does not.
+// One connection: how it opens, how it ends, and the reasons of failures.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -114,8 +114,8 @@ describe("an open connection", { timeout: STUCK_MS }, () => {
   });
 
   for (const nonsense of ["no JSON", "null", "[]", '"text"', "{}", '{"type":7}']) {
-    test(`cannot be used if the server says ${nonsense}`, async (t) => {
-      const gateway = await started(t, { at: 0, then: (session) => session.say(nonsense) });
+    test(`cannot be used if the server sends ${nonsense}`, async (t) => {
+      const gateway = await started(t, { at: 0, then: (session) => session.sendText(nonsense) });
       const { connection } = await opened(gateway);
       const error = await connection.ended;
       assert.ok(error instanceof LiveError);
@@ -198,7 +198,7 @@ describe("a connection that does not open", { timeout: STUCK_MS }, () => {
     await opening;
   });
 
-  test("is not even tried when the signal has already said so", async (t) => {
+  test("is not even tried when the signal is already aborted", async (t) => {
     const gateway = await started(t);
     const reason = new Error("changed my mind");
     await assert.rejects(opened(gateway, { signal: AbortSignal.abort(reason) }), (error) => error === reason);
@@ -258,7 +258,7 @@ describe("in silence", { timeout: STUCK_MS }, () => {
     assert.equal((await connection.ended).kind, "lost");
   });
 
-  test("a server that said it is behind is given a minute", async (t) => {
+  test("a server that reported a delay is given a minute", async (t) => {
     const pass = stopTheClock(t);
     const gateway = await started(t);
     const { connection } = await opened(gateway);

@@ -1,4 +1,4 @@
-// Owns a gateway for tests: the live protocol, text that depends on the samples alone, and every fault on order.
+// A gateway for tests: the live protocol, text that depends on the samples alone, and faults on order.
 
 import { createServer, STATUS_CODES } from "node:http";
 import { WebSocketServer } from "ws";
@@ -13,7 +13,7 @@ const PARTIAL = 1 / 16; // seconds from one partial to the next
  * @typedef {{ value: number, start: number, end: number }} Run of equal samples
  * @typedef {{ id: number, start: number, zeros: number, runs: Run[], end: number, reason: string }} Utterance
  *
- * @typedef {object} Plan what one connection is told to do; without one it behaves
+ * @typedef {object} Plan what one connection does wrong; without one nothing
  * @property {Refusal} [refuse] the handshake, and then each plain GET
  * @property {boolean} [hang] never answer the handshake
  * @property {boolean} [mute] never answer a plain GET
@@ -27,7 +27,7 @@ const PARTIAL = 1 / 16; // seconds from one partial to the next
 
 /**
  * Sound of which each sample tells its place: `#` is a quarter second of samples with the value of its number, the
- * first being 1, and `.` one of silence. So "#.##" is heard as w1, and then as w3 w4.
+ * first being 1, and `.` one of silence. So "#.##" is recognized as w1, and then as w3 w4.
  * @param {string} pattern
  * @param {number} [rate]
  */
@@ -182,7 +182,7 @@ export class Session {
     });
     socket.on("error", () => {});
     socket.on("close", () => (this.#isOver = true));
-    this.tell("ready", { config: {}, limits: {}, audio: this.#progress });
+    this.send("ready", { config: {}, limits: {}, audio: this.#progress });
     this.#follow();
   }
 
@@ -223,7 +223,7 @@ export class Session {
     if (this.#isOver) return;
     this.#settleAll(reason);
     const ms = this.#ms(this.received);
-    this.tell("done", { status: "done", receivedMs: ms, recognizedMs: ms, skippedMs: 0, lostMs: 0 });
+    this.send("done", { status: "done", receivedMs: ms, recognizedMs: ms, skippedMs: 0, lostMs: 0 });
     this.#isOver = true;
     this.#socket.close(code);
   }
@@ -236,18 +236,18 @@ export class Session {
   fail(type, closeCode = 1011) {
     if (this.#isOver) return;
     this.#settleAll("error");
-    this.tell("error", { error: type, status: "500", code: 500, detail: `${type} it is`, title: "", message: "" });
+    this.send("error", { error: type, status: "500", code: 500, detail: `${type} it is`, title: "", message: "" });
     this.#isOver = true;
     this.#socket.close(closeCode);
   }
 
   /** @param {string} code of a warning */
   warn(code, facts = {}) {
-    this.tell("warning", { code, detail: `${code} it is`, ...facts });
+    this.send("warning", { code, detail: `${code} it is`, ...facts });
   }
 
   /** @param {string} text sent as it is */
-  say(text) {
+  sendText(text) {
     this.#socket.send(text);
   }
 
@@ -255,9 +255,9 @@ export class Session {
    * @param {string} type
    * @param {object} facts
    */
-  tell(type, facts) {
+  send(type, facts) {
     const message = { type, sequence: ++this.#sequence, transcriptionId: this.#id, ...facts };
-    if (!this.#isOver && this.received <= (this.#plan.losing ?? Infinity)) this.say(JSON.stringify(message));
+    if (!this.#isOver && this.received <= (this.#plan.losing ?? Infinity)) this.sendText(JSON.stringify(message));
   }
 
   // --- the protocol ---
@@ -273,20 +273,20 @@ export class Session {
     }
     const message = JSON.parse(text);
     if (message.type === "finalize") this.#settleAll("finalize");
-    else if (message.config) this.tell("ready", { config: message.config, limits: {}, audio: this.#progress });
+    else if (message.config) this.send("ready", { config: message.config, limits: {}, audio: this.#progress });
   }
 
   /** @param {Int16Array} samples */
   #take(samples) {
     for (const sample of samples) {
       if (this.#isOver) return;
-      this.#hear(sample);
+      this.#recognize(sample);
       this.#follow();
     }
   }
 
   /** A word for each run of equal samples, an utterance until a quarter second of zeros. @param {number} sample */
-  #hear(sample) {
+  #recognize(sample) {
     const at = this.received++;
     const speaking = this.#speaking ?? (sample === 0 ? undefined : this.#begin(at));
     if (speaking && sample === 0) {
@@ -315,7 +315,7 @@ export class Session {
     const start = Math.max(this.#ended, onset - PREROLL * this.#rate);
     const utterance = { id: ++this.#utterances, start, zeros: 0, runs: [], end: Infinity, reason: "" };
     this.#unsettled.push(utterance);
-    this.tell("speechStart", { utteranceId: utterance.id, time: this.#seconds(onset) });
+    this.send("speechStart", { utteranceId: utterance.id, time: this.#seconds(onset) });
     return utterance;
   }
 
@@ -326,7 +326,7 @@ export class Session {
   #finish(utterance, reason) {
     utterance.end = this.#ended = this.received;
     utterance.reason = reason;
-    this.tell("speechEnd", { utteranceId: utterance.id, time: this.#seconds(utterance.end) });
+    this.send("speechEnd", { utteranceId: utterance.id, time: this.#seconds(utterance.end) });
   }
 
   /** @param {string} reason */
@@ -338,12 +338,12 @@ export class Session {
   #settleFirst() {
     const { id, runs, reason, zeros } = /** @type {Utterance} */ (this.#unsettled.shift());
     const words = runs.map(({ value, start, end }) => {
-      // A word that was heard in part tells how much of it.
+      // A word that was received in part shows how much of it.
       const word = end - start === QUARTER * this.#rate ? `w${value}` : `w${value}/${end - start}`;
       return { word, confidence: 0.9, startTime: this.#seconds(start), endTime: this.#seconds(end) };
     });
     const best = { transcript: transcriptOf(words), confidence: 0.9, words };
-    this.tell("final", {
+    this.send("final", {
       ...this.#state(id),
       isFinal: true,
       results: [{ ...best, alternatives: [best, { transcript: "other", confidence: 0.1, words: [] }] }],
@@ -355,7 +355,7 @@ export class Session {
   /** @param {Utterance} utterance */
   #tellPartial({ id, runs }) {
     const words = runs.map(({ value }) => ({ word: `w${value}`, confidence: 0, startTime: 0, endTime: 0 }));
-    this.tell("partial", {
+    this.send("partial", {
       ...this.#state(id),
       isFinal: false,
       results: [{ transcript: transcriptOf(words), confidence: 0, words }],

@@ -1,4 +1,4 @@
-// Owns the behaviours of a connection's place in the sound: what it is asked for, and sent.
+// A connection's place in the audio: its query, and what it sends.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Owns the behaviours of a session: whatever befalls its connections, each word comes once, in order and with its time.
+// A session: whatever happens to its connections, each word comes once, in order and with its time.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -48,7 +48,7 @@ async function started(t, ...plans) {
 }
 
 /**
- * A session, and all that it told.
+ * A session, and all its events.
  * @param {Gateway} gateway
  * @param {LiveOptions} [options]
  */
@@ -81,8 +81,8 @@ async function openedWith(t, ...plans) {
   return opened(await started(t, ...plans));
 }
 
-/** A session that is told all of TALK at once and then closed. @param {Opened} session */
-async function told({ live }, pattern = TALK) {
+/** Send all of TALK at once, then close. @param {Opened} session */
+async function finish({ live }, pattern = TALK) {
   live.sendAudio(sound(pattern));
   return live.close();
 }
@@ -186,7 +186,7 @@ function drop(session) {
 describe("a session without trouble", LIMITS, () => {
   test("hears all words at their times, and tells how it went", async (t) => {
     const session = await openedWith(t);
-    const summary = await told(session);
+    const summary = await finish(session);
     assertUndisturbed(session);
     assert.deepEqual(summary, { duration: SECONDS, transcriptionIds: ["session-1"] });
     assert.deepEqual(session.states, ["open", "closing"]);
@@ -194,7 +194,7 @@ describe("a session without trouble", LIMITS, () => {
     assert.deepEqual(await session.live.ended, summary);
   });
 
-  test("tells what is said while it is said", async (t) => {
+  test("delivers text while the audio arrives", async (t) => {
     const session = await openedWith(t);
     for (let at = 0; at < SECONDS * 16_000; at += 1_600) {
       session.live.sendAudio(sound(TALK).subarray(at, at + 1_600));
@@ -210,7 +210,7 @@ describe("a session without trouble", LIMITS, () => {
     assert.equal(finals(session.events)[0].transcript, first.words.map(({ word }) => word).join(" "));
   });
 
-  test("counts samples of the rate that it was told", async (t) => {
+  test("counts samples at the configured rate", async (t) => {
     const session = await opened(await started(t, { at: 9_000, then: drop }), { config: { sampleRateHertz: 8_000 } });
     session.live.sendAudio(sound(TALK, 8_000));
     const { duration } = await session.live.close();
@@ -220,7 +220,7 @@ describe("a session without trouble", LIMITS, () => {
     assert.equal(words.length, 3);
   });
 
-  test("may hear nothing at all", async (t) => {
+  test("may have no audio at all", async (t) => {
     const session = await openedWith(t);
     assert.equal((await session.live.close()).duration, 0);
     assert.deepEqual(session.events, []);
@@ -277,7 +277,7 @@ describe("a lost connection", LIMITS, () => {
       await Promise.all(
         gates.map(async (at) => {
           const session = await openedWith(t, { at, losing: losing ? at - losing : undefined, then: drop });
-          await told(session);
+          await finish(session);
           assertUndisturbed(session);
           assert.equal(session.gateway.attempts, 2, `broken at ${at}`);
         }),
@@ -300,27 +300,27 @@ describe("a lost connection", LIMITS, () => {
 
   test("is replaced as often as it takes, even without any progress", async (t) => {
     const session = await openedWith(t, ...[9_100, 8_000, 100].map((at) => ({ at, then: drop })));
-    const { transcriptionIds } = await told(session);
+    const { transcriptionIds } = await finish(session);
     assertUndisturbed(session);
     assert.deepEqual(transcriptionIds, ["session-1", "session-2", "session-3", "session-4"]);
   });
 
   test("is replaced before the first partial", async (t) => {
     const session = await openedWith(t, { at: 2 * QUARTER + 10, then: drop });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
   });
 
   test("is replaced after close", async (t) => {
     const session = await openedWith(t, { onClose: drop }, { onClose: drop });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     assert.deepEqual(session.states, ["open", "closing", "reconnecting", "closing", "reconnecting", "closing"]);
   });
 
   test("is not replaced if all was settled and no more sound comes", async (t) => {
     const session = await openedWith(t, { onClose: (one) => (one.end(), drop(one)) });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     assert.equal(session.gateway.attempts, 1);
   });
@@ -328,7 +328,7 @@ describe("a lost connection", LIMITS, () => {
   test("has its open utterances replaced under their numbers", async (t) => {
     // The first final is due while the second utterance is spoken: both are open.
     const session = await openedWith(t, { at: 6.5 * QUARTER, then: drop });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     const starts = session.events.flatMap((one) => (one.kind === "speech" && one.isSpeaking ? [one.number] : []));
     assert.deepEqual(starts, [1, 2, 1, 2, 3]);
@@ -337,7 +337,7 @@ describe("a lost connection", LIMITS, () => {
   test("is replaced by one that is sent no more than it needs", async (t) => {
     // The first utterance is settled by then, and begins no later than its first sample.
     const session = await openedWith(t, { at: 8.5 * QUARTER, then: drop });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     const [first, second] = session.gateway.sessions;
     assert.equal(first.received, 8.5 * QUARTER);
@@ -347,7 +347,7 @@ describe("a lost connection", LIMITS, () => {
   for (const type of ["internal", "recognizer_failed"]) {
     test(`costs no word where the server failed with ${type}`, async (t) => {
       const session = await openedWith(t, { at: 3.3 * QUARTER, then: (one) => one.fail(type) });
-      await told(session);
+      await finish(session);
       assertComplete(session);
       assert.equal(session.losses[0].type, type);
     });
@@ -356,7 +356,7 @@ describe("a lost connection", LIMITS, () => {
   test("costs no word where the server stops", async (t) => {
     const stop = (/** @type {Session} */ session) => session.end(1012, "shutdown");
     const session = await openedWith(t, { at: 3.3 * QUARTER, then: stop }, { at: 4.1 * QUARTER, then: stop });
-    await told(session);
+    await finish(session);
     assertComplete(session);
     assert.deepEqual(session.losses.map(({ kind }) => kind), ["lost", "lost"]);
     assert.ok(session.events.some((event) => event.kind === "utterance" && event.reason === "shutdown"));
@@ -444,7 +444,7 @@ describe("the server's longest time", LIMITS, () => {
     assert.ok(!session.states.includes("reconnecting"));
   });
 
-  test("costs no word if it comes before there is a new connection, and that is told", async (t) => {
+  test("costs no word if it comes before there is a new connection, and is reported", async (t) => {
     const refuse = { status: 503, type: "overloaded", retryAfter: 1 };
     const session = await openedWith(t, { at: 2.5 * QUARTER, then: warn }, { refuse }, { refuse });
     session.live.sendAudio(sound(TALK).subarray(0, 4.5 * QUARTER));
@@ -460,11 +460,11 @@ describe("the server's longest time", LIMITS, () => {
   test("that is followed by the end at once costs no word", async (t) => {
     const end = (/** @type {Session} */ session) => (session.warn("limit"), session.end(1000, "limit"));
     const session = await openedWith(t, { at: 3.5 * QUARTER, then: end });
-    await told(session);
+    await finish(session);
     assertComplete(session);
   });
 
-  test("settles what was said even where no new connection is allowed", async (t) => {
+  test("settles the text even where no new connection is allowed", async (t) => {
     const refuse = { status: 401, type: "unauthenticated" };
     const session = await openedWith(t, { at: 2.5 * QUARTER, then: warn }, { refuse });
     session.live.sendAudio(sound("..###."));
@@ -483,7 +483,7 @@ describe("a handshake", LIMITS, () => {
     }
   });
 
-  test("that is refused for want of a place is tried again until there is one, and its waiting is told", async (t) => {
+  test("that is refused by a full server is retried until there is a place, and the wait is reported", async (t) => {
     const refuse = { status: 503, type: "overloaded", retryAfter: 1 };
     const gateway = await started(t, { refuse }, { refuse }, {});
     /** @type {number[]} */
@@ -511,7 +511,7 @@ describe("a handshake", LIMITS, () => {
   for (const [status, type] of /** @type {const} */ ([[429, "rate_limited"], [503, "overloaded"]])) {
     test(`that is refused with ${status} later is tried again when the server says`, async (t) => {
       const session = await openedWith(t, { at: 9_000, then: drop }, { refuse: { status, type, retryAfter: 1 } });
-      const closed = told(session);
+      const closed = finish(session);
       await until(() => session.gateway.attempts === 2);
       const refusedAt = performance.now();
       await until(() => session.gateway.attempts === 3);
@@ -524,7 +524,7 @@ describe("a handshake", LIMITS, () => {
   test("that is refused for good later ends the session, which keeps what is settled", async (t) => {
     const refuse = { status: 401, type: "unauthenticated" };
     const session = await openedWith(t, { at: 8.5 * QUARTER, then: drop }, { refuse });
-    const { kind, code } = await failure(told(session));
+    const { kind, code } = await failure(finish(session));
     assert.deepEqual([kind, code], ["refused", 401]);
     assertUndisturbed(session, "..###.");
     session.live.sendAudio(sound("#"));
@@ -538,7 +538,7 @@ describe("a handshake", LIMITS, () => {
 
   test("that nobody answers later is tried again", async (t) => {
     const session = await opened(await started(t, { at: 9_000, then: drop }, { hang: true }), { openMs: 200 });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
   });
 
@@ -558,7 +558,7 @@ describe("a handshake", LIMITS, () => {
     const giveUp = new AbortController();
     const session = await opened(await started(t, { at: 9_000, then: drop }), { signal: giveUp.signal });
     giveUp.abort();
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
   });
 
@@ -566,7 +566,7 @@ describe("a handshake", LIMITS, () => {
     const refuse = { status: 503, type: "overloaded" };
     const plans = [{ at: 9_000, then: drop }, ...Array(50).fill({ refuse })];
     const session = await opened(await started(t, ...plans), { patienceMs: 3_000 });
-    const { kind, type } = await failure(told(session));
+    const { kind, type } = await failure(finish(session));
     assert.deepEqual([kind, type], ["refused", "overloaded"]);
     assert.ok(session.gateway.attempts > 2);
   });
@@ -574,7 +574,7 @@ describe("a handshake", LIMITS, () => {
   test("that is to be tried again after longer than its patience ends the session at once", async (t) => {
     const refuse = { status: 429, type: "rate_limited", retryAfter: 86_400 };
     const session = await openedWith(t, { at: 9_000, then: drop }, { refuse });
-    const { kind, type, retryAfterMs } = await failure(told(session));
+    const { kind, type, retryAfterMs } = await failure(finish(session));
     assert.deepEqual([kind, type, retryAfterMs], ["refused", "rate_limited", 86_400_000]);
     assert.equal(session.gateway.attempts, 2);
   });
@@ -582,7 +582,7 @@ describe("a handshake", LIMITS, () => {
   test("that is answered only to fail, again and again, ends the session as well", async (t) => {
     const plans = Array(30).fill({ at: 0, then: (/** @type {Session} */ session) => session.fail("internal") });
     const session = await opened(await started(t, ...plans), { patienceMs: 500 });
-    const { kind, type } = await failure(told(session));
+    const { kind, type } = await failure(finish(session));
     assert.deepEqual([kind, type], ["failed", "internal"]);
     assert.ok(session.gateway.attempts > 2 && session.gateway.attempts < 8, `${session.gateway.attempts} attempts`);
   });
@@ -593,7 +593,7 @@ describe("a token", LIMITS, () => {
     let asked = 0;
     const plans = [{ at: 9_000, then: drop }, { at: 9_000, then: drop }];
     const session = await opened(await started(t, ...plans), { getToken: async () => `token ${++asked}` });
-    await told(session);
+    await finish(session);
     const tokens = session.gateway.sessions.map(({ url }) => url.searchParams.get("jwt"));
     assert.deepEqual(tokens, ["token 1", "token 2", "token 3"]);
   });
@@ -616,7 +616,7 @@ describe("a token", LIMITS, () => {
       return "token";
     };
     const session = await opened(await started(t, { at: 9_000, then: drop }), { getToken });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     assert.equal(asked, 3);
   });
@@ -629,7 +629,7 @@ describe("a token", LIMITS, () => {
       return "token";
     };
     const session = await opened(await started(t, { at: 9_000, then: drop }), { getToken });
-    assert.equal(await failure(told(session)), expired);
+    assert.equal(await failure(finish(session)), expired);
   });
 
   test("is not waited for when the session is given up", { timeout: STUCK_MS }, async (t) => {
@@ -648,7 +648,7 @@ describe("the configuration", LIMITS, () => {
   test("is in the address, but for the phrases, which come before the first sample", async (t) => {
     const config = { languageCode: "fa", interimResults: true, models: ["a", "b"], phrases: ["one", "two"] };
     const session = await opened(await started(t, { at: 9_000, then: drop }), { config });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
     for (const { url, texts } of session.gateway.sessions) {
       const { searchParams: query } = url;
@@ -702,7 +702,7 @@ test("more sound at once than can be kept is refused", LIMITS, async (t) => {
 });
 
 describe("finalize", LIMITS, () => {
-  test("settles what was said so far", async (t) => {
+  test("settles the text so far", async (t) => {
     const session = await openedWith(t);
     session.live.sendAudio(sound("##"));
     session.live.finalize();
@@ -715,7 +715,7 @@ describe("finalize", LIMITS, () => {
     ]);
   });
 
-  test("settles between what was said before and after, even if the connection was away", async (t) => {
+  test("settles at its position, even while there was no connection", async (t) => {
     const session = await openedWith(t, { at: 2_000, then: drop });
     session.live.sendAudio(sound("##"));
     session.live.finalize();
@@ -758,7 +758,7 @@ describe("the end", LIMITS, () => {
     assert.deepEqual(session.states, ["open", "closing"]);
   });
 
-  test("of an idle connection is told by nothing, and sound makes a new one", async (t) => {
+  test("of an idle connection is not reported, and audio makes a new one", async (t) => {
     const session = await openedWith(t, { at: 6 * QUARTER, then: (one) => one.end(1000, "idle") });
     session.live.sendAudio(sound(TALK).subarray(0, 6 * QUARTER));
     await until(() => finals(session.events).length === 1);
@@ -788,7 +788,7 @@ describe("the end", LIMITS, () => {
       session.end();
     };
     const session = await opened(await started(t, { onClose }), { closeMs: 3_000 });
-    await told(session);
+    await finish(session);
     assertUndisturbed(session);
   });
 
@@ -833,7 +833,7 @@ describe("the end", LIMITS, () => {
     );
   });
 
-  test("comes at once if the session is given up by who is told of the loss", async (t) => {
+  test("comes at once if the session is given up in the callback of the loss", async (t) => {
     const gateway = await started(t, { at: 9_000, then: drop });
     /** @type {Opened | undefined} */
     let session;
@@ -850,11 +850,11 @@ describe("the end", LIMITS, () => {
     assert.equal(await failure(live.ended), reason);
   });
 
-  test("is told where the server cannot be understood, or will not take this", async (t) => {
-    const nonsense = await openedWith(t, { at: 9_000, then: (session) => session.say("no JSON") });
-    assert.equal((await failure(told(nonsense))).kind, "failed");
+  test("is reported where the server cannot be understood, or refuses the session", async (t) => {
+    const nonsense = await openedWith(t, { at: 9_000, then: (session) => session.sendText("no JSON") });
+    assert.equal((await failure(finish(nonsense))).kind, "failed");
     const wrong = await openedWith(t, { at: 9_000, then: (session) => session.fail("invalid_config", 4400) });
-    assert.equal((await failure(told(wrong))).type, "invalid_config");
+    assert.equal((await failure(finish(wrong))).type, "invalid_config");
     assert.deepEqual([nonsense.gateway.attempts, wrong.gateway.attempts], [1, 1]);
   });
 
@@ -865,7 +865,7 @@ describe("the end", LIMITS, () => {
 });
 
 describe("sound that cannot be kept", LIMITS, () => {
-  test("is told as a gap, and what follows has its right times", async (t) => {
+  test("is reported as a gap, and later words have the right times", async (t) => {
     const session = await opened(await started(t, { at: 9_000, then: drop }), { keepSeconds: 1 });
     const samples = sound(TALK);
     session.live.sendAudio(samples.subarray(0, 9_000));
@@ -881,7 +881,7 @@ describe("sound that cannot be kept", LIMITS, () => {
     assertWords(last[0].words, spoken(TALK)[2].words);
   });
 
-  test("because the server does not read is told as well", async (t) => {
+  test("because the server does not read is reported as well", async (t) => {
     const gateway = await started(t, { at: 0, then: (session) => session.read(false) });
     const session = await opened(gateway, { keepSeconds: 20 });
     for (let seconds = 0; seconds < 600; seconds++) session.live.sendAudio(sound("...."));

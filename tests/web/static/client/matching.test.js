@@ -1,4 +1,4 @@
-// Owns the behaviours of matching: a command is found however it is written, and never taken for its opposite.
+// Matching: a command is found however it is written, and never taken for its opposite.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,11 +11,11 @@ const HOUSE = [
 ];
 
 /**
- * @param {string} heard
+ * @param {string} recognized
  * @param {string[]} [phrases]
  */
-function best(heard, phrases = HOUSE) {
-  return match(heard, phrases)[0]?.phrase;
+function best(recognized, phrases = HOUSE) {
+  return match(recognized, phrases)[0]?.phrase;
 }
 
 test("case, punctuation, width and white space do not count", () => {
@@ -50,38 +50,38 @@ test("a misheard letter lowers the similarity by its share", () => {
   assert.equal(found.similarity, 1 - 1 / 13);
 });
 
-test("words may be heard together or apart", () => {
+test("words may be recognized together or apart", () => {
   assert.equal(best("play list"), "playlist");
   assert.equal(best("playmusic"), "play music");
 });
 
 test("no command is taken for another, whoever is not in the list", () => {
-  for (const said of HOUSE) {
-    assert.equal(best(said), said);
-    assert.deepEqual(match(said, HOUSE.filter((phrase) => phrase !== said)), [], said);
+  for (const spoken of HOUSE) {
+    assert.equal(best(spoken), spoken);
+    assert.deepEqual(match(spoken, HOUSE.filter((phrase) => phrase !== spoken)), [], spoken);
   }
 });
 
 test("a missing word, another word or a short likeness is no match", () => {
-  for (const said of ["turn the light", "on the light", "the", "", "?!", "volume", "turn it on"]) {
-    assert.deepEqual(match(said, HOUSE), [], said);
+  for (const spoken of ["turn the light", "on the light", "the", "", "?!", "volume", "turn it on"]) {
+    assert.deepEqual(match(spoken, HOUSE), [], spoken);
   }
   assert.equal(best("hat", ["cat"]), undefined);
 });
 
-test("the phrase that holds more of what was heard comes first", () => {
+test("the phrase that holds more of what was recognized comes first", () => {
   const found = match("turn on the light", ["light", "turn on the light", "turn on the lights"]);
   assert.deepEqual(found.map(({ phrase }) => phrase), ["turn on the light", "turn on the lights", "light"]);
 });
 
 test("the first hypothesis that holds a phrase decides", () => {
-  const heard = [
+  const recognized = [
     { transcript: "Thanks a door.", confidence: 0.4 },
     { transcript: "open the windows", confidence: 0.5 },
     { transcript: "close the window", confidence: 0.9 },
   ];
-  assert.deepEqual(match(heard, HOUSE).map(({ phrase }) => phrase), ["open the window"]);
-  assert.deepEqual(match(heard.slice(0, 1), HOUSE), []);
+  assert.deepEqual(match(recognized, HOUSE).map(({ phrase }) => phrase), ["open the window"]);
+  assert.deepEqual(match(recognized.slice(0, 1), HOUSE), []);
 });
 
 test("the score is similarity times the confidence of the matched words", () => {
@@ -110,6 +110,6 @@ test("empty phrases match nothing", () => {
 
 test("500 phrases are searched while somebody speaks", { timeout: 60_000 }, () => {
   const phrases = Array.from({ length: 500 }, (_, n) => `turn on the light number ${n} in the hall and in the kitchen`);
-  const said = `well ${"and then we turn on the light number ".repeat(8)} ${phrases[321]}`;
-  assert.equal(best(said, phrases), phrases[321]);
+  const spoken = `well ${"and then we turn on the light number ".repeat(8)} ${phrases[321]}`;
+  assert.equal(best(spoken, phrases), phrases[321]);
 });

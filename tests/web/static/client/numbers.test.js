@@ -1,13 +1,13 @@
-// Owns the behaviours of spoken numbers: digits as one would write them.
+// Spoken numbers: digits as one would write them.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { numbersIn } from "../../../../web/static/client/numbers.js";
 
-/** @param {Record<string, string>} expected digits by what was said; several numbers apart */
+/** @param {Record<string, string>} expected digits by spoken words; several numbers apart */
 function check(expected) {
-  for (const [said, digits] of Object.entries(expected)) assert.equal(numbersIn(said).join(" "), digits, said);
+  for (const [spoken, digits] of Object.entries(expected)) assert.equal(numbersIn(spoken).join(" "), digits, spoken);
 }
 
 test("English numbers", () => {
@@ -20,7 +20,7 @@ test("English numbers", () => {
   });
 });
 
-test("Persian numbers, as they are written and as they are said", () => {
+test("Persian numbers, as they are written and as they are spoken", () => {
   check({
     صفر: "0", نه: "9", "بیست و پنج": "25", "بیست‌وپنج": "25", "صد و پنج": "105", "دویست و سی و چهار": "234",
     هزار: "1000", "هزار و سیصد و هفتاد و نه": "1379", "بیست و پنج هزار": "25000",

@@ -50,16 +50,16 @@ function shuffled(items, random) {
  */
 function conversation(random) {
   /** @type {Placed[]} */
-  const said = [];
+  const spoken = [];
   for (const channel of [0, 1]) {
     let at = random();
     for (let number = 0; number < 25; number += 1) {
       const end = at + 0.2 + 3 * random();
-      said.push(utterance(`c${channel}n${number}`, at, end, channel));
+      spoken.push(utterance(`c${channel}n${number}`, at, end, channel));
       at = end + (random() < 0.2 ? 0 : random());
     }
   }
-  return said.sort((one, other) => one.startTime - other.startTime || one.channel - other.channel);
+  return spoken.sort((one, other) => one.startTime - other.startTime || one.channel - other.channel);
 }
 
 /**
@@ -77,12 +77,12 @@ function carryOut(shown, edits) {
 test("any order of arrival gives the same text, and so do its changes", () => {
   for (let seed = 1; seed <= 100; seed += 1) {
     const random = randomOf(seed);
-    const said = conversation(random);
-    const due = said.map(({ transcript }) => transcript);
+    const spoken = conversation(random);
+    const due = spoken.map(({ transcript }) => transcript);
     const recording = new Recording("talk.wav");
     /** @type {string[]} */
     const shown = [];
-    const arriving = shuffled(said, random);
+    const arriving = shuffled(spoken, random);
     while (arriving.length > 0) {
       carryOut(shown, recording.merge(arriving.splice(0, 1 + Math.floor(5 * random()))));
       assert.deepEqual(shown, texts(recording));
@@ -94,29 +94,29 @@ test("any order of arrival gives the same text, and so do its changes", () => {
 test("answers that grow out of order and hold everything each time give each utterance once", () => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const random = randomOf(seed);
-    const said = conversation(random);
+    const spoken = conversation(random);
     const recording = new Recording("talk.wav");
-    const settling = shuffled(said, random);
+    const settling = shuffled(spoken, random);
     for (let settled = 0; settled <= settling.length; settled += 3) {
       const answer = settling.slice(0, settled).sort((one, other) => one.startTime - other.startTime);
       recording.merge(answer);
       assert.equal(recording.lines.length, answer.length);
     }
-    recording.merge(said, true);
-    assert.deepEqual(texts(recording), said.map(({ transcript }) => transcript), `seed ${seed}`);
+    recording.merge(spoken, true);
+    assert.deepEqual(texts(recording), spoken.map(({ transcript }) => transcript), `seed ${seed}`);
   }
 });
 
 test("revisions in any order of the utterances give the last text of each", () => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const random = randomOf(seed);
-    const said = conversation(random);
-    const revised = said.map((one) =>
+    const spoken = conversation(random);
+    const revised = spoken.map((one) =>
       // Its end is known better later, and one in five turns out to be nothing.
       utterance(random() < 0.2 ? "" : `${one.transcript}!`, one.startTime, one.endTime - 0.05, one.channel),
     );
     const recording = new Recording("talk.wav");
-    recording.merge(shuffled(said, random));
+    recording.merge(shuffled(spoken, random));
     recording.merge(shuffled(revised, random));
     const due = revised.map(({ transcript }) => transcript).filter((transcript) => transcript !== "");
     assert.deepEqual(texts(recording), due, `seed ${seed}`);
@@ -125,9 +125,9 @@ test("revisions in any order of the utterances give the last text of each", () =
 
 test("what was there already changes nothing", () => {
   const recording = new Recording("talk.wav");
-  const said = [utterance("one", 0), utterance("two", 2)];
-  assert.equal(recording.merge(said).length, 2);
-  assert.deepEqual(recording.merge(said), []);
+  const spoken = [utterance("one", 0), utterance("two", 2)];
+  assert.equal(recording.merge(spoken).length, 2);
+  assert.deepEqual(recording.merge(spoken), []);
   assert.deepEqual(recording.merge([]), []);
   assert.deepEqual(texts(recording), ["one", "two"]);
 });
@@ -158,13 +158,13 @@ test("an answer without an utterance takes it away only when the answer is whole
   assert.deepEqual(texts(recording), ["two"]);
 });
 
-test("utterances without a span are told apart by where they are", () => {
+test("utterances without a span are distinguished by their places", () => {
   const recording = new Recording("talk.wav");
   recording.merge([utterance("b", 2, 2), utterance("a", 1, 1), utterance("a!", 1, 1)]);
   assert.deepEqual(texts(recording), ["a!", "b"]);
 });
 
-test("a recording that goes on settling stays above what is said meanwhile", () => {
+test("a recording that goes on settling stays above later speech", () => {
   const transcript = new Transcript();
   const words = [{ startTime: 0.5, endTime: 1, word: "Before.", confidence: 1 }];
   transcript.show({ number: 1, isFinal: true, transcript: "Before.", confidence: 1, words });
@@ -180,7 +180,7 @@ test("a recording that goes on settling stays above what is said meanwhile", () 
   assert.deepEqual(transcript.recordings, [recording]);
 });
 
-test("what was said here is a file without the recordings, on a clock without them", () => {
+test("a session is a file without the recordings, on a clock without them", () => {
   const transcript = new Transcript();
   const recording = new Recording("talk.wav");
   transcript.add(recording);

@@ -1,4 +1,4 @@
-// Owns the behaviours of the kept sound: it comes back as it was, and never costs more memory than it may.
+// The buffer of unsettled audio: it returns what was put in, within its bound.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Owns the resampler as a command: float32 samples at the rate that is named on stdin, at 16 kHz on stdout.
+// The resampler as a command: float32 samples at the rate that is named on stdin, at 16 kHz on stdout.
 
 import { buffer } from "node:stream/consumers";
 

@@ -1,4 +1,4 @@
-// Owns what the resampler promises by itself; test_resampler.py compares its sound with soxr's.
+// The resampler by itself; test_resampler.py compares its output with soxr's.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -73,7 +73,7 @@ for (const rate of RATES) {
       assert.equal(got.indexOf(Math.max(...got)), 640);
     });
 
-    test("what was said last comes with the end", () => {
+    test("the last samples come with the end", () => {
       const samples = new Float32Array(rate / 5);
       samples[samples.length - 1] = 1;
       /** @type {number[]} */

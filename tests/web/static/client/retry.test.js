@@ -1,4 +1,4 @@
-// Owns the behaviours of trying again: what may work later is tried, ever more rarely, and not before it is wanted.
+// Retries: which errors are transient, and the wait before each attempt.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Owns the page's side of test_subtitles.py: a line of utterances in, a line with their subtitles out, both JSON.
+// Command for test_subtitles.py: a line of utterances in, a line with their subtitles out, both JSON.
 
 import { createInterface } from "node:readline";
 

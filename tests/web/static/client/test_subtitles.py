@@ -1,4 +1,4 @@
-"""The page's subtitles: for whatever was said, the same files as the server's, to the last character."""
+"""The subtitles of the page are those of the server, to the last character."""
 
 import json
 import shutil

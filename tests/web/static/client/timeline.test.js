@@ -1,4 +1,4 @@
-// Owns the behaviours of the clock and the numbers: one connection's messages, as its client has them.
+// Events of one connection: times and numbers on the client's clock.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -128,7 +128,7 @@ describe("numbers", () => {
     assert.deepEqual(numbers, [5, 6, 5, 6, 7, 6]);
   });
 
-  test("do not need the server to tell that speech began", () => {
+  test("do not need a speechStart", () => {
     const timeline = new Timeline(PLACE);
     const numbers = [message(1, "partial"), message(1, "final"), message(2, "final"), message(3, "partial")]
       .map((one) => utterance(timeline, one).number);
@@ -159,7 +159,7 @@ describe("what is settled", () => {
     assert.deepEqual(settled, [1_160, 1_321, 1_480]);
   });
 
-  test("is exact for every sample, and is never said to be more than it is", () => {
+  test("is exact for every sample, and never ahead of it", () => {
     for (const rate of [8_000, 16_000, 44_100, 48_000]) {
       for (let samples = 0; samples < 5_000; samples += 7) {
         const timeline = new Timeline({ base: 0, rate, first: 1 });

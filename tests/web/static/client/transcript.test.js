@@ -1,4 +1,4 @@
-// Owns the behaviours of the transcript: nothing said is lost, and files of several sessions are one recording's.
+// The transcript: no line is lost, and files of several sessions have one clock.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -109,7 +109,7 @@ test("another session has its own numbers, and its times come after those before
   assert.equal(transcript.duration, 3);
 });
 
-test("another session begins when the caller says, but never inside what was said", () => {
+test("another session begins when the caller asks, but never before the last word", () => {
   const transcript = transcriptOf(final(1, "One two.", 1));
   transcript.begin({ at: 60.1 });
   transcript.show(final(1, "Three.", 0.7));

@@ -1,4 +1,4 @@
-// Owns the behaviours of what tabs tell each other: the newest lines, whoever begins to listen, whoever speaks.
+// Captions between tabs: the newest lines, late followers, several speakers.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** @type {BroadcastChannel[]} */
 const channels = [];
-// A channel that is open keeps Node alive, and would hear the next test.
+// A channel that is open keeps Node alive, and would receive messages of the next test.
 globalThis.BroadcastChannel = class extends BroadcastChannel {
   /** @param {string} name */
   constructor(name) {
@@ -73,13 +73,13 @@ test("a tab that says nothing does not answer for one that does", async () => {
   const [speaking, silent] = [new Broadcaster(), new Broadcaster()];
   speaking.show(utterance(1, "a boat"));
   /** @type {string[][]} */
-  const heard = [];
-  new Follower((captions) => heard.push(captions.map(({ transcript }) => transcript)));
+  const received = [];
+  new Follower((captions) => received.push(captions.map(({ transcript }) => transcript)));
   await sleep(50);
   silent.clear();
   await sleep(50);
-  assert.deepEqual(heard, [["a boat"]]);
+  assert.deepEqual(received, [["a boat"]]);
   speaking.clear();
   await sleep(50);
-  assert.deepEqual(heard, [["a boat"], []]);
+  assert.deepEqual(received, [["a boat"], []]);
 });

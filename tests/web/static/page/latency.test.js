@@ -13,8 +13,8 @@ const PARTIAL = { kind: "utterance", number: 1, isFinal: false, transcript: "a",
 const END = { kind: "speech", number: 1, isSpeaking: false, time: 1.6 };
 const FINAL = { kind: "utterance", number: 1, isFinal: true, transcript: "a", reason: "endpoint", endpointMs: 600 };
 
-/** A read-out that has heard sound for a second and a half, from 5000 ms of the page's clock on. */
-function heard(jitter = [0]) {
+/** Latency after audio of a second and a half, from 5000 ms of the page's clock on. */
+function listening(jitter = [0]) {
   const latency = new Latency();
   for (let chunk = 1; chunk <= 15; chunk++) {
     latency.addAudio(CHUNK, 5000 + 100 * chunk + jitter[chunk % jitter.length]);
@@ -32,7 +32,7 @@ function shown(latency, event, now) {
 }
 
 test("the first word counts from the onset, the settled text from the last speech", () => {
-  const latency = heard();
+  const latency = listening();
   assert.deepEqual(shown(latency, BEGIN, 5300), {});
   assert.deepEqual(shown(latency, PARTIAL, 6000), { firstMs: 800 });
   assert.deepEqual(shown(latency, PARTIAL, 6200), {});
@@ -41,13 +41,13 @@ test("the first word counts from the onset, the settled text from the last speec
 });
 
 test("sound that arrives late does not make the waiting look shorter", () => {
-  const latency = heard([80, 0, 45]);
+  const latency = listening([80, 0, 45]);
   shown(latency, BEGIN, 5300);
   assert.deepEqual(shown(latency, PARTIAL, 6000), { firstMs: 800 });
 });
 
 test("a partial without words is no first word", () => {
-  const latency = heard();
+  const latency = listening();
   shown(latency, BEGIN, 5300);
   assert.deepEqual(shown(latency, { ...PARTIAL, transcript: "" }, 5600), {});
   assert.deepEqual(shown(latency, PARTIAL, 6000), { firstMs: 800 });
@@ -55,7 +55,7 @@ test("a partial without words is no first word", () => {
 
 test("a final that no pause has brought tells nothing", () => {
   for (const reason of ["close", "maxUtterance", "finalize"]) {
-    const latency = heard();
+    const latency = listening();
     shown(latency, BEGIN, 5300);
     shown(latency, END, 6650);
     assert.deepEqual(shown(latency, { ...FINAL, reason }, 6700), {});
@@ -63,7 +63,7 @@ test("a final that no pause has brought tells nothing", () => {
 });
 
 test("another microphone begins another clock", () => {
-  const latency = heard();
+  const latency = listening();
   latency.restart();
   // Two seconds without sound lie between the two.
   latency.addAudio(CHUNK, 8600);
