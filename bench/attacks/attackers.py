@@ -1,4 +1,4 @@
-"""Measures what attackers do to honest streams: their latencies alone, and beside each attack of `bench.attacks`.
+"""Measure what attackers do to honest streams: their latencies alone, and beside each attack of `bench.attacks`.
 
     python -m bench.attacks.attackers [ATTACK ...] [--streams N] [--connections N] [--rounds N]
 
@@ -47,7 +47,7 @@ class Latencies:
     unanswered: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an attack did; memory is the server's above what it held when quiet: at most, and after the attack."""
 
@@ -144,7 +144,9 @@ def measure(name: str, streams: int, connections: int | None) -> Outcome:
             began = time.perf_counter()
             gateway.terminate()
             stop_seconds = time.perf_counter() - began
-    return Outcome(quiet, elsewhere, attacked, more_mb, left_mb, stop_seconds)
+    return Outcome(
+        quiet=quiet, elsewhere=elsewhere, attacked=attacked, more_mb=more_mb, left_mb=left_mb, stop_seconds=stop_seconds
+    )
 
 
 def _settled_mb(gateway: Server, before_mb: float) -> float:

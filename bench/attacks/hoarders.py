@@ -71,7 +71,7 @@ async def _held_form(host: str, port: int) -> None:
 
 
 async def _many_idle(host: str, port: int) -> None:
-    """A share of many connections on which nothing is said."""
+    """A share of many idle connections."""
 
     async def idle() -> None:
         reader, _ = await connected(host, port)

@@ -2,7 +2,7 @@
 
     python -m bench.attacks.mixed [--minutes N] [--talkers N] [--connects RATE]
 
-Talkers say the clips at the speed of speech, first alone, then beside the load: connections that come and go (one of
+Talkers speak the clips at the speed of speech, first alone, then beside the load: connections that come and go (one of
 four says `close`, one vanishes, one is refused, one breaks off its handshake), spoken commands, short recordings by
 REST, long ones as jobs, and what looks at the server. Memory, descriptors and threads are the medians of some seconds;
 memory should not grow after the first two minutes, and the others be back when the load is over.
@@ -33,7 +33,7 @@ from bench.common.clips import load_clips
 from bench.common.figures import normalized
 from bench.common.server import Server
 from bench.gateway.churn import break_off
-from bench.gateway.crowd import Crowd, Heard, Stage
+from bench.gateway.crowd import ConnectionResult, Crowd, Stage
 from stream.client import LiveError
 from stream.paths import LIVE_PATH
 from vad import SAMPLE_RATE
@@ -49,7 +49,7 @@ _SHORT_SECONDS = 4.0
 _COMMAND_SECONDS = 2.0
 _LOOK_SECONDS = 3.0
 _STUCK_SECONDS = 300.0
-_BREATH = bytes(SAMPLE_RATE // 5)
+_SHORT_AUDIO = bytes(SAMPLE_RATE // 5)
 _Act = Callable[[], Awaitable[None]]
 _LOOKED_AT = (
     "/readyz",
@@ -99,24 +99,26 @@ class Held:
 
 @dataclass(slots=True)
 class Words:
-    """How many words were said, and how many of them came out wrong, went missing or were made up."""
+    """How many words were spoken, and how many were substituted, deleted or inserted."""
 
-    said: int = 0
+    spoken: int = 0
     wrong: int = 0
     failed: Counter[str] = field(default_factory=Counter)
 
-    def add(self, heard: Heard) -> None:
-        """Count what one talker said; a talker that was refused or cut off has lost all of it."""
-        if heard.refused or heard.failed:
-            self.failed[heard.failed or str(heard.refused)] += 1
-        words = process_words([normalized(" ".join(heard.said))], [normalized(heard.transcript)])
-        self.said += words.hits + words.substitutions + words.deletions
+    def add(self, results: ConnectionResult) -> None:
+        """Count the words of one talker; one that was refused or cut off has lost all of them."""
+        if results.refused or results.failed:
+            self.failed[results.failed or str(results.refused)] += 1
+        words = process_words([normalized(" ".join(results.spoken))], [normalized(results.transcript)])
+        self.spoken += words.hits + words.substitutions + words.deletions
         self.wrong += words.substitutions + words.deletions + words.insertions
 
 
 def _crowd(**options: Any) -> Crowd:
     """A crowd of which nobody comes but who is named."""
-    nobody = Crowd(0, 0, 0.0, 0, has_job=False, model="general", seconds=0.0)
+    nobody = Crowd(
+        talkers=0, finalizers=0, commands_per_second=0.0, shorts=0, has_job=False, model="general", seconds=0.0
+    )
     return replace(nobody, **options)
 
 
@@ -170,14 +172,14 @@ class Load:
 
     async def _close(self) -> None:
         async with connect(self._address, compression=None) as websocket:
-            await websocket.send(_BREATH)
+            await websocket.send(_SHORT_AUDIO)
             await websocket.send("close")
             async for _ in websocket:
                 pass
 
     async def _vanish(self) -> None:
         websocket = await connect(self._address, compression=None)
-        await websocket.send(_BREATH)
+        await websocket.send(_SHORT_AUDIO)
         websocket.transport.abort()
 
     async def _be_refused(self) -> None:
@@ -195,8 +197,8 @@ class Load:
     async def _play(self, crowd: Crowd) -> None:
         stage = Stage(self.url, load_clips(_CLIPS), crowd)
         await stage.run()
-        for one in stage.heard:
-            self.answers[f"{one.kind}: {one.refused or one.failed or 'heard'}"] += 1
+        for one in stage.results:
+            self.answers[f"{one.kind}: {one.refused or one.failed or 'results'}"] += 1
 
     async def _jobs(self) -> None:
         while True:
@@ -207,12 +209,12 @@ async def talk(url: str, talkers: int, seconds: float) -> Words:
     """Let everybody talk for so long, each on one connection, and count the words."""
     stage, words = Stage(url, load_clips(_CLIPS), _crowd(talkers=talkers, seconds=seconds)), Words()
     await stage.run()
-    for heard in stage.heard:
-        words.add(heard)
+    for results in stage.results:
+        words.add(results)
     return words
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What the load left: each process at the start, after two minutes, at its end and afterwards; and the words."""
 
@@ -254,7 +256,7 @@ async def measure(server: Server, seconds: float, talkers: int, connects_per_sec
     await asyncio.gather(loading, return_exceptions=True)
     await asyncio.sleep(_SETTLE_SECONDS)
     await look()
-    return Figures(held, alone, beside, load.answers, await _statuses(server.url))
+    return Figures(held=held, alone=alone, beside=beside, answers=load.answers, statuses=await _statuses(server.url))
 
 
 async def _for(work: Coroutine[Any, Any, None], seconds: float) -> None:
@@ -294,8 +296,8 @@ def _sentences(figures: Figures) -> Sequence[str]:
     alone, beside = figures.alone, figures.beside
     broken = sum(count for name, count in figures.statuses.items() if name.split()[-1].startswith("5"))
     return (
-        f"words wrong: {alone.wrong} of {alone.said} alone ({100 * alone.wrong / max(1, alone.said):.2f} %), "
-        f"{beside.wrong} of {beside.said} beside the load ({100 * beside.wrong / max(1, beside.said):.2f} %)",
+        f"words wrong: {alone.wrong} of {alone.spoken} alone ({100 * alone.wrong / max(1, alone.spoken):.2f} %), "
+        f"{beside.wrong} of {beside.spoken} beside the load ({100 * beside.wrong / max(1, beside.spoken):.2f} %)",
         f"talks that failed: {dict(alone.failed)} alone, {dict(beside.failed)} beside the load",
         f"answers of REST and handshakes: {dict(sorted(figures.statuses.items()))}",
         f"of these 5xx: {broken}, 500: "

@@ -1,4 +1,4 @@
-"""Owns the clips of a bench: sound, reference, where speech begins and ends in it, and noise around it."""
+"""The clips of a bench: audio, reference, the span of speech, and added noise."""
 
 import csv
 import wave

@@ -1,4 +1,4 @@
-"""Owns figures that several benches tell: word errors, words taken back, and places in a distribution."""
+"""Compute word error rates, replaced words and percentiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 _normalize = EnglishTextNormalizer()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Flicker:
     """How many words were shown, and how many of them were taken back by a later text of their utterance."""
 

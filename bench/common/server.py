@@ -1,4 +1,4 @@
-"""Owns the processes of a bench: a `niyosha serve` of its own, or any other that prints where it listens."""
+"""Run the processes of a bench: `niyosha serve`, or any other that prints its address."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 _STOP_SECONDS = 40
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Server:
     """A process of this bench's own that listens at `url`."""
 
@@ -50,7 +50,8 @@ class Server:
             process.kill()
             raise SystemExit(f"{module} {' '.join(options)} did not start: {line!r}")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return cls(process, url, ready_seconds, [int(child) for child in children])
+        pids = [int(child) for child in children]
+        return cls(process=process, url=url, ready_seconds=ready_seconds, children=pids)
 
     @property
     def database_url(self) -> str:

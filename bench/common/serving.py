@@ -1,4 +1,4 @@
-"""Owns a Riva server in a process of a bench's own: it listens on any port and prints where."""
+"""Serve a Riva servicer in a process that prints its address."""
 
 import sys
 

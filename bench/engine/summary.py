@@ -1,4 +1,4 @@
-"""Owns the figures of one load: what its talkers' exchanges come to."""
+"""Compute the figures of one load from the exchanges of its talkers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from bench.engine.talkers import OPTIONS, Exchange, Outcome, Talker
 from stream.riva.responses.mapping import ResponseReader
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """`numbers` by name; the rest is what a median over several loads would say too little of, so it is joined."""
 
@@ -24,15 +24,15 @@ class Summary:
     stable: Flicker
 
 
-class Reading:
+class ExchangeTexts:
     """The texts of one exchange: when each was shown, and its final."""
 
     def __init__(self, exchange: Exchange) -> None:
         reader = ResponseReader(OPTIONS, promises_stable_words=True)
-        heard = [(at, hypothesis) for at, response in exchange.heard for hypothesis in reader.read(response)]
+        responses = [(at, hypothesis) for at, response in exchange.responses for hypothesis in reader.read(response)]
         self.exchange = exchange
-        self.partials = [(at, some) for at, some in heard if not some.is_final and some.best.words]
-        self.finals = [(at, some) for at, some in heard if some.is_final]
+        self.partials = [(at, some) for at, some in responses if not some.is_final and some.best.words]
+        self.finals = [(at, some) for at, some in responses if some.is_final]
         self.text = " ".join(some.best.transcript for _, some in self.finals)
 
     @property
@@ -41,7 +41,7 @@ class Reading:
 
     @property
     def settled_at(self) -> float | None:
-        """When the final was there; None where it never came."""
+        """When the final arrived; None if it never did."""
         return self.finals[-1][0] if self.finals and self.exchange.code is grpc.StatusCode.OK else None
 
     def waits(self, until: float, limit: float) -> list[tuple[float, float]]:
@@ -64,32 +64,32 @@ class Reading:
 
 
 def summarize(server: Server, outcome: Outcome, limit: float) -> Summary:
-    """Put a load into numbers; `limit` is how many seconds a partial may take."""
+    """Compute the figures of a load; `limit` is how many seconds a partial may take."""
     admitted = [talker for talker in outcome.talkers if not talker.is_refused]
-    readings = {exchange: Reading(exchange) for talker in admitted for exchange in talker.exchanges}
+    texts_by_exchange = {exchange: ExchangeTexts(exchange) for talker in admitted for exchange in talker.exchanges}
     shown, stable = Flicker(), Flicker()
-    for number, reading in enumerate(readings.values(), start=1):
-        reading.count(number, shown, stable)
+    for number, texts in enumerate(texts_by_exchange.values(), start=1):
+        texts.count(number, shown, stable)
     numbers = (
-        _latencies(list(readings.values()), outcome)
-        | _partials(list(readings.values()), outcome, limit)
-        | {"first_partial_s": percentile(list(_first_partials(admitted, readings)), 50)}
+        _latencies(list(texts_by_exchange.values()), outcome)
+        | _partials(list(texts_by_exchange.values()), outcome, limit)
+        | {"first_partial_s": percentile(list(_first_partials(admitted, texts_by_exchange)), 50)}
         | _counts(outcome, admitted)
         | _costs(server, outcome, admitted)
     )
-    return Summary(numbers, list(_pairs(admitted, readings)), shown, stable)
+    return Summary(numbers=numbers, pairs=list(_pairs(admitted, texts_by_exchange)), shown=shown, stable=stable)
 
 
-def _latencies(readings: list[Reading], outcome: Outcome) -> dict[str, float]:
+def _latencies(all_texts: list[ExchangeTexts], outcome: Outcome) -> dict[str, float]:
     finals, settled, missing = [], [], 0
-    for reading in readings:
-        exchange = reading.exchange
+    for texts in all_texts:
+        exchange = texts.exchange
         if exchange.closed is None or exchange.closed < outcome.counted_from:
             continue
-        if reading.settled_at is None:
+        if texts.settled_at is None:
             missing += 1
         # A final that never came took at least so long.
-        at = reading.settled_at or outcome.drained
+        at = texts.settled_at or outcome.drained
         finals.append(1000 * (at - exchange.closed))
         settled.append(1000 * (at - exchange.began - exchange.utterance.speech_end))
     return {
@@ -101,13 +101,13 @@ def _latencies(readings: list[Reading], outcome: Outcome) -> dict[str, float]:
     }
 
 
-def _partials(readings: list[Reading], outcome: Outcome, limit: float) -> dict[str, float]:
+def _partials(all_texts: list[ExchangeTexts], outcome: Outcome, limit: float) -> dict[str, float]:
     waits = [
         seconds
-        for reading in readings
+        for texts in all_texts
         # In noise there is nothing to show; but where no final came, nobody knows that it was noise.
-        if reading.has_text or reading.settled_at is None
-        for at, seconds in reading.waits(outcome.until, limit)
+        if texts.has_text or texts.settled_at is None
+        for at, seconds in texts.waits(outcome.until, limit)
         if at >= outcome.counted_from
     ]
     late = fmean(seconds > limit for seconds in waits) if waits else float("nan")
@@ -119,18 +119,18 @@ def _partials(readings: list[Reading], outcome: Outcome, limit: float) -> dict[s
     }
 
 
-def _first_partials(talkers: list[Talker], readings: dict[Exchange, Reading]) -> Iterator[float]:
-    for said in (said for talker in talkers for said in talker.said if said.exchanges):
-        first = readings[said.exchanges[0]]
+def _first_partials(talkers: list[Talker], texts_by_exchange: dict[Exchange, ExchangeTexts]) -> Iterator[float]:
+    for spoken in (spoken for talker in talkers for spoken in talker.spoken if spoken.exchanges):
+        first = texts_by_exchange[spoken.exchanges[0]]
         if first.partials:
-            yield first.partials[0][0] - first.exchange.began - said.turn.clip.speech_span()[0]
+            yield first.partials[0][0] - first.exchange.began - spoken.turn.clip.speech_span()[0]
 
 
-def _pairs(talkers: list[Talker], readings: dict[Exchange, Reading]) -> Iterator[tuple[str, str]]:
-    for said in (said for talker in talkers for said in talker.said if said.is_whole):
-        heard = [readings[exchange] for exchange in said.exchanges]
-        if all(reading.settled_at is not None for reading in heard):
-            yield said.turn.clip.reference, " ".join(reading.text for reading in heard)
+def _pairs(talkers: list[Talker], texts_by_exchange: dict[Exchange, ExchangeTexts]) -> Iterator[tuple[str, str]]:
+    for spoken in (spoken for talker in talkers for spoken in talker.spoken if spoken.is_whole):
+        parts = [texts_by_exchange[exchange] for exchange in spoken.exchanges]
+        if all(texts.settled_at is not None for texts in parts):
+            yield spoken.turn.clip.reference, " ".join(texts.text for texts in parts)
 
 
 def _counts(outcome: Outcome, admitted: list[Talker]) -> dict[str, float]:
@@ -148,11 +148,11 @@ def _counts(outcome: Outcome, admitted: list[Talker]) -> dict[str, float]:
 def _costs(server: Server, outcome: Outcome, admitted: list[Talker]) -> dict[str, float]:
     usage = outcome.usage
     spoken = sum(
-        max(0.0, min(outcome.until, exchange.began + said.speech_end) - max(outcome.counted_from, begin))
+        max(0.0, min(outcome.until, exchange.began + spoken.speech_end) - max(outcome.counted_from, begin))
         for talker in admitted
         for exchange in talker.exchanges
-        for said in [exchange.utterance]
-        for begin in [exchange.began + said.speech_begin]
+        for spoken in [exchange.utterance]
+        for begin in [exchange.began + spoken.speech_begin]
     )
     late = [1000 * seconds for talker in outcome.talkers for seconds in talker.lateness]
     status = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
@@ -169,12 +169,12 @@ def _costs(server: Server, outcome: Outcome, admitted: list[Talker]) -> dict[str
 
 
 def word_error_rate(summaries: list[Summary]) -> float:
-    """Of all clips that were said to the end, in percent; not a number where none was."""
+    """Return the word error rate of all complete clips in percent; NaN without any."""
     pairs = [pair for summary in summaries for pair in summary.pairs]
     return error_rate(pairs) if pairs else float("nan")
 
 
 def changed_percent(flickers: list[Flicker]) -> float:
-    """Words that were taken back, in percent of those that were shown."""
+    """Return the share of shown words that were replaced, in percent."""
     words = sum(flicker.words for flicker in flickers)
     return 100 * sum(flicker.changed for flicker in flickers) / words if words else float("nan")

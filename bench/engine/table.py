@@ -1,4 +1,4 @@
-"""Owns the table of the engine's bench: its rows, their goals, and what it says of the machine."""
+"""The table of the engine's bench: rows with goals, and a caption about the machine."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Key = tuple[str, int]
 Figures = dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of the table: a figure by name, how it is written, and for how many talkers it may be at most what."""
 
@@ -28,27 +28,44 @@ class Row:
 
 
 _ROWS = (
-    Row("final after the half-close, p50", "final_p50_ms", "{:.0f} ms", {1: 120}),
-    Row("final after the half-close, p95", "final_p95_ms", "{:.0f} ms", {20: 600, 40: 600}),
-    Row("settled after the end of speech, p50", "settled_p50_ms", "{:.0f} ms", {}, (1,)),
-    Row("finals", "finals", "{:.0f}", {}),
-    Row("finals missing 5 s after the load", "finals_missing", "{:.0f}", dict.fromkeys(PARTIAL_SECONDS, 0)),
-    Row("first partial after the first speech, p50", "first_partial_s", "{:.2f} s", {}),
-    Row("interval of partials, p50", "partial_p50_s", "{:.2f} s", PARTIAL_SECONDS),
-    Row("interval of partials, p95", "partial_p95_s", "{:.2f} s", {}),
-    Row("intervals over {limit} s", "partial_late_percent", "{:.1f} %", {}),
-    Row("words shown and later changed", "changed_percent", "{:.1f} %", {1: 5}),
-    Row("stable words later changed", "stable_changed_percent", "{:.1f} %", dict.fromkeys(PARTIAL_SECONDS, 0)),
-    Row("word error rate", "wer", "{:.2f} %", {}),
-    Row("CPU for a second of a talker's time", "cpu_per_audio", "{:.3f} s", {1: 0.25}),
-    Row("CPU for a second of speech", "cpu_per_speech", "{:.3f} s", {}),
-    Row("CPU, cores", "cores", "{:.2f}", {}),
-    Row("memory, peak", "memory_mb", "{:.0f} MB", {20: 350}),
-    Row("threads", "threads", "{:.0f}", {}, (1, 20)),
-    Row("sessions admitted", "admitted", "{:.0f}", {}, (40,)),
-    Row("sessions refused", "refused", "{:.0f}", {1: 0, 4: 0, 8: 0, 12: 0, 20: 0}, (20, 40)),
-    Row("utterances of admitted sessions refused", "utterances_refused", "{:.0f}", dict.fromkeys(PARTIAL_SECONDS, 0)),
-    Row("utterances failed", "utterances_failed", "{:.0f}", dict.fromkeys(PARTIAL_SECONDS, 0)),
+    Row(figure="final after the half-close, p50", name="final_p50_ms", form="{:.0f} ms", goals={1: 120}),
+    Row(figure="final after the half-close, p95", name="final_p95_ms", form="{:.0f} ms", goals={20: 600, 40: 600}),
+    Row(figure="settled after the end of speech, p50", name="settled_p50_ms", form="{:.0f} ms", goals={}, only=(1,)),
+    Row(figure="finals", name="finals", form="{:.0f}", goals={}),
+    Row(
+        figure="finals missing 5 s after the load",
+        name="finals_missing",
+        form="{:.0f}",
+        goals=dict.fromkeys(PARTIAL_SECONDS, 0),
+    ),
+    Row(figure="first partial after the first speech, p50", name="first_partial_s", form="{:.2f} s", goals={}),
+    Row(figure="interval of partials, p50", name="partial_p50_s", form="{:.2f} s", goals=PARTIAL_SECONDS),
+    Row(figure="interval of partials, p95", name="partial_p95_s", form="{:.2f} s", goals={}),
+    Row(figure="intervals over {limit} s", name="partial_late_percent", form="{:.1f} %", goals={}),
+    Row(figure="words shown and later changed", name="changed_percent", form="{:.1f} %", goals={1: 5}),
+    Row(
+        figure="stable words later changed",
+        name="stable_changed_percent",
+        form="{:.1f} %",
+        goals=dict.fromkeys(PARTIAL_SECONDS, 0),
+    ),
+    Row(figure="word error rate", name="wer", form="{:.2f} %", goals={}),
+    Row(figure="CPU for a second of a talker's time", name="cpu_per_audio", form="{:.3f} s", goals={1: 0.25}),
+    Row(figure="CPU for a second of speech", name="cpu_per_speech", form="{:.3f} s", goals={}),
+    Row(figure="CPU, cores", name="cores", form="{:.2f}", goals={}),
+    Row(figure="memory, peak", name="memory_mb", form="{:.0f} MB", goals={20: 350}),
+    Row(figure="threads", name="threads", form="{:.0f}", goals={}, only=(1, 20)),
+    Row(figure="sessions admitted", name="admitted", form="{:.0f}", goals={}, only=(40,)),
+    Row(
+        figure="sessions refused", name="refused", form="{:.0f}", goals={1: 0, 4: 0, 8: 0, 12: 0, 20: 0}, only=(20, 40)
+    ),
+    Row(
+        figure="utterances of admitted sessions refused",
+        name="utterances_refused",
+        form="{:.0f}",
+        goals=dict.fromkeys(PARTIAL_SECONDS, 0),
+    ),
+    Row(figure="utterances failed", name="utterances_failed", form="{:.0f}", goals=dict.fromkeys(PARTIAL_SECONDS, 0)),
 )
 _OWN = ("bench_cores", "other_cores", "late_p95_ms")
 

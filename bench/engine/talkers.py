@@ -1,4 +1,4 @@
-"""Owns the talkers of a load: each says clips in an endless loop, one gRPC stream for each utterance."""
+"""The talkers of a load: each speaks clips in an endless loop, one gRPC stream for each utterance."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ _BROKEN = (grpc.aio.AioRpcError, asyncio.InvalidStateError)
 _now = time.perf_counter
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Exchange:
     """One utterance sent up and the responses with results; times of `perf_counter`.
 
@@ -41,14 +41,14 @@ class Exchange:
     began: float
     opened: float = 0.0
     closed: float | None = None
-    heard: list[tuple[float, pb.StreamingRecognizeResponse]] = field(default_factory=list)
+    responses: list[tuple[float, pb.StreamingRecognizeResponse]] = field(default_factory=list)
     is_accepted: bool = False
     code: grpc.StatusCode | None = None
 
 
 @dataclass(eq=False, slots=True)
-class Said:
-    """One clip that a talker said; `is_whole` once its last utterance was sent."""
+class SpokenClip:
+    """One clip that a talker spoke; `is_whole` once its last utterance was sent."""
 
     turn: Turn
     exchanges: list[Exchange] = field(default_factory=list)
@@ -64,9 +64,9 @@ class Load:
     seed: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What came of a load; only what happened after `counted_from`, when all talked, counts."""
+    """The outcome of a load; only what happened after `counted_from`, when all talked, counts."""
 
     talkers: "list[Talker]"
     counted_from: float
@@ -79,7 +79,7 @@ class Talker:
     """One session."""
 
     def __init__(self, channel: grpc.aio.Channel, session: str, turns: Iterator[Turn]) -> None:
-        self.said: list[Said] = []
+        self.spoken: list[SpokenClip] = []
         self.is_refused = False
         self.lateness: list[float] = []
         self.readers: dict[asyncio.Task[None], Exchange] = {}
@@ -89,22 +89,22 @@ class Talker:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        return [exchange for said in self.said for exchange in said.exchanges]
+        return [exchange for spoken in self.spoken for exchange in spoken.exchanges]
 
     async def talk(self, began: float) -> None:
         """Talk until cancelled, or until the server refuses the session."""
         for turn in self._turns:
-            said = Said(turn)
-            self.said.append(said)
+            spoken = SpokenClip(turn)
+            self.spoken.append(spoken)
             for utterance in turn.utterances:
-                exchange = Exchange(utterance, began)
+                exchange = Exchange(utterance=utterance, began=began)
                 await self._sleep_until(began + utterance.chunks[0].at)
-                said.exchanges.append(exchange)
+                spoken.exchanges.append(exchange)
                 await self._say(exchange)
                 if self._is_turned_away(exchange):
                     self.is_refused = True
                     return
-            said.is_whole = True
+            spoken.is_whole = True
             began += turn.seconds
 
     def _is_turned_away(self, exchange: Exchange) -> bool:
@@ -138,7 +138,7 @@ class Talker:
 
 
 async def run(server: Server, turns: Sequence[Turn], load: Load) -> Outcome:
-    """Let all talk at once and tell what they heard."""
+    """Let all talk at once and return the outcome."""
     chance = random.Random(load.seed)  # noqa: S311
     first = chance.randrange(len(turns))
     async with grpc.aio.insecure_channel(server.url, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
@@ -163,14 +163,14 @@ async def run(server: Server, turns: Sequence[Turn], load: Load) -> Outcome:
             if not task.cancelled():
                 task.result()
         await _drain(talkers)
-        return Outcome(talkers, counted_from, until, _now(), usage)
+        return Outcome(talkers=talkers, counted_from=counted_from, until=until, drained=_now(), usage=usage)
 
 
 async def _read(call: "Call", exchange: Exchange) -> None:
     try:
         while isinstance(response := await call.read(), pb.StreamingRecognizeResponse):
             if response.results:
-                exchange.heard.append((_now(), response))
+                exchange.responses.append((_now(), response))
         exchange.code = await call.code()
     except grpc.aio.AioRpcError as error:
         exchange.code = error.code()

@@ -1,4 +1,4 @@
-"""Owns the turns of a talker: clips cut into utterances as the gateway cuts them, before any load begins."""
+"""The turns of a talker: clips cut into utterances as by the gateway, before the load begins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Measures the closed vocabularies of the embedded engine: entries found, how sure of what is not in them, and CPU.
+"""Measure the closed vocabularies of the embedded engine: entries found, other words rejected, and CPU time.
 
 python -m bench.engine.vocabularies
 """
@@ -30,8 +30,8 @@ _SURE = 0.3
 _CPU_MS = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryClip:
     """One clip of an entry; `expected` are the entries that are right, `number` is the seed of its noise."""
 
     number: int
@@ -47,19 +47,25 @@ class Said:
         return in_noise(self.samples, noise_db, self.number)
 
 
-def load_said() -> Iterator[Said]:
+def load_entry_clips() -> Iterator[EntryClip]:
     """Read the manifest of the closed vocabularies' clips."""
     with (_CLIPS / "manifest.tsv").open(encoding="utf-8") as manifest:
         for number, row in enumerate(csv.DictReader(manifest, delimiter="\t")):
             with wave.open(str(_CLIPS / row["file"])) as recording:
                 samples = samples_of(recording.readframes(recording.getnframes()))
-            yield Said(number, samples, row["text"], row["vocabulary"], tuple(row["expected"].split(",")))
+            yield EntryClip(
+                number=number,
+                samples=samples,
+                text=row["text"],
+                name=row["vocabulary"],
+                expected=tuple(row["expected"].split(",")),
+            )
 
 
 def main() -> None:
     """Print a line for each vocabulary."""
     whisper = Whisper(None, 1)
-    clips = list(load_said())
+    clips = list(load_entry_clips())
     names = list(dict.fromkeys(clip.name for clip in clips))
     lists = {name: Candidates(whisper, vocabulary(name, "en-US")) for name in names}
     right: dict[tuple[str, int | None], list[bool]] = defaultdict(list)

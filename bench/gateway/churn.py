@@ -1,4 +1,4 @@
-"""Counts what is left of thousands of connections that come and go, politely and not.
+"""Count what is left of thousands of connections that come and go, politely and not.
 
     python -m bench.gateway.churn [--connections N] [--per-second N]
 

@@ -1,10 +1,10 @@
-"""Measures a whole server under a crowd that speaks into live connections: who is let in, and what they lose.
+"""Measure a whole server under a crowd that speaks into live connections: who is let in, and what they lose.
 
     python -m bench.gateway.crowd [--talkers N] [--model NAME] [--finalizers N] [--commands RATE] [--shorts N] [--job]
                           [--owner N] [--seconds N]
 
-All come at once and speak at the speed of speech: talkers say clip after clip on one connection, finalizers do so and
-say `finalize` ten times a second, commands are a connection for each "Yes.". `--owner` lets one owner of a server with
+All come at once and speak at the speed of speech: talkers speak clip after clip on one connection, finalizers do so and
+send `finalize` ten times a second, commands are a connection for each "Yes.". `--owner` lets one owner of a server with
 tokens open so many streams before another owner opens one.
 """
 
@@ -46,12 +46,12 @@ _OWN = Path("tests/clips")
 _SECRET = "a secret of the bench, 32 bytes at least"  # noqa: S105
 
 
-@dataclass(slots=True)
-class Heard:
-    """What became of one connection: `refused` is a status, `failed` a kind of error; latencies in seconds."""
+@dataclass(slots=True, kw_only=True)
+class ConnectionResult:
+    """The result of one connection: `refused` is a status, `failed` a kind of error; latencies in seconds."""
 
     kind: str
-    said: list[str] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
     transcript: str = ""
     refused: int = 0
     failed: str = ""
@@ -61,7 +61,7 @@ class Heard:
     retry_after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
     """How many of whom speak for how long."""
 
@@ -78,14 +78,14 @@ class Stage:
     """A server and everybody who speaks to it."""
 
     def __init__(self, url: str, clips: Sequence[Clip], crowd: Crowd) -> None:
-        self.heard: list[Heard] = []
+        self.results: list[ConnectionResult] = []
         self._url = url
         self._clips = clips
         self._crowd = crowd
         self._until = asyncio.get_running_loop().time() + crowd.seconds
 
     async def run(self) -> None:
-        """Let all speak at once until all are heard."""
+        """Let all speak at once, and wait for their results."""
         crowd = self._crowd
         async with asyncio.TaskGroup() as tasks:
             for number in range(crowd.talkers):
@@ -101,39 +101,41 @@ class Stage:
 
     async def _talk(self, kind: str, number: int, *, finalizes: bool = False) -> None:
         clips = itertools.cycle([*self._clips[number % len(self._clips) :], *self._clips[: number % len(self._clips)]])
-        await self._converse(Heard(kind), clips, finalizes=finalizes)
+        await self._converse(ConnectionResult(kind=kind), clips, finalizes=finalizes)
 
     async def _command(self, after: float) -> None:
         await asyncio.sleep(after)
-        await self._converse(Heard("command"), [next(clip for clip in load_clips(_OWN) if clip.name == "yes.wav")])
+        await self._converse(
+            ConnectionResult(kind="command"), [next(clip for clip in load_clips(_OWN) if clip.name == "yes.wav")]
+        )
 
-    async def _converse(self, heard: Heard, clips: Iterable[Clip], *, finalizes: bool = False) -> None:
-        self.heard.append(heard)
+    async def _converse(self, result: ConnectionResult, clips: Iterable[Clip], *, finalizes: bool = False) -> None:
+        self.results.append(result)
         config = {"extended": True, "languageModel": self._crowd.model, "interimResults": True}
         try:
             async with connect(self._url, config=config) as live:
-                speaking = asyncio.create_task(self._speak(live, heard, clips, finalizes=finalizes))
+                speaking = asyncio.create_task(self._speak(live, result, clips, finalizes=finalizes))
                 try:
-                    await _listen(live, heard)
+                    await _listen(live, result)
                     await speaking
                 finally:
                     speaking.cancel()
                     await asyncio.gather(speaking, return_exceptions=True)
         except RefusedError as refused:
-            heard.refused, heard.retry_after = refused.status, refused.retry_after
+            result.refused, result.retry_after = refused.status, refused.retry_after
         except RecognitionError as error:
-            heard.failed = error.failure.detail
+            result.failed = error.failure.detail
         except LiveError as error:
-            heard.failed = str(error)
+            result.failed = str(error)
 
-    async def _speak(self, live: Live, heard: Heard, clips: Iterable[Clip], *, finalizes: bool) -> None:
+    async def _speak(self, live: Live, result: ConnectionResult, clips: Iterable[Clip], *, finalizes: bool) -> None:
         clock = asyncio.get_running_loop().time
         due = clock()
         for clip in clips:
-            if clock() > self._until and heard.kind != "command":
+            if clock() > self._until and result.kind != "command":
                 break
-            heard.said.append(clip.reference)
-            sound = clip.pcm + (b"" if heard.kind == "command" else _PAUSE)
+            result.spoken.append(clip.reference)
+            sound = clip.pcm + (b"" if result.kind == "command" else _PAUSE)
             for start in range(0, len(sound), _CHUNK_BYTES):
                 due += _CHUNK_SECONDS
                 await asyncio.sleep(max(0.0, due - clock()))
@@ -143,30 +145,30 @@ class Stage:
         await live.finish()
 
     async def _send_short(self, number: int) -> None:
-        heard = Heard("short")
-        self.heard.append(heard)
+        result = ConnectionResult(kind="short")
+        self.results.append(result)
         clip = self._clips[number % len(self._clips)]
         body = {"config": {}, "audio": {"data": base64.b64encode(wav(clip.pcm)).decode()}}
-        heard.said.append(clip.reference)
+        result.spoken.append(clip.reference)
         clock = asyncio.get_running_loop().time
         began = clock()
         async with httpx.AsyncClient(timeout=300, trust_env=False) as client:
             answer = await client.post(f"{self._url}/v1/speech/asr", json=body)
-        heard.latencies.append(clock() - began)
+        result.latencies.append(clock() - began)
         if answer.status_code == httpx.codes.CREATED:
-            heard.transcript = " ".join(result["transcript"] for result in answer.json()["results"])
+            result.transcript = " ".join(one["transcript"] for one in answer.json()["results"])
         else:
-            heard.refused = answer.status_code
+            result.refused = answer.status_code
 
     async def _send_job(self) -> None:
-        heard = Heard("job")
-        self.heard.append(heard)
+        result = ConnectionResult(kind="job")
+        self.results.append(result)
         pcm = b""
         for clip in itertools.cycle(self._clips):
             if len(pcm) > _JOB_SECONDS * SAMPLE_RATE * 2:
                 break
             pcm += clip.pcm + _PAUSE
-            heard.said.append(clip.reference)
+            result.spoken.append(clip.reference)
         clock = asyncio.get_running_loop().time
         began = clock()
         with TemporaryDirectory() as folder:
@@ -175,22 +177,22 @@ class Stage:
             async with rest_client(self._url) as rest:
                 async for transcription in recognize_file(rest, path):
                     identity = transcription.transcription_id
-                heard.transcript = (await rest.written(identity, "txt")).replace("\n", " ")
-        heard.latencies.append(clock() - began)
+                result.transcript = (await rest.written(identity, "txt")).replace("\n", " ")
+        result.latencies.append(clock() - began)
 
 
-async def _listen(live: Live, heard: Heard) -> None:
+async def _listen(live: Live, result: ConnectionResult) -> None:
     clock = asyncio.get_running_loop().time
     ended: dict[int, float] = {}
     async for message in live:
         match message:
             case FinalMessage(utterance_id=utterance):
-                heard.latencies.append(clock() - ended.pop(utterance, clock()))
+                result.latencies.append(clock() - ended.pop(utterance, clock()))
             case WarningMessage(code=code):
-                heard.warnings[code] += 1
+                result.warnings[code] += 1
             case DoneMessage():
-                heard.transcript = " ".join(result.transcript for result in message.results)
-                heard.lost_ms = message.lost_ms
+                result.transcript = " ".join(one.transcript for one in message.results)
+                result.lost_ms = message.lost_ms
             case _:
                 if getattr(message, "type", "") == "speechEnd":
                     ended[message.utterance_id] = clock()  # type: ignore[union-attr]
@@ -224,7 +226,7 @@ async def share(url: str, streams: int) -> Table:
     return table
 
 
-def tabulate(heard: Sequence[Heard], usage: Usage) -> Table:
+def tabulate(results: Sequence[ConnectionResult], usage: Usage) -> Table:
     """One row for each kind of client."""
     load = os.getloadavg()[0]
     cores = f"gateway {usage.server / usage.at:.2f} cores, others {usage.others / usage.at:.2f}"
@@ -244,11 +246,11 @@ def tabulate(heard: Sequence[Heard], usage: Usage) -> Table:
     )
     for column in columns:
         table.add_column(column)
-    for kind in dict.fromkeys(one.kind for one in heard):
-        of_kind = [one for one in heard if one.kind == kind]
+    for kind in dict.fromkeys(one.kind for one in results):
+        of_kind = [one for one in results if one.kind == kind]
         entered = [one for one in of_kind if not one.refused]
         latencies = [seconds for one in entered for seconds in one.latencies]
-        pairs = [(" ".join(one.said), one.transcript) for one in entered]
+        pairs = [(" ".join(one.spoken), one.transcript) for one in entered]
         table.add_row(
             kind,
             str(len(of_kind)),
@@ -277,7 +279,7 @@ async def measure(crowd: Crowd, owner_streams: int, clips: Path) -> Table:
         stage = Stage(server.url, load_clips(clips), crowd)
         before = Usage.take(server)
         await stage.run()
-        return tabulate(stage.heard, Usage.take(server).since(before))
+        return tabulate(stage.results, Usage.take(server).since(before))
     finally:
         server.stop()
 
@@ -297,7 +299,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, metavar="N")
     parser.add_argument("--clips", type=Path, default=_OWN, help="a directory with a manifest.tsv")
     asked = parser.parse_args()
-    crowd = Crowd(asked.talkers, asked.finalizers, asked.commands, asked.shorts, asked.job, asked.model, asked.seconds)
+    crowd = Crowd(
+        talkers=asked.talkers,
+        finalizers=asked.finalizers,
+        commands_per_second=asked.commands,
+        shorts=asked.shorts,
+        has_job=asked.job,
+        model=asked.model,
+        seconds=asked.seconds,
+    )
     Console(width=160).print(asyncio.run(measure(crowd, asked.owner, asked.clips)))
 
 

@@ -1,9 +1,9 @@
-"""Sends hours of numbered words through the gateway and looks for drift, loss and growth.
+"""Send hours of numbered words through the gateway and measure drift, loss and growth.
 
     python -m bench.gateway.drift [--minutes N] [--speed N]
 
 Each word carries its number, so that the time that comes back is compared with the one it was spoken at. The recognizer
-is one that hears exactly what it is sent, in a process of its own.
+reads the numbers from the samples, in a process of its own.
 """
 
 import argparse
@@ -65,9 +65,9 @@ async def measure(minutes: float, speed: float, console: Console) -> None:
                 await sending
         finally:
             await asyncio.to_thread(server.stop)
-    off = [1000 * (told[0] - spoken[number]) for number, told in times.items()]
+    off = [1000 * (times_of_word[0] - spoken[number]) for number, times_of_word in times.items()]
     lost = len(spoken.keys() - times.keys())
-    doubled = sum(len(told) - 1 for told in times.values())
+    doubled = sum(len(times_of_word) - 1 for times_of_word in times.values())
     hours = len(pcm) / SAMPLE_BYTES / SAMPLE_RATE / 3600
     console.print(f"{hours:.2f} hours, {len(spoken)} words: lost {lost}, doubled {doubled}")
     for name, part_of in (("first", off[: len(off) // _PARTS]), ("last", off[-len(off) // _PARTS :])):

@@ -1,4 +1,4 @@
-"""Counts the words that are lost and doubled when the recognizer fails, and how long a failure stops the text.
+"""Count the words that are lost and doubled when the recognizer fails, and how long a failure stops the text.
 
     python -m bench.gateway.failures [--seed N] [--clips DIRECTORY] [--repeat N]
 
@@ -61,9 +61,9 @@ class Failure:
     transcription: str
 
 
-@dataclass(slots=True)
-class Heard:
-    """What one client got: text, warnings, and when each message came, in seconds from its beginning."""
+@dataclass(slots=True, kw_only=True)
+class ClientResult:
+    """The results of one client: text, warnings, and when each message came, in seconds from its beginning."""
 
     transcript: str = ""
     transcription: str = ""
@@ -71,7 +71,7 @@ class Heard:
     began: float = field(default_factory=time.perf_counter)
     times: list[float] = field(default_factory=list)
 
-    def stall(self, failure: Failure, undisturbed: "Heard") -> float:
+    def stall(self, failure: Failure, undisturbed: "ClientResult") -> float:
         """Seconds by which the message after a failure was later than the one that would have come first."""
         at = failure.at - self.began
         before = max((time for time in self.times if time <= at), default=0.0)
@@ -80,7 +80,7 @@ class Heard:
         return max(0.0, after - due)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
     """One run of the bench."""
 
@@ -113,15 +113,15 @@ class FailureLog:
         raise structlog.DropEvent
 
 
-async def speak(url: str, pcm: bytes) -> Heard:
-    """Say it at the speed of speech."""
-    heard = Heard()
+async def speak(url: str, pcm: bytes) -> ClientResult:
+    """Send audio at the speed of speech."""
+    results = ClientResult()
     async with connect(url, config={"extended": True}) as live:
 
         async def send() -> None:
-            heard.began = time.perf_counter()
+            results.began = time.perf_counter()
             for number, start in enumerate(range(0, len(pcm), _CHUNK_BYTES)):
-                await asyncio.sleep(heard.began + number * _CHUNK_SECONDS - time.perf_counter())
+                await asyncio.sleep(results.began + number * _CHUNK_SECONDS - time.perf_counter())
                 await live.send(pcm[start : start + _CHUNK_BYTES])
             await live.finish()
 
@@ -129,32 +129,34 @@ async def speak(url: str, pcm: bytes) -> Heard:
         async for message in live:
             match message:
                 case ReadyMessage():
-                    heard.transcription = message.transcription_id
+                    results.transcription = message.transcription_id
                 case PartialMessage() | FinalMessage():
-                    heard.times.append(time.perf_counter() - heard.began)
+                    results.times.append(time.perf_counter() - results.began)
                 case WarningMessage(code="gap"):
-                    heard.gaps += 1
+                    results.gaps += 1
                 case DoneMessage():
-                    heard.transcript = " ".join(result.transcript for result in message.results)
+                    results.transcript = " ".join(result.transcript for result in message.results)
         await sending
-    return heard
+    return results
 
 
-async def converse(uri: str, speeches: Sequence[bytes]) -> tuple[list[Heard], list[Failure]]:
+async def converse(uri: str, speeches: Sequence[bytes]) -> tuple[list[ClientResult], list[Failure]]:
     """All clients at once through a gateway in front of `uri`."""
     log = FailureLog()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, log])
     async with running(read_settings({"riva_uri": uri, "port": 0})) as gateway:
         before = own_tasks()
-        heard = await asyncio.gather(*(speak(gateway.url, pcm) for pcm in speeches))
+        results = await asyncio.gather(*(speak(gateway.url, pcm) for pcm in speeches))
         await asyncio.sleep(1.0)
         if left := own_tasks() - before:
             raise SystemExit(f"left behind: {left}")
-    return heard, log.failures
+    return results, log.failures
 
 
-def stalls(heard: Sequence[Heard], failures: Sequence[Failure], undisturbed: Sequence[Heard]) -> list[float]:
-    pairs = {one.transcription: (one, other) for one, other in zip(heard, undisturbed, strict=True)}
+def stalls(
+    results: Sequence[ClientResult], failures: Sequence[Failure], undisturbed: Sequence[ClientResult]
+) -> list[float]:
+    pairs = {one.transcription: (one, other) for one, other in zip(results, undisturbed, strict=True)}
     return [one.stall(failure, other) for failure in failures for one, other in [pairs[failure.transcription]]]
 
 
@@ -169,20 +171,27 @@ class Numbered:
             silence(200 + 300 * client) + numbered_speech(_GROUPS, spoken.start, pause_ms=_PAUSE_MS) + silence(1000)
             for client, spoken in enumerate(self._spoken)
         ]
-        self._undisturbed: list[Heard] = []
+        self._undisturbed: list[ClientResult] = []
 
     async def talk(self, name: str, uri: str) -> Outcome:
-        """Say everything; the first time nothing must go wrong, as later ones are compared with it."""
-        heard, failures = await converse(uri, self._speeches)
-        self._undisturbed = self._undisturbed or heard
+        """Talk through the server at `uri`; the first time is the undisturbed one that others are compared with."""
+        results, failures = await converse(uri, self._speeches)
+        self._undisturbed = self._undisturbed or results
         lost = doubled = 0
-        for spoken, one in zip(self._spoken, heard, strict=True):
-            said = spoken_numbers(one.transcript)
-            lost += len(set(spoken) - set(said))
-            doubled += len(said) - len(set(said))
+        for spoken, one in zip(self._spoken, results, strict=True):
+            numbers = spoken_numbers(one.transcript)
+            lost += len(set(spoken) - set(numbers))
+            doubled += len(numbers) - len(set(numbers))
         words = sum(map(len, self._spoken))
-        gaps = sum(one.gaps for one in heard)
-        return Outcome(name, words, lost, doubled, gaps, stalls(heard, failures, self._undisturbed))
+        gaps = sum(one.gaps for one in results)
+        return Outcome(
+            name=name,
+            words=words,
+            lost=lost,
+            doubled=doubled,
+            gaps=gaps,
+            stalls=stalls(results, failures, self._undisturbed),
+        )
 
 
 class Spoken:
@@ -191,23 +200,23 @@ class Spoken:
     def __init__(self, clips: Sequence[Clip], repeat: int) -> None:
         own = [list(clips[talker::_TALKERS]) * repeat for talker in range(_TALKERS)]
         self._speeches = [b"".join(clip.pcm + silence(_PAUSE_MS) for clip in some) for some in own]
-        self._undisturbed: list[Heard] = []
+        self._undisturbed: list[ClientResult] = []
 
     async def talk(self, name: str, uri: str) -> Outcome:
-        heard, failures = await converse(uri, self._speeches)
-        self._undisturbed = self._undisturbed or heard
+        results, failures = await converse(uri, self._speeches)
+        self._undisturbed = self._undisturbed or results
         before = [_normalize(one.transcript) for one in self._undisturbed]
-        compared = jiwer.process_words(before, [_normalize(one.transcript) for one in heard])
+        compared = jiwer.process_words(before, [_normalize(one.transcript) for one in results])
         if compared.wer:
             Console(width=200, stderr=True).print(name, jiwer.visualize_alignment(compared, skip_correct=True))
         return Outcome(
-            name,
-            sum(len(text.split()) for text in before),
-            compared.deletions,
-            compared.insertions,
-            sum(one.gaps for one in heard),
-            stalls(heard, failures, self._undisturbed),
-            compared.substitutions,
+            name=name,
+            words=sum(len(text.split()) for text in before),
+            lost=compared.deletions,
+            doubled=compared.insertions,
+            gaps=sum(one.gaps for one in results),
+            stalls=stalls(results, failures, self._undisturbed),
+            changed=compared.substitutions,
         )
 
 

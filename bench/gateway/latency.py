@@ -1,4 +1,4 @@
-"""Measures what the gateway adds: the same audio at the same pace, straight to a Riva server and through it.
+"""Measure what the gateway adds: the same audio at the same pace, straight to a Riva server and through it.
 
     python -m bench.gateway.latency [--streams N] [--rounds N]
 

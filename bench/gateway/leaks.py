@@ -1,4 +1,4 @@
-"""Counts what is left of a thousand utterances of which two of three calls failed.
+"""Count what is left of a thousand utterances of which two of three calls failed.
 
 python -m bench.gateway.leaks [--utterances N] [--seed N]
 """
@@ -85,14 +85,15 @@ async def measure(utterances: int, seed: int) -> tuple[Count, Count, int, int, i
         await asyncio.sleep(_SETTLE_SECONDS)
         before = Count.take(server.riva, line)
         firsts = [talker * each * _WORDS for talker in range(_TALKERS)]
-        heard = await asyncio.gather(*(_talk(gateway.url, first, each) for first in firsts))
+        numbers_by_talker = await asyncio.gather(*(_talk(gateway.url, first, each) for first in firsts))
         await asyncio.sleep(_SETTLE_SECONDS)
         after = Count.take(server.riva, line)
         failed = sum(bool(call.fired) for call in server.riva.calls)
     lost = sum(
-        len(set(range(first, first + each * _WORDS)) - set(said)) for first, said in zip(firsts, heard, strict=True)
+        len(set(range(first, first + each * _WORDS)) - set(numbers))
+        for first, numbers in zip(firsts, numbers_by_talker, strict=True)
     )
-    doubled = sum(len(said) - len(set(said)) for said in heard)
+    doubled = sum(len(numbers) - len(set(numbers)) for numbers in numbers_by_talker)
     return before, after, failed, lost, doubled
 
 

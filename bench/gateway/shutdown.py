@@ -1,4 +1,4 @@
-"""Stops a gateway while people talk, and counts who got what they had said.
+"""Stop a gateway while streams talk, and count those that get their whole text.
 
     python -m bench.gateway.shutdown [--streams N] [--rounds N]
 
@@ -33,7 +33,7 @@ _SETTINGS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Ending:
     """What one stream got after the stop, and how long after."""
 

@@ -46,7 +46,7 @@ def speech(*, is_half_silent: bool) -> list[bytes]:
     return [head + pcm[start : start + _CHUNK_BYTES] for start in range(0, len(pcm), _CHUNK_BYTES)]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Load:
     """What all talkers measured; latencies are seconds."""
 
@@ -119,7 +119,7 @@ class Talker(asyncio.Protocol):
                 self._load.latencies.append(now - self._sent_at[chunks - 1])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What one number of streams came to."""
 
@@ -166,12 +166,12 @@ async def _load(gateway: Server, streams: int, seconds: float, frames: list[byte
         talker.close()
     latencies = [1000 * latency for latency in load.latencies]
     return Row(
-        streams,
-        cpu / passed,
-        1e6 * cpu / load.chunks,
-        median(latencies),
-        quantiles(latencies, n=100)[98],
-        lost,
+        streams=streams,
+        busy=cpu / passed,
+        chunk_us=1e6 * cpu / load.chunks,
+        p50_ms=median(latencies),
+        p99_ms=quantiles(latencies, n=100)[98],
+        lost=lost,
     )
 
 

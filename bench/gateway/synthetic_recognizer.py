@@ -1,4 +1,4 @@
-"""Owns a recognizer that never stops talking: the text of an hour in minutes, whatever is said to it."""
+"""A recognizer that produces the text of an hour in minutes, whatever its audio is."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,9 +14,9 @@ LINE = ["fishing", "boats", "left", "the", "harbor", "before", "the", "sun", "ca
 WORD_SECONDS = 0.4
 
 
-@dataclass(slots=True)
-class Storyteller:
-    """Tells a line of text every 4.8 s of its own time, which passes `pace` times as fast as the clock."""
+@dataclass(slots=True, kw_only=True)
+class SyntheticRecognizer:
+    """Produces a line of text every 4.8 s of its own time, which passes `pace` times as fast as the clock."""
 
     pace: float
     is_ready: bool = True
@@ -39,7 +39,7 @@ class Storyteller:
         return False
 
     def admitted(self, _options: RecognitionOptions, owner: str = "") -> AbstractAsyncContextManager[None]:
-        """Let everybody in, whoever the `owner` is."""
+        """Admit every session, whoever its `owner` is."""
         del owner
         return nullcontext()
 
@@ -47,49 +47,49 @@ class Storyteller:
         """Return no limit."""
         return Capacity()
 
-    async def open(self, options: RecognitionOptions) -> "Story":
-        """Begin a story."""
-        return Story(WORD_SECONDS / self.pace)
+    async def open(self, options: RecognitionOptions) -> "SyntheticStream":
+        """Begin a stream."""
+        return SyntheticStream(WORD_SECONDS / self.pace)
 
 
-class Story:
-    """One stream; its time follows the sound that it is sent, so that word times stay within it."""
+class SyntheticStream:
+    """One stream; its time follows the audio, so that word times stay within it."""
 
     def __init__(self, word_seconds: float) -> None:
         self._word_seconds = word_seconds
-        self._heard = 0
+        self._received_samples = 0
         self._is_finished = asyncio.Event()
 
     async def send(self, pcm: bytes) -> None:
-        """Count the sound."""
-        self._heard += len(pcm) // SAMPLE_BYTES
+        """Count the audio."""
+        self._received_samples += len(pcm) // SAMPLE_BYTES
 
     async def force_endpoint(self) -> None:
-        """It finds no endpoints."""
+        """Ignore it."""
 
     async def finish(self) -> None:
         """End after the line."""
         self._is_finished.set()
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """Tell line after line."""
+        """Yield line after line."""
         settled = 0
         while not self._is_finished.is_set():
             for n_words in range(1, len(LINE) + 1):
                 await asyncio.sleep(self._word_seconds)
-                if self._heard > settled:
+                if self._received_samples > settled:
                     yield self._hypothesis(LINE[:n_words], settled, is_final=False)
             await asyncio.sleep(self._word_seconds)
-            if self._heard > settled:
+            if self._received_samples > settled:
                 yield self._hypothesis(LINE, settled, is_final=True)
-                settled = self._heard
+                settled = self._received_samples
 
     async def abandon(self, *, is_stalled: bool = False) -> None:
         """Stop."""
         self._is_finished.set()
 
     def _hypothesis(self, texts: list[str], begin: int, *, is_final: bool) -> Hypothesis:
-        each = (self._heard - begin) // len(texts)
+        each = (self._received_samples - begin) // len(texts)
         words = tuple(
             Word(text, begin + n * each, begin + (n + 1) * each, 0.9) if is_final else Word(text)
             for n, text in enumerate(texts)
@@ -100,10 +100,10 @@ class Story:
             is_final=is_final,
             is_segment_final=is_final and not self._is_finished.is_set(),
             stable_words=stable,
-            processed=self._heard,
+            processed=self._received_samples,
         )
 
 
 def lines_in(minutes: float) -> int:
-    """How many lines a storyteller has in so many minutes of its own time."""
+    """Return how many lines there are in so many minutes of its own time."""
     return int(60 * minutes / (WORD_SECONDS * (len(LINE) + 1)))

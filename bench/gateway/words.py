@@ -1,4 +1,4 @@
-"""Compares words: the same utterances straight to the embedded engine, and through a gateway in front of it.
+"""Compare words: the same utterances straight to the embedded engine, and through a gateway in front of it.
 
     python -m bench.gateway.words [--clips DIRECTORY]
 

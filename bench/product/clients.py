@@ -1,8 +1,8 @@
-"""Shows what every kind of published client gets from a server.
+"""Show what every kind of published client gets from a server.
 
     python -m bench.product.clients [--clip PATH]
 
-One clip, one connection for each client; those that do not say `close` wait 4 s for the server to end it.
+One clip, one connection for each client; those that do not send `close` wait 4 s for the server to end it.
 """
 
 import argparse

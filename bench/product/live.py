@@ -1,4 +1,4 @@
-"""Measures the live socket with the embedded engine: start, memory, word errors, and how soon text is there.
+"""Measure the live socket with the embedded engine: start, memory, word errors, and how soon text is there.
 
     python -m bench.product.live [--clips DIRECTORY] [--repeat N]
 
@@ -30,9 +30,9 @@ _HANGOVER_SECONDS = 0.6
 _STARTS = 3
 
 
-@dataclass(slots=True)
-class Heard:
-    """What came back for one clip: transcript, and seconds from the first sample to each message."""
+@dataclass(slots=True, kw_only=True)
+class ClipResult:
+    """The result of one clip: transcript, and seconds from the first sample to each message."""
 
     clip: Clip
     transcript: str = ""
@@ -42,9 +42,9 @@ class Heard:
     stable: Flicker = field(default_factory=Flicker)
 
 
-async def hear(url: str, clip: Clip) -> Heard:
-    """Stream one clip as a microphone would and note when which text came."""
-    heard = Heard(clip)
+async def stream_clip(url: str, clip: Clip) -> ClipResult:
+    """Stream one clip as a microphone would, and record when each text arrives."""
+    results = ClipResult(clip=clip)
     async with connect(url, config={"extended": True}) as live:
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -62,19 +62,19 @@ async def hear(url: str, clip: Clip) -> Heard:
             now = clock() - began
             match message:
                 case PartialMessage(utterance_id=utterance, results=[result, *_], stable_words=stable):
-                    heard.first_partial = heard.first_partial or now
+                    results.first_partial = results.first_partial or now
                     words = result.transcript.split()
-                    heard.shown.show(utterance, words)
-                    heard.stable.show(utterance, words[:stable])
+                    results.shown.show(utterance, words)
+                    results.stable.show(utterance, words[:stable])
                 case FinalMessage(utterance_id=utterance, results=[result]):
                     words = result.transcript.split()
-                    heard.settled = now if words else heard.settled
-                    heard.shown.show(utterance, words)
-                    heard.stable.show(utterance, words)
+                    results.settled = now if words else results.settled
+                    results.shown.show(utterance, words)
+                    results.stable.show(utterance, words)
                 case DoneMessage():
-                    heard.transcript = " ".join(result.transcript for result in message.results)
+                    results.transcript = " ".join(result.transcript for result in message.results)
         await speaking
-    return heard
+    return results
 
 
 def decode_whole(clips: list[Clip]) -> list[tuple[str, str]]:
@@ -97,16 +97,16 @@ async def measure(clips: list[Clip], repeat: int) -> Table:
     server = Server.start()
     starts.append(server.ready_seconds)
     try:
-        heard = [await hear(server.url, clip) for _ in range(repeat) for clip in clips]
+        results = [await stream_clip(server.url, clip) for _ in range(repeat) for clip in clips]
         gateway_mb, engine_mb = server.memory_mb()
     finally:
         server.stop()
-    live = error_rate([(h.clip.reference, h.transcript) for h in heard])
+    live = error_rate([(h.clip.reference, h.transcript) for h in results])
     whole = error_rate(decode_whole(clips))
-    first = [h.first_partial - h.clip.speech_span()[0] for h in heard if h.first_partial is not None]
-    settled = [h.settled - h.clip.speech_span()[1] - _HANGOVER_SECONDS for h in heard if h.settled is not None]
-    shown = sum(h.shown.changed for h in heard) / sum(h.shown.words for h in heard)
-    stable = sum(h.stable.changed for h in heard) / sum(h.stable.words for h in heard)
+    first = [h.first_partial - h.clip.speech_span()[0] for h in results if h.first_partial is not None]
+    settled = [h.settled - h.clip.speech_span()[1] - _HANGOVER_SECONDS for h in results if h.settled is not None]
+    shown = sum(h.shown.changed for h in results) / sum(h.shown.words for h in results)
+    stable = sum(h.stable.changed for h in results) / sum(h.stable.words for h in results)
     seconds = sum(clip.seconds for clip in clips)
     table = Table(title=f"{len(clips)} clips, {seconds:.0f} s of speech, {repeat} time(s)")
     for column in ("figure", "measured", "goal"):
@@ -119,7 +119,7 @@ async def measure(clips: list[Clip], repeat: int) -> Table:
         ("same, worst clip", f"{1000 * max(settled):.0f} ms", ""),
         ("words shown and later changed", f"{100 * shown:.1f} %", ""),
         ("stable words later changed", f"{100 * stable:.1f} %", "0 %"),
-        ("clips without a partial or a settled text", f"{2 * len(heard) - len(first) - len(settled)}", "0"),
+        ("clips without a partial or a settled text", f"{2 * len(results) - len(first) - len(settled)}", "0"),
         ("niyosha serve ready, median of 3", f"{median(starts):.2f} s", "under 5 s"),
         ("gateway memory, peak", f"{gateway_mb:.0f} MB", "under 120 MB"),
         ("engine memory, peak", f"{engine_mb:.0f} MB", "under 350 MB"),

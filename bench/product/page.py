@@ -1,11 +1,11 @@
-"""Measures the dictation view in a real browser, with the embedded engine and a clip for the microphone.
+"""Measure the dictation view in a real browser, with the embedded engine and a clip for the microphone.
 
     python -m bench.product.page [--clips DIRECTORY] [--runs N] [--minutes N]
 
 How long speech takes to the screen is measured beside the page, not by it: speech begins and ends at samples of what
 the microphone delivered, and text is there when the frame after its change is drawn. Then the browser listens for N
-minutes to talk without an end, and its frames are counted; and then to a storyteller, who has the text of an hour for
-the same minutes.
+minutes to endless speech, and its frames are counted; then to a synthetic recognizer with the text of an hour in the
+same minutes.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from rich.console import Console
 
 from bench.common.clips import Clip, load_clips
 from bench.common.server import Server
-from bench.gateway.synthetic_recognizer import Storyteller, lines_in
+from bench.gateway.synthetic_recognizer import SyntheticRecognizer, lines_in
 from vad import SAMPLE_RATE
 from web.observability.logs import configure_logs
 from web.process.serve import running
@@ -148,7 +148,7 @@ async def story(browser: Browser, minutes: float, console: Console) -> None:
             port=0, database_url=f"sqlite:///{folder}/niyosha.db", stream_defaults={"vad": "off", "store": False}
         )
         console.print(f"the text of an hour, {lines_in(60)} lines:")
-        async with running(settings, Storyteller(60 / minutes)) as server:
+        async with running(settings, SyntheticRecognizer(pace=60 / minutes)) as server:
             await frames(browser, server.url, minutes, console)
 
 

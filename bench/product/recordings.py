@@ -1,4 +1,4 @@
-"""Measures the REST side with the embedded engine: a minute at once, an hour as a job, and a job that is killed.
+"""Measure the REST side with the embedded engine: a minute at once, an hour as a job, and a job that is killed.
 
     python -m bench.product.recordings [--clips DIRECTORY] [--minutes N] [--repeat N]
 
@@ -33,18 +33,18 @@ _TRANSCRIPTIONS = "/v1/speech/transcriptions"
 
 
 def recording(clips: list[Clip], seconds: float) -> tuple[bytes, str]:
-    """A WAV file of whole clips, at most so long, and what is said in it."""
-    pcm, said = bytearray(), []
+    """A WAV file of whole clips, at most so long, and its reference text."""
+    pcm, reference = bytearray(), []
     for clip in cycle(clips):
         if len(pcm) + len(clip.pcm) + len(_PAUSE) > seconds * SAMPLE_RATE * 2:
             break
         pcm += clip.pcm + _PAUSE
-        said.append(clip.reference)
+        reference.append(clip.reference)
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
         file.writeframes(pcm)
-    return out.getvalue(), " ".join(said)
+    return out.getvalue(), " ".join(reference)
 
 
 @contextmanager
@@ -61,21 +61,21 @@ def serving(database: Path) -> Iterator[tuple[Server, httpx.Client]]:
 
 def short(clips: list[Clip], repeat: int, folder: Path, console: Console) -> None:
     """A minute of speech by `POST /v1/speech/asr`."""
-    file, said = recording(clips, 60)
+    file, reference = recording(clips, 60)
     with serving(folder / "short.db") as (_, client):
         spent = []
         for _ in range(repeat):
             began = time.perf_counter()
             answer = client.post("/v1/speech/asr", files={"audio": file}).raise_for_status().json()
             spent.append(time.perf_counter() - began)
-    errors = error_rate([(said, _text(answer))])
+    errors = error_rate([(reference, _text(answer))])
     console.print(f"short: {answer['duration']:.1f} s in {median(spent):.2f} s ({min(spent):.2f} to {max(spent):.2f})")
     console.print(f"       {errors:.2f} % word errors")
 
 
 def long(clips: list[Clip], minutes: float, folder: Path, console: Console) -> None:
     """A long recording by `POST /v1/speech/asrlongrunning`, and the memory it takes."""
-    file, said = recording(clips, 60 * minutes)
+    file, reference = recording(clips, 60 * minutes)
     with serving(folder / "long.db") as (server, client):
         began = time.perf_counter()
         job = _upload(client, file)
@@ -90,7 +90,7 @@ def long(clips: list[Clip], minutes: float, folder: Path, console: Console) -> N
     speed = answer["duration"] / spent
     console.print(f"long:  {answer['duration']:.0f} s in {spent:.1f} s, {speed:.1f} times the speed of speech")
     console.print(
-        f"       received and cut in {uploaded:.1f} s, {error_rate([(said, _text(answer))]):.2f} % word errors"
+        f"       received and cut in {uploaded:.1f} s, {error_rate([(reference, _text(answer))]):.2f} % word errors"
     )
     console.print(f"       memory peak: gateway {peaks[0]:.0f} MB, engine {peaks[1]:.0f} MB")
     for part in (0.1, 0.3, 0.5, 0.7, 0.9):
