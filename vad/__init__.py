@@ -1,6 +1,9 @@
 """Voice activity detection: frames of sound in, segments of speech out; pure and counted in samples."""
 
-from vad.classifier import STRICTEST, FrameClassifier, WebRtcClassifier, make_classifier, speech_samples
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from vad.classification import STRICTEST, FrameClassifier, make_classifier, speech_samples
 from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in, split_frames
 from vad.segmenter import (
     EndReason,
@@ -12,6 +15,9 @@ from vad.segmenter import (
     SegmentStarted,
     segment,
 )
+
+if TYPE_CHECKING:
+    from vad.webrtc import WebRtcClassifier
 
 __all__ = [
     "FRAME_BYTES",
@@ -36,3 +42,10 @@ __all__ = [
     "speech_samples",
     "split_frames",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # It needs numpy, which whoever only cuts frames or segments need not load.
+    if name == "WebRtcClassifier":
+        return import_module("vad.webrtc").WebRtcClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

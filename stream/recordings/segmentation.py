@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from stream.audio import AudioDecoder, AudioTransfer, Samples
+from stream.audio import AudioTransfer
+from stream.audio.decoder import AudioDecoder, Samples
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory

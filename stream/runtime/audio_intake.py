@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from stream.audio import AudioDecoder, AudioFormat, Samples
+from stream.audio import AudioFormat
+from stream.audio.decoder import AudioDecoder, Samples
 from stream.errors import ClientError, Problem
 from stream.runtime.fairness import AudioLead, FairShare, WorkLimit
 from vad import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer

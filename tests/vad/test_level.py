@@ -20,9 +20,10 @@ from vad import (
     segment,
     split_frames,
 )
-from vad.classifier import FrameClassifier, WebRtcClassifier
+from vad.classification import FrameClassifier
 from vad.level import LevelAdjuster
 from vad.silero import SileroClassifier
+from vad.webrtc import WebRtcClassifier
 
 Wave = NDArray[np.float64]
 CLIP_NAMES = sorted(path.name for path in CLIPS.glob("*.wav"))

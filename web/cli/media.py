@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 import av
 
-from stream.audio import AudioDecoder, AudioFormat, AudioTransfer
+from stream.audio import AudioFormat, AudioTransfer
 from stream.audio.containers.signatures import FileKind, Handling
 from stream.audio.containers.sniffing import kind_of_recording
+from stream.audio.decoder import AudioDecoder
 from stream.errors import ClientError
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.audio import AudioDecoder, AudioFormat, AudioTransfer, Encoding
+from stream.audio import AudioFormat, AudioTransfer, Encoding
+from stream.audio.decoder import AudioDecoder
 from stream.errors import ClientError, Problem
 from tests.stream.audio.encoders import encoded, recorded
 from tests.support.places import CLIPS

@@ -9,7 +9,7 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.audio import AudioDecoder
+from stream.audio.decoder import AudioDecoder
 from stream.configuration.config import SessionConfig
 from stream.protocols.farsava.messages import SessionLimits
 from stream.protocols.farsava.writer import MessageWriter

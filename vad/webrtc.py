@@ -1,21 +1,9 @@
-"""Classification of frames: speech or not."""
-
-from typing import Protocol
+"""Classification of frames by the detector of the WebRTC project."""
 
 import webrtcvad
 
 from vad.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from vad.level import LevelAdjuster
-
-STRICTEST = 3  # WebRTC's mode that takes the least noise for speech
-
-
-class FrameClassifier(Protocol):
-    """Tells speech from everything else, in order; it may keep state between frames."""
-
-    def classify(self, frames: bytes) -> bytes:
-        """Classify whole frames, `int16[160 * n_frames]` at 16 kHz; return a byte for each, 1 for speech, else 0."""
-        ...
 
 
 class WebRtcClassifier:
@@ -44,17 +32,6 @@ class WebRtcClassifier:
         )
 
 
-def speech_samples(classifier: FrameClassifier, pcm: bytes) -> int:
-    """Return how many samples of `int16[n_samples]` are speech; an incomplete last frame is not counted."""
-    return FRAME_SAMPLES * sum(classifier.classify(pcm[: len(pcm) // FRAME_BYTES * FRAME_BYTES]))
-
-
-def make_classifier(kind: str, aggressiveness: int) -> FrameClassifier:
-    """Make a `webrtc` or a `silero` classifier; what Silero needs is loaded only then."""
-    if kind == "silero":
-        from vad.silero import SileroClassifier  # noqa: PLC0415
-
-        return SileroClassifier(aggressiveness)
-    if kind != "webrtc":
-        raise ValueError(f"kind is {kind}; it must be webrtc or silero")
+def make_classifier(aggressiveness: int) -> WebRtcClassifier:
+    """Make a classifier; raises ValueError for an aggressiveness that is not from 0 to 3."""
     return WebRtcClassifier(aggressiveness)
