@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import grpc
 import structlog
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,7 @@ from stream.client import connect
 from stream.protocols.farsava.messages import DoneMessage
 from tests.hostile.proxy.proxy import FaultProxy
 from tests.hostile.riva.audio import numbered_speech, silence, spoken_numbers
-from tests.hostile.riva.faults import breaking_script
+from tests.hostile.riva.faults import RETRYABLE, breaking_script
 from tests.hostile.riva.riva import HostileRiva
 from tests.hostile.server import running as running_riva
 from tests.support.loops.tasks import own_tasks
@@ -32,6 +33,8 @@ _CHUNK_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES
 # Five times the speed of speech.
 _CHUNK_SECONDS = 0.02
 _SETTLE_SECONDS = 3.0
+# A refused stream limits the sessions of its server for a minute, and talkers connect twice.
+_CODES = [code for code in RETRYABLE if code is not grpc.StatusCode.RESOURCE_EXHAUSTED]
 
 
 class Count(Counter[str]):
@@ -77,7 +80,7 @@ async def measure(utterances: int, seed: int) -> tuple[Count, Count, int, int, i
     structlog.configure(processors=[_drop])
     each = utterances // _TALKERS
     async with (
-        running_riva(HostileRiva(breaking_script(seed, 2 * utterances))) as server,
+        running_riva(HostileRiva(breaking_script(seed, 2 * utterances, codes=_CODES))) as server,
         FaultProxy(server.port) as line,
         running(read_settings({"riva_uri": line.address, "port": 0, "stall_limit_seconds": 1.0})) as gateway,
     ):

@@ -181,9 +181,9 @@ def faults(
     return script
 
 
-def breaking_script(seed: int, count: int) -> list[Entry]:
+def breaking_script(seed: int, count: int, *, codes: Collection[grpc.StatusCode] = RETRYABLE) -> list[Entry]:
     """Make a script in which two of three calls break off, freeze or end early, each with another kind on top."""
-    breaks = faults(seed, count, kinds=BREAKING, behaving=1 / 3)
+    breaks = faults(seed, count, kinds=BREAKING, codes=codes, behaving=1 / 3)
     oddities = faults(seed + 1, count, kinds=set(KINDS) - set(BREAKING), behaving=0.0)
     return [(*faults_of(one), *faults_of(other)) for one, other in zip(breaks, oddities, strict=True)]
 
