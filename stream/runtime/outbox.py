@@ -1,8 +1,9 @@
-"""Owns what waits to be sent to the client: bounded, newest unsettled text only, nothing settled dropped."""
+"""The events that wait to be sent to a client: bounded, of unsettled text the newest only, nothing settled dropped."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from stream.session.events import ClientEvent, Settled, Unsettled
 
@@ -34,6 +35,8 @@ class Outbox:
             stale = [e for e in self._waiting if isinstance(e, Unsettled) and e.utterance_id == event.utterance_id]
             for waiting in stale:
                 self._waiting.remove(waiting)
+            if isinstance(event, Unsettled) and event.is_repeated and not all(e.is_repeated for e in stale):
+                event = replace(event, is_repeated=False)
         self._waiting.append(event)
         self._changed.set()
 

@@ -321,7 +321,10 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A hypothesis that may change, positions on the connection's clock; `revision` counts from 1."""
+    """A hypothesis that may change, positions on the connection's clock; `revision` counts from 1.
+
+    `is_next` when all earlier utterances of the channel are settled, `is_repeated` when nothing else is new.
+    """
 
     utterance_id: int
     hypothesis: Hypothesis
@@ -331,14 +334,16 @@ class Unsettled:
     channel: int = 0
     latency: Latency = Latency()
     progress: Progress = Progress()
+    is_next: bool = True
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The last word on an utterance.
 
-    `was_shown` when an unsettled hypothesis of it was told, `endpoint` is the samples from its last speech
-    to its end, `prefix_violated` when it changed words that were told to be stable.
+    `was_shown` when an unsettled hypothesis of it was emitted as the next one, `endpoint` is the samples from its last
+    speech to its end, `prefix_violated` when it changed words that were emitted as stable.
     """
 
     utterance_id: int

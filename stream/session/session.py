@@ -1,6 +1,6 @@
-"""Owns the decisions of one connection: which samples belong to which utterance, what is ordered, what is told.
+"""The session core: which samples belong to which utterance, what recognizers have to do, what the client may get.
 
-A core without I/O: `receive` an event, then drain `take_orders` and `take_events`. Its only clock is the
+It does no I/O: `receive` an event, then drain `take_orders` and `take_events`. Its only clock is the
 count of received samples.
 """
 
@@ -88,8 +88,8 @@ class Tally:
 class Session:
     """Follows one connection from its first sample to its last final.
 
-    Utterances of a channel are settled in the order in which they were spoken. In plain mode nothing of
-    an utterance is told before all earlier ones are settled; in extended mode partials may interleave.
+    Utterances of a channel are settled in the order in which they were spoken; unsettled text of several may
+    interleave. What of all this a client gets is its protocol's decision.
     """
 
     def __init__(self, configured: Configured, classifier_factory: ClassifierFactory = make_classifier) -> None:
@@ -107,7 +107,7 @@ class Session:
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
         self._apply(configured)
-        self._announce(Ready(self._config, self._options.language_code, self._progress()))
+        self._emit(Ready(self._config, self._options.language_code, self._progress()))
 
     @property
     def is_full(self) -> bool:
@@ -119,7 +119,7 @@ class Session:
         return any(channel.speaking is not None for channel in self._channels)
 
     def receive(self, event: SessionInput) -> None:
-        """Take in what happened; what it leads to is in `take_orders` and `take_events`."""
+        """Take an event; what follows from it is in `take_orders` and `take_events`."""
         if self.state is State.CLOSED:
             return
         match event:
@@ -182,7 +182,7 @@ class Session:
     def _received(self, pcm: Sequence[bytes]) -> None:
         self._tally.received += sum(map(len, pcm)) // SAMPLE_BYTES
         if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
-            self._announce(Warned("quiet", detail))
+            self._emit(Warned("quiet", detail))
 
     @property
     def _frames_to_warning(self) -> int:
@@ -194,7 +194,7 @@ class Session:
     @property
     def _watches_for_words(self) -> bool:
         """Without a detector and without unsettled text, words are known too late to miss them."""
-        return self._config.extended and (self._config.vad != "off" or self._config.interim_results)
+        return self._config.vad != "off" or self._config.interim_results
 
     @property
     def _decided(self) -> int:
@@ -234,7 +234,7 @@ class Session:
         self._tally.skipped += start - channel.segmented
         self._orders.append(OpenStream(utterance.stream_id, self._options))
         if self._config.vad != "off":
-            self._announce(SpeechStarted(utterance.utterance_id, onset, channel.index))
+            self._emit(SpeechStarted(utterance.utterance_id, onset, channel.index))
 
     def _finish_utterance(self, channel: Channel, end: int, speech_end: int, reason: Reason) -> None:
         utterance, channel.speaking = channel.speaking, None
@@ -245,7 +245,7 @@ class Session:
         utterance.reason = reason
         self._orders.append(FinishStream(utterance.stream_id))
         if self._config.vad != "off":
-            self._announce(SpeechEnded(utterance.utterance_id, end, channel.index))
+            self._emit(SpeechEnded(utterance.utterance_id, end, channel.index))
         if self._next_config is not None and not self.is_in_utterance:
             self._apply(self._next_config)
 
@@ -256,8 +256,7 @@ class Session:
             self._next_config = event
         else:
             self._apply(event)
-        if event.config.extended:
-            self._events.append(Ready(event.config, event.options.language_code, self._progress()))
+        self._emit(Ready(event.config, event.options.language_code, self._progress()))
 
     def _apply(self, event: Configured) -> None:
         self._next_config = None
@@ -287,7 +286,7 @@ class Session:
         if hypothesis.is_final:
             self._inference_seconds += event.latency.recognizer_seconds
             self._failures_in_a_row = 0
-        self._tell()
+        self._emit_news()
 
     def _boundary(self, channel: Channel, utterance: Utterance, processed: int) -> int:
         """Where the recognizer settled a stretch of its stream."""
@@ -303,7 +302,7 @@ class Session:
         self._lose(utterance, utterance.origin + failed.settled)
         # A recognizer that only never settles what it hears has not failed.
         self._failures_in_a_row += not failed.is_heard
-        self._tell()
+        self._emit_news()
         if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
             self._give_up()
 
@@ -315,7 +314,7 @@ class Session:
             f"the recognizer failed; audio from {start / SAMPLE_RATE:.2f} to {end / SAMPLE_RATE:.2f} seconds "
             "may be missing in the text"
         )
-        self._announce(Warned("gap", detail, start, end, utterance.channel))
+        self._emit(Warned("gap", detail, start, end, utterance.channel))
 
     def _find(self, stream_id: int) -> tuple[Channel | None, Utterance | None]:
         for channel in self._channels:
@@ -324,29 +323,31 @@ class Session:
                 return channel, utterance
         return None, None
 
-    # --- what the client is told ---
+    # --- events out ---
 
-    def _announce(self, event: ClientEvent) -> None:
-        """Tell what only extended mode has."""
-        if self._config.extended:
-            self._events.append(event)
+    def _emit(self, event: ClientEvent) -> None:
+        self._events.append(event)
 
     def _warn(self, event: FellBehind | LimitNears) -> None:
         match event:
             case FellBehind(whom):
-                self._announce(Warned("slow", f"audio waits: {whom} is behind"))
+                self._emit(Warned("slow", f"audio waits: {whom} is behind"))
             case LimitNears(seconds):
-                self._announce(Warned("limit", f"the connection ends in {seconds:g} seconds"))
+                self._emit(Warned("limit", f"the connection ends in {seconds:g} seconds"))
 
-    def _tell(self) -> None:
+    def _emit_news(self) -> None:
         for channel in self._channels:
             while (utterance := channel.pop_settled()) is not None:
                 self._settle(utterance)
-            shown = list(channel.unsettled)[: None if self._config.extended else 1]
-            for utterance in shown if self._config.interim_results else ():
-                if utterance.has_news and not utterance.is_settled:
-                    self._events.append(utterance.unsettled(self._inference_seconds, self._progress()))
+            if self._config.interim_results:
+                self._emit_unsettled(channel)
         self._finish_if_drained()
+
+    def _emit_unsettled(self, channel: Channel) -> None:
+        for number, utterance in enumerate(channel.unsettled):
+            is_next = number == 0
+            if not utterance.is_settled and utterance.has_news(is_next=is_next):
+                self._emit(utterance.unsettled(self._inference_seconds, self._progress(), is_next=is_next))
 
     def _progress(self) -> Progress:
         return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
@@ -357,7 +358,7 @@ class Session:
         settled = utterance.settled(self._inference_seconds, self._progress())
         if settled.hypothesis.best.words:
             self._settled.add(settled)
-        elif not utterance.length and not settled.was_shown:
+        elif not utterance.length and not utterance.revision:
             return  # the end of a stream whose last stretch the recognizer had settled already
         self._events.append(settled)
 
@@ -381,7 +382,7 @@ class Session:
                 if not utterance.is_settled:
                     self._lose(utterance, utterance.start)
         self._enter(State.DRAINING)
-        self._tell()
+        self._emit_news()
 
     def _finish_if_drained(self) -> None:
         if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):

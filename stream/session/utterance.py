@@ -35,7 +35,8 @@ class Utterance:
     reason: Reason | None = None
     hypothesis: Hypothesis = field(default_factory=Hypothesis)
     latency: Latency = field(default_factory=Latency)
-    shown: tuple[tuple[Word, ...], int] = ((), 0)
+    emitted: tuple[tuple[Word, ...], int] = ((), 0)
+    was_emitted_next: bool = False
     revision: int = 0
     is_settled: bool = False
     is_forced: bool = False
@@ -47,11 +48,12 @@ class Utterance:
         """Whether its audio has ended."""
         return self.reason is not None
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there are words to show, and not the same as before."""
+    def has_news(self, *, is_next: bool) -> bool:
+        """Whether there are words, and not the same as before, or all earlier utterances are settled only now."""
         words = self.hypothesis.best.words
-        return bool(words) and (words, self.hypothesis.stable_words) != self.shown
+        if not words:
+            return False
+        return (words, self.hypothesis.stable_words) != self.emitted or (is_next and not self.was_emitted_next)
 
     @property
     def length(self) -> int:
@@ -69,10 +71,13 @@ class Utterance:
         self.is_settled = True
         self.lost = self.end - max(self.start, min(settled, self.end))
 
-    def unsettled(self, inference_seconds: float, progress: Progress) -> Unsettled:
-        """What is shown before the end: words only, as times and confidences are still to come."""
-        self.shown = self.hypothesis.best.words, self.hypothesis.stable_words
-        self.revision += 1
+    def unsettled(self, inference_seconds: float, progress: Progress, *, is_next: bool) -> Unsettled:
+        """Return the event for unsettled text: words only, as times and confidences are still to come."""
+        text = self.hypothesis.best.words, self.hypothesis.stable_words
+        is_repeated = text == self.emitted
+        self.emitted = text
+        self.was_emitted_next = self.was_emitted_next or is_next
+        self.revision += not is_repeated
         alternatives = tuple(
             Alternative(tuple(untimed_word(word.text) for word in alternative.words))
             for alternative in self.hypothesis.alternatives
@@ -86,6 +91,8 @@ class Utterance:
             self.channel,
             self.latency,
             progress,
+            is_next=is_next,
+            is_repeated=is_repeated,
         )
 
     def settled(self, inference_seconds: float, progress: Progress) -> Settled:
@@ -99,7 +106,7 @@ class Utterance:
             self.reason or Reason.ENDPOINT,
             self.end,
             inference_seconds,
-            self.revision > 0,
+            self.was_emitted_next,
             self.start,
             max(0, self.end - self.speech_end),
             self.channel,

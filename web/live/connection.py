@@ -88,14 +88,14 @@ class Connection:
     async def _send_next(self, limit: MovingTimeout) -> None:
         """Send the message of the next event; raises TimeoutError if the client does not take it in time."""
         event = await self.outbox.get()
-        self.metrics.count(event)
+        text = self.writer.write(event, self.runner.config)
+        self.metrics.count(event, is_sent=text is not None)
         match event:
             case Settled():
                 self.record.add(event)
             case Finished():
                 await self.record.finish(event)
                 self._finished = event
-        text = self.writer.write(event, self.runner.config)
         limit.move(asyncio.get_running_loop().time() + self.send_limit_seconds)
         await self._send(text)
         limit.move(None)

@@ -13,12 +13,12 @@ class LiveMetrics:
         metrics.streams_opened.inc()
         metrics.live_streams.inc()
 
-    def count(self, event: ClientEvent) -> None:
-        """Count an event that is about to be sent."""
+    def count(self, event: ClientEvent, *, is_sent: bool) -> None:
+        """Count an event, and a warning only if the client's protocol has a message for it."""
         match event:
             case Settled():
                 self._settled(event)
-            case Warned(code):
+            case Warned(code) if is_sent:
                 self._metrics.warnings.labels(code).inc()
             case Finished():
                 self._metrics.add_audio("live", event.totals)

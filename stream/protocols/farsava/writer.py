@@ -1,4 +1,4 @@
-"""Owns the way from a session's events to the messages of its client, in plain and in extended mode."""
+"""Writes the events of a session as messages: the reference's own in plain mode, more in extended mode."""
 
 from typing import TypedDict
 
@@ -87,7 +87,7 @@ class MessageWriter:
 
     def _plain(self, event: ClientEvent) -> Message | None:
         match event:
-            case Unsettled():
+            case Unsettled(is_next=True):
                 return self._plain_partial(event)
             case Settled() if event.hypothesis.best.words or event.was_shown:
                 return self._plain_partial(event)
@@ -116,7 +116,7 @@ class MessageWriter:
 
     # --- extended mode ---
 
-    def _extended(self, event: ClientEvent) -> Message:  # noqa: PLR0911 - one kind of message a line
+    def _extended(self, event: ClientEvent) -> Message | None:  # noqa: PLR0911 - one kind of message a line
         match event:
             case Ready(config, language_code, progress):
                 on_wire = config.on_wire() | {"languageCode": language_code}
@@ -128,6 +128,8 @@ class MessageWriter:
             case SpeechEnded(utterance_id, end, channel):
                 head = self._head("speechEnd", channel)
                 return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(end))
+            case Unsettled(is_repeated=True):
+                return None
             case Unsettled():
                 return self._partial(event)
             case Settled():

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -78,3 +79,12 @@ async def test_getting_waits_for_an_event_and_makes_room() -> None:
     await outbox.get()
     await waiting
     assert not outbox.is_full
+
+
+async def test_new_text_that_waits_stays_new_when_only_its_turn_changes() -> None:
+    outbox = Outbox()
+    outbox.put(replace(unsettled(1, "a"), is_next=False))
+    outbox.put(replace(unsettled(1, "a"), is_repeated=True))
+    event = await outbox.get()
+    assert isinstance(event, Unsettled)
+    assert (event.is_next, event.is_repeated) == (True, False)

@@ -53,12 +53,16 @@ OPTIONS = RecognitionOptions("en-US")
 
 
 class Timeline:
-    """Drives a session: `x` is a frame of speech, `.` one of silence."""
+    """Drives a session: `x` is a frame of speech, `.` one of silence.
+
+    `emitted` are all its events, `told` those that a client gets in the mode of the configuration.
+    """
 
     def __init__(self, config: SessionConfig = CONFIG, options: RecognitionOptions = OPTIONS) -> None:
         self.session = Session(Configured(config, options), MarkedClassifier)
         self.orders: list[Order] = []
-        self.told: list[ClientEvent] = []
+        self.emitted: list[ClientEvent] = []
+        self._is_extended = config.extended
 
     def hear(self, marks: str) -> "Timeline":
         return self.receive(*(AudioReceived((SPEECH_FRAME if mark == "x" else SILENT_FRAME,)) for mark in marks))
@@ -67,8 +71,16 @@ class Timeline:
         for event in events:
             self.session.receive(event)
             self.orders += self.session.take_orders()
-            self.told += self.session.take_events()
+            self.emitted += self.session.take_events()
         return self
+
+    @property
+    def told(self) -> list[ClientEvent]:
+        if self._is_extended:
+            return [event for event in self.emitted if not (isinstance(event, Unsettled) and event.is_repeated)]
+        return [
+            e for e in self.emitted if isinstance(e, Settled | Finished) or (isinstance(e, Unsettled) and e.is_next)
+        ]
 
     def streams(self) -> list[Order]:
         return [order for order in self.orders if not isinstance(order, SendAudio)]
@@ -353,6 +365,23 @@ def test_plain_mode_tells_nothing_that_only_extended_mode_has() -> None:
     timeline = Timeline().hear(SPOKEN).receive(FellBehind("it"), LimitNears(60), Configured(CONFIG, OPTIONS))
     timeline.receive(RecognitionFailed(1))
     assert kinds(timeline.told) == ["Settled"]
+
+
+def test_the_same_is_emitted_in_both_modes() -> None:
+    plain, extended = (
+        Timeline(config).hear(SPOKEN * 2).receive(partial(2, "b"), partial(1, "a"), FellBehind("it"), final(1, "a"))
+        for config in (CONFIG, EXTENDED)
+    )
+    assert [e for e in plain.emitted if not isinstance(e, Ready)] == [
+        e for e in extended.emitted if not isinstance(e, Ready)
+    ]
+    assert [
+        (e.utterance_id, e.is_next, e.is_repeated, e.revision) for e in plain.emitted if isinstance(e, Unsettled)
+    ] == [
+        (2, False, False, 1),
+        (1, True, False, 1),
+        (2, True, True, 1),
+    ]
 
 
 def test_extended_mode_is_ready_and_tells_where_speech_begins_and_ends() -> None:
