@@ -45,7 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # It needs numpy, which whoever only cuts frames or segments need not load.
+    # It needs numpy, which segmentation alone does not load.
     if name == "WebRtcClassifier":
         return import_module("vad.webrtc").WebRtcClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

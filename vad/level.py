@@ -15,7 +15,7 @@ _MOST_GAIN_DB = 30.0
 # To what noise may be raised: WebRTC's strictest mode takes pink noise of -40 dB for speech now and then, of -45 dB
 # never.
 _NOISE_DB = -45.0
-# What is fainter than two steps of PCM16 tells nothing of the room: gates, codecs and muted microphones send it.
+# Audio fainter than two steps of PCM16 holds no noise of the room: gates, codecs and muted microphones send it.
 _DIGITAL_SILENCE_DB = -84.0
 # After somebody loud, somebody 20 dB quieter is found at once; 1.5 and 6 dB a second find the same.
 _PEAK_FALL_DB_PER_SECOND = 3.0

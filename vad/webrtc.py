@@ -7,7 +7,7 @@ from vad.level import LevelAdjuster
 
 
 class WebRtcClassifier:
-    """The Gaussian-mixture detector of the WebRTC project, which hears a level-adjusted copy of the frames.
+    """The Gaussian-mixture detector of the WebRTC project, applied to a level-adjusted copy of the frames.
 
     Without that, its strictest mode takes speech below -44 dB of full scale for silence. `aggressiveness` is its
     operating mode: 0 lets the most through, 3 rejects the most.

@@ -1,4 +1,4 @@
-"""Owns the configuration of a connection: its keys, what they default to, and what may still change when."""
+"""The configuration of a session: its keys, their defaults, and which of them may change once audio has begun."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

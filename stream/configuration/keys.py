@@ -1,4 +1,4 @@
-"""Owns the kinds of configuration keys: what each takes, and how a value is read and refused."""
+"""The kinds of configuration keys: which values each accepts, how they are parsed, and how others are refused."""
 
 import re
 from abc import ABC, abstractmethod

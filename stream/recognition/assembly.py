@@ -1,4 +1,4 @@
-"""Assemble what one stream has said so far, over all attempts to recognize it; pure."""
+"""Assemble the hypothesis of a stream from those of all attempts to recognize it; pure."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from stream.recognition.replay import Placement
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
 from vad import SAMPLE_RATE
 
-# A server may settle while it has heard more than it settles: what follows the last word by more is not settled.
+# A server may settle less than it has processed: audio that follows the last word by more is not settled.
 _AFTER_LAST_WORD = SAMPLE_RATE * 3 // 10
 # Nothing can be said in so little, and servers count in blocks.
 _NEGLIGIBLE = SAMPLE_RATE // 5
@@ -19,7 +19,7 @@ class Assembly:
 
     Where a stream is one utterance, what the recognizer settles on the way is joined, and each hypothesis holds all
     of it. Where the recognizer finds the endpoints, each of its finals settles a stretch of the stream. `settled` is
-    the sample before which nothing needs to be heard again.
+    the sample before which no audio needs to be recognized again.
     """
 
     def __init__(self, options: RecognitionOptions) -> None:
@@ -54,7 +54,7 @@ class Assembly:
         return settled
 
     def is_settled_to(self, end: int) -> bool:
-        """Whether the recognizer has settled all that can be said before `end`."""
+        """Whether the recognizer has settled everything before `end`."""
         return self._finalized is not None and self._finalized >= end - _NEGLIGIBLE
 
     def known_to(self, sent: int) -> int:
@@ -97,7 +97,7 @@ class Assembly:
         return self._so_far()
 
     def _is_known(self, words: tuple[Word, ...], processed: int, placement: Placement, *, has_position: bool) -> bool:
-        """Whether a final only says again what is settled."""
+        """Whether a final only repeats what is settled."""
         if words and words[-1].end:
             return words[-1].end <= self._last_word_end
         if not has_position:

@@ -15,7 +15,7 @@ from vad import SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier, speech_s
 
 # Sending more at a time gains nothing.
 _MOST_SEND_BYTES = SAMPLE_RATE * SAMPLE_BYTES
-# A forced final was measured to come within 0.15 s; a model that does not know of it says nothing at all.
+# A forced final was measured to come within 0.15 s; a model that does not support it sends nothing.
 _FORCED_SECONDS = 1.0
 # Riva ends a stream that gets no audio for 60 s.
 _KEEP_ALIVE_SECONDS = 30.0
@@ -27,7 +27,7 @@ class Rotation:
     """When a stream without end is begun anew, which frees the recognizer of what it has gathered.
 
     `after_seconds`: at the next final from then on; `window`: samples that are sent ahead of what the recognizer
-    says to have processed; `longest`: samples that may stay unsettled, more are settled by ending the attempt.
+    has reported as processed; `longest`: samples that may stay unsettled, more are settled by ending the attempt.
     """
 
     after_seconds: float = 240.0
@@ -152,7 +152,7 @@ class Attempt:
         return Outcome.ENDED
 
     async def _send(self, stream: RecognitionStream) -> None:
-        # A stream that has failed says so to the reader of its hypotheses.
+        # The reader of the hypotheses gets the failure of a stream.
         with contextlib.suppress(RecognizerError):
             while self._has_more:
                 await self._wait_for_audio(stream)

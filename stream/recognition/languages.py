@@ -1,4 +1,4 @@
-"""Owns the choice among served languages; the gateway and the engine choose alike."""
+"""Match a requested language with those that are served; the gateway and the engine use the same rule."""
 
 from collections.abc import Sequence
 

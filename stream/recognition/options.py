@@ -1,4 +1,4 @@
-"""Owns what a connection's configuration asks of the recognizer; made once for each configuration."""
+"""Recognition options from a session's configuration, made once for each configuration."""
 
 from typing import Protocol
 

@@ -24,7 +24,7 @@ MOST_UNSENT_BYTES = 32 * SAMPLE_RATE * SAMPLE_BYTES
 # The shortest words are longer.
 _LEAST_SPEECH = SAMPLE_RATE // 10
 _MOST_SILENT_ENDS = 2
-# How long an utterance waits for a recognizer that is full: far longer than any client stays that is told nothing.
+# How long an utterance waits for a recognizer that is full: far longer than any client stays without a message.
 _MOST_HELD_SECONDS = 600.0
 _log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class RecognitionLimits:
 class Recognition:
     """Carries out the session's orders for one stream and reports what comes of it.
 
-    A stream that fails is begun again from the last settled sample, so that no word is lost and none is said twice.
+    A stream that fails is begun again from the last settled sample, so that no word is lost and none comes twice.
     A recognizer that is full is no failure: the stream is held until there is room, and `FellBehind` is reported once.
     `add` never waits: what is not settled is bounded by the longest utterance, and with `vad=off` by the rotation
     and by the runner, which reads no more while `unsent_bytes` is past its bound. `sent` is called after each part
@@ -90,7 +90,7 @@ class Recognition:
         self._notify(len(pcm))
 
     def force_endpoint(self) -> None:
-        """Let the recognizer settle what was said so far, without the end of the stream."""
+        """Let the recognizer settle the text so far, without the end of the stream."""
         self._is_forced = True
         if self._attempt is not None:
             self._attempt.force_endpoint()
@@ -142,7 +142,7 @@ class Recognition:
                 if outcome is Outcome.ENDED:
                     self._check_end()
             except RecognizerError as error:
-                # One that broke at its very end may have said everything before.
+                # One that broke at its very end may have settled everything before.
                 if not self._is_settled_to_the_end:
                     await self._pause(retry, error)
                     continue
@@ -251,13 +251,13 @@ class Recognition:
         self._held_since = None
         if hypothesis.is_final:
             self._response_times.settled()
-        heard = self._assembly.take(hypothesis, attempt.placement)
+        assembled = self._assembly.take(hypothesis, attempt.placement)
         self._replay.settle(self._assembly.settled)
-        if heard is None:
+        if assembled is None:
             return False
-        if heard.is_segment_final or not self._is_settled_to_the_end:  # else the final follows at once
-            self._tell(heard, attempt)
-        return heard.is_segment_final
+        if assembled.is_segment_final or not self._is_settled_to_the_end:  # else the final follows at once
+            self._report_hypothesis(assembled, attempt)
+        return assembled.is_segment_final
 
     def _settle(self) -> bool:
         """Everything that was sent is dealt with; return whether that was all."""
@@ -266,10 +266,10 @@ class Recognition:
         is_over = self._replay.is_complete and position == self._replay.end
         final = self._assembly.settle_rest(position)
         self._replay.settle(position)
-        self._tell(replace(final, is_segment_final=not is_over), self._attempt)
+        self._report_hypothesis(replace(final, is_segment_final=not is_over), self._attempt)
         return is_over
 
-    def _tell(self, hypothesis: Hypothesis, attempt: Attempt) -> None:
+    def _report_hypothesis(self, hypothesis: Hypothesis, attempt: Attempt) -> None:
         self._is_forced &= not hypothesis.is_final
         latency = Latency(attempt.queue_seconds, attempt.recognizer_seconds)
         self._report(HypothesisReceived(self._stream_id, hypothesis, latency))

@@ -69,7 +69,7 @@ class LanguageNotServedError(Exception):
 class Acknowledged:
     """The recognizer answered, without a new hypothesis: it is alive.
 
-    `is_working` when it says that it is at what it was sent, however long that takes.
+    `is_working` when it reports that it works on what it was sent, however long that takes.
     """
 
     is_working: bool = False
@@ -113,7 +113,7 @@ class Recognizer(Protocol):
 
     @property
     def most_phrases(self) -> int:
-        """How many phrases a stream can be told to listen for."""
+        """How many phrases a stream may have."""
         ...
 
     @property
@@ -135,7 +135,7 @@ class Recognizer(Protocol):
         ...
 
     def forces_endpoints(self, asr_model: str) -> bool:
-        """Whether streams of this `asrModel` can be told to settle and go on."""
+        """Whether streams of this `asrModel` can be asked to settle and go on."""
         ...
 
     def admitted(self, options: RecognitionOptions, owner: str = "") -> AbstractAsyncContextManager[None]:

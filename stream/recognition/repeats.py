@@ -1,4 +1,4 @@
-"""Tell what a recognizer says again after a final from what somebody said again; pure."""
+"""Distinguish partials that repeat a final from words that were spoken again; pure."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ Keys = tuple[str, ...]
 class Repeats:
     """Remembers the latest final of an attempt, and takes its text out of the partials that come late.
 
-    `position` is always the sample of the stream to which the recognizer has heard, or what it was sent where it does
-    not tell. Words of a partial belong to the final as long as there was no time to say them again.
+    `position` is the sample of the stream up to which a hypothesis goes, or up to which audio was sent where it has no
+    position. Words of a partial belong to the final as long as there was no time to speak them again.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Repeats:
         return replace(partial, alternatives=(best,), stable_words=max(0, partial.stable_words - count))
 
     def is_said_again(self, words: tuple[Word, ...], position: int, placement: Placement) -> bool:
-        """Whether a final, of which nothing tells when it was said, is the one before once more."""
+        """Whether a final without positions is the one before once more."""
         keys = _keys(words)
         is_same = bool(keys) and keys == self._final and placement.base == self._base and not self._latest
         return is_same and position - self._position < _time_to_say(keys)
@@ -78,7 +78,7 @@ def _keys(words: tuple[Word, ...]) -> Keys:
 
 
 def _quickest(keys: Keys) -> int:
-    """In how many samples these words can be said."""
+    """Return in how many samples these words can be spoken."""
     return _LEAST_SAMPLES_PER_LETTER * sum(len(key) for key in keys)
 
 

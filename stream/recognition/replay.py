@@ -1,4 +1,4 @@
-"""Owns the audio of one stream that may have to be sent again, and where each sample lies on which clock; pure."""
+"""The audio of a stream that may be sent again, and positions on the clocks of stream and attempt; pure."""
 
 from vad import SAMPLE_BYTES
 
@@ -6,7 +6,7 @@ from vad import SAMPLE_BYTES
 class Replay:
     """The unsettled audio of a stream, from sample `start` to `end` of the stream; `is_complete` once no more follows.
 
-    It holds no more than was appended since the last settled sample: whoever appends bounds it.
+    It holds what was appended since the last settled sample; the caller bounds that.
     """
 
     def __init__(self) -> None:

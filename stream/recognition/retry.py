@@ -1,4 +1,4 @@
-"""Owns when a failed recognition is tried again, and when it is given up; pure."""
+"""The retry policy of a failed recognition: delays, and when to give up; pure."""
 
 from collections.abc import Callable
 

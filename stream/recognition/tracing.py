@@ -1,4 +1,4 @@
-"""Owns the trace that the work in hand belongs to, as it is told to a recognizer: W3C's traceparent, "" for none."""
+"""The current trace as a W3C `traceparent`, which is sent to the recognizer; "" for none."""
 
 from contextvars import ContextVar
 

@@ -69,7 +69,7 @@ def settled_of(segment: Segment, received: Sequence[HypothesisReceived | Recogni
 def _part(segment: Segment, start: int, end: int, event: HypothesisReceived) -> Settled:
     utterance = Utterance(segment.number, segment.number, segment.channel, start, segment.start_samples, end, end)
     utterance.reason = Reason.ENDPOINT
-    utterance.hear(event.hypothesis, event.latency)
+    utterance.receive(event.hypothesis, event.latency)
     return utterance.settled(event.latency.recognizer_seconds, Progress())
 
 

@@ -1,4 +1,4 @@
-"""Owns the vocabulary of a session: hypotheses, what goes into its core, what comes out, what it orders.
+"""The events of a session: what goes into its core, what it orders from recognizers, what it emits to the client.
 
 All positions and spans are samples on the connection's one clock, 16 kHz, from its first sample.
 """
@@ -34,7 +34,7 @@ class Word:
 
 @lru_cache(_WORDS_KEPT)
 def untimed_word(text: str) -> Word:
-    """Return a word of which only the text is known: unsettled text says the same words over and over."""
+    """Return a word of which only the text is known: unsettled text repeats the same words."""
     return Word(text)
 
 
@@ -45,7 +45,7 @@ def _key(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One reading of an utterance; `confidence` from 0 to 1, 0.0 for unknown."""
+    """One alternative text of an utterance; `confidence` from 0 to 1, 0.0 for unknown."""
 
     words: tuple[Word, ...] = ()
     confidence: float = 0.0
@@ -60,9 +60,9 @@ class Hypothesis:
     """The recognizer's current text for an utterance, best alternative first.
 
     `stable_words` leading words of the best alternative will not change any more, `stability` is the
-    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it has heard, `first_word`
-    where the first word of unsettled text begins; 0 where that is not told.
-    A final hypothesis that `is_segment_final` settles what was said so far; the stream goes on.
+    recognizer's own estimate from 0 to 1. `processed` is how many samples of the stream it covers, `first_word`
+    where the first word of unsettled text begins; 0 where that is unknown.
+    A final hypothesis that `is_segment_final` settles the text so far; the stream goes on.
     """
 
     alternatives: tuple[Alternative, ...] = ()
@@ -127,7 +127,7 @@ class RecognitionOptions:
     `finds_endpoints_ms`: None when every stream is one utterance, else the pause after which the recognizer
     settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
     streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
-    `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be told to
+    `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be asked to
     settle now and go on, where it finds the endpoints.
     """
 
@@ -198,7 +198,7 @@ class LimitNears:
 
 @dataclass(frozen=True, slots=True)
 class AudioEnded:
-    """No more audio will come; with an `error` it is told after the open utterances were finished."""
+    """No more audio will come; an `error` is emitted after the open utterances were finished."""
 
     cause: EndCause
     error: ClientError | None = None
@@ -206,7 +206,7 @@ class AudioEnded:
 
 @dataclass(frozen=True, slots=True)
 class HypothesisReceived:
-    """The recognizer's word on a stream."""
+    """A hypothesis of the recognizer for a stream."""
 
     stream_id: int
     hypothesis: Hypothesis
@@ -217,12 +217,12 @@ class HypothesisReceived:
 class RecognitionFailed:
     """The recognition of a stream was given up; what comes before sample `settled` of it is not lost.
 
-    `is_heard` when there is unsettled text of all of it, and only the final did not come.
+    `is_only_final_owed` when there is unsettled text of all of it, and only the final did not come.
     """
 
     stream_id: int
     settled: int = 0
-    is_heard: bool = False
+    is_only_final_owed: bool = False
 
 
 SessionInput = (
@@ -259,7 +259,7 @@ class SendAudio:
 
 @dataclass(frozen=True, slots=True)
 class ForceEndpoint:
-    """Let the recognizer settle what was said so far; the stream goes on."""
+    """Let the recognizer settle the text so far; the stream goes on."""
 
     stream_id: int
 
@@ -281,7 +281,7 @@ class AbandonStream:
 Order = OpenStream | SendAudio | ForceEndpoint | FinishStream | AbandonStream
 
 
-# --- what the session tells the client ---
+# --- what the session emits ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,7 @@ class Unsettled:
 
     utterance_id: int
     hypothesis: Hypothesis
-    heard: int
+    processed: int
     inference_seconds: float
     revision: int = 1
     channel: int = 0
@@ -340,7 +340,7 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The last word on an utterance.
+    """The final text of an utterance.
 
     `was_shown` when an unsettled hypothesis of it was emitted as the next one, `endpoint` is the samples from its last
     speech to its end, `prefix_violated` when it changed words that were emitted as stable.
@@ -349,7 +349,7 @@ class Settled:
     utterance_id: int
     hypothesis: Hypothesis
     reason: Reason
-    heard: int
+    processed: int
     inference_seconds: float
     was_shown: bool
     start: int = 0

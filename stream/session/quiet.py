@@ -9,7 +9,7 @@ _QUIET_SAMPLES = QUIET_SECONDS * SAMPLE_RATE
 
 
 class QuietWatch:
-    """Decides when a client is told that nothing is found in its sound, once for each stretch without words."""
+    """Decides when to warn that no speech is found in the audio, once for each stretch without words."""
 
     def __init__(self) -> None:
         self._since = 0
@@ -17,7 +17,7 @@ class QuietWatch:
         self._is_told = False
 
     def missing_samples(self, decided: int) -> int | None:
-        """After how many more decided samples there may be something to tell; None until words are recognized."""
+        """After how many more decided samples a warning may be due; None until words are recognized."""
         return None if self._is_told else self._since + _QUIET_SAMPLES - decided
 
     def find(self, position: int) -> None:

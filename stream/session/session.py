@@ -280,7 +280,7 @@ class Session:
             self._utterance_count += 1
             channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
             utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER
-        utterance.hear(hypothesis, event.latency)
+        utterance.receive(hypothesis, event.latency)
         if hypothesis.best.words:
             self._quiet.find(self._channels[0].position)
         if hypothesis.is_final:
@@ -300,8 +300,8 @@ class Session:
         if utterance is channel.speaking:
             self._follow(channel, channel.cut(), Reason.GAP)
         self._lose(utterance, utterance.origin + failed.settled)
-        # A recognizer that only never settles what it hears has not failed.
-        self._failures_in_a_row += not failed.is_heard
+        # A recognizer that sends text and no finals has not failed.
+        self._failures_in_a_row += not failed.is_only_final_owed
         self._emit_news()
         if self._failures_in_a_row >= MOST_FAILURES_IN_A_ROW and self.state is not State.CLOSED:
             self._give_up()

@@ -1,4 +1,4 @@
-"""Owns what a session has settled, packed until its end tells all of it once more."""
+"""The settled utterances of a session, packed until its end, which emits all of them once more."""
 
 import zlib
 

@@ -21,8 +21,8 @@ class Utterance:
     """A segment and its recognition; positions are samples on the connection's clock.
 
     `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
-    the recognizer settled earlier utterances of that stream. `is_forced` once it was told to settle this one, `lost` is
-    how many samples at its end were given up.
+    the recognizer settled earlier utterances of that stream. `is_forced` once it was asked to settle this one,
+    `lost` is how many samples at its end were given up.
     """
 
     utterance_id: int
@@ -59,7 +59,7 @@ class Utterance:
     def length(self) -> int:
         return self.end - self.start
 
-    def hear(self, hypothesis: Hypothesis, latency: Latency) -> None:
+    def receive(self, hypothesis: Hypothesis, latency: Latency) -> None:
         """Take a newer hypothesis; a final one settles the utterance."""
         self.hypothesis = hypothesis if hypothesis.is_final else self.stable_prefix.applied(hypothesis)
         self.latency = latency

@@ -1,4 +1,4 @@
-"""Owns the examples in the OpenAPI document; the tests hold them against what the server answers."""
+"""The examples in the OpenAPI document; tests compare them with the server's responses."""
 
 from stream.errors import Problem
 from web.reference.configuration import Schema

@@ -77,7 +77,7 @@ def stored(settled: Settled) -> StoredUtterance:
         number=settled.utterance_id,
         channel=settled.channel,
         start=settled.start,
-        end=settled.heard,
+        end=settled.processed,
         alternatives=alternatives,
     )
 
@@ -218,7 +218,7 @@ class Transcriptions:
                 "number": one.utterance_id,
                 "channel": one.channel,
                 "start": one.start,
-                "end": one.heard,
+                "end": one.processed,
                 "alternatives": msgspec.json.encode(stored(one).alternatives),
             }
             for one in settled

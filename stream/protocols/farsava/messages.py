@@ -1,4 +1,4 @@
-"""Owns the messages of the live protocol, as the client reads them; field names are the reference's."""
+"""The messages that a client receives; their field names are those of the Farsava API's reference."""
 
 import msgspec
 

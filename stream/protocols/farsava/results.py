@@ -1,4 +1,4 @@
-"""Owns how hypotheses look on the wire, and how much of them fits into one message."""
+"""Hypotheses as results of a message, and the bound on how many words fit into one message."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,12 +18,12 @@ _Done = TypeVar("_Done", Done, DoneMessage)
 
 
 def seconds(samples: int) -> float:
-    """Samples of the connection's clock as seconds, to the millisecond."""
+    """Return a position on the connection's clock in seconds, rounded to milliseconds."""
     return round(samples / SAMPLE_RATE, 3)
 
 
 def result(alternative: Alternative, *, with_speakers: bool = False) -> WireResult:
-    """One hypothesis; plain mode has no speakers."""
+    """Return one hypothesis as a result; plain mode has no speakers."""
     words = [_wire_word(word, with_speakers=with_speakers) for word in alternative.words]
     return WireResult(alternative.transcript, _confidence(alternative.confidence), words)
 
@@ -42,12 +42,12 @@ def _untimed_wire_word(text: str) -> WireWord:
 
 
 def results(alternatives: tuple[Alternative, ...], *, with_speakers: bool = False) -> list[WireResult]:
-    """All hypotheses; at least one result, because clients read the first one unseen."""
+    """Return all hypotheses; at least one result, because clients read the first one without looking."""
     return [result(alternative, with_speakers=with_speakers) for alternative in alternatives or (Alternative(),)]
 
 
 def without_speakers(hypotheses: Sequence[WireResult]) -> list[WireResult]:
-    """Hypotheses as plain mode has them."""
+    """Return hypotheses without speakers, as plain mode has them."""
     return [
         msgspec.structs.replace(one, words=[msgspec.structs.replace(word, speaker=msgspec.UNSET) for word in one.words])
         for one in hypotheses
@@ -55,7 +55,7 @@ def without_speakers(hypotheses: Sequence[WireResult]) -> list[WireResult]:
 
 
 def plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
-    """One result for each utterance, its best hypothesis; of the only one all of them; never none."""
+    """Return the best hypothesis of each utterance, or all hypotheses of a single one; never an empty list."""
     match utterances:
         case []:
             return results(())
@@ -66,14 +66,14 @@ def plain_results(utterances: Sequence[list[WireResult]]) -> list[WireResult]:
 
 
 def full_result(hypotheses: tuple[Alternative, ...]) -> FullResult:
-    """A settled utterance: its best hypothesis, with all of them as alternatives."""
+    """Return a settled utterance: its best hypothesis, with all of them as alternatives."""
     alternatives = results(hypotheses, with_speakers=True)
     best = alternatives[0]
     return FullResult(best.transcript, best.confidence, best.words, alternatives)
 
 
 def shortened(done: _Done) -> _Done:
-    """Empty the word lists, oldest first, until the message fits; the text always stays."""
+    """Empty the word lists, oldest first, until the message fits; keep the text."""
     excess_bytes = len(_encoder.encode(done)) - MOST_DONE_BYTES
     kept = list(done.results)
     for position, utterance in enumerate(kept):

@@ -59,9 +59,9 @@ class _Text(TypedDict):
 
 
 class MessageWriter:
-    """Writes events as messages; `partial` and `sequence` are counted here, as a message leaves.
+    """Writes events as messages, and counts `partial` and `sequence` as each message leaves.
 
-    What was overtaken before therefore leaves no gap.
+    An event that was replaced while it waited therefore leaves no gap in the counts.
     """
 
     def __init__(self, transcription_id: str, limits: SessionLimits) -> None:
@@ -78,7 +78,7 @@ class MessageWriter:
         return None if message is None else encode(message)
 
     def write_failure(self, problem: Problem, detail: str, config: SessionConfig) -> str:
-        """Return the error message for what no session could tell any more."""
+        """Return the error message for a fault that ended the session itself."""
         self._config = config
         failed = failure(problem, detail)
         return encode(self._error(failed) if config.extended else failed)
@@ -102,7 +102,7 @@ class MessageWriter:
         self._partials += 1
         return Partial(
             self.transcription_id,
-            self._duration(event.heard),
+            self._duration(event.processed),
             self._inference(event.inference_seconds),
             "partial",
             self._partials,
@@ -110,9 +110,9 @@ class MessageWriter:
         )
 
     def _plain_done(self, event: Finished) -> Done:
-        told = plain_results([results(settled.hypothesis.alternatives) for settled in event.settled])
+        utterances = plain_results([results(settled.hypothesis.alternatives) for settled in event.settled])
         duration, inference = self._duration(event.received), self._inference(event.inference_seconds)
-        return shortened(Done(self.transcription_id, duration, inference, "done", told))
+        return shortened(Done(self.transcription_id, duration, inference, "done", utterances))
 
     # --- extended mode ---
 
@@ -175,7 +175,7 @@ class MessageWriter:
         return WarningMessage(**head, code=event.code, detail=event.detail, start_time=start, end_time=end)
 
     def _done(self, event: Finished) -> DoneMessage:
-        told = [full_result(settled.hypothesis.alternatives) for settled in event.settled]
+        utterances = [full_result(settled.hypothesis.alternatives) for settled in event.settled]
         totals = event.totals
         return shortened(
             DoneMessage(
@@ -183,7 +183,7 @@ class MessageWriter:
                 duration=self._duration(event.received),
                 inference_time=self._inference(event.inference_seconds),
                 status="done",
-                results=told or [full_result(())],
+                results=utterances or [full_result(())],
                 received_ms=totals.received / _SAMPLES_PER_MS,
                 recognized_ms=totals.recognized / _SAMPLES_PER_MS,
                 skipped_ms=totals.skipped / _SAMPLES_PER_MS,
@@ -204,14 +204,14 @@ class MessageWriter:
 
     def _head(self, kind: str, channel: int | None = None) -> _Head:
         self._sequence += 1
-        told = channel if channel is not None and self._config.channels > 1 else msgspec.UNSET
-        return _Head(type=kind, sequence=self._sequence, transcription_id=self.transcription_id, channel=told)
+        number = channel if channel is not None and self._config.channels > 1 else msgspec.UNSET
+        return _Head(type=kind, sequence=self._sequence, transcription_id=self.transcription_id, channel=number)
 
     def _text(self, event: Unsettled | Settled) -> _Text:
-        """What the text of an utterance has, settled or not."""
+        """Return the fields that unsettled and settled text have in common."""
         self._partials += 1
         return _Text(
-            duration=self._duration(event.heard),
+            duration=self._duration(event.processed),
             inference_time=self._inference(event.inference_seconds),
             status="partial",
             partial=self._partials,

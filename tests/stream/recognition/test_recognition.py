@@ -294,7 +294,7 @@ async def test_one_that_stalls_after_the_last_audio_is_left_too() -> None:
 async def test_one_that_never_says_final_nor_ends_is_given_up_with_its_text_at_the_limit() -> None:
     harness = Harness([InterimStream])
     await harness.speak(SPEECH)
-    assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+    assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
     assert spoken_numbers(harness.hypotheses[-1].best.transcript) == list(range(8))
     assert harness.ended - harness.began == 3.5 + 20
     assert harness.lives == pytest.approx([3.5 + 5, 10, 20 - 5 - 0.05 - 10 - 0.1])
@@ -306,7 +306,7 @@ async def test_after_three_utterances_without_a_final_no_more_than_the_stall_lim
     for _ in range(4):
         harness = Harness([InterimStream], response_times=response_times)
         await harness.speak(SPEECH)
-        assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+        assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
         waits.append(harness.ended - harness.began - 3.5)
     assert waits == [20, 20, 20, 5]
 
@@ -357,7 +357,7 @@ async def test_one_whose_finals_are_slow_is_waited_for(seconds: float, streams: 
 async def test_a_final_that_comes_after_the_limit_is_given_up_and_the_next_is_waited_for_all_along() -> None:
     harness = Harness([settling_after(16)])
     await harness.speak(SPEECH)
-    assert harness.reports[-1] == RecognitionFailed(1, 0, is_heard=True)
+    assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
     again = Harness([settling_after(16)], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert again.numbers == list(range(8))

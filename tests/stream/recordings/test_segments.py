@@ -35,7 +35,12 @@ async def test_the_words_of_a_segment_lie_on_the_clock_of_its_recording() -> Non
     settled = await recognize_segment(recognizer, _SEGMENT, _OPTIONS, RecognitionLimits())
     assert settled.hypothesis.best.transcript == "w0 w1 w2 w3"
     assert [word.start for word in settled.hypothesis.best.words] == [32_000 + n * WORD_SAMPLES for n in range(4)]
-    assert (settled.utterance_id, settled.channel, settled.start, settled.heard) == (7, 1, 32_000, _SEGMENT.end_samples)
+    assert (settled.utterance_id, settled.channel, settled.start, settled.processed) == (
+        7,
+        1,
+        32_000,
+        _SEGMENT.end_samples,
+    )
     assert recognizer.streams[0].pcm == _SEGMENT.pcm
 
 
@@ -83,7 +88,7 @@ def test_stretches_that_the_recognizer_settled_by_itself_become_one_utterance() 
     starts = [word.start for word in settled.hypothesis.best.words]
     assert starts == sorted(starts)
     assert starts[2] == 32_000 + 2 * WORD_SAMPLES
-    assert (settled.start, settled.heard) == (_SEGMENT.start_samples, _SEGMENT.end_samples)
+    assert (settled.start, settled.processed) == (_SEGMENT.start_samples, _SEGMENT.end_samples)
 
 
 def test_without_any_word_a_segment_is_settled_empty() -> None:

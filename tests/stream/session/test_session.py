@@ -174,7 +174,7 @@ def test_word_times_are_moved_to_the_clock_of_the_connection() -> None:
     assert isinstance(told, Settled)
     # The utterance begins 5 frames of pre-roll before frame 100.
     assert [word.start // FRAME_SAMPLES for word in told.hypothesis.best.words] == [95, 97]
-    assert told.heard == 130 * FRAME_SAMPLES
+    assert told.processed == 130 * FRAME_SAMPLES
 
 
 def test_word_times_never_pass_the_end_of_the_utterance() -> None:
@@ -316,7 +316,7 @@ def test_three_failures_in_a_row_end_the_session_and_abandon_what_is_open() -> N
 def test_what_was_heard_and_never_settled_is_a_gap_and_no_failure() -> None:
     timeline = Timeline(EXTENDED).hear(SPOKEN * 4)
     for stream in range(1, 5):
-        timeline.receive(partial(stream, f"text{stream}"), RecognitionFailed(stream, is_heard=True))
+        timeline.receive(partial(stream, f"text{stream}"), RecognitionFailed(stream, is_only_final_owed=True))
     assert timeline.session.state is State.STREAMING
     settled = [event.hypothesis.best.transcript for event in timeline.told if isinstance(event, Settled)]
     assert settled == ["text1", "text2", "text3", "text4"]
@@ -606,7 +606,7 @@ def test_each_final_of_the_recognizer_is_an_utterance_and_nothing_is_skipped() -
         ("Settled", 3, "c"),
     ]
     settled = [event for event in timeline.told if isinstance(event, Settled)]
-    assert [(s.reason, s.start // FRAME_SAMPLES, s.heard // FRAME_SAMPLES) for s in settled] == [
+    assert [(s.reason, s.start // FRAME_SAMPLES, s.processed // FRAME_SAMPLES) for s in settled] == [
         (Reason.RECOGNIZER, 0, 40),
         (Reason.RECOGNIZER, 40, 90),
         (Reason.CLOSE, 90, 150),
@@ -623,7 +623,7 @@ def test_a_stream_that_ends_with_nothing_left_tells_no_empty_utterance() -> None
 def test_a_stretch_of_unknown_length_reaches_to_the_newest_sample() -> None:
     timeline = Timeline(OFF).hear("." * 100).receive(stretch("a", 0))
     settled = next(event for event in timeline.told if isinstance(event, Settled))
-    assert settled.heard == 100 * FRAME_SAMPLES
+    assert settled.processed == 100 * FRAME_SAMPLES
 
 
 def test_words_without_times_are_spread_over_their_stretch() -> None:

@@ -13,7 +13,7 @@ def said(*texts: str) -> Sequence[Settled]:
             utterance_id=number,
             hypothesis=Hypothesis((Alternative(tuple(Word(word) for word in text.split()), 0.5),), is_final=True),
             reason=Reason.ENDPOINT,
-            heard=(number + 1) * SAMPLE_RATE,
+            processed=(number + 1) * SAMPLE_RATE,
             inference_seconds=0.1,
             was_shown=False,
             start=number * SAMPLE_RATE,
