@@ -25,10 +25,10 @@ class SegmenterOptions:
     `longest_search_frames` before `longest_frames` it ends at the first frame that is not speech.
     """
 
+    hangover_frames: int
     onset_frames: int = 8
     onset_window_frames: int = 12
     preroll_frames: int = 30
-    hangover_frames: int = 60
     longest_frames: int = 2000
     longest_search_frames: int = 200
 

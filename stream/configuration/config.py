@@ -98,9 +98,9 @@ class SessionConfig:
     whole_seconds: bool = False
     audio_transfer: str = "auto"
     vad: str = "webrtc"
-    vad_aggressiveness: int = 3
+    vad_aggressiveness: int = PRESETS["default"].vad_aggressiveness
     preroll_ms: int = 300
-    hangover_ms: int = 600
+    hangover_ms: int = PRESETS["default"].hangover_ms
     max_utterance_ms: int = 20_000
     phrases: tuple[str, ...] = ()
     boost: float = USUAL_BOOST

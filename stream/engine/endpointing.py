@@ -14,7 +14,7 @@ _LONGEST_START_MS = 5_000
 _WINDOWS = ("start_history", "stop_history", "stop_history_eou")
 _THRESHOLDS = ("start_threshold", "stop_threshold", "stop_threshold_eou")
 _LONGEST_FRAMES = LONGEST_SAMPLES // FRAME_SAMPLES
-_PLAIN = SegmenterOptions(longest_frames=_LONGEST_FRAMES)
+_PLAIN = SegmenterOptions(hangover_frames=frames_in(_DEFAULT_STOP_HISTORY_MS), longest_frames=_LONGEST_FRAMES)
 
 
 def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOptions:

@@ -58,7 +58,7 @@ class Assembly:
         return self._finalized is not None and self._finalized >= end - _NEGLIGIBLE
 
     def known_to(self, sent: int) -> int:
-        """The sample to which its text goes, of `sent`; what comes without a position is taken for everything."""
+        """Return up to which sample there is text; `sent`, everything, where it has no position."""
         if self.has_unsettled_words:
             return self.processed if self._unsettled.processed else sent
         return self.settled if self._finalized is None else self._finalized

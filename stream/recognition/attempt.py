@@ -106,7 +106,7 @@ class Attempt:
             self._wake.set()
 
     def force_endpoint(self) -> None:
-        """Let the recognizer settle once it was sent what there is; if it does not, the attempt ends for that."""
+        """Ask the recognizer to settle the audio so far; end the attempt if it does not do so within a second."""
         self._is_forced = True
         self._wake.set()
 
@@ -196,7 +196,7 @@ class Attempt:
             self._forced = None
 
     def _end_here(self) -> None:
-        """Settle by the end of the stream what was not settled when it was asked for."""
+        """End the stream, which settles its audio, because the recognizer did not settle it when asked."""
         self._is_ending = True
         self._wake.set()
 

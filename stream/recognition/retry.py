@@ -26,9 +26,9 @@ class Retry:
         self._tries = 0
 
     def held(self, hint_seconds: float | None) -> float:
-        """After how many seconds to ask a recognizer again that is full: no failure, and the time does not count."""
+        """Return after how many seconds to ask a full recognizer again; that is no failure and counts as none."""
         hint = _FULL_SECONDS if hint_seconds is None else hint_seconds
-        # Those that were refused together do not all come again together.
+        # Streams that were refused together must not all ask again together.
         delay = max(hint, _FIRST_DELAY_SECONDS) * (1 + self._jitter() / 4)
         self._progressed += delay
         return delay

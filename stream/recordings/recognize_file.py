@@ -38,8 +38,8 @@ async def recognize_whole(
 ) -> Finished:
     """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
 
-    `chunks` are the bytes of the recording, cut anywhere; its audio may last `limits.audio` seconds. An error of the
-    audio is in the result, and so is a refusal of the `meter`, which counts the audio as it is decoded.
+    `chunks` are the bytes of the recording, cut anywhere, of at most `limits.audio_seconds`. An error of the audio is
+    in the result, and so is a refusal of the `meter`, which counts the audio as it is decoded.
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)

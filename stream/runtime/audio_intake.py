@@ -17,7 +17,7 @@ Meter = Callable[[float], Awaitable[None]]
 
 
 async def unmetered(_: float) -> None:
-    """Let there be as much audio as there is."""
+    """Accept any amount of audio."""
 
 
 class AudioIntake:

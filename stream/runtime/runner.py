@@ -87,7 +87,9 @@ class SessionRunner:
         self._is_recording = is_recording
         self._intake: AudioIntake | None = None
         self._recognition_limits = RecognitionLimits(
-            limits.final, limits.stall, least_send_samples=lambda: self._fair_share.load.least_send_samples
+            limits.final_seconds,
+            limits.stall_seconds,
+            least_send_samples=lambda: self._fair_share.load.least_send_samples,
         )
         self._response_times = ResponseTimes()
         self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
@@ -167,11 +169,11 @@ class SessionRunner:
             case Deadline.PAUSE:
                 self._feed(SenderPaused())
             case Deadline.NOTICE:
-                self._feed(LimitNears(self._limits.notice))
+                self._feed(LimitNears(self._limits.notice_seconds))
             case Deadline.STREAM:
                 await self._end_audio(EndCause.LIMIT)
             case Deadline.IDLE if self._session.state is State.CONFIGURING:
-                detail = f"no audio was received for {self._limits.idle:g} seconds"
+                detail = f"no audio was received for {self._limits.idle_seconds:g} seconds"
                 self._feed(AudioEnded(EndCause.IDLE, ClientError(Problem.IDLE_TIMEOUT, detail)))
             case Deadline.IDLE:
                 await self._end_audio(EndCause.IDLE)
@@ -197,7 +199,7 @@ class SessionRunner:
         if self._intake is None:
             self._intake = AudioIntake(
                 replace(self.config.audio_format, is_recording=self._is_recording),
-                most_seconds=self._limits.audio,
+                most_seconds=self._limits.audio_seconds,
                 meter=self._meter,
                 fair_share=self._fair_share,
                 work_limit=self._work_limit,

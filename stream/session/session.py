@@ -193,12 +193,12 @@ class Session:
 
     @property
     def _watches_for_words(self) -> bool:
-        """Without a detector and without unsettled text, words are known too late to miss them."""
+        """Whether missing words can be noticed: not with neither a detector nor unsettled text."""
         return self._config.vad != "off" or self._config.interim_results
 
     @property
     def _decided(self) -> int:
-        """The sample before which it is known where words are: an utterance may hold some until it is settled."""
+        """The sample before which all words are known: an open utterance may have words until it is settled."""
         if self._config.vad == "off":
             return self._channels[0].position
         return min(channel.unsettled[0].start if channel.unsettled else channel.position for channel in self._channels)

@@ -65,7 +65,7 @@ def judged(pcm: bytes, classifier: FrameClassifier | None = None) -> list[bool]:
 
 def segment_seconds(pcm: bytes) -> float:
     """How much of a sound would be sent to the recognizer."""
-    segmenter, classifier, silent = Segmenter(SegmenterOptions()), WebRtcClassifier(3), 0
+    segmenter, classifier, silent = Segmenter(SegmenterOptions(hangover_frames=60)), WebRtcClassifier(3), 0
     total = 0
     for frame in split_frames(Framer().push(pcm)):
         for event in segment(segmenter, classifier, frame):

@@ -103,7 +103,7 @@ def test_after_a_cut_at_the_end_of_the_longest_an_onset_is_needed() -> None:
 
 
 def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
-    events = run("...xx", SegmenterOptions(onset_frames=0, preroll_frames=0))
+    events = run("...xx", SegmenterOptions(hangover_frames=60, onset_frames=0, preroll_frames=0))
     assert events == [SegmentStarted(start=0, onset=0)]
 
 
@@ -149,7 +149,7 @@ def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str)
 )
 def test_options_that_contradict_each_other_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"must|needed"):
-        SegmenterOptions(**options)
+        SegmenterOptions(**{"hangover_frames": 60} | options)
 
 
 @given(st.text("x.", max_size=400), st.integers(1, 50))

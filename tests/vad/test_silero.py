@@ -63,7 +63,7 @@ def test_what_is_not_speech_is_rejected(aggressiveness: int) -> None:
 
 
 def segment_ends(pcm: bytes) -> list[SegmentEnded]:
-    segmenter = Segmenter(SegmenterOptions())
+    segmenter = Segmenter(SegmenterOptions(hangover_frames=60))
     return [event for event in segment(segmenter, SileroClassifier(3), pcm) if isinstance(event, SegmentEnded)]
 
 

@@ -101,7 +101,7 @@ async def running_gateway(
         cleanup = Cleanup(
             parts.transcriptions,
             parts.recordings,
-            settings.session.runner_limits.stream,
+            settings.session.runner_limits.stream_seconds,
             database=database,
             calendar=calendar,
         )
@@ -174,9 +174,9 @@ def _live(parts: _Parts) -> Live:
         clock=parts.clock,
         session_limits=SessionLimits(
             max_message_bytes=server.max_message_bytes,
-            idle_ms=1000 * limits.pause,
-            idle_limit_ms=1000 * limits.idle,
-            stream_limit_ms=1000 * limits.stream,
+            idle_ms=1000 * limits.pause_seconds,
+            idle_limit_ms=1000 * limits.idle_seconds,
+            stream_limit_ms=1000 * limits.stream_seconds,
         ),
         send_limit_seconds=server.send_limit_seconds,
     )

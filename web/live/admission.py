@@ -62,7 +62,7 @@ class Admission:
             return await self.models.look_up(config, caller.owner)
 
         # A compressed format lets few bytes unfold to hours; whoever sends in real time never meets this limit.
-        limits = replace(self.runner_limits, audio=_SPED_UP * self.runner_limits.stream)
+        limits = replace(self.runner_limits, audio_seconds=_SPED_UP * self.runner_limits.stream_seconds)
         config = await look_up(config)
         meter = self.limits.live_meter(caller)
         held.push_async_callback(meter.settle)

@@ -60,7 +60,7 @@ class Transcriber:
 
     async def transcribe(self, caller: Caller, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
         """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was recognized."""
-        limits = replace(self.runner_limits, audio=most_seconds)
+        limits = replace(self.runner_limits, audio_seconds=most_seconds)
         meter = self.limits.recording_meter(caller.owner, self.limits.minutes_of(caller))
         # A recording in which FFmpeg has to jump is copied to disk.
         with self.bodies.disk.open(caller.owner) as copy:

@@ -123,7 +123,7 @@ def test_the_classifier_takes_marked_frames_for_speech() -> None:
 @pytest.mark.parametrize("first", [0, 30_000])
 def test_webrtc_hears_each_group_as_one_segment(aggressiveness: int, first: int) -> None:
     pcm = silence(500) + numbered_speech([8, 5], first) + silence(900)
-    segmenter, classifier = Segmenter(SegmenterOptions()), WebRtcClassifier(aggressiveness)
+    segmenter, classifier = Segmenter(SegmenterOptions(hangover_frames=60)), WebRtcClassifier(aggressiveness)
     events = segment(segmenter, classifier, pcm)
     names = [type(event).__name__ for event in events]
     assert (names.count("SegmentStarted"), names.count("SegmentEnded")) == (2, 2)

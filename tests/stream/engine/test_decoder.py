@@ -20,7 +20,7 @@ def options(*, phrases: tuple[str, ...] = (), closed_vocabulary: bool = False, w
         rate_hertz=16_000,
         alternatives=1,
         word_times=word_times,
-        segmenter=SegmenterOptions(),
+        segmenter=SegmenterOptions(hangover_frames=60),
         phrases=phrases,
         closed_vocabulary=closed_vocabulary,
     )

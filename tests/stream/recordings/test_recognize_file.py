@@ -25,7 +25,9 @@ async def test_a_recording_is_a_file_whose_hypotheses_nobody_sees() -> None:
 
 
 async def test_a_recording_that_is_too_long_is_an_error() -> None:
-    finished = await recognize_whole(ScriptedRecognizer(), SessionConfig(), [wav(SPEECH)], RunnerLimits(audio=2))
+    finished = await recognize_whole(
+        ScriptedRecognizer(), SessionConfig(), [wav(SPEECH)], RunnerLimits(audio_seconds=2)
+    )
     assert finished.error is not None
     assert finished.error.problem is Problem.TOO_LARGE
     assert finished.error.detail == "the audio is longer than 2 seconds"

@@ -1,6 +1,6 @@
 from stream.session.deadlines import Deadline, Deadlines, RunnerLimits
 
-LIMITS = RunnerLimits(pause=3.0, idle=30.0, stream=1000.0, notice=60.0)
+LIMITS = RunnerLimits(pause_seconds=3.0, idle_seconds=30.0, stream_seconds=1000.0, notice_seconds=60.0)
 
 
 def test_silence_ends_an_utterance_first_and_then_the_session() -> None:
@@ -31,6 +31,6 @@ def test_notice_is_given_once_before_the_longest_session_ends() -> None:
 
 
 def test_a_session_shorter_than_the_notice_has_none() -> None:
-    deadlines = Deadlines(RunnerLimits(stream=10.0), 0.0)
+    deadlines = Deadlines(RunnerLimits(stream_seconds=10.0), 0.0)
     assert deadlines.passed(9.0, in_utterance=False) is None
     assert deadlines.passed(10.0, in_utterance=False) is Deadline.STREAM

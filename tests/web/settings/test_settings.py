@@ -9,7 +9,7 @@ def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.M
     monkeypatch.setenv("NIYOSHA_IDLE_MS", "500")
     monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", '{"hangoverMs": 400}')
     settings = read_settings({"port": 9001})
-    assert (settings.server.port, settings.session.runner_limits.pause) == (9001, 0.5)
+    assert (settings.server.port, settings.session.runner_limits.pause_seconds) == (9001, 0.5)
     assert settings.session.config.hangover_ms == 400
 
 
