@@ -11,7 +11,7 @@ import grpc
 from bench.common.figures import Flicker, error_rate, percentile
 from bench.common.server import Server
 from bench.engine.talkers import OPTIONS, Exchange, Outcome, Talker
-from stream.riva.responses.mapping import ResponseReader
+from stream.riva.responses.reader import ResponseReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

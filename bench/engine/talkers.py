@@ -15,7 +15,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 from bench.common.server import Server
 from bench.common.usage import Usage
 from bench.engine.turns import Turn, Utterance
-from stream.riva.responses.mapping import opening_request
+from stream.riva.requests import RequestOptions, opening_request
 from stream.session.events import RecognitionOptions
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Talker:
         reader = asyncio.create_task(_read(call, exchange))
         self.readers[reader] = exchange
         try:
-            await call.write(opening_request(OPTIONS))
+            await call.write(opening_request(OPTIONS, RequestOptions()))
             # A refusal that meets a write is turned into INTERNAL by the library.
             await asyncio.wait({asyncio.ensure_future(call.initial_metadata())}, timeout=_ACCEPT_SECONDS)
             exchange.is_accepted = not call.done()

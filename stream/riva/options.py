@@ -1,12 +1,10 @@
-"""The options of the Riva client: addresses, TLS, metadata, models and limits."""
+"""The options of the Riva client: addresses, TLS, metadata and limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stream.riva.requests import RequestOptions
 from stream.vocabulary.vocabularies import MOST_PHRASES
-
-STOP_HISTORY_MS = 30_000
-"""The default of `stop_history_ms`: longer than any pause, so that only our segmenter ends utterances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +26,14 @@ def _always() -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RivaOptions:
-    """The options of the client; `uris` are `host:port`, `unix:/path`, `dns:///name:port` or other gRPC targets.
+class RivaOptions(RequestOptions):
+    """The options of the client, those of its requests included.
 
+    - `uris`: `host:port`, `unix:/path`, `dns:///name:port` or other gRPC targets.
     - `tls`: None for no encryption.
     - `metadata`: sent with every call, keys in lower case; may contain secrets.
     - `keepalive_seconds`: 0 for no pings, because servers may close connections that ping often.
     - `most_phrases`: how many phrases of a stream a server accepts.
-    - `models`: the server's model for an `asrModel`; without one the server chooses.
-    - `custom_configuration`: sent as it is.
-    - `stop_history_ms`: the pause after which a server ends an utterance that our segmenter found, 0 for its default.
-    - `most_speakers`: for diarization, 0 for none.
     - `force_eou`: each `asrModel` whose model supports `force_eou`.
     - `sessions`: the most live sessions at a server that does not admit them itself, None for no limit of our own.
     - `label`: the name of a single server in metrics, None for its address.
@@ -50,10 +45,6 @@ class RivaOptions:
     metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     keepalive_seconds: float = 0.0
     most_phrases: int = MOST_PHRASES
-    models: Mapping[str, str] = field(default_factory=dict)
-    custom_configuration: Mapping[str, str] = field(default_factory=dict)
-    stop_history_ms: int = STOP_HISTORY_MS
-    most_speakers: int = 0
     force_eou: tuple[str, ...] = ()
     sessions: int | None = None
     label: str | None = None

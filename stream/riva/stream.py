@@ -10,7 +10,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.recognition.recognizer import Acknowledged
 from stream.riva.errors import UNDECODABLE, RivaError, riva_error
-from stream.riva.responses.mapping import ResponseReader
+from stream.riva.responses.reader import ResponseReader
 from stream.session.events import Hypothesis
 
 if TYPE_CHECKING:

@@ -8,10 +8,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from stream.configuration.config import PRESETS
+from stream.riva.requests import RequestOptions
 from stream.riva.servers.addresses import Address, parse_addresses
 from stream.vocabulary.vocabularies import MOST_PHRASES
 from web.settings.section import Section, named
 
+_DEFAULTS = RequestOptions()
 _FUNCTION_ID = "function-id"
 _AUTHORIZATION = "authorization"
 _KEY = re.compile(r"[a-z0-9_.-]+")
@@ -46,11 +48,11 @@ class RivaSettings(Section):
     """The Riva server's own model name for an asrModel, as a JSON object; without one the server chooses."""
     custom_configuration: dict[str, str] = Field(default_factory=dict)
     """The custom_configuration of every stream, as a JSON object."""
-    stop_history_ms: Annotated[int, Field(ge=0, le=60_000)] = 30_000
+    stop_history_ms: Annotated[int, Field(ge=0, le=60_000)] = _DEFAULTS.stop_history_ms
     """The pause after which the server settles by itself where the gateway finds the utterances; 0 for its own."""
     force_eou: tuple[str, ...] = ()
     """Each asrModel whose model knows `force_eou`, as a JSON list; with vad=off `finalize` then keeps its stream."""
-    most_speakers: Annotated[int, Field(ge=0, le=64)] = 0
+    most_speakers: Annotated[int, Field(ge=0, le=64)] = _DEFAULTS.most_speakers
     """How many speakers the Riva server is asked to tell apart, where its model can; 0 asks for none."""
     most_phrases: Annotated[int, Field(ge=0, le=100_000)] = MOST_PHRASES
     """How many phrases the Riva server takes for a stream."""

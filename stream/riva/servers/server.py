@@ -5,7 +5,6 @@ import contextlib
 
 import grpc
 import structlog
-from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.recognition import places
 from stream.recognition.places import WorkClass
@@ -13,7 +12,8 @@ from stream.recognition.recognizer import Capacity, RecognizerError
 from stream.recognition.tracing import TRACEPARENT
 from stream.riva.errors import RivaError
 from stream.riva.options import RivaOptions
-from stream.riva.responses.mapping import ResponseReader, opening_request
+from stream.riva.requests import opening_request
+from stream.riva.responses.reader import ResponseReader
 from stream.riva.servers.breaker import Breaker, State
 from stream.riva.servers.channels import ChannelPool, OpenChannel, PooledChannel, open_channel
 from stream.riva.servers.discovery import Served, discover
@@ -192,13 +192,14 @@ class RivaServer:
         self._breaker.began(lease.began)
         metadata = (*self._options.metadata, *_metadata(options, was_admitted=was_admitted))
         call = lease.channel.asr.StreamingRecognize(metadata=metadata)
-        reader = ResponseReader(
-            options, promises_stable_words=self.served is not None and self.served.promises_stable_words
-        )
+        served = self.served
+        reader = ResponseReader(options, promises_stable_words=served is not None and served.promises_stable_words)
+        knows_closed_vocabularies = served is not None and served.knows_closed_vocabularies
+        request = opening_request(options, self._options, knows_closed_vocabularies=knows_closed_vocabularies)
         stream = RivaStream(call, reader, lease, signals_progress=self.admits_sessions)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
-                await stream.write(self._opening_request(options))
+                await stream.write(request)
                 if lease.is_awaited:
                     await stream.accepted(_ACCEPT_SECONDS)
         except TimeoutError:
@@ -249,16 +250,6 @@ class RivaServer:
         """Record that a place is free; after the last one of a retired connection the next refresh closes it."""
         if self._pool.is_over(channel):
             self._needs_refresh.set()
-
-    def _opening_request(self, options: RecognitionOptions) -> pb.StreamingRecognizeRequest:
-        return opening_request(
-            options,
-            model=self._options.models.get(options.asr_model, ""),
-            knows_closed_vocabularies=self.served is not None and self.served.knows_closed_vocabularies,
-            custom_configuration=self._options.custom_configuration,
-            stop_history_ms=self._options.stop_history_ms,
-            most_speakers=self._options.most_speakers,
-        )
 
     def _record_failure(self, lease: StreamLease, reason: str) -> None:
         was_open = self._breaker.state is State.OPEN

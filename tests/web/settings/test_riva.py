@@ -1,6 +1,7 @@
 """What is set for the Riva servers, what contradicts itself, and what is never shown."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from stream.riva import RivaOptions, TlsOptions
 from tests.support.places import DOCS
 from web.backends.riva.options import riva_options
+from web.settings.riva import RivaSettings
 from web.settings.settings import Settings, SettingsError, read_settings, setting_names
 
 FAR = "riva.example:50051"
@@ -71,15 +73,24 @@ def test_what_goes_to_the_server_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("NIYOSHA_RIVA_MOST_PHRASES", "7")
     monkeypatch.setenv("NIYOSHA_RIVA_MOST_SPEAKERS", "3")
     monkeypatch.setenv("NIYOSHA_RIVA_FORCE_EOU", '["default", "video"]')
+    monkeypatch.setenv("NIYOSHA_RIVA_STOP_HISTORY_MS", "900")
+    monkeypatch.setenv("NIYOSHA_RIVA_SESSIONS", "12")
     assert options(riva_uri=FAR) == RivaOptions(
         uris=(FAR,),
         metadata=(("x-team", "speech"),),
         most_phrases=7,
         most_speakers=3,
         force_eou=("default", "video"),
+        stop_history_ms=900,
+        sessions=12,
         models={"video": "parakeet"},
         custom_configuration={"run_vad": "false"},
     )
+
+
+def test_every_setting_is_an_option_of_the_client_or_becomes_one() -> None:
+    converted = {"uri", "ca", "client_cert", "client_key", "server_name", "function_id", "api_key"}
+    assert RivaSettings.model_fields.keys() - {option.name for option in fields(RivaOptions)} == converted
 
 
 @pytest.mark.parametrize(

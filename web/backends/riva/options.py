@@ -1,7 +1,9 @@
 """Build the options of the Riva client from the settings: PEM files are read and checked here."""
 
 import ssl
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from stream.riva import RivaOptions, TlsOptions
 from web.settings.riva import RivaSettings
@@ -10,18 +12,13 @@ from web.settings.section import SettingsError
 
 def riva_options(riva: RivaSettings) -> RivaOptions:
     """Return the options of the client, with the files read; raises SettingsError."""
-    return RivaOptions(
-        uris=tuple(address.uri for address in riva.addresses),
-        tls=_tls_options(riva) if riva.is_encrypted else None,
-        metadata=tuple(riva.call_metadata.items()),
-        most_phrases=riva.most_phrases,
-        models=riva.models,
-        custom_configuration=riva.custom_configuration,
-        stop_history_ms=riva.stop_history_ms,
-        most_speakers=riva.most_speakers,
-        force_eou=riva.force_eou,
-        sessions=riva.sessions,
-    )
+    # Settings with the name of an option are passed on as they are; the others are converted.
+    names = {option.name for option in fields(RivaOptions)} & RivaSettings.model_fields.keys()
+    options: dict[str, Any] = {name: getattr(riva, name) for name in names}
+    options["uris"] = tuple(address.uri for address in riva.addresses)
+    options["tls"] = _tls_options(riva) if riva.is_encrypted else None
+    options["metadata"] = tuple(riva.call_metadata.items())
+    return RivaOptions(**options)
 
 
 def _tls_options(riva: RivaSettings) -> TlsOptions:

@@ -1,14 +1,11 @@
-"""Map recognition options to Riva's requests, and Riva's responses to hypotheses; pure."""
+"""Convert Riva's responses to hypotheses; pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import takewhile
-from types import MappingProxyType
 
 from riva.client.proto import riva_asr_pb2 as pb
-from riva.client.proto import riva_audio_pb2
 
-from stream.riva.options import STOP_HISTORY_MS
 from stream.riva.responses.words import scale, timed_words, words_in
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, untimed_word
 from stream.session.stable_prefix import Agreement
@@ -18,47 +15,6 @@ from vad import SAMPLE_RATE
 _WHOLE_UTTERANCE_STABILITY = 1.0
 # The embedded engine marks stable words with 0.9, which is a little less in single precision.
 _STABLE_STABILITY = 0.89
-
-
-def opening_request(
-    options: RecognitionOptions,
-    *,
-    model: str = "",
-    knows_closed_vocabularies: bool = False,
-    custom_configuration: Mapping[str, str] = MappingProxyType({}),
-    stop_history_ms: int = STOP_HISTORY_MS,
-    most_speakers: int = 0,
-) -> pb.StreamingRecognizeRequest:
-    """Build the first message of a stream.
-
-    `model` is the server's name of a model, "" for its choice; `custom_configuration` is sent as it is.
-    `stop_history_ms` applies if each stream is one utterance, 0 for the server's default. `most_speakers` is for
-    diarization, 0 for none.
-    """
-    endpoint_ms = options.finds_endpoints_ms or stop_history_ms
-    config = pb.RecognitionConfig(
-        encoding=riva_audio_pb2.LINEAR_PCM,
-        sample_rate_hertz=SAMPLE_RATE,
-        audio_channel_count=1,
-        language_code=options.language_code,
-        max_alternatives=options.max_alternatives,
-        profanity_filter=options.profanity_filter,
-        enable_word_time_offsets=True,
-        enable_automatic_punctuation=options.punctuation,
-        model=model,
-        endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms) if endpoint_ms else None,
-        custom_configuration=custom_configuration,
-    )
-    if most_speakers:
-        config.diarization_config.enable_speaker_diarization = True
-        config.diarization_config.max_speaker_count = most_speakers
-    if options.phrases:
-        config.speech_contexts.append(pb.SpeechContext(phrases=options.phrases, boost=options.boost))
-    if options.closed_vocabulary and knows_closed_vocabularies:
-        config.custom_configuration["closed_vocabulary"] = "true"
-    return pb.StreamingRecognizeRequest(
-        streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=options.interim_results)
-    )
 
 
 class ResponseReader:
