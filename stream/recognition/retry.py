@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-_FIRST_DELAY_SECONDS = 0.05
-_LONGEST_DELAY_SECONDS = 2.0
-# A server that dies of the same audio as often is not asked to die again.
+from stream.backoff import Backoff
+
+_BACKOFF = Backoff(first_seconds=0.05, longest_seconds=2.0)
+# Audio that has failed a server so often would fail it again.
 _MOST_TRIES = 6
 # A server that cannot be reached may be starting: with a model to load that takes a while.
 _GIVE_UP_SECONDS = 30.0
@@ -20,7 +21,7 @@ class Retry:
         self.progressed(now)
 
     def progressed(self, now: float) -> None:
-        """The recognizer got further than ever before: all tries are new."""
+        """Start counting anew, because the recognizer got further than ever before."""
         self._progressed = now
         self._failures = 0
         self._tries = 0
@@ -29,19 +30,19 @@ class Retry:
         """Return after how many seconds to ask a full recognizer again; that is no failure and counts as none."""
         hint = _FULL_SECONDS if hint_seconds is None else hint_seconds
         # Streams that were refused together must not all ask again together.
-        delay = max(hint, _FIRST_DELAY_SECONDS) * (1 + self._jitter() / 4)
+        delay = max(hint, _BACKOFF.first_seconds) * (1 + self._jitter() / 4)
         self._progressed += delay
         return delay
 
     def delay(self, now: float, *, was_taken: bool, hint_seconds: float | None = None) -> float | None:
-        """After how many seconds to try again, None to give up.
+        """Return after how many seconds to try again; None to give up.
 
         `was_taken` when the recognizer had accepted the stream before it failed; one that refuses or cannot be
-        reached is asked for longer. `hint_seconds` is the recognizer's own wish.
+        reached is asked for longer. `hint_seconds` is the recognizer's own request.
         """
         self._tries += was_taken
         if self._tries >= _MOST_TRIES or now - self._progressed >= _GIVE_UP_SECONDS:
             return None
-        longest = min(_FIRST_DELAY_SECONDS * float(1 << self._failures), _LONGEST_DELAY_SECONDS)
-        self._failures = min(self._failures + 1, 16)
-        return max(longest * (1 + self._jitter()) / 2, hint_seconds or 0.0)
+        seconds = _BACKOFF.delay_seconds(self._failures, jitter=self._jitter())
+        self._failures += 1
+        return max(seconds, hint_seconds or 0.0)
