@@ -144,21 +144,20 @@ def failing_at(pieces: int, error: RecognizerError = GONE) -> Callable[[Recognit
     return lambda options: HearingStream(options, fails_at=pieces, error=error)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Harness:
     """Speaks to one recognition and keeps what it reports, and when it began and ended."""
 
     script: list[Callable[[RecognitionOptions], HearingStream]]
     order: OpenStream = UTTERANCE
     response_times: ResponseTimes = field(default_factory=ResponseTimes)
+    limits: RecognitionLimits = field(default_factory=RecognitionLimits)
     reports: list[HypothesisReceived | RecognitionFailed | FellBehind] = field(default_factory=list)
     began = ended = 0.0
 
     def __post_init__(self) -> None:
         self.recognizer = ScriptedRecognizer(script=self.script)  # type: ignore[arg-type]
-        self.recognition = Recognition(
-            self.order, self.reports.append, lambda: None, RecognitionLimits(), self.response_times
-        )
+        self.recognition = Recognition(self.order, self.reports.append, lambda: None, self.limits, self.response_times)
 
     async def speak(self, pcm: bytes, *, pause_seconds: float = PIECE_SECONDS) -> None:
         """Say it at its own speed, or with other pauses between the pieces; 0.0 for all at once."""
@@ -205,7 +204,7 @@ LONG = silence(200) + numbered_speech([4] * 12) + silence(1000)
 
 
 async def test_a_stream_that_fails_is_begun_again_and_no_word_is_lost_or_said_twice() -> None:
-    harness = Harness([failing_at(5), failing_at(1), HearingStream])
+    harness = Harness(script=[failing_at(5), failing_at(1), HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert [stream.pcm for stream in harness.streams][-1] == SPEECH
@@ -213,7 +212,7 @@ async def test_a_stream_that_fails_is_begun_again_and_no_word_is_lost_or_said_tw
 
 async def test_what_a_recognizer_settled_is_not_sent_again() -> None:
     harness = Harness(
-        [lambda options: HearingStream(options, fails_at=11, settles_at_ms=PAUSE_MS - 200), HearingStream]
+        script=[lambda options: HearingStream(options, fails_at=11, settles_at_ms=PAUSE_MS - 200), HearingStream]
     )
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
@@ -223,7 +222,7 @@ async def test_what_a_recognizer_settled_is_not_sent_again() -> None:
 
 
 async def test_text_that_was_shown_does_not_shrink_while_a_new_attempt_catches_up() -> None:
-    harness = Harness([failing_at(8), HearingStream])
+    harness = Harness(script=[failing_at(8), HearingStream])
     await harness.speak(SPEECH)
     shown = [len(hypothesis.best.words) for hypothesis in harness.hypotheses]
     assert shown == sorted(shown)
@@ -231,7 +230,7 @@ async def test_text_that_was_shown_does_not_shrink_while_a_new_attempt_catches_u
 
 @pytest.mark.parametrize("fails_at", [-1, -2])
 async def test_a_stream_that_fails_after_its_last_audio_is_settled_once(fails_at: int) -> None:
-    harness = Harness([failing_at(fails_at), HearingStream])
+    harness = Harness(script=[failing_at(fails_at), HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     # With the final in hand nothing has to be asked again.
@@ -239,7 +238,7 @@ async def test_a_stream_that_fails_after_its_last_audio_is_settled_once(fails_at
 
 
 async def test_a_refusal_for_good_is_not_tried_again() -> None:
-    harness = Harness([failing_at(3, REFUSED), HearingStream])
+    harness = Harness(script=[failing_at(3, REFUSED), HearingStream])
     await harness.speak(SPEECH)
     assert harness.reports[-1] == RecognitionFailed(1, 0)
     assert len(harness.streams) == 1
@@ -248,7 +247,7 @@ async def test_a_refusal_for_good_is_not_tried_again() -> None:
 async def test_what_was_settled_before_all_failed_is_not_lost() -> None:
     order = OpenStream(1, UTTERANCE.options)
     harness = Harness(
-        [lambda options: HearingStream(options, fails_at=12, settles_at_ms=400, error=REFUSED)], order=order
+        script=[lambda options: HearingStream(options, fails_at=12, settles_at_ms=400, error=REFUSED)], order=order
     )
     await harness.speak(SPEECH)
     failed = harness.reports[-1]
@@ -258,7 +257,7 @@ async def test_what_was_settled_before_all_failed_is_not_lost() -> None:
 
 
 async def test_a_recognizer_that_fails_of_the_same_audio_again_and_again_is_given_up() -> None:
-    harness = Harness([failing_at(2)])
+    harness = Harness(script=[failing_at(2)])
     await harness.speak(SPEECH, pause_seconds=0.0)
     assert isinstance(harness.reports[-1], RecognitionFailed)
     opened = [stream.opened_at for stream in harness.streams]
@@ -268,7 +267,7 @@ async def test_a_recognizer_that_fails_of_the_same_audio_again_and_again_is_give
 
 
 async def test_a_recognizer_that_stalls_in_mid_speech_is_left_for_a_new_attempt() -> None:
-    harness = Harness([FrozenStream, HearingStream])
+    harness = Harness(script=[FrozenStream, HearingStream])
     await harness.speak(LONG)
     assert harness.numbers == list(range(48))
     assert [stream.is_stalled for stream in harness.streams] == [True, False]
@@ -277,14 +276,14 @@ async def test_a_recognizer_that_stalls_in_mid_speech_is_left_for_a_new_attempt(
 
 
 async def test_one_that_answers_without_words_is_not_stalled() -> None:
-    harness = Harness([AcknowledgingStream])
+    harness = Harness(script=[AcknowledgingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert len(harness.streams) == 1
 
 
 async def test_one_that_stalls_after_the_last_audio_is_left_too() -> None:
-    harness = Harness([FrozenStream, FrozenStream, HearingStream])
+    harness = Harness(script=[FrozenStream, FrozenStream, HearingStream])
     await harness.speak(SPEECH[: SAMPLE_RATE * SAMPLE_BYTES // 2])
     assert harness.numbers == [0]
     assert [stream.is_stalled for stream in harness.streams] == [True, True, False]
@@ -292,7 +291,7 @@ async def test_one_that_stalls_after_the_last_audio_is_left_too() -> None:
 
 
 async def test_one_that_never_says_final_nor_ends_is_given_up_with_its_text_at_the_limit() -> None:
-    harness = Harness([InterimStream])
+    harness = Harness(script=[InterimStream])
     await harness.speak(SPEECH)
     assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
     assert spoken_numbers(harness.hypotheses[-1].best.transcript) == list(range(8))
@@ -304,7 +303,7 @@ async def test_after_three_utterances_without_a_final_no_more_than_the_stall_lim
     response_times = ResponseTimes()
     waits = []
     for _ in range(4):
-        harness = Harness([InterimStream], response_times=response_times)
+        harness = Harness(script=[InterimStream], response_times=response_times)
         await harness.speak(SPEECH)
         assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
         waits.append(harness.ended - harness.began - 3.5)
@@ -320,10 +319,10 @@ async def test_one_that_ended_three_streams_without_a_final_is_taken_at_its_word
                 if isinstance(answer, Hypothesis) and not answer.is_final:
                     yield answer
 
-    harness = Harness([EndingStream])
+    harness = Harness(script=[EndingStream])
     await harness.speak(SPEECH)
     assert (harness.numbers, len(harness.streams)) == (list(range(8)), 3)
-    again = Harness([EndingStream], response_times=harness.response_times)
+    again = Harness(script=[EndingStream], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
 
@@ -345,28 +344,28 @@ def settling_after(seconds: float) -> Callable[[RecognitionOptions], HearingStre
 
 @pytest.mark.parametrize(("seconds", "streams", "waited"), [(4.5, 1, 4.5), (7, 2, 5.05 + 7), (9.5, 2, 5.05 + 9.5)])
 async def test_one_whose_finals_are_slow_is_waited_for(seconds: float, streams: int, waited: float) -> None:
-    harness = Harness([settling_after(seconds)])
+    harness = Harness(script=[settling_after(seconds)])
     await harness.speak(SPEECH)
     assert (harness.numbers, len(harness.streams)) == (list(range(8)), streams)
     assert harness.ended - harness.began == pytest.approx(3.5 + waited)
-    again = Harness([settling_after(seconds)], response_times=harness.response_times)
+    again = Harness(script=[settling_after(seconds)], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert (again.numbers, len(again.streams)) == (list(range(8)), 1)
 
 
 async def test_a_final_that_comes_after_the_limit_is_given_up_and_the_next_is_waited_for_all_along() -> None:
-    harness = Harness([settling_after(16)])
+    harness = Harness(script=[settling_after(16)])
     await harness.speak(SPEECH)
     assert harness.reports[-1] == RecognitionFailed(1, 0, is_only_final_owed=True)
-    again = Harness([settling_after(16)], response_times=harness.response_times)
+    again = Harness(script=[settling_after(16)], response_times=harness.response_times)
     await again.speak(SPEECH)
     assert again.numbers == list(range(8))
 
 
 async def test_one_whose_finals_are_known_to_be_quick_is_left_after_two_seconds() -> None:
     response_times = ResponseTimes()
-    await Harness([HearingStream], response_times=response_times).speak(SPEECH)
-    harness = Harness([settling_after(100), HearingStream], response_times=response_times)
+    await Harness(script=[HearingStream], response_times=response_times).speak(SPEECH)
+    harness = Harness(script=[settling_after(100), HearingStream], response_times=response_times)
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert harness.lives[0] == 3.5 + 2
@@ -381,7 +380,7 @@ class EarlyStream(HearingStream):
 
 
 async def test_one_that_ends_without_a_final_is_asked_again() -> None:
-    harness = Harness([EarlyStream, HearingStream])
+    harness = Harness(script=[EarlyStream, HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
 
@@ -396,7 +395,7 @@ class BriefStream(HearingStream):
 
 
 async def test_one_that_ends_in_mid_sentence_is_asked_until_it_has_said_all() -> None:
-    harness = Harness([BriefStream] * 4 + [HearingStream])
+    harness = Harness(script=[BriefStream] * 4 + [HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
 
@@ -410,7 +409,7 @@ async def test_unsettled_text_is_not_taken_for_the_final_though_it_comes_with_th
                 if isinstance(answer, Hypothesis) and not answer.is_final:
                     yield replace(answer, alternatives=(Alternative(answer.best.words[:-1]),))
 
-    harness = Harness([HastyStream, HastyStream, HearingStream])
+    harness = Harness(script=[HastyStream, HastyStream, HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
 
@@ -427,13 +426,13 @@ async def test_one_that_ends_with_a_final_in_mid_sentence_is_asked_again() -> No
             while await self._pieces.get() is not None:
                 pass
 
-    harness = Harness([EarlyFinalStream, EarlyFinalStream, HearingStream])
+    harness = Harness(script=[EarlyFinalStream, EarlyFinalStream, HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
 
 
 async def test_one_that_never_has_anything_to_say_is_believed_in_the_end() -> None:
-    harness = Harness([EarlyStream])
+    harness = Harness(script=[EarlyStream])
     await harness.speak(SPEECH)
     assert harness.numbers == []
     assert [hypothesis.is_final for hypothesis in harness.hypotheses] == [True]
@@ -441,14 +440,14 @@ async def test_one_that_never_has_anything_to_say_is_believed_in_the_end() -> No
 
 
 async def test_without_a_final_in_time_the_stream_is_given_up() -> None:
-    harness = Harness([FrozenStream])
+    harness = Harness(script=[FrozenStream])
     await harness.speak(SPEECH)
     assert harness.reports == [RecognitionFailed(1, 0)]
     assert harness.ended - harness.began == 3.5 + 20
 
 
 async def test_after_a_stall_the_next_attempt_is_given_twice_the_time() -> None:
-    harness = Harness([FrozenStream])
+    harness = Harness(script=[FrozenStream])
     await harness.speak(SPEECH, pause_seconds=0.0)
     assert harness.lives == pytest.approx([5, 10, 20 - 5 - 0.05 - 10 - 0.1])
     assert [stream.is_stalled for stream in harness.streams] == [True, True, False]
@@ -466,7 +465,7 @@ class SlowStream(HearingStream):
 
 
 async def test_one_whose_quickness_is_known_is_given_six_times_as_long() -> None:
-    harness = Harness([SlowStream, HearingStream])
+    harness = Harness(script=[SlowStream, HearingStream])
     # Each part is answered before the next, and four answers are enough to know it.
     await harness.say(*(part for piece in cut(SPEECH, PIECE_BYTES)[:8] for part in (piece, 0.5)), 60.0)
     # The second of sound that nobody answers is complete with the eighth part.
@@ -484,7 +483,7 @@ class ClosedRecognizer(ScriptedRecognizer):
 
 
 async def test_one_that_opens_no_stream_is_asked_again_after_ten_seconds() -> None:
-    harness = Harness([])
+    harness = Harness(script=[])
     harness.recognizer = recognizer = ClosedRecognizer(script=[])
     await harness.speak(SPEECH, pause_seconds=10.0)
     assert harness.reports == [RecognitionFailed(1, 0)]
@@ -494,7 +493,7 @@ async def test_one_that_opens_no_stream_is_asked_again_after_ten_seconds() -> No
 
 
 async def test_where_the_recognizer_finds_the_endpoints_only_what_is_not_settled_is_sent_again() -> None:
-    harness = Harness([failing_at(14), HearingStream], CONTINUOUS)
+    harness = Harness(script=[failing_at(14), HearingStream], order=CONTINUOUS)
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     first, second, end = (hypothesis for hypothesis in harness.hypotheses if hypothesis.is_final)
@@ -503,7 +502,7 @@ async def test_where_the_recognizer_finds_the_endpoints_only_what_is_not_settled
 
 
 async def test_a_stream_without_end_is_begun_anew_at_the_first_pause_after_four_minutes() -> None:
-    harness = Harness([HearingStream], CONTINUOUS)
+    harness = Harness(script=[HearingStream], order=CONTINUOUS)
     first, second, third, last = (numbered_speech([1], number) + silence(PAUSE_MS) for number in range(4))
     await harness.say(first, 239.5, second, 0.5, third, 60.0, last)
     assert harness.numbers == [0, 1, 2, 3]
@@ -513,7 +512,7 @@ async def test_a_stream_without_end_is_begun_anew_at_the_first_pause_after_four_
 
 async def test_no_stream_begins_or_ends_in_the_middle_of_a_word() -> None:
     # So slowly that four minutes pass again and again.
-    harness = Harness([HearingStream], CONTINUOUS)
+    harness = Harness(script=[HearingStream], order=CONTINUOUS)
     await harness.speak(LONG, pause_seconds=20.0)
     assert harness.numbers == list(range(48))
     assert len(harness.streams) > 5
@@ -523,7 +522,7 @@ async def test_no_stream_begins_or_ends_in_the_middle_of_a_word() -> None:
 
 async def test_one_that_settles_nothing_for_a_minute_is_ended_and_begun_anew() -> None:
     order = OpenStream(1, RecognitionOptions("en-US", finds_endpoints_ms=120_000))
-    harness = Harness([HearingStream], order)
+    harness = Harness(script=[HearingStream], order=order)
     said = silence(200) + numbered_speech([4] * 40) + silence(1000)
     await harness.speak(said)
     assert sorted(harness.numbers) == list(range(160))
@@ -533,7 +532,7 @@ async def test_one_that_settles_nothing_for_a_minute_is_ended_and_begun_anew() -
 
 
 async def test_no_more_is_sent_than_a_recognizer_can_follow() -> None:
-    harness = Harness([FrozenStream], CONTINUOUS)
+    harness = Harness(script=[FrozenStream], order=CONTINUOUS)
     await harness.speak(LONG * 2, pause_seconds=0.0)
     assert 20 <= len(harness.streams[0].pcm) / SAMPLE_BYTES / SAMPLE_RATE <= 21
     assert isinstance(harness.reports[-1], RecognitionFailed)
@@ -542,7 +541,7 @@ async def test_no_more_is_sent_than_a_recognizer_can_follow() -> None:
 
 async def test_while_nothing_is_said_the_stream_is_kept_alive_with_silence() -> None:
     first, second = numbered_speech([2]), numbered_speech([2], first=2)
-    harness = Harness([HearingStream], CONTINUOUS)
+    harness = Harness(script=[HearingStream], order=CONTINUOUS)
     await harness.say(first, 29.0, second, 100.0)
     assert len(harness.streams[0].pcm) == len(first + second) + 3 * KEPT_ALIVE_BYTES
     assert harness.numbers == [0, 1, 2, 3]
@@ -556,7 +555,7 @@ FULL = RecognizerError("RESOURCE_EXHAUSTED: full", retryable=True, retry_after_s
 
 
 async def test_a_stream_that_is_refused_for_being_full_is_held_for_minutes_and_nothing_is_lost() -> None:
-    harness = Harness([failing_at(1, FULL)] * 200 + [HearingStream])
+    harness = Harness(script=[failing_at(1, FULL)] * 200 + [HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     # The hint, and a quarter more at most.
@@ -567,14 +566,14 @@ async def test_a_stream_that_is_refused_for_being_full_is_held_for_minutes_and_n
 
 
 async def test_one_that_is_full_for_ten_minutes_without_a_break_is_given_up() -> None:
-    harness = Harness([failing_at(1, FULL)])
+    harness = Harness(script=[failing_at(1, FULL)])
     await harness.speak(SPEECH)
     assert isinstance(harness.reports[-1], RecognitionFailed)
     assert 600 <= harness.ended - harness.began < 620
 
 
 async def test_each_time_that_it_is_full_again_is_told() -> None:
-    harness = Harness([failing_at(1, FULL), failing_at(3, FULL), HearingStream])
+    harness = Harness(script=[failing_at(1, FULL), failing_at(3, FULL), HearingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert harness.reports.count(FellBehind("the recognizer")) == 2
@@ -595,7 +594,7 @@ class WorkingStream(HearingStream):
 
 
 async def test_one_that_says_that_it_is_at_work_is_waited_for_beyond_the_limit() -> None:
-    harness = Harness([WorkingStream])
+    harness = Harness(script=[WorkingStream])
     await harness.speak(SPEECH)
     assert harness.numbers == list(range(8))
     assert len(harness.streams) == 1
@@ -605,7 +604,35 @@ async def test_one_that_says_so_without_end_is_given_up() -> None:
     class EndlessStream(WorkingStream):
         seconds = 100_000
 
-    harness = Harness([EndlessStream])
+    harness = Harness(script=[EndlessStream])
     await harness.speak(SPEECH)
     assert isinstance(harness.reports[-1], RecognitionFailed)
     assert 600 <= harness.ended - harness.began < 640
+
+
+class MeasuringStream(HearingStream):
+    """Keeps the sizes of what it was sent."""
+
+    def __init__(self, options: RecognitionOptions) -> None:
+        super().__init__(options)
+        self.sizes: list[int] = []
+
+    async def send(self, pcm: bytes) -> None:
+        self.sizes.append(len(pcm) // SAMPLE_BYTES)
+        await super().send(pcm)
+
+
+@pytest.mark.parametrize(("least_seconds", "sent_seconds"), [(0.05, 0.05), (0.2, 0.2)])
+async def test_audio_is_sent_in_pieces_of_the_least_size(least_seconds: float, sent_seconds: float) -> None:
+    limits = RecognitionLimits(least_send_samples=lambda: round(least_seconds * SAMPLE_RATE))
+    streams = list[MeasuringStream]()
+
+    def measured(options: RecognitionOptions) -> MeasuringStream:
+        streams.append(MeasuringStream(options))
+        return streams[-1]
+
+    harness = Harness(script=[measured], limits=limits)
+    await harness.say(*[part for _ in range(40) for part in (SPEECH[: SAMPLE_RATE // 40 * SAMPLE_BYTES], 0.025)])
+    (stream,) = streams
+    assert {size / SAMPLE_RATE for size in stream.sizes} == {sent_seconds}
+    assert sum(stream.sizes) == SAMPLE_RATE
