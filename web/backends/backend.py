@@ -4,26 +4,27 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from stream.recognition.check_results import CheckResult, CheckResults
 from stream.recognition.recognizer import Recognizer
-from stream.riva.diagnostics.report import CheckResult, CheckResults
 from stream.waiting import is_first
-from web.settings.settings import Settings
+from web.section import Section
 
+SettingsT = TypeVar("SettingsT", bound=Section)
 # A server is there or is not.
 READY_SECONDS = 3.0
 
 
 async def _no_checks(_now: float) -> AsyncGenerator[CheckResult, None]:
-    """Find nothing to say before a recognition is tried."""
-    nothing: tuple[CheckResult, ...] = ()
-    for result in nothing:
+    """Yield no results: the backend has no servers to check."""
+    results: tuple[CheckResult, ...] = ()
+    for result in results:
         yield result
 
 
-def _nothing() -> None:
-    """Drop nothing: there is no process."""
+def _no_process() -> None:
+    """Do nothing when the process is to be ended: the backend has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Backend:
     recognizer: Recognizer
     ready_seconds: float = READY_SECONDS
     gave_up: asyncio.Event = field(default_factory=asyncio.Event)
-    drop: Callable[[], None] = _nothing
+    drop: Callable[[], None] = _no_process
     check: Callable[[float], CheckResults] = _no_checks
 
     async def is_ready_within(self, seconds: float | None) -> bool:
@@ -46,20 +47,23 @@ class Backend:
         return await is_first(self.recognizer.ready(), self.gave_up.wait(), seconds=seconds)
 
 
-class BackendKind(Protocol):
-    """A kind of backend, such as a package of this room: the settings choose one, and it runs with them."""
+class BackendKind(Protocol[SettingsT]):
+    """A kind of backend, such as a package of this room: its settings choose it, and it runs with them."""
 
-    def is_chosen(self, settings: Settings, /) -> bool:
+    SETTINGS: type[SettingsT]
+    """The class of its settings, `Section` itself if it has none."""
+
+    def is_chosen(self, settings: SettingsT, /) -> bool:
         """Whether these settings want it."""
         ...
 
-    def running(self, settings: Settings, /, *, watches: bool = True) -> AbstractAsyncContextManager[Backend]:
+    def running(self, settings: SettingsT, /, *, watches: bool = True) -> AbstractAsyncContextManager[Backend]:
         """Run it while the context lasts; raises SettingsError.
 
         Unless it `watches` its servers, their state changes only with `Backend.check`.
         """
         ...
 
-    def parts(self, settings: Settings, /) -> Mapping[str, Settings]:
+    def parts(self, settings: SettingsT, /) -> Mapping[str, SettingsT]:
         """Return what is checked one by one, such as each server: its title, and the settings that run it alone."""
         ...

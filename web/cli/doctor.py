@@ -8,8 +8,8 @@ from contextlib import aclosing
 from rich.console import Console
 from rich.text import Text
 
+from stream.recognition.check_results import CheckResult, CheckResults, Verdict, failed, noted, passed
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer, RecognizerError
-from stream.riva.diagnostics.report import CheckResult, CheckResults, Verdict, failed, noted, passed
 from web.backends.backend import Backend
 from web.backends.registry import chosen_backend
 from web.cli.probe import CLIP_LANGUAGE, CLIP_TEXT, ProbeResult, recognize_clip
@@ -39,11 +39,10 @@ async def examine_everything(
 
     `clock` tells the time of day. Raises SettingsError.
     """
-    kind = chosen_backend(settings)
-    parts = kind.parts(settings)
+    parts = chosen_backend(settings.backends).parts()
     working = 0
     for title, part in parts.items():
-        async with kind.running(part, watches=False) as backend:
+        async with part.running(watches=False) as backend:
             _print_title(console, title)
             async with aclosing(_examine(backend, language, clock)) as results:
                 working += await _print(results, console)

@@ -90,7 +90,7 @@ async def running(
         await _check_keys(settings)
         backend = Backend(recognizer=recognizer) if recognizer is not None else None
         if backend is None:
-            backend = await stack.enter_async_context(chosen_backend(settings).running(settings))
+            backend = await stack.enter_async_context(chosen_backend(settings.backends).running())
         composed = running_gateway(settings, database, backend.recognizer, clock=clock)
         gateway = await stack.enter_async_context(composed)
         server = _server(gateway, settings, wire, tls)

@@ -47,7 +47,7 @@ async def work(
 
 async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[str], None], stop: Stop) -> bool:
     async with AsyncExitStack() as stack:
-        backend = await stack.enter_async_context(chosen_backend(settings).running(settings))
+        backend = await stack.enter_async_context(chosen_backend(settings.backends).running())
         database = await stack.enter_async_context(opened_database(settings.store))
         limits = await stack.enter_async_context(counted_limits(settings, asyncio.get_running_loop().time))
         recordings = recordings_in(database, settings, wall_clock)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from web.auth.origins import Origin
-from web.settings.section import Section
+from web.section import Section
 
 # RFC 7518, section 3.2: a key for HS256 is at least as long as the hash.
 LEAST_SECRET_BYTES = 32
@@ -14,6 +14,8 @@ LEAST_SECRET_BYTES = 32
 
 class AccessSettings(Section):
     """Who may connect, and from which pages."""
+
+    secret_fields = frozenset({"token_secret"})
 
     token_secret: SecretStr | None = None
     """With it every request needs a JWT that is signed with it by HS256; `niyosha token` makes them."""

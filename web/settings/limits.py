@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from web.settings.section import Section
+from web.section import Section
 
 
 class LimitSettings(Section):
     """How much callers may have, and where that is counted."""
+
+    secret_fields = frozenset({"limits_url"})
 
     limits_url: str = "memory://"
     """Where limits are counted: memory:// or, for several servers together, redis://host:port."""

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from web.settings.section import Section
+from web.section import Section
 
 
 class ObservabilitySettings(Section):

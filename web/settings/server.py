@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from web.settings.section import Section
+from web.section import Section
 
 
 class ServerSettings(Section):

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
 from stream.session.deadlines import RunnerLimits
-from web.settings.section import Section
+from web.section import Section
 
 _USUAL = RunnerLimits()
 

@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Self, cast
-from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from stream.paths import is_loopback
+from web.backends import registry
+from web.section import Section, SettingsError
 from web.settings.access import AccessSettings
-from web.settings.engine import EngineSettings
 from web.settings.limits import LimitSettings
 from web.settings.observability import ObservabilitySettings
-from web.settings.riva import RivaSettings
-from web.settings.section import Section, SettingsError
 from web.settings.server import ServerSettings
 from web.settings.session import SessionSettings
 from web.settings.store import StoreSettings
@@ -24,8 +22,7 @@ from web.settings.store import StoreSettings
 __all__ = ["Settings", "SettingsError", "read_settings", "setting_names"]
 
 ENVIRONMENT_PREFIX = "NIYOSHA_"
-# An error about one of these never repeats the value, which may be a secret.
-_SECRET = frozenset({"riva_api_key", "riva_metadata", "database_url", "token_secret", "limits_url"})
+_BACKENDS = "backends"
 
 
 class Settings(BaseModel):
@@ -33,18 +30,23 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    riva: RivaSettings
+    backends: Mapping[str, Section]
     server: ServerSettings
     access: AccessSettings
     limits: LimitSettings
     observability: ObservabilitySettings
-    engine: EngineSettings
     session: SessionSettings
     store: StoreSettings
 
     def __init__(self, **overrides: Any) -> None:
         """Read the environment; `overrides` are settings by their names, such as `port`, and win."""
         super().__init__(**_by_section(_environment() | overrides))
+
+    @field_validator("backends", mode="plain")
+    @classmethod
+    def _each_backend_reads_its_section(cls, values: object) -> Mapping[str, Section]:
+        fields: dict[str, Any] = {name: (section, ...) for name, section in registry.sections().items()}
+        return dict(create_model("Backends", **fields).model_validate(values))
 
     @model_validator(mode="after")
     def _others_are_asked_for_keys(self) -> Self:
@@ -59,14 +61,8 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> frozenset[str]:
         """What must not stand in a log: keys, metadata of calls, passwords in addresses."""
-        hidden = [self.access.token_secret, self.riva.api_key, *self.riva.metadata.values()]
-        passwords = (urlsplit(url).password for url in (self.store.database_url, self.limits.limits_url))
-        return frozenset(
-            [
-                *(secret.get_secret_value() for secret in hidden if secret is not None),
-                *(form for password in passwords if password for form in (password, unquote(password))),
-            ]
-        )
+        sections: dict[str, Section] = dict(self) | dict(self.backends)
+        return frozenset(secret for name in _sections() for secret in sections[name].secrets)
 
 
 def read_settings(overrides: Mapping[str, object]) -> Settings:
@@ -80,7 +76,9 @@ def read_settings(overrides: Mapping[str, object]) -> Settings:
 
 
 def _sections() -> dict[str, type[Section]]:
-    return {name: cast("type[Section]", field.annotation) for name, field in Settings.model_fields.items()}
+    """Return the class of each section, those of the backends included, by its name."""
+    own = {name: field.annotation for name, field in Settings.model_fields.items() if name != _BACKENDS}
+    return registry.sections() | cast("dict[str, type[Section]]", own)
 
 
 def setting_names() -> dict[str, str]:
@@ -94,15 +92,15 @@ def setting_names() -> dict[str, str]:
 
 def _environment() -> dict[str, Any]:
     """Read the variables NIYOSHA_*; raises pydantic's SettingsError for what is no JSON and should be."""
-    return EnvSettingsSource(_flat_model(), env_prefix=ENVIRONMENT_PREFIX)()
+    return EnvSettingsSource(_flat_model(tuple(_sections().values())), env_prefix=ENVIRONMENT_PREFIX)()
 
 
 @cache
-def _flat_model() -> type[BaseSettings]:
-    """Return a model of all settings side by side, which tells the environment's reader what is JSON."""
+def _flat_model(sections: tuple[type[Section], ...]) -> type[BaseSettings]:
+    """Return a model of all settings side by side, by which the environment's reader knows what is JSON."""
     fields: dict[str, Any] = {
         str(field.validation_alias): (field.annotation, None)
-        for model in _sections().values()
+        for model in sections
         for field in model.model_fields.values()
     }
     return create_model("Environment", __base__=BaseSettings, **fields)
@@ -110,20 +108,31 @@ def _flat_model() -> type[BaseSettings]:
 
 def _by_section(values: Mapping[str, object]) -> dict[str, Any]:
     """Sort settings into their sections; a name that is none stays where it is, for pydantic to refuse."""
-    sections = setting_names()
-    sorted_values: dict[str, Any] = {section: {} for section in _sections()}
-    for name, value in values.items():
-        (sorted_values[sections[name]] if name in sections else sorted_values)[name] = value
-    return sorted_values
+    names = setting_names()
+    unknown = {name: value for name, value in values.items() if name not in names}
+    sections: dict[str, dict[str, object]] = {section: {} for section in _sections()}
+    for name in values.keys() & names.keys():
+        sections[names[name]][name] = values[name]
+    backends = {name: sections.pop(name) for name in registry.sections()}
+    return {**sections, _BACKENDS: backends, **unknown}
 
 
 def _sentence(fault: ErrorDetails) -> str:
     """Say what is wrong with one setting, or with several together, which the message then names."""
     message = fault["msg"].removeprefix("Value error, ")
     path = [str(part) for part in fault["loc"]]
-    if path and path[0] in Settings.model_fields:
+    while path and path[0] in {_BACKENDS, *_sections()}:
         del path[0]
     if not path:
         return message
     name = ENVIRONMENT_PREFIX + "_".join(path).upper()
-    return f"{name}: {message}" if path[0] in _SECRET else f"{name} is {fault['input']!r}: {message}"
+    return f"{name}: {message}" if path[0] in _secret_names() else f"{name} is {fault['input']!r}: {message}"
+
+
+def _secret_names() -> frozenset[str]:
+    """Return the names of the settings that may contain secrets."""
+    return frozenset(
+        str(model.model_fields[field].validation_alias)
+        for model in _sections().values()
+        for field in model.secret_fields
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import platformdirs
 from pydantic import Field, field_validator, model_validator
 
-from web.settings.section import Section
+from web.section import Section
 from web.store.database.engines import check_url
 
 
@@ -16,6 +16,8 @@ def _default_database_url() -> str:
 
 class StoreSettings(Section):
     """What is kept where and for how long; how recordings are fetched and worked on."""
+
+    secret_fields = frozenset({"database_url"})
 
     database_url: str = Field(default_factory=_default_database_url)
     """Where transcriptions, long recordings and language models are kept: sqlite:///path or postgresql://..."""

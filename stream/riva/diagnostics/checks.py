@@ -4,8 +4,8 @@ from contextlib import aclosing
 
 import grpc
 
+from stream.recognition.check_results import CheckResult, CheckResults, Verdict, failed, listed, passed
 from stream.riva.diagnostics.connectivity import check_connectivity
-from stream.riva.diagnostics.report import CheckResult, CheckResults, Verdict, failed, listed, passed
 from stream.riva.errors import RivaError
 from stream.riva.options import RivaOptions
 from stream.riva.servers.addresses import parse_address

@@ -2,9 +2,9 @@
 
 import asyncio
 
+from stream.recognition.check_results import CheckResult, CheckResults, failed, listed, noted, passed
 from stream.riva.diagnostics import handshake
 from stream.riva.diagnostics.handshake import Certificate, Endpoint, Peer, TlsFault, TlsProbe
-from stream.riva.diagnostics.report import CheckResult, CheckResults, failed, listed, noted, passed
 from stream.riva.options import RivaOptions, TlsOptions
 from stream.riva.servers.addresses import Address
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import io
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 from rich.console import Console
 
 from tests.support.recognizers import ScriptedRecognizer
@@ -19,13 +20,27 @@ from web.backends.backend import Backend
 from web.backends.embedded import backend as embedded
 from web.backends.registry import chosen_backend
 from web.backends.riva import backend as riva
+from web.backends.riva.settings import RivaSettings
 from web.cli.doctor import examine_everything
 from web.process.serve import StartError, running
-from web.settings.settings import Settings
+from web.section import Section, named
+from web.settings.settings import Settings, SettingsError, read_settings
+
+
+class CountingSettings(Section):
+    """Where the counting backend is, and its key."""
+
+    model_config = named("counting_")
+    secret_fields = frozenset({"key"})
+
+    uri: Annotated[str, Field(min_length=3)] | None = None
+    key: Annotated[str, Field(max_length=10)] = ""
 
 
 class CountingBackend:
     """A backend in this process: it says a word for each quarter of a second, once it has started."""
+
+    SETTINGS = CountingSettings
 
     def __init__(self, *, starts: bool = True) -> None:
         self.recognizer = ScriptedRecognizer(is_ready=False)
@@ -33,11 +48,11 @@ class CountingBackend:
         self.gave_up = asyncio.Event()
         self._starts = starts
 
-    def is_chosen(self, _settings: Settings) -> bool:
-        return "COUNTING_URI" in os.environ
+    def is_chosen(self, settings: CountingSettings) -> bool:
+        return settings.uri is not None
 
     @asynccontextmanager
-    async def running(self, _settings: Settings, *, watches: bool = True) -> AsyncIterator[Backend]:
+    async def running(self, _settings: CountingSettings, *, watches: bool = True) -> AsyncIterator[Backend]:
         del watches
         start = asyncio.get_running_loop().call_later(1.0, self._start)
         self.is_running = True
@@ -47,7 +62,7 @@ class CountingBackend:
             start.cancel()
             self.is_running = False
 
-    def parts(self, settings: Settings) -> Mapping[str, Settings]:
+    def parts(self, settings: CountingSettings) -> Mapping[str, CountingSettings]:
         return {"The counting backend": settings}
 
     def _start(self) -> None:
@@ -58,22 +73,35 @@ class CountingBackend:
 
 
 def registered(monkeypatch: pytest.MonkeyPatch, backend: CountingBackend) -> CountingBackend:
-    monkeypatch.setenv("COUNTING_URI", "here")
-    monkeypatch.setattr(registry, "BACKENDS", (backend, *registry.BACKENDS))
+    monkeypatch.setenv("NIYOSHA_COUNTING_URI", "here")
+    monkeypatch.setattr(registry, "BACKENDS", {"counting": backend, **registry.BACKENDS})
     return backend
 
 
 def test_the_settings_choose() -> None:
-    assert chosen_backend(Settings()) is embedded
-    assert chosen_backend(Settings(riva_uri="a:1,b:2")) is riva
+    assert chosen_backend(Settings().backends).kind is embedded
+    assert chosen_backend(Settings(riva_uri="a:1,b:2").backends).kind is riva
 
 
 def test_each_riva_server_is_a_part_with_the_same_settings() -> None:
-    settings = Settings(riva_uri="a:1,b:2", riva_tls=True, port=0)
-    parts = riva.parts(settings)
+    parts = riva.parts(RivaSettings(uri="a:1,b:2", tls=True))
     assert list(parts) == ["Riva at a:1", "Riva at b:2"]
     for part, uri in zip(parts.values(), ("a:1", "b:2"), strict=True):
-        assert part == Settings(riva_uri=uri, riva_tls=True, port=0)
+        assert part == RivaSettings(uri=uri, tls=True)
+
+
+def test_a_registered_backend_has_its_section_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, CountingBackend())
+    settings = read_settings({"counting_key": "secret"})
+    assert settings.backends["counting"] == CountingSettings(uri="here", key="secret")
+    assert settings.secrets == {"secret"}
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"counting_uri": "a", "counting_key": "canary-canary", "counting_port": 1})
+    assert str(caught.value) == (
+        "NIYOSHA_COUNTING_URI is 'a': String should have at least 3 characters; "
+        "NIYOSHA_COUNTING_KEY: String should have at most 10 characters; "
+        "NIYOSHA_COUNTING_PORT is 1: Extra inputs are not permitted"
+    )
 
 
 @pytest.mark.virtual_time

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from rich.console import Console
 
-from stream.riva.diagnostics.report import Verdict
+from stream.recognition.check_results import Verdict
 from stream.session.events import Hypothesis
 from tests.stream.riva.scripted_riva import ScriptedRiva, row, server_credentials, serving
 from tests.support.places import ROOT

@@ -1,6 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from web.backends.embedded.settings import EngineSettings
+from web.backends.riva.settings import RivaSettings
 from web.settings.settings import Settings, SettingsError, read_settings
 
 
@@ -11,19 +13,6 @@ def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.M
     settings = read_settings({"port": 9001})
     assert (settings.server.port, settings.session.runner_limits.pause_seconds) == (9001, 0.5)
     assert settings.session.config.hangover_ms == 400
-
-
-@pytest.mark.parametrize(
-    ("model", "models"),
-    [("/models/base", ("/models/base",)), ("bundled, org/name", ("bundled", "org/name"))],
-)
-def test_several_models_are_separated_by_commas(
-    model: str, models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NIYOSHA_MODEL", model)
-    assert read_settings({}).engine.models == models
-    monkeypatch.delenv("NIYOSHA_MODEL")
-    assert read_settings({}).engine.models == ()
 
 
 def test_what_a_server_sets_does_not_count_as_set_by_the_client() -> None:
@@ -76,8 +65,11 @@ def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.Monke
 
 def test_each_setting_is_found_in_its_section_under_its_own_name() -> None:
     settings = Settings(port=9000, riva_uri="a:1", engine_workers=3, model="bundled", job_streams=5)
-    assert (settings.server.port, settings.riva.uri, settings.store.job_streams) == (9000, "a:1", 5)
-    assert (settings.engine.workers, settings.engine.models) == (3, ("bundled",))
+    assert (settings.server.port, settings.store.job_streams) == (9000, 5)
+    assert settings.backends == {
+        "riva": RivaSettings(uri="a:1"),
+        "engine": EngineSettings(workers=3, model="bundled"),
+    }
 
 
 def test_a_name_that_is_no_setting_is_refused() -> None:

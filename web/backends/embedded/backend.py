@@ -5,34 +5,36 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
+from stream.recognition.check_results import CheckResults, failed, passed
 from stream.riva import RivaOptions, RivaRecognizer
-from stream.riva.diagnostics.report import CheckResults, failed, passed
 from stream.waiting import is_first
 from web.backends.backend import Backend
 from web.backends.embedded.process import EngineProcess, engine_process
+from web.backends.embedded.settings import EngineSettings
 from web.backends.riva.backend import checked, connected
-from web.settings.settings import Settings
 
 # Loading a large model takes a while. One that is downloaded first may take longer; the gateway then serves as soon as
 # it is there.
 READY_SECONDS = 60.0
 _KEEPALIVE_SECONDS = 20.0
 
+SETTINGS = EngineSettings
 
-def is_chosen(_settings: Settings) -> bool:
-    """It needs no setting."""
+
+def is_chosen(_settings: EngineSettings) -> bool:
+    """Whether the settings want it, which they always do: it needs none."""
     return True
 
 
-def parts(settings: Settings) -> Mapping[str, Settings]:
+def parts(settings: EngineSettings) -> Mapping[str, EngineSettings]:
     """Return the one engine."""
     return {"The embedded engine, as NIYOSHA_RIVA_URI names no Riva server": settings}
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, watches: bool = True) -> AsyncIterator[Backend]:
+async def running(settings: EngineSettings, *, watches: bool = True) -> AsyncIterator[Backend]:
     """Run the engine while the context lasts; it is watched in any case, as its process is."""
-    async with engine_process(settings.engine) as engine, connected_backend(engine) as backend:
+    async with engine_process(settings) as engine, connected_backend(engine) as backend:
         yield backend
 
 

@@ -12,9 +12,9 @@ import structlog
 from stream.scratch import scratch_directory
 from stream.waiting import Changes
 from web.backends.embedded.heartbeat import HANG_LIMITS, HangLimits
+from web.backends.embedded.settings import EngineSettings
 from web.backends.embedded.supervisor import Supervisor
 from web.backends.embedded.vitals import Vitals
-from web.settings.engine import EngineSettings
 
 _STOP_SECONDS = 3.0
 # A process that is killed ends at once, unless it waits for a disk that does not answer.

@@ -4,36 +4,35 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from functools import partial
 
+from stream.recognition.check_results import CheckResults, Verdict, failed
 from stream.recognition.recognizer import RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.diagnostics.checks import check_server
-from stream.riva.diagnostics.report import CheckResults, Verdict, failed
 from stream.waiting import Changes
 from web.backends.backend import Backend
 from web.backends.riva.options import riva_options
-from web.settings.settings import Settings
+from web.backends.riva.settings import RivaSettings
 from web.tasks import running_task
 
+SETTINGS = RivaSettings
 
-def is_chosen(settings: Settings) -> bool:
+
+def is_chosen(settings: RivaSettings) -> bool:
     """Whether the settings name Riva servers."""
-    return settings.riva.uri is not None
+    return settings.uri is not None
 
 
-def parts(settings: Settings) -> Mapping[str, Settings]:
+def parts(settings: RivaSettings) -> Mapping[str, RivaSettings]:
     """Return settings for each server alone."""
     return {
-        f"Riva at {address.uri}": settings.model_copy(
-            update={"riva": settings.riva.model_copy(update={"uri": address.uri})}
-        )
-        for address in settings.riva.addresses
+        f"Riva at {address.uri}": settings.model_copy(update={"uri": address.uri}) for address in settings.addresses
     }
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, watches: bool = True) -> AsyncIterator[Backend]:
+async def running(settings: RivaSettings, *, watches: bool = True) -> AsyncIterator[Backend]:
     """Keep connections to the servers while the context lasts; raises SettingsError."""
-    options = riva_options(settings.riva)
+    options = riva_options(settings)
     async with connected(options, watches=watches) as recognizer:
         yield Backend(recognizer=recognizer, check=partial(checked, options, recognizer))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from stream.riva import RivaOptions, TlsOptions
-from web.settings.riva import RivaSettings
-from web.settings.section import SettingsError
+from web.backends.riva.settings import RivaSettings
+from web.section import SettingsError
 
 
 def riva_options(riva: RivaSettings) -> RivaOptions:

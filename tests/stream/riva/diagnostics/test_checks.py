@@ -14,12 +14,12 @@ import grpc
 import pytest
 import trustme
 
+from stream.recognition.check_results import CheckResult, Verdict, failed, listed, noted, passed
 from stream.riva import RivaOptions, TlsOptions
 from stream.riva.diagnostics import handshake
 from stream.riva.diagnostics.checks import check_server
 from stream.riva.diagnostics.connectivity import check_connectivity
 from stream.riva.diagnostics.handshake import Endpoint
-from stream.riva.diagnostics.report import CheckResult, Verdict, failed, listed, noted, passed
 from stream.riva.servers.addresses import Address
 from tests.stream.riva.scripted_riva import ScriptedRiva, client_tls, listening, row, server_credentials, serving
 from tests.support.processes import STUCK_SECONDS

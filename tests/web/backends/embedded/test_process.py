@@ -17,6 +17,7 @@ from tests.web.support.sockets import http_client, received, talking
 from web.backends.embedded.backend import connected_backend
 from web.backends.embedded.heartbeat import HangLimits
 from web.backends.embedded.process import engine_process
+from web.backends.embedded.settings import EngineSettings
 from web.process.serve import running
 from web.settings.settings import read_settings
 
@@ -64,7 +65,7 @@ async def talk(url: str, is_heard: asyncio.Event, is_replaced: asyncio.Event) ->
 async def test_a_stopped_engine_is_replaced_and_no_word_is_lost() -> None:
     settings = read_settings(PATIENT)
     async with (
-        engine_process(settings.engine, LIMITS) as engine,
+        engine_process(EngineSettings(), LIMITS) as engine,
         connected_backend(engine) as backend,
         running(settings, backend.recognizer) as server,
         http_client(server.url) as client,

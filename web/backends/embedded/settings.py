@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from web.settings.section import Section, named
+from web.section import Section, named
 
 
 class EngineSettings(Section):

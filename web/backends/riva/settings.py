@@ -11,7 +11,7 @@ from stream.configuration.config import PRESETS
 from stream.riva.requests import RequestOptions
 from stream.riva.servers.addresses import Address, parse_addresses
 from stream.vocabulary.vocabularies import MOST_PHRASES
-from web.settings.section import Section, named
+from web.section import Section, named
 
 _DEFAULTS = RequestOptions()
 _FUNCTION_ID = "function-id"
@@ -24,6 +24,7 @@ class RivaSettings(Section):
     """Where the Riva servers are and how to speak to them; nothing of it concerns the embedded engine."""
 
     model_config = named("riva_")
+    secret_fields = frozenset({"api_key", "metadata"})
 
     uri: str | None = None
     """Riva servers as host:port, dns:///name:port for all machines of a name, or unix:/path, several separated by

@@ -1,4 +1,4 @@
-"""The results of diagnostic checks, in words for people."""
+"""The results of checking a recognizer and the way to it, in words for people."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass

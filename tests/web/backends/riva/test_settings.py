@@ -11,14 +11,20 @@ from cryptography.hazmat.primitives import serialization
 from stream.riva import RivaOptions, TlsOptions
 from tests.support.places import DOCS
 from web.backends.riva.options import riva_options
-from web.settings.riva import RivaSettings
-from web.settings.settings import Settings, SettingsError, read_settings, setting_names
+from web.backends.riva.settings import RivaSettings
+from web.settings.settings import SettingsError, read_settings, setting_names
 
 FAR = "riva.example:50051"
 
 
 def options(**settings: object) -> RivaOptions:
-    return riva_options(read_settings(settings).riva)
+    return riva_options(riva_settings(**settings))
+
+
+def riva_settings(**settings: object) -> RivaSettings:
+    section = read_settings(settings).backends["riva"]
+    assert isinstance(section, RivaSettings)
+    return section
 
 
 def refusal(**settings: object) -> str:
@@ -44,7 +50,7 @@ def test_several_servers() -> None:
 
 
 def test_without_an_address_there_is_no_server() -> None:
-    assert Settings().riva.addresses == ()
+    assert riva_settings().addresses == ()
 
 
 def test_a_wrong_address_is_refused() -> None:
@@ -104,7 +110,7 @@ def test_every_setting_is_an_option_of_the_client_or_becomes_one() -> None:
     ],
 )
 def test_whoever_names_certificates_wants_tls(settings: dict[str, object], is_encrypted: bool) -> None:
-    assert read_settings({"riva_uri": FAR, **settings}).riva.is_encrypted is is_encrypted
+    assert riva_settings(riva_uri=FAR, **settings).is_encrypted is is_encrypted
 
 
 def test_certificates_are_read(files: Path) -> None:
@@ -257,10 +263,8 @@ def test_metadata_that_is_no_json_is_refused_and_not_repeated(monkeypatch: pytes
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = read_settings(
-        {"riva_uri": FAR, "riva_tls": True, "riva_api_key": "canary", "riva_metadata": {"token": "canary"}}
-    )
-    assert "canary" not in repr(settings) + repr(riva_options(settings.riva))
+    settings = {"riva_uri": FAR, "riva_tls": True, "riva_api_key": "canary", "riva_metadata": {"token": "canary"}}
+    assert "canary" not in repr(read_settings(settings)) + repr(options(**settings))
 
 
 def test_the_page_names_every_setting() -> None:
