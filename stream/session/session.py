@@ -5,7 +5,6 @@ count of received samples.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from stream.errors import ClientError, Problem
@@ -18,7 +17,6 @@ from stream.session.events import (
     Configured,
     EndCause,
     FellBehind,
-    Finished,
     FinishStream,
     ForceEndpoint,
     HypothesisReceived,
@@ -34,12 +32,11 @@ from stream.session.events import (
     SessionInput,
     SpeechEnded,
     SpeechStarted,
-    Totals,
     UtteranceFinalized,
     Warned,
 )
+from stream.session.output import SessionOutput
 from stream.session.quiet import QuietWatch
-from stream.session.transcript import SettledUtterances
 from stream.session.utterance import Utterance
 from vad import (
     FRAME_BYTES,
@@ -71,20 +68,6 @@ class State(Enum):
     CLOSED = auto()
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts what becomes of the samples of all channels."""
-
-    received: int = 0
-    recognized: int = 0
-    skipped: int = 0
-    lost: int = 0
-
-    @property
-    def totals(self) -> Totals:
-        return Totals(self.received, self.recognized, self.skipped, self.lost)
-
-
 class Session:
     """Follows one connection from its first sample to its last final.
 
@@ -99,15 +82,11 @@ class Session:
         self._next_config: Configured | None = None
         self._utterance_count = 0
         self._failures_in_a_row = 0
-        self._tally = Tally()
-        self._inference_seconds = 0.0
-        self._settled = SettledUtterances()
+        self._output = SessionOutput()
         self._quiet = QuietWatch()
         self._ending: AudioEnded | None = None
-        self._orders: list[Order] = []
-        self._events: list[ClientEvent] = []
         self._apply(configured)
-        self._emit(Ready(self._config, self._options.language_code, self._progress()))
+        self._output.emit(Ready(self._config, self._options.language_code, self._progress()))
 
     @property
     def is_full(self) -> bool:
@@ -141,12 +120,12 @@ class Session:
                 self._fail(event)
 
     def take_orders(self) -> list[Order]:
-        orders, self._orders = self._orders, []
-        return orders
+        """Return the orders since the last call."""
+        return self._output.take_orders()
 
     def take_events(self) -> list[ClientEvent]:
-        events, self._events = self._events, []
-        return events
+        """Return the events since the last call."""
+        return self._output.take_events()
 
     # --- audio in ---
 
@@ -180,9 +159,9 @@ class Session:
         return len(taken)
 
     def _received(self, pcm: Sequence[bytes]) -> None:
-        self._tally.received += sum(map(len, pcm)) // SAMPLE_BYTES
+        self._output.samples.received += sum(map(len, pcm)) // SAMPLE_BYTES
         if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
-            self._emit(Warned("quiet", detail))
+            self._output.emit(Warned("quiet", detail))
 
     @property
     def _frames_to_warning(self) -> int:
@@ -210,7 +189,7 @@ class Session:
         for utterance in (channel.speaking for channel in self._channels):
             if utterance is not None:
                 utterance.is_forced = True
-                self._orders.append(ForceEndpoint(utterance.stream_id))
+                self._output.order(ForceEndpoint(utterance.stream_id))
 
     def _cut(self, reason: Reason) -> None:
         for channel in self._channels:
@@ -222,7 +201,7 @@ class Session:
                 case SegmentStarted(start, onset):
                     self._open_utterance(channel, start, onset)
                 case SegmentAudio(_, pcm) if channel.speaking is not None:
-                    self._orders.append(SendAudio(channel.speaking.stream_id, pcm))
+                    self._output.order(SendAudio(channel.speaking.stream_id, pcm))
                 case SegmentEnded(end, speech_end, reason):
                     self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
 
@@ -231,10 +210,10 @@ class Session:
         utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
         channel.speaking = utterance
         channel.unsettled.append(utterance)
-        self._tally.skipped += start - channel.segmented
-        self._orders.append(OpenStream(utterance.stream_id, self._options))
+        self._output.samples.skipped += start - channel.segmented
+        self._output.order(OpenStream(utterance.stream_id, self._options))
         if self._config.vad != "off":
-            self._emit(SpeechStarted(utterance.utterance_id, onset, channel.index))
+            self._output.emit(SpeechStarted(utterance.utterance_id, onset, channel.index))
 
     def _finish_utterance(self, channel: Channel, end: int, speech_end: int, reason: Reason) -> None:
         utterance, channel.speaking = channel.speaking, None
@@ -243,9 +222,9 @@ class Session:
         utterance.end = channel.segmented = end
         utterance.speech_end = speech_end
         utterance.reason = reason
-        self._orders.append(FinishStream(utterance.stream_id))
+        self._output.order(FinishStream(utterance.stream_id))
         if self._config.vad != "off":
-            self._emit(SpeechEnded(utterance.utterance_id, end, channel.index))
+            self._output.emit(SpeechEnded(utterance.utterance_id, end, channel.index))
         if self._next_config is not None and not self.is_in_utterance:
             self._apply(self._next_config)
 
@@ -256,7 +235,7 @@ class Session:
             self._next_config = event
         else:
             self._apply(event)
-        self._emit(Ready(event.config, event.options.language_code, self._progress()))
+        self._output.emit(Ready(event.config, event.options.language_code, self._progress()))
 
     def _apply(self, event: Configured) -> None:
         self._next_config = None
@@ -284,7 +263,7 @@ class Session:
         if hypothesis.best.words:
             self._quiet.find(self._channels[0].position)
         if hypothesis.is_final:
-            self._inference_seconds += event.latency.recognizer_seconds
+            self._output.inference_seconds += event.latency.recognizer_seconds
             self._failures_in_a_row = 0
         self._emit_news()
 
@@ -314,7 +293,7 @@ class Session:
             f"the recognizer failed; audio from {start / SAMPLE_RATE:.2f} to {end / SAMPLE_RATE:.2f} seconds "
             "may be missing in the text"
         )
-        self._emit(Warned("gap", detail, start, end, utterance.channel))
+        self._output.emit(Warned("gap", detail, start, end, utterance.channel))
 
     def _find(self, stream_id: int) -> tuple[Channel | None, Utterance | None]:
         for channel in self._channels:
@@ -325,42 +304,23 @@ class Session:
 
     # --- events out ---
 
-    def _emit(self, event: ClientEvent) -> None:
-        self._events.append(event)
-
     def _warn(self, event: FellBehind | LimitNears) -> None:
         match event:
             case FellBehind(whom):
-                self._emit(Warned("slow", f"audio waits: {whom} is behind"))
+                self._output.emit(Warned("slow", f"audio waits: {whom} is behind"))
             case LimitNears(seconds):
-                self._emit(Warned("limit", f"the connection ends in {seconds:g} seconds"))
+                self._output.emit(Warned("limit", f"the connection ends in {seconds:g} seconds"))
 
     def _emit_news(self) -> None:
         for channel in self._channels:
             while (utterance := channel.pop_settled()) is not None:
-                self._settle(utterance)
+                self._output.emit_settled(utterance, self._progress())
             if self._config.interim_results:
-                self._emit_unsettled(channel)
+                self._output.emit_unsettled(channel, self._progress())
         self._finish_if_drained()
-
-    def _emit_unsettled(self, channel: Channel) -> None:
-        for number, utterance in enumerate(channel.unsettled):
-            is_next = number == 0
-            if not utterance.is_settled and utterance.has_news(is_next=is_next):
-                self._emit(utterance.unsettled(self._inference_seconds, self._progress(), is_next=is_next))
 
     def _progress(self) -> Progress:
         return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
-
-    def _settle(self, utterance: Utterance) -> None:
-        self._tally.recognized += utterance.length - utterance.lost
-        self._tally.lost += utterance.lost
-        settled = utterance.settled(self._inference_seconds, self._progress())
-        if settled.hypothesis.best.words:
-            self._settled.add(settled)
-        elif not utterance.length and not utterance.revision:
-            return  # the end of a stream whose last stretch the recognizer had settled already
-        self._events.append(settled)
 
     # --- the end ---
 
@@ -378,7 +338,7 @@ class Session:
         self._cut(Reason.ERROR)
         for channel in self._channels:
             for utterance in channel.unsettled:
-                self._orders.append(AbandonStream(utterance.stream_id))
+                self._output.order(AbandonStream(utterance.stream_id))
                 if not utterance.is_settled:
                     self._lose(utterance, utterance.start)
         self._enter(State.DRAINING)
@@ -388,18 +348,9 @@ class Session:
         if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):
             return
         for channel in self._channels:
-            self._tally.skipped += channel.position - channel.segmented
+            self._output.samples.skipped += channel.position - channel.segmented
         self._enter(State.CLOSED)
-        self._events.append(
-            Finished(
-                self._settled.all(),
-                self._tally.totals,
-                self._channels[0].position,
-                self._inference_seconds,
-                self._ending.cause,
-                self._ending.error,
-            )
-        )
+        self._output.emit_finished(self._channels[0].position, self._ending)
 
     def _enter(self, state: State) -> None:
         self.state = state
