@@ -1,6 +1,6 @@
 """Check a recording against the declared audio format."""
 
-from stream.audio.containers.signatures import FLAC, TEXT, WAV, FileKind, Handling, excerpt, streamed_kind
+from stream.audio.containers.signatures import TEXT, WAV, FileKind, Handling, excerpt, streamed_formats, streamed_kind
 from stream.audio.format import AudioFormat
 from stream.audio.layout import MAXIMUM_HERTZ, MINIMUM_HERTZ, Shape
 from stream.errors import ClientError, Problem
@@ -25,8 +25,7 @@ def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
     if kind.encoding is None and not declared.is_recording:
         raise ClientError(
             Problem.INVALID_AUDIO,
-            f"the audio is {kind.name}, which is not streamed; "
-            "send PCM16, G.711, WAV, FLAC, MP3, or Opus in Ogg or WebM, or upload the file",
+            f"the audio is {kind.name}, which is not streamed; send {streamed_formats()}, or upload the file",
         )
     raise ClientError(
         Problem.INVALID_AUDIO,
@@ -40,8 +39,7 @@ def check_shape(shape: Shape, kind: FileKind | None, declared: AudioFormat) -> N
     if not MINIMUM_HERTZ <= rate <= MAXIMUM_HERTZ:
         detail = f"the sample rate of the audio is {rate}; it must be between {MINIMUM_HERTZ} and {MAXIMUM_HERTZ}"
         raise ClientError(Problem.INVALID_AUDIO, detail)
-    # Other codecs are decoded at their own rate, whatever the configuration says.
-    if declared.rate_is_explicit and kind in (WAV, FLAC) and rate != declared.sample_rate_hertz:
+    if declared.rate_is_explicit and kind is not None and kind.compares_rate and rate != declared.sample_rate_hertz:
         raise contradiction("sampleRateHertz", str(declared.sample_rate_hertz), f"{rate} Hz")
     if shape.channels < declared.channels:
         raise contradiction("channels", str(declared.channels), f"{shape.channels} channel")

@@ -40,7 +40,8 @@ class FileKind:
     """A kind of file: its name for people, how it is decoded, and FFmpeg's demuxer for it.
 
     `encoding` is the `audioEncoding` under which it may be streamed live, if any, and `codec` the only one that it may
-    contain then.
+    contain then. `compares_rate` if its sample rate must be a declared one; others are decoded at their own rate.
+    `may_be_empty` if its first packets may decode to no samples, as those of Opus may.
     """
 
     name: str
@@ -48,6 +49,8 @@ class FileKind:
     demuxer: str = ""
     encoding: Encoding | None = None
     codec: str = ""
+    compares_rate: bool = False
+    may_be_empty: bool = False
 
     @property
     def lists_streams(self) -> bool:
@@ -60,19 +63,45 @@ class FileKind:
         return self.demuxer in _WITH_CLOCK
 
 
-WAV = FileKind(name="WAV", handling=Handling.WAV, encoding=Encoding.LINEAR16)
-FLAC = FileKind(name="FLAC", handling=Handling.STREAMED, demuxer="flac", encoding=Encoding.FLAC, codec="flac")
-MP3 = FileKind(name="MP3", handling=Handling.STREAMED, demuxer="mp3", encoding=Encoding.MP3, codec="mp3")
-OGG = FileKind(name="Ogg", handling=Handling.STREAMED, demuxer="ogg", encoding=Encoding.OGG_OPUS, codec="opus")
-WEBM = FileKind(name="WebM", handling=Handling.STREAMED, demuxer="matroska", encoding=Encoding.WEBM_OPUS, codec="opus")
+def _streamed(
+    encoding: Encoding, name: str, demuxer: str, codec: str, *, compares_rate: bool = False, may_be_empty: bool = False
+) -> FileKind:
+    return FileKind(
+        name=name,
+        handling=Handling.STREAMED,
+        demuxer=demuxer,
+        encoding=encoding,
+        codec=codec,
+        compares_rate=compares_rate,
+        may_be_empty=may_be_empty,
+    )
+
+
+WAV = FileKind(name="WAV", handling=Handling.WAV, encoding=Encoding.LINEAR16, compares_rate=True)
+FLAC = _streamed(Encoding.FLAC, "FLAC", "flac", "flac", compares_rate=True)
+MP3 = _streamed(Encoding.MP3, "MP3", "mp3", "mp3")
+OGG = _streamed(Encoding.OGG_OPUS, "Ogg", "ogg", "opus", may_be_empty=True)
+WEBM = _streamed(Encoding.WEBM_OPUS, "WebM", "matroska", "opus", may_be_empty=True)
 TEXT = FileKind(name="a text", handling=Handling.NONE)
 
-_STREAMED_BY_ENCODING = {kind.encoding: kind for kind in (FLAC, MP3, OGG, WEBM)}
+_STREAMED_KINDS = {kind.encoding: kind for kind in (FLAC, MP3, OGG, WEBM)}
 
 
 def streamed_kind(encoding: Encoding) -> FileKind | None:
     """Return the kind of file in which a compressed encoding is streamed, None for samples."""
-    return _STREAMED_BY_ENCODING.get(encoding)
+    return _STREAMED_KINDS.get(encoding)
+
+
+def streamed_formats() -> str:
+    """List in words what may be streamed: samples, WAV, and each codec with its containers."""
+    names_by_codec: dict[str, list[str]] = {}
+    for kind in _STREAMED_KINDS.values():
+        names_by_codec.setdefault(kind.codec, []).append(kind.name)
+    codecs = [
+        names[0] if names[0].lower() == codec else f"{codec.capitalize()} in {' or '.join(names)}"
+        for codec, names in names_by_codec.items()
+    ]
+    return ", ".join(["PCM16", "G.711", WAV.name, *codecs[:-1]]) + f", or {codecs[-1]}"
 
 
 def _sound(name: str, demuxer: str) -> FileKind:

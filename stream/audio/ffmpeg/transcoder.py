@@ -133,7 +133,7 @@ class Transcoder:
                 raise self._fault(f"it holds {found}; it must hold {wanted}")
 
     def _origin(self, container: InputContainer) -> float | None:
-        """Return the timestamp at which the recording begins; None for that of its first sound."""
+        """Return the timestamp of the recording's beginning, in seconds; None to begin with its first sound."""
         # It may be unknown, which is missing in PyAV's stubs.
         started = cast("int | None", container.start_time)
         start = None if started is None else started / av.time_base
@@ -246,9 +246,7 @@ class Transcoder:
             raise _no_room()
         if self._handoff.is_without_sound:
             raise self._fault(f"no sound came out of its last {self._handoff.bytes_without_sound} bytes")
-        # Opus may begin with packets that decode to no samples.
-        may_be_empty = self._kind.codec == "opus"
-        if self.shape is None and (self._has_packets or not may_be_empty):
+        if self.shape is None and (self._has_packets or not self._kind.may_be_empty):
             raise self._fault(f"no sound was found in its {self._read_bytes} bytes")
 
     def _no_beginning(self) -> ClientError:

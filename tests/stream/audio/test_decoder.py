@@ -128,7 +128,10 @@ SAMPLES = AudioFormat(encoding=Encoding.LINEAR16, encoding_is_explicit=True)
 def test_a_file_that_is_not_streamed_is_never_heard_as_samples(
     sent: bytes, name: str, audio_format: AudioFormat
 ) -> None:
-    assert refusal(sent, audio_format).startswith(f"the audio is {name}, which is not streamed; send PCM16")
+    assert refusal(sent, audio_format) == (
+        f"the audio is {name}, which is not streamed; "
+        "send PCM16, G.711, WAV, FLAC, MP3, or Opus in Ogg or WebM, or upload the file"
+    )
 
 
 def test_compressed_streams_are_known_behind_tags_and_zeros_and_when_cut() -> None:
