@@ -25,12 +25,26 @@ from web.live.connection import Connection
 from web.live.live_metrics import LiveMetrics
 from web.live.recorder import LiveRecord
 from web.observability.metrics import Metrics
+from web.routes.configuration import configuration_query
+from web.routes.operations import BUSY, Operation, Tag, route, socket_route
 from web.store.storing import Storing
 from web.store.transcriptions import Transcriptions, new_id
 
 _SUBPROTOCOL = "farsava"
 # Later ends are left to the time limit of a stream, which is shorter whatever is set.
 _FURTHEST_END_SECONDS = 2 * 86_400.0
+EXPLAIN = Operation(
+    method="GET",
+    path=LIVE_PATH,
+    id="explainLive",
+    tag=Tag("live", "what a browser hides of a refused WebSocket"),
+    summary="Ask why a WebSocket handshake would be refused",
+    description="Live recognition is a WebSocket at this address, which `/asyncapi.json` describes. A plain GET makes "
+    "the same checks and answers what a browser hides from its page; 426 when all is well.",
+    parameters=configuration_query(),
+    answers={},
+    problems=(Problem.INVALID_CONFIG, Problem.NOT_FOUND, *BUSY, Problem.RATE_LIMITED, Problem.UPGRADE_REQUIRED),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +59,7 @@ class Live:
     session_limits: SessionLimits
     send_limit_seconds: float
 
+    @socket_route(LIVE_PATH)
     async def websocket(self, websocket: WebSocket) -> None:
         """Serve one connection from handshake to close."""
         admission, outbox = self.admission, Outbox()
@@ -78,6 +93,7 @@ class Live:
             )
             await connection.run()
 
+    @route(EXPLAIN)
     async def explain(self, request: Request) -> Response:
         """Answer what the handshake would have been answered; browsers hide that from a page."""
         try:

@@ -96,7 +96,7 @@ async def running(
         server = _server(gateway, settings, wire, tls)
         if settings.observability.metrics_port is not None:
             metrics_listener = _listen_for_metrics(settings.observability.metrics_port)
-            await stack.enter_async_context(metrics_port(gateway.handlers.metrics.response, metrics_listener))
+            await stack.enter_async_context(metrics_port(gateway.metrics_response, metrics_listener))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:
@@ -125,7 +125,7 @@ async def running(
 
 def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None) -> GatewayServer:
     wire = wire or WireLimits(send_seconds=settings.server.send_limit_seconds)
-    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.handlers.live.early_answer)
+    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.early_answer)
     drain_seconds = settings.session.final_limit_seconds + _FAREWELL_SECONDS
     return GatewayServer(config, gateway.sessions, drain_seconds=drain_seconds)
 

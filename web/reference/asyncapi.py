@@ -1,18 +1,14 @@
 """AsyncAPI document of the live WebSocket, generated from what the code accepts and sends."""
 
 from collections.abc import Iterable
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-
 from stream.errors import Problem
 from stream.paths import LIVE_PATH
-from web.reference.configuration import Schema, configuration_schema
 from web.reference.messages import EXTENDED, PLAIN, MessageKind, schemas
+from web.routes.configuration import configuration_schema
+from web.routes.schemas import Schema
 
 _ABOUT = """\
 Audio in, text out while people talk. A connection is plain or, with `extended=true`, extended; the messages of the
@@ -26,16 +22,6 @@ other key may be given once only."""
 _AUDIO = """\
 Any cut is as good as any other, one in mid sample too. PCM16 little-endian, or what `audioEncoding` says; a WAV
 header is understood, and so is base64."""
-
-
-async def asyncapi_json(_: Request) -> Response:
-    """Answer the document."""
-    return Response(_encoded(), media_type="application/json")
-
-
-@cache
-def _encoded() -> bytes:
-    return msgspec.json.encode(asyncapi())
 
 
 def asyncapi() -> dict[str, object]:

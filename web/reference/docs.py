@@ -1,13 +1,10 @@
 """The page at `/docs`: the OpenAPI and the AsyncAPI document for people, without a script."""
 
 from collections.abc import Iterable
-from functools import cache
 
-from web.reference.asyncapi import asyncapi
-from web.reference.configuration import Schema
 from web.reference.markup import Markup, between, element, joined, link, listing, prose, table, values
-from web.reference.openapi import openapi
-from web.reference.operations import JSON
+from web.routes.operations import JSON_TYPE
+from web.routes.schemas import Schema
 
 _SHELL = """<!doctype html>
 <html lang="en" class="reference">
@@ -27,10 +24,8 @@ _SHELL = """<!doctype html>
 """
 
 
-@cache
-def docs_page(*, asks_for_token: bool) -> str:
-    """Write the page."""
-    rest, live = openapi(asks_for_token=asks_for_token), asyncapi()
+def docs_page(rest: Schema, live: Schema) -> str:
+    """Write the page of an OpenAPI and an AsyncAPI document."""
     sections = [_section(tag["name"], tag["description"], _operations(rest, tag["name"])) for tag in rest["tags"]]
     body = (
         element("header", element("h1", "Niyosha"), element("p", prose(rest["info"]["description"])), _sources()),
@@ -110,7 +105,7 @@ def _answer(status: str, answer: Schema) -> Markup:
 
 
 def _refusal(status: str, answer: Schema) -> Markup:
-    kinds = answer["content"][JSON]["schema"]["allOf"][1]["properties"]["type"]["enum"]
+    kinds = answer["content"][JSON_TYPE]["schema"]["allOf"][1]["properties"]["type"]["enum"]
     links = between((link(f"#error-{kind}", kind) for kind in kinds), ", ")
     headers = [element("code", name) for name in answer.get("headers", {})]
     return joined((element("b", status), " ", *links, *(joined((" with ", header)) for header in headers)))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from web.reference.configuration import Schema
+from web.routes.schemas import Schema
 
 _MOST_COLUMNS = 88
 _CODE = re.compile(r"`([^`]+)`")

@@ -7,8 +7,9 @@ import msgspec
 from stream.configuration.config import KEYS
 from stream.protocols.farsava.messages import EXTENDED_TYPES, Done, Failure, Partial
 from stream.session.events import Reason
-from web.reference.configuration import Schema, configuration_schema
-from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
+from web.reference.structures import error_fields, list_of, one_of, pinned, structures
+from web.routes.configuration import configuration_schema
+from web.routes.schemas import Schema, reference
 
 
 @dataclass(frozen=True, slots=True)

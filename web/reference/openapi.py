@@ -1,31 +1,21 @@
 """OpenAPI document of the HTTP routes, generated from their structs and the table of errors."""
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib.metadata import version
 
 import msgspec
-from starlette.responses import Response
 
 from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
-from web.reference.configuration import Schema
 from web.reference.examples import DETAILS
-from web.reference.operations import JSON, OPERATIONS, Answer, Operation
-from web.reference.schemas import problem_schema, rest_schemas
+from web.reference.schemas import media_schema, problem_schema, rest_schemas
+from web.routes.operations import JSON_TYPE, Answer, Header, Link, Media, Operation, operations
+from web.routes.schemas import Schema
 
 _ABOUT = """\
 Recordings in, text out. Live recognition is a WebSocket, described by `/asyncapi.json`; `/docs` shows both to people.
 Every answer from 400 on has the same body: `detail` is for people, programs look at `type`."""
-_TAGS = {
-    "recordings": "short ones answered at once, long ones in the background",
-    "transcriptions": "what was recognized, live or from a recording; the caller's own only",
-    "language models": "words to listen for, given once and then named",
-    "live": "what a browser hides of a refused WebSocket",
-    "OVH": "the speech call of OVH's AI Endpoints",
-    "server": "its state, its languages, its page, its documents",
-}
 _JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `niyosha token` makes"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _JWT},
@@ -33,19 +23,11 @@ _SCHEMES = {
 }
 _EVERYWHERE = (Problem.METHOD_NOT_ALLOWED, Problem.INTERNAL)
 _GUARDED = (Problem.UNAUTHENTICATED, Problem.FORBIDDEN)
-_HEADERS: dict[str, Schema] = {
-    "Allow": {"description": "the methods that are served", "schema": {"type": "string"}},
-    "Location": {
-        "description": "the address of the transcription",
-        "schema": {"type": "string", "format": "uri-reference"},
-    },
-    "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 0}},
-    "Upgrade": {"description": "what to upgrade to", "schema": {"const": "websocket"}},
-    "Upload-Location": {
-        "description": "where to PUT the recording",
-        "schema": {"type": "string", "format": "uri-reference"},
-    },
-    "WWW-Authenticate": {"description": "how to send a token", "schema": {"const": "Bearer"}},
+_HEADERS = {
+    "Allow": Header("the methods that are served", {"type": "string"}),
+    "Retry-After": Header("seconds", {"type": "integer", "minimum": 0}),
+    "Upgrade": Header("what to upgrade to", {"const": "websocket"}),
+    "WWW-Authenticate": Header("how to send a token", {"const": "Bearer"}),
 }
 _HEADERS_OF = {
     HTTPStatus.UNAUTHORIZED: "WWW-Authenticate",
@@ -56,18 +38,9 @@ _HEADERS_OF = {
 }
 
 
-def openapi_response(*, asks_for_token: bool) -> Response:
-    """Answer the document."""
-    return Response(_encoded(asks_for_token), media_type=JSON)
-
-
-@cache
-def _encoded(asks_for_token: bool) -> bytes:
-    return msgspec.json.encode(openapi(asks_for_token=asks_for_token))
-
-
-def openapi(*, asks_for_token: bool) -> Schema:
-    """Build the OpenAPI 3.1 document of a server that requires tokens, or of one that does not."""
+def openapi(resources: Iterable[type], *, asks_for_token: bool) -> Schema:
+    """Build the OpenAPI 3.1 document of resources on a server that requires tokens, or on one that does not."""
+    declared = list(operations(resources))
     schemes: list[Schema] = [{name: []} for name in _SCHEMES]
     security = schemes if asks_for_token else [*schemes, {}]
     return {
@@ -79,24 +52,28 @@ def openapi(*, asks_for_token: bool) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "the server that this document came from"}],
-        "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
+        "tags": [{"name": tag.name, "description": tag.about} for tag in dict.fromkeys(one.tag for one in declared)],
         "security": security,
-        "paths": {
-            path: {method: _operation(operation) for method, operation in methods.items()}
-            for path, methods in OPERATIONS.items()
-        },
-        "components": {"schemas": rest_schemas(), "securitySchemes": _SCHEMES},
+        "paths": _paths(declared),
+        "components": {"schemas": rest_schemas(declared), "securitySchemes": _SCHEMES},
     }
 
 
+def _paths(declared: Iterable[Operation]) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for operation in declared:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return paths
+
+
 def _operation(operation: Operation) -> Schema:
-    described: Schema = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    described: Schema = {"operationId": operation.id, "tags": [operation.tag.name], "summary": operation.summary}
     if operation.description:
         described["description"] = operation.description
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
     if operation.body:
-        described["requestBody"] = {"required": operation.is_body_required, "content": operation.body}
+        described["requestBody"] = {"required": operation.is_body_required, "content": _content(operation.body)}
     if not operation.asks_for_token:
         described["security"] = []
     guards = _GUARDED if operation.asks_for_token else ()
@@ -104,15 +81,34 @@ def _operation(operation: Operation) -> Schema:
     return described | {"responses": answers | _refusals({*operation.problems, *_EVERYWHERE, *guards})}
 
 
+def _content(content: Mapping[str, Media]) -> dict[str, Schema]:
+    return {media_type: _media(media) for media_type, media in content.items()}
+
+
+def _media(media: Media) -> Schema:
+    described: Schema = {"schema": media_schema(media.kind)}
+    if media.example is not None:
+        described["example"] = media.example
+    if media.examples:
+        described["examples"] = media.examples
+    if media.encoding:
+        described["encoding"] = media.encoding
+    return described
+
+
 def _answer(answer: Answer) -> Schema:
     described: Schema = {"description": answer.description}
     if answer.headers:
-        described["headers"] = {name: _header(name, is_sent=is_sent) for name, is_sent in answer.headers.items()}
+        described["headers"] = {name: _header(header) for name, header in answer.headers.items()}
     if answer.content:
-        described["content"] = answer.content
+        described["content"] = _content(answer.content)
     if answer.links:
-        described["links"] = answer.links
+        described["links"] = {name: _link(link) for name, link in answer.links.items()}
     return described
+
+
+def _link(link: Link) -> Schema:
+    return {"operationId": link.operation_id, "parameters": {link.parameter: f"$response.body#/{link.field_name}"}}
 
 
 def _refusals(problems: set[Problem]) -> dict[str, Schema]:
@@ -127,18 +123,18 @@ def _refusal(status: HTTPStatus, problems: list[Problem]) -> Schema:
     described: Schema = {
         "description": _meanings(problems),
         "content": {
-            JSON: {
+            JSON_TYPE: {
                 "schema": problem_schema(problems),
                 "example": msgspec.to_builtins(failure(problems[0], DETAILS[problems[0]])),
             }
         },
     }
     header = _HEADERS_OF.get(status)
-    return described if header is None else described | {"headers": {header: _header(header, is_sent=True)}}
+    return described if header is None else described | {"headers": {header: _header(_HEADERS[header])}}
 
 
-def _header(name: str, *, is_sent: bool) -> Schema:
-    return _HEADERS[name] | {"required": is_sent}
+def _header(header: Header) -> Schema:
+    return {"description": header.description, "schema": header.schema, "required": header.is_always_sent}
 
 
 def _meanings(problems: Iterable[Problem]) -> str:

@@ -1,60 +1,19 @@
 """JSON Schemas of the HTTP routes, generated from the structs that read requests and write answers."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from types import UnionType
+from typing import get_args, get_origin
 
 import msgspec
 
-from stream.configuration.config import VAD_KINDS
 from stream.errors import Problem
-from stream.protocols.farsava.messages import Done, Failure
-from web.reference.configuration import Schema, configuration_schema
-from web.reference.structures import error_fields, list_of, one_of, pinned, reference, structures
-from web.rest.configuration import ServerConfiguration
-from web.rest.health import Health, Liveness
-from web.rest.languagemodels import LanguageModelRequest, LanguageModelResult
-from web.rest.languages import LanguageList
-from web.rest.ovh import OvhResult
-from web.rest.request.bodies import (
-    AudioData,
-    AudioFile,
-    AudioUpload,
-    AudioUri,
-    ConfigObject,
-    LongAudio,
-    LongConfigObject,
-    LongForm,
-    LongRequest,
-    ShortForm,
-    ShortRequest,
-)
+from stream.protocols.farsava.messages import Failure
+from web.reference.structures import error_fields, list_of, one_of, pinned, structures
 from web.rest.response.fields import ID_SCHEMA, NOT_FAILED, PROGRESS
-from web.rest.response.transcription import ExtendedTranscription, TranscriptionList
-from web.rest.tokens import OneUseRequest, TokenRequest, TradedToken
+from web.routes.configuration import configuration_schema
+from web.routes.operations import Media, Operation
+from web.routes.schemas import Schema, reference
 
-_TYPES: tuple[type[msgspec.Struct], ...] = (
-    AudioData,
-    AudioUpload,
-    AudioUri,
-    Done,
-    ExtendedTranscription,
-    Failure,
-    Health,
-    LanguageList,
-    LanguageModelRequest,
-    LanguageModelResult,
-    Liveness,
-    LongForm,
-    LongRequest,
-    OneUseRequest,
-    OvhResult,
-    ServerConfiguration,
-    ShortForm,
-    ShortRequest,
-    TokenRequest,
-    TradedToken,
-    TranscriptionList,
-)
 _MEANINGS = {
     "duration": "seconds of audio received",
     "endTime": "seconds from the first sample",
@@ -83,28 +42,25 @@ _ABOUT = {
 _NAMES = {
     "Done": "Transcription",
     "Failure": "Error",
-    "LanguageModelResult": "LanguageModel",
-    "OvhResult": "Recognized",
     "WireResult": "Hypothesis",
     "WireWord": "Word",
 }
-_CONFIG = reference("Configuration")
-_CUT_KINDS = [kind for kind in VAD_KINDS if kind != "off"]
-_PARTS: dict[type, Schema] = {
-    ConfigObject: _CONFIG,
-    LongConfigObject: {"allOf": [_CONFIG, {"properties": {"vad": {"enum": _CUT_KINDS}}}]},
-    AudioFile: {"type": "string", "format": "binary", "description": "the recording"},
-    LongAudio: {"oneOf": [reference(one.__name__) for one in (AudioUri, AudioUpload, AudioData)]},
+_PLAIN: dict[object, Schema] = {
+    str: {"type": "string"},
+    bytes: {"type": "string", "format": "binary"},
+    dict: {"type": "object"},
 }
 _DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
 
 
-def rest_schemas() -> dict[str, Schema]:
-    """Build every schema by name."""
-    built = structures(_TYPES, _MEANINGS, _PARTS)
-    once = built.pop(OneUseRequest.__name__)
-    token = built[TokenRequest.__name__]
-    token["allOf"] = [_if_then("oneUse", True, {"seconds": {"maximum": once["properties"]["seconds"]["maximum"]}})]
+def rest_schemas(operations: Iterable[Operation]) -> dict[str, Schema]:
+    """Build every schema of operations by name: their bodies, what is inside them, errors, the configuration."""
+    kinds = {kind for operation in operations for media in _media(operation) for kind in _structs(media.kind)}
+    built = structures(kinds | {Failure}, _MEANINGS)
+    for kind in kinds:
+        rules = getattr(kind, "schema_rules", None)
+        if rules is not None:
+            built[kind.__name__]["allOf"] = rules
     named = {
         name: pinned(schema, _PINNED.get(name, {}), _MEANINGS)
         | {"description": _ABOUT.get(name, schema["description"])}
@@ -115,14 +71,36 @@ def rest_schemas() -> dict[str, Schema]:
     return renamed | {"Configuration": configuration_schema() | {"allOf": _CONFIGURATION_RULES}}
 
 
+def media_schema(kind: object) -> Schema:
+    """Build the schema of a body: a struct, a list or a union of structs, a text, bytes or any object."""
+    if get_origin(kind) is list:
+        return {"type": "array", "items": media_schema(*get_args(kind))}
+    if isinstance(kind, UnionType):
+        return {"anyOf": [media_schema(one) for one in get_args(kind)]}
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return reference(_NAMES.get(kind.__name__, kind.__name__))
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    raise TypeError(f"no body is a {kind}")
+
+
 def problem_schema(problems: Collection[Problem]) -> Schema:
     """The body of an error that is one of these."""
     return {"allOf": [reference("Error"), {"properties": error_fields("type", problems)}]}
 
 
-def _if_then(key: str, value: object, properties: dict[str, Any]) -> Schema:
-    """Where a key has a value, others hold more exactly."""
-    return {"if": {"properties": {key: {"const": value}}}, "then": {"properties": properties}}
+def _media(operation: Operation) -> Iterator[Media]:
+    yield from operation.body.values()
+    for answer in operation.answers.values():
+        yield from answer.content.values()
+
+
+def _structs(kind: object) -> Iterator[type[msgspec.Struct]]:
+    """Yield the structs in the type of a body."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    for part in get_args(kind):
+        yield from _structs(part)
 
 
 def _with_names(part: object) -> Schema:

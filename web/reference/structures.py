@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from stream.errors import Problem
-from web.reference.configuration import Schema
-
-_REFERENCE = "#/components/schemas/{name}"
+from web.routes.operations import Opaque
+from web.routes.schemas import REFERENCE, Schema, reference
 
 # Descriptions of fields by name; a struct, or an argument of `structures`, may have others.
 _MEANINGS = {
@@ -61,18 +60,22 @@ _COUNTED_FROM_1 = ("partial", "revision", "sequence", "speaker", "utteranceId")
 def structures(
     types: Collection[type[msgspec.Struct]],
     meanings: Mapping[str, str] | None = None,
-    parts: Mapping[type, Schema] | None = None,
 ) -> dict[str, Schema]:
     """Build the schema of every type and of the structs inside them, by name.
 
-    `meanings` replace the usual ones of fields; `parts` are the schemas of types that msgspec does not know.
+    `meanings` replace the usual ones of fields.
     """
-    known_parts = parts or {}
+    inside: set[type[msgspec.Struct]] = set()
 
     def hook(kind: type) -> Schema:
-        return known_parts.get(kind, {"description": "any value"})
+        if not issubclass(kind, Opaque):
+            return {"description": "any value"}
+        inside.update(kind.structs)
+        return kind.schema
 
-    _, generated = msgspec.json.schema_components(types, schema_hook=hook, ref_template=_REFERENCE)
+    _, generated = msgspec.json.schema_components(types, schema_hook=hook, ref_template=REFERENCE)
+    _, added = msgspec.json.schema_components(inside - set(types), schema_hook=hook, ref_template=REFERENCE)
+    generated |= added
     known = _MEANINGS | dict(meanings or {})
     return {name: _explained(schema, known) for name, schema in sorted(generated.items())}
 
@@ -82,11 +85,6 @@ def pinned(schema: Schema, values: Mapping[str, Schema], meanings: Mapping[str, 
     known = _MEANINGS | dict(meanings or {})
     fields = {name: _explained_field(name, of, known) for name, of in values.items()}
     return schema | {"properties": schema["properties"] | fields}
-
-
-def reference(name: str) -> Schema:
-    """Refer to a schema of the same document."""
-    return {"$ref": _REFERENCE.format(name=name)}
 
 
 def one_of(values: Sequence[object], meaning: str | None = None) -> Schema:

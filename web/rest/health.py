@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.errors import ClientError, Problem
+from stream.paths import HEALTH_PATH
 from stream.recognition.recognizer import Capacity, Recognizer, RecognizerError
 from web.auth.caller import Caller
 from web.limits.capacity import full
 from web.limits.limits import Limits
 from web.live.registry import Sessions
+from web.routes.operations import BUSY, JSON_TYPE, SERVER, Answer, Operation, json_content, route
 from web.store.database.away import Absence, DatabaseAwayError
 from web.store.database.database import Database
 
@@ -41,6 +43,42 @@ class Liveness(msgspec.Struct, frozen=True):
     status: Annotated[Literal["live", "ready"], Meta(description="the state")]
 
 
+HEALTHCHECK = Operation(
+    method="GET",
+    path=HEALTH_PATH,
+    id="checkHealth",
+    tag=SERVER,
+    summary="Tell whether the recognizer is ready",
+    answers={
+        200: Answer(
+            description="the state, whatever it is",
+            content=json_content(Health, {"status": "Running", "message": "OK.", "version": _API_VERSION}),
+        )
+    },
+    asks_for_token=False,
+)
+LIVEZ = Operation(
+    method="GET",
+    path="/livez",
+    id="checkLive",
+    tag=SERVER,
+    summary="Tell that the process works",
+    answers={200: Answer(description="it does", content=json_content(Liveness, {"status": "live"}))},
+    asks_for_token=False,
+)
+READYZ = Operation(
+    method="GET",
+    path="/readyz",
+    id="checkReady",
+    tag=SERVER,
+    summary="Tell whether a new stream would be admitted",
+    description="503 while the recognizer or the database is down and while the server stops; `detail` says which.",
+    answers={200: Answer(description="it would", content=json_content(Liveness, {"status": "ready"}))},
+    problems=BUSY,
+    asks_for_token=False,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRoutes:
     """Whether the process works, and whether it would admit a new stream."""
@@ -50,6 +88,7 @@ class HealthRoutes:
     limits: Limits
     database: Database
 
+    @route(HEALTHCHECK)
     async def healthcheck(self, _: Request) -> Response:
         """Answer 200 in every state, which is in the body."""
         if self.recognizer.is_ready:
@@ -58,6 +97,12 @@ class HealthRoutes:
             health = Health("Critical", "The recognizer is not ready.", _API_VERSION)
         return _json(health)
 
+    @route(LIVEZ)
+    async def livez(self, _: Request) -> Response:
+        """Answer 200 while the process works."""
+        return _json(Liveness("live"))
+
+    @route(READYZ)
     async def readyz(self, _: Request) -> Response:
         """Answer 200 when a new stream would be admitted, else 503 and why not."""
         await self.check_admission(await self.capacity_in_time())
@@ -95,10 +140,5 @@ class HealthRoutes:
         return None
 
 
-async def livez(_: Request) -> Response:
-    """Answer 200 while the process works."""
-    return _json(Liveness("live"))
-
-
 def _json(body: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers={"Cache-Control": "no-store"})

@@ -20,14 +20,65 @@ from web.jobs.queue import Queue
 from web.jobs.steps import Steps
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets, FullError
-from web.rest.recordings import RecordingAdmission
+from web.rest.recordings import AUDIO_PROBLEMS, RECORDINGS, REQUEST_PROBLEMS, RecordingAdmission
 from web.rest.request.audio import Audio, read_audio_request
-from web.rest.request.body import chunks
-from web.rest.response.formats import OutputFormat
-from web.rest.response.transcription import address_of, is_extended, transcription_response
+from web.rest.request.bodies import LONG_FORM, LongRequest
+from web.rest.request.body import MULTIPART_TYPE, chunks
+from web.rest.response.documented import LOCATION, QUEUED, TO_TRANSCRIPTION, TRANSCRIPTION, TRANSCRIPTION_ID
+from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
+from web.rest.response.transcription import address_of, transcription_response
+from web.routes.operations import BUSY, JSON_TYPE, Answer, Header, Link, Media, Operation, json_content, route
 from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recording, Recordings
 from web.store.transcriptions import Transcriptions, new_id
+
+_TO_UPLOAD = {"upload": Link("uploadRecording", "transcription_id", "transcriptionId")}
+_UPLOAD_LOCATION = Header(
+    "where to PUT the recording", {"type": "string", "format": "uri-reference"}, is_always_sent=False
+)
+_EXAMPLES = {
+    "uri": {
+        "summary": "fetched by the server",
+        "value": {"config": {"languageCode": "en"}, "audio": {"uri": "https://media.example/talk.flac"}},
+    },
+    "upload": {
+        "summary": "uploaded afterwards",
+        "value": {"config": {"languageCode": "en"}, "audio": {"upload": True}},
+    },
+}
+ACCEPT = Operation(
+    method="POST",
+    path="/v1/speech/asrlongrunning",
+    id="recognizeLong",
+    tag=RECORDINGS,
+    summary="Have a long recording recognized",
+    description="The audio is fetched from a `uri`, uploaded afterwards, or comes with the request. Ask `Location` how "
+    "far it is; the work survives a restart of the server.",
+    parameters=(EXTENDED,),
+    body={JSON_TYPE: Media(LongRequest, examples=_EXAMPLES), MULTIPART_TYPE: LONG_FORM},
+    answers={
+        201: Answer(
+            description="accepted (`Upload-Location` only where an upload was promised)",
+            content=json_content(TRANSCRIPTION, QUEUED),
+            headers={"Location": LOCATION, "Upload-Location": _UPLOAD_LOCATION},
+            links=TO_TRANSCRIPTION | _TO_UPLOAD,
+        )
+    },
+    problems=REQUEST_PROBLEMS,
+)
+UPLOAD = Operation(
+    method="PUT",
+    path="/v1/speech/transcriptions/{transcription_id}/audio",
+    id="uploadRecording",
+    tag=RECORDINGS,
+    summary="Upload the recording that was promised",
+    description="The bytes of the file, whatever the media type; recognition begins as they arrive. An upload that "
+    "broke off may be made again from the beginning of the file.",
+    parameters=(TRANSCRIPTION_ID, EXTENDED),
+    body={"application/octet-stream": Media(bytes)},
+    answers={200: Answer(description="its state", content=json_content(TRANSCRIPTION, QUEUED))},
+    problems=(*AUDIO_PROBLEMS, *BUSY, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.RATE_LIMITED),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +97,7 @@ class LongRunningRoutes:
     fair_share: FairShare
     jobs_per_owner: int
 
+    @route(ACCEPT)
     async def accept(self, request: Request) -> Response:
         """Answer 201 with the id of a queued recording, or 429 above the caller's limit."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)
@@ -70,6 +122,7 @@ class LongRunningRoutes:
             response.headers["Upload-Location"] = f"{address_of(recording.id)}/audio"
         return response
 
+    @route(UPLOAD)
     async def upload(self, request: Request) -> Response:
         """Take the audio of a recording that waits for it, as the bytes of the body; answer 200 with its state.
 

@@ -15,12 +15,22 @@ from web.auth.caller import Scope
 from web.jobs.steps import Steps
 from web.observability.metrics import Metrics
 from web.rest.health import HealthRoutes
+from web.routes.operations import SERVER, Answer, Media, Operation, route
 from web.store.database.away import DatabaseAwayError
 from web.store.recordings import Recordings
 
 _TEXT_TYPE = "text/plain; version=0.0.4"
 # Prometheus gives up after ten.
 _COUNT_SECONDS = 2.0
+METRICS = Operation(
+    method="GET",
+    path="/metrics",
+    id="getMetrics",
+    tag=SERVER,
+    summary="Get the numbers of this process, for Prometheus",
+    description="Where tokens are asked for, one with the scope `metrics`.",
+    answers={200: Answer(description="Prometheus' text format", content={"text/plain": Media(str)})},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,7 @@ class MetricsRoutes:
     steps: Steps
     numbers: Metrics
 
+    @route(METRICS)
     async def metrics(self, request: Request) -> Response:
         """Answer all metrics; a keyed server requires the scope `metrics`."""
         await self.auth.caller(request, Scope.METRICS)

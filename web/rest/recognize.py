@@ -1,6 +1,6 @@
 """`POST /v1/speech/asr`: recognize a short recording and answer its transcription."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from starlette.requests import Request
@@ -15,16 +15,46 @@ from web.auth.caller import Scope
 from web.clock import Clock
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets
-from web.rest.recordings import RecordingAdmission, Transcriber
+from web.rest.recordings import RECORDINGS, REQUEST_PROBLEMS, RecordingAdmission, Transcriber
 from web.rest.request.audio import MOST_JSON_BYTES, Audio, read_audio_request
-from web.rest.response.formats import OutputFormat
-from web.rest.response.transcription import address_of, is_extended, transcription_response
+from web.rest.request.bodies import SHORT_FORM, ShortRequest
+from web.rest.request.body import MULTIPART_TYPE
+from web.rest.response.documented import DONE, LOCATION, TO_TRANSCRIPTION, TRANSCRIPTION
+from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
+from web.rest.response.transcription import address_of, transcription_response
+from web.routes.operations import JSON_TYPE, Answer, Media, Operation, json_content, route
 from web.store.storing import Storing
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
 
 # A minute, and the padding of encoders.
 _MOST_SECONDS = 61.0
+_ANSWER = Answer(
+    description="the transcription, `done`",
+    content=json_content(TRANSCRIPTION, DONE),
+    headers={"Location": LOCATION},
+    links=TO_TRANSCRIPTION,
+)
+_SILENCE = {
+    "summary": "two milliseconds of silence as a telephone has it",
+    "value": {
+        "config": {"audioEncoding": "MULAW", "sampleRateHertz": 8000, "languageCode": "en"},
+        "audio": {"data": "/////////////////////w=="},
+    },
+}
+RECOGNIZE = Operation(
+    method="POST",
+    path="/v1/speech/asr",
+    id="recognize",
+    tag=RECORDINGS,
+    summary="Recognize a recording of up to a minute",
+    description="`config` may be empty: what a file is, its first bytes tell. The transcription is kept unless `store` "
+    "is false.",
+    parameters=(EXTENDED,),
+    body={JSON_TYPE: Media(ShortRequest, examples={"silence": _SILENCE}), MULTIPART_TYPE: SHORT_FORM},
+    answers={200: replace(_ANSWER, description="the same, where `asrStatus` is 200"), 201: _ANSWER},
+    problems=(*REQUEST_PROBLEMS, Problem.RECOGNIZER_FAILED),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +71,7 @@ class RecognizeRoutes:
     fair_share: FairShare
     clock: Clock
 
+    @route(RECOGNIZE)
     async def recognize(self, request: Request) -> Response:
         """Answer 201, or the configured status, with the transcription of a recording of up to a minute."""
         caller = await self.auth.caller(request, Scope.RECORDINGS)

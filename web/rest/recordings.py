@@ -16,7 +16,15 @@ from web.live.registry import Sessions
 from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 from web.rest.request.audio import Audio
+from web.rest.request.body import HELD_PROBLEMS
+from web.routes.operations import Tag
 from web.store.languagemodels import LanguageModels
+
+RECORDINGS = Tag("recordings", "short ones answered at once, long ones in the background")
+# Refusals of a configuration, of audio, and of a whole request.
+CONFIG_PROBLEMS = (Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND)
+AUDIO_PROBLEMS = (Problem.INVALID_AUDIO, Problem.TOO_LARGE, Problem.UNSUPPORTED_MEDIA)
+REQUEST_PROBLEMS = (*CONFIG_PROBLEMS, *AUDIO_PROBLEMS, *HELD_PROBLEMS, Problem.SHUTTING_DOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

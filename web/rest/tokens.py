@@ -1,7 +1,7 @@
 """`POST /v1/tokens`: trade a key that stays on a server for a token that a browser may have."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -14,9 +14,11 @@ from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope, scopes_in
 from web.auth.mint import Mint, expiry
 from web.clock import Clock
-from web.rest.request.body import JSON_TYPE, read_object
+from web.rest.request.body import read_object
 from web.rest.request.structs import converted
 from web.rest.response.fields import Timestamp, timestamp
+from web.routes.operations import JSON_TYPE, SERVER, Answer, Media, Operation, json_content, route
+from web.routes.schemas import Schema
 
 USUAL_SECONDS = 60
 # A token for one use lasts for the opening of a connection, a kept one for a working day.
@@ -29,6 +31,12 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class TokenRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What a token is to be traded for; all of it may be left out."""
 
+    schema_rules: ClassVar[list[Schema]] = [
+        {
+            "if": {"properties": {"oneUse": {"const": True}}},
+            "then": {"properties": {"seconds": {"maximum": MOST_SECONDS_ONCE}}},
+        }
+    ]
     scope: Annotated[
         str | msgspec.UnsetType,
         Meta(
@@ -57,6 +65,30 @@ class TradedToken(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     expires_at: Annotated[Timestamp, Meta(description="RFC 3339, in UTC; until then the token opens something")]
 
 
+_PAGE = {
+    "summary": "for a page, as long as a day's work",
+    "value": {"oneUse": False, "seconds": 28_800, "scope": "tokens live recordings"},
+}
+_TRADED = {"token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", "expiresAt": "2026-01-05T09:31:00.000Z"}
+TRADE = Operation(
+    method="POST",
+    path="/v1/tokens",
+    id="tradeToken",
+    tag=SERVER,
+    summary="Trade a key, a token with the scope `tokens`, for a token that a browser may have",
+    description="Without a body: for one use, the first handshake or request that it opens, within 60 seconds; its "
+    "expiry limits the handshake only. The new token has the `sub`, the limits and the `config` of the key, and no "
+    "scope that the key has not. 404 on servers that only verify tokens (`NIYOSHA_TOKEN_JWKS`), or want none.",
+    body={JSON_TYPE: Media(TokenRequest, examples={"page": _PAGE})},
+    is_body_required=False,
+    answers={201: Answer(description="the token", content=json_content(TradedToken, _TRADED))},
+    problems=(
+        *(Problem.INVALID_MESSAGE, Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.TOO_LARGE),
+        *(Problem.UNSUPPORTED_MEDIA, Problem.OVERLOADED),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRoutes:
     """Tokens in exchange for a key; `mint` is None on a server that makes none."""
@@ -66,6 +98,7 @@ class TokenRoutes:
     fair_share: FairShare
     clock: Clock
 
+    @route(TRADE)
     async def trade(self, request: Request) -> Response:
         """Answer 201 with a token for the caller's, for one use by default."""
         mint = self.mint

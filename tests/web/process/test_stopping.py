@@ -153,13 +153,13 @@ end_within_limit({code}, 0.1)
 
 STUCK_SERVER = f"""
 import sys, time
-import web.app, web.cli.main
+import web.rest.health, web.cli.main
 
-async def livez(_):
+def stuck(_):
     print("stuck", flush=True)
     time.sleep({FOREVER})
 
-web.app.livez = livez
+web.rest.health._json = stuck
 sys.argv[1:] = ["serve", "--port", "0", "--quiet"]
 web.cli.main.main()
 """

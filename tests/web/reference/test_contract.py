@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from web.composition.resources import RESOURCES
 from web.reference.openapi import openapi
 
 CONTRACT = Path(__file__).with_name("openapi.txt")
@@ -63,7 +64,7 @@ def operation_promises(place: str, operation: dict[str, Any]) -> Iterator[str]:
 
 
 def contract() -> list[str]:
-    document = openapi(asks_for_token=True)
+    document = openapi(RESOURCES, asks_for_token=True)
     lines: list[str] = []
     for name, schema in document["components"]["schemas"].items():
         lines += () if name in TABLES else promises(name, schema)

@@ -14,6 +14,7 @@ from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import launched
 from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import http_client
+from web.composition.resources import RESOURCES
 from web.process.serve import running
 from web.reference.asyncapi import asyncapi
 from web.reference.docs import docs_page
@@ -21,7 +22,7 @@ from web.reference.markup import element, listing, prose
 from web.reference.openapi import openapi
 from web.settings.settings import Settings
 
-PAGE = docs_page(asks_for_token=False)
+PAGE = docs_page(openapi(RESOURCES, asks_for_token=False), asyncapi())
 EMPTY = {"meta", "link"}
 CONTRASTS = """
 () => {
@@ -78,7 +79,7 @@ def read(page: str) -> Reader:
 
 
 def test_every_route_message_schema_and_error_is_on_the_page() -> None:
-    text, rest, live = read(PAGE).text, openapi(asks_for_token=False), asyncapi()
+    text, rest, live = read(PAGE).text, openapi(RESOURCES, asks_for_token=False), asyncapi()
     for path, methods in rest["paths"].items():
         for method in methods:
             assert f"{method.upper()} {path}" in text

@@ -19,12 +19,15 @@ from tests.web.support.sockets import http_client
 from tests.web.support.tokens import bearer, token
 from web.composition.gateway import running_gateway as running_composed
 from web.composition.recordings import opened_database
-from web.reference.examples import DETAILS, QUICK, RECOGNIZED, REQUESTS
+from web.composition.resources import RESOURCES
+from web.reference.examples import DETAILS
 from web.reference.openapi import openapi
-from web.reference.parameters import BEFORE
+from web.rest.ovh import RECOGNIZED
+from web.rest.response.documented import DONE
+from web.rest.transcriptions import BEFORE
 from web.settings.settings import Settings
 
-DOCUMENT: dict[str, Any] = openapi(asks_for_token=False)
+DOCUMENT: dict[str, Any] = openapi(RESOURCES, asks_for_token=False)
 OPERATIONS = {
     (path, method.upper()): operation
     for path, methods in DOCUMENT["paths"].items()
@@ -75,7 +78,7 @@ def check(path: str, response: httpx.Response) -> None:
 
 @pytest.mark.parametrize("asks_for_token", [False, True])
 def test_it_is_a_valid_openapi_3_1_document(asks_for_token: bool) -> None:
-    document = openapi(asks_for_token=asks_for_token)
+    document = openapi(RESOURCES, asks_for_token=asks_for_token)
     assert document["openapi"] == "3.1.0"
     OpenAPIV31SpecValidator(document).validate()
     assert ({} in document["security"]) is not asks_for_token
@@ -88,7 +91,7 @@ async def test_it_is_served_without_a_token(gateway: Gateway) -> None:
             async with http_client(base) as http:
                 response = await http.get("/openapi.json")
             assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
-            assert response.json() == openapi(asks_for_token=asks_for_token)
+            assert response.json() == openapi(RESOURCES, asks_for_token=asks_for_token)
 
 
 async def test_every_route_and_method_is_in_it_and_nothing_else() -> None:
@@ -193,15 +196,16 @@ def test_the_example_is_what_the_clip_gets(server: str) -> None:
         check(ASR, response)
         ovh = http.post("/api/v1/en-gb/asr/recognize", files={"audio": CLIP.read_bytes()})
         check("/api/v1/{language}/asr/recognize", ovh)
-    assert response.json()["duration"] == QUICK["duration"]
-    assert words(response.json()["results"]) == words(QUICK["results"])
+    assert response.json()["duration"] == DONE["duration"]
+    assert words(response.json()["results"]) == words(DONE["results"])
     assert words(ovh.json()[0]["alternatives"]) == words(RECOGNIZED[0]["alternatives"])
 
 
 @shared
 async def test_the_example_requests_are_taken(client: httpx.AsyncClient) -> None:
-    for path, group in ((ASR, "short"), (LONG, "long"), ("/v1/speech/languagemodels", "model")):
-        for name, example in REQUESTS[group].items():
+    for path in (ASR, LONG, "/v1/speech/languagemodels"):
+        body = OPERATIONS[path, "POST"]["requestBody"]["content"]["application/json"]
+        for name, example in body["examples"].items():
             if name != "uri":
                 response = await client.post(path, json=example["value"])
                 assert response.status_code == 201

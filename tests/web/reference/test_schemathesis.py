@@ -12,13 +12,14 @@ from tests.support.places import ROOT
 from tests.support.recognizers import ScriptedRecognizer
 from tests.support.tiers import tiered
 from tests.web.support.tokens import SECRET, token
+from web.composition.resources import RESOURCES
 from web.process.serve import running
-from web.reference.operations import OPERATIONS
+from web.routes.operations import operations
 from web.settings.settings import Settings
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 # All but the address of the document itself, which schemathesis leaves out.
-_TESTED = f"Tested: {sum(map(len, OPERATIONS.values())) - 1}"
+_TESTED = f"Tested: {len(list(operations(RESOURCES))) - 1}"
 # In the short tier every operation gets its examples and some requests more; in the long one also what is at the
 # edges of the schemas, and chains of requests.
 _BUDGET = tiered(("--phases", "examples,fuzzing", "--max-examples", "3"), ())

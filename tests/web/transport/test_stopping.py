@@ -27,8 +27,8 @@ from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import Conversation, received, refusal, talking
 from tests.web.transport.raw import connected
 from tests.web.transport.serving import serving
-from web.app import Endpoint
 from web.process.serve import _ended
+from web.routes.operations import Endpoint
 
 CLIENTS = tiered(4, 20)
 SHUTTING_DOWN = (503, "shutting_down")

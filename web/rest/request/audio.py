@@ -12,7 +12,6 @@ from stream.errors import ClientError, Problem, quoted
 from stream.runtime.fairness import FairShare
 from web.memory.budget import BodyBudgets
 from web.rest.request.body import (
-    JSON_TYPE,
     MULTIPART_TYPE,
     Body,
     Form,
@@ -23,6 +22,7 @@ from web.rest.request.body import (
     read_form,
 )
 from web.rest.request.json_text import LONG_BYTES, JsonText
+from web.routes.operations import JSON_TYPE
 
 MOST_JSON_BYTES = 16 << 20
 """A minute of 48 kHz stereo in base64; it is held in memory."""

@@ -1,27 +1,17 @@
 """Bodies of requests that carry audio, as the OpenAPI document describes them."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
+from stream.configuration.config import VAD_KINDS
 from web.fetch.uris import MOST_CHARACTERS
+from web.routes.operations import JSON_TYPE, Media, Opaque
+from web.routes.schemas import reference
 
-
-class ConfigObject:
-    """A configuration; `stream.configuration` checks its keys."""
-
-
-class LongConfigObject:
-    """A configuration of a long recording, which is always cut into utterances."""
-
-
-class AudioFile:
-    """A file of a form."""
-
-
-class LongAudio:
-    """One of `AudioUri`, `AudioUpload` and `AudioData`."""
+_CONFIGURATION = reference("Configuration")
+_ENCODING = {"config": {"contentType": JSON_TYPE}, "audio": {"contentType": "application/octet-stream"}}
 
 
 class AudioData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +46,33 @@ class AudioUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class ConfigObject(Opaque):
+    """A configuration; `stream.configuration` checks its keys."""
+
+    schema = _CONFIGURATION
+
+
+class LongConfigObject(Opaque):
+    """A configuration of a long recording, which is always cut into utterances."""
+
+    schema: ClassVar = {
+        "allOf": [_CONFIGURATION, {"properties": {"vad": {"enum": [kind for kind in VAD_KINDS if kind != "off"]}}}]
+    }
+
+
+class AudioFile(Opaque):
+    """A file of a form."""
+
+    schema: ClassVar = {"type": "string", "format": "binary", "description": "the recording"}
+
+
+class LongAudio(Opaque):
+    """One of `AudioUri`, `AudioUpload` and `AudioData`."""
+
+    structs = (AudioUri, AudioUpload, AudioData)
+    schema: ClassVar = {"oneOf": [reference(one.__name__) for one in structs]}
+
+
 class ShortRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A short recording."""
 
@@ -82,3 +99,7 @@ class LongForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     config: LongConfigObject | msgspec.UnsetType = msgspec.UNSET
     audio: AudioFile
+
+
+SHORT_FORM = Media(ShortForm, encoding=_ENCODING)
+LONG_FORM = Media(LongForm, encoding=_ENCODING)

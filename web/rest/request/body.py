@@ -19,9 +19,11 @@ from stream.runtime.fairness import FairShare
 from web.auth.origins import is_cross_origin
 from web.memory.budget import BodyBudgets, Hold, hold_nothing
 from web.rest.request.json_text import STEP_BYTES, JsonText
+from web.routes.operations import JSON_TYPE
 
-JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
+# The refusals of a body that is held in memory.
+HELD_PROBLEMS = (Problem.RATE_LIMITED, Problem.OVERLOADED, Problem.IDLE_TIMEOUT)
 # Text fields of a form are short; files count towards the whole body.
 _MOST_PART_BYTES = 1 << 20
 _MOST_PARTS = 4

@@ -6,16 +6,13 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.errors import ClientError, Problem, quoted
 from stream.protocols.farsava.messages import AudioProgress, Done, WireResult, WireWord
 from stream.protocols.farsava.results import MOST_DONE_BYTES, plain_results, seconds, shortened, without_speakers
 from stream.recordings.subtitles import srt_pieces, vtt_pieces
 from stream.runtime.fairness import FairShare
 from vad import SAMPLE_RATE
-from web.rest.request.body import JSON_TYPE
 from web.rest.response.fields import (
     AnyStatus,
     ErrorKind,
@@ -28,6 +25,7 @@ from web.rest.response.fields import (
     timestamp,
 )
 from web.rest.response.formats import OutputFormat
+from web.routes.operations import JSON_TYPE
 from web.store.tables import Status
 from web.store.transcriptions import StoredUtterance, Summary, Transcription
 
@@ -38,20 +36,9 @@ _MEDIA_TYPES = {
     OutputFormat.SRT: "application/x-subrip; charset=utf-8",
     OutputFormat.VTT: "text/vtt; charset=utf-8",
 }
-BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-"""Values of a boolean in a query."""
 _RESULTS = b'"results":['
 # Captions or utterances in a step of about a millisecond.
 _PARTS_AT_ONCE = 10
-# Formats by `?format=`, then by `Accept`.
-FORMATS = {"json": OutputFormat.JSON, "txt": OutputFormat.TEXT, "srt": OutputFormat.SRT, "vtt": OutputFormat.VTT}
-_BY_TYPE = {
-    JSON_TYPE: OutputFormat.JSON,
-    "text/plain": OutputFormat.TEXT,
-    "application/x-subrip": OutputFormat.SRT,
-    "text/srt": OutputFormat.SRT,
-    "text/vtt": OutputFormat.VTT,
-}
 
 
 class UtteranceResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -180,27 +167,6 @@ def inference_time(summary: Summary) -> int | float:
 def address_of(transcription_id: str) -> str:
     """Return the address of a transcription."""
     return f"/v1/speech/transcriptions/{transcription_id}"
-
-
-def chosen_format(request: Request) -> OutputFormat:
-    """Choose the format: `?format=`, else the first known media type of `Accept`, else JSON."""
-    name = request.query_params.get("format")
-    if name is not None:
-        if name not in FORMATS:
-            raise ClientError(
-                Problem.INVALID_CONFIG, f"format is {quoted(name)}; it must be one of {', '.join(FORMATS)}"
-            )
-        return FORMATS[name]
-    accepted = (part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(","))
-    return next((_BY_TYPE[kind] for kind in accepted if kind in _BY_TYPE), OutputFormat.JSON)
-
-
-def is_extended(request: Request) -> bool:
-    """Return `?extended=`; raises ClientError unless it is a boolean."""
-    text = request.query_params.get("extended", "false")
-    if text not in BOOLEANS:
-        raise ClientError(Problem.INVALID_CONFIG, f"extended is {quoted(text)}; it must be true or false")
-    return BOOLEANS[text]
 
 
 async def transcription_response(

@@ -1,16 +1,19 @@
 """Describe the configuration keys: as a JSON Schema, and in words."""
 
-from typing import Any
-
 from stream.configuration.config import KEYS, SessionConfig
 from stream.configuration.keys import BooleanKey, ChoiceKey, IntegerKey, Key, LanguageModelKey, NumberKey
-
-Schema = dict[str, Any]
+from web.routes.schemas import BOOLEANS, Schema, in_query
 
 
 def configuration_schema() -> Schema:
     """Build the schema of a configuration: any of the keys."""
     return {"type": "object", "properties": {key.name: _schema(key) for key in KEYS}, "additionalProperties": False}
+
+
+def configuration_query() -> tuple[Schema, ...]:
+    """Describe each key as a parameter of a query."""
+    keys: dict[str, Schema] = configuration_schema()["properties"]
+    return tuple(in_query(name, schema["description"], _query_schema(schema)) for name, schema in keys.items())
 
 
 def default(key: Key) -> object:
@@ -37,3 +40,10 @@ def allowed(key: Key) -> str:
 def _schema(key: Key) -> Schema:
     frozen = "; frozen by the first audio" if key.frozen_by_audio else ""
     return {**key.schema, "default": default(key), "description": key.meaning + frozen}
+
+
+def _query_schema(schema: Schema) -> Schema:
+    query = {name: value for name, value in schema.items() if name != "description"}
+    if query.get("type") != "boolean":
+        return query
+    return {"enum": list(BOOLEANS), "default": "true" if query["default"] else "false"}

@@ -1,0 +1,220 @@
+"""Build the resources of the gateway: the objects whose methods answer its routes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stream.protocols.farsava.messages import SessionLimits
+from stream.recognition.recognizer import Recognizer
+from stream.runtime.fairness import FairShare
+from web.auth.authenticator import Authenticator
+from web.clock import Clock
+from web.composition.access import token_mint
+from web.composition.recordings import fetch_options
+from web.jobs.queue import Queue
+from web.jobs.steps import Steps
+from web.jobs.training import Trainer
+from web.limits.limits import Limits
+from web.live.admission import Admission
+from web.live.endpoint import Live
+from web.live.registry import Sessions
+from web.memory.budget import BodyBudgets
+from web.observability.metrics import Metrics
+from web.reference.documents import DocumentRoutes
+from web.rest.configuration import ConfigurationRoutes
+from web.rest.health import HealthRoutes
+from web.rest.languagemodels import LanguageModelRoutes
+from web.rest.languages import LanguageRoutes
+from web.rest.longrunning import LongRunningRoutes
+from web.rest.metrics import MetricsRoutes
+from web.rest.ovh import OvhRoutes
+from web.rest.pages import PageRoutes
+from web.rest.recognize import RecognizeRoutes
+from web.rest.recordings import RecordingAdmission, Transcriber
+from web.rest.tokens import TokenRoutes
+from web.rest.transcriptions import TranscriptionRoutes
+from web.settings.settings import Settings
+from web.store.database.database import Database
+from web.store.languagemodels import LanguageModels
+from web.store.recordings import Recordings
+from web.store.storing import Storing
+from web.store.transcriptions import Transcriptions
+
+_Resource = TypeVar("_Resource")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What several resources share; each of them gets only what it uses."""
+
+    settings: Settings
+    database: Database
+    recognizer: Recognizer
+    auth: Authenticator
+    limits: Limits
+    sessions: Sessions
+    transcriptions: Transcriptions
+    storing: Storing
+    recordings: Recordings
+    models: LanguageModels
+    trainer: Trainer
+    steps: Steps
+    queue: Queue
+    bodies: BodyBudgets
+    metrics: Metrics
+    fair_share: FairShare
+    clock: Clock
+
+
+def _admission(parts: Parts) -> RecordingAdmission:
+    return RecordingAdmission(
+        sessions=parts.sessions,
+        recognizer=parts.recognizer,
+        models=parts.models,
+        config=parts.settings.session.config,
+    )
+
+
+def _transcriber(parts: Parts) -> Transcriber:
+    return Transcriber(
+        recognizer=parts.recognizer,
+        limits=parts.limits,
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        metrics=parts.metrics,
+        runner_limits=parts.settings.session.runner_limits,
+    )
+
+
+def _recognize(parts: Parts) -> RecognizeRoutes:
+    return RecognizeRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=_admission(parts),
+        transcriber=_transcriber(parts),
+        transcriptions=parts.transcriptions,
+        storing=parts.storing,
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        clock=parts.clock,
+    )
+
+
+def _longrunning(parts: Parts) -> LongRunningRoutes:
+    return LongRunningRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=_admission(parts),
+        recordings=parts.recordings,
+        transcriptions=parts.transcriptions,
+        queue=parts.queue,
+        steps=parts.steps,
+        fetch=fetch_options(parts.settings),
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        jobs_per_owner=parts.settings.store.jobs_per_owner,
+    )
+
+
+def _live(parts: Parts) -> Live:
+    session, server = parts.settings.session, parts.settings.server
+    limits = session.runner_limits
+    return Live(
+        admission=Admission(
+            auth=parts.auth,
+            limits=parts.limits,
+            sessions=parts.sessions,
+            recognizer=parts.recognizer,
+            models=parts.models,
+            fair_share=parts.fair_share,
+            config=session.config,
+            runner_limits=limits,
+        ),
+        transcriptions=parts.transcriptions,
+        storing=parts.storing,
+        metrics=parts.metrics,
+        clock=parts.clock,
+        session_limits=SessionLimits(
+            max_message_bytes=server.max_message_bytes,
+            idle_ms=1000 * limits.pause_seconds,
+            idle_limit_ms=1000 * limits.idle_seconds,
+            stream_limit_ms=1000 * limits.stream_seconds,
+        ),
+        send_limit_seconds=server.send_limit_seconds,
+    )
+
+
+def _transcriptions(parts: Parts) -> TranscriptionRoutes:
+    return TranscriptionRoutes(auth=parts.auth, transcriptions=parts.transcriptions, fair_share=parts.fair_share)
+
+
+def _languagemodels(parts: Parts) -> LanguageModelRoutes:
+    return LanguageModelRoutes(
+        auth=parts.auth,
+        models=parts.models,
+        trainer=parts.trainer,
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        models_per_owner=parts.settings.store.models_per_owner,
+    )
+
+
+def _ovh(parts: Parts) -> OvhRoutes:
+    return OvhRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=_admission(parts),
+        transcriber=_transcriber(parts),
+        bodies=parts.bodies,
+    )
+
+
+def _tokens(parts: Parts) -> TokenRoutes:
+    mint = token_mint(parts.settings.access)
+    return TokenRoutes(auth=parts.auth, mint=mint, fair_share=parts.fair_share, clock=parts.clock)
+
+
+def _health(parts: Parts) -> HealthRoutes:
+    return HealthRoutes(
+        sessions=parts.sessions, recognizer=parts.recognizer, limits=parts.limits, database=parts.database
+    )
+
+
+def _metrics(parts: Parts) -> MetricsRoutes:
+    return MetricsRoutes(
+        auth=parts.auth,
+        health=_health(parts),
+        recognizer=parts.recognizer,
+        recordings=parts.recordings,
+        steps=parts.steps,
+        numbers=parts.metrics,
+    )
+
+
+# What builds each resource, in the order in which the document has them.
+_BUILDERS: dict[type, Callable[[Parts], object]] = {
+    RecognizeRoutes: _recognize,
+    LongRunningRoutes: _longrunning,
+    TranscriptionRoutes: _transcriptions,
+    LanguageModelRoutes: _languagemodels,
+    Live: _live,
+    OvhRoutes: _ovh,
+    TokenRoutes: _tokens,
+    LanguageRoutes: lambda parts: LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
+    ConfigurationRoutes: lambda parts: ConfigurationRoutes(config=parts.settings.session.config),
+    HealthRoutes: _health,
+    MetricsRoutes: _metrics,
+    DocumentRoutes: lambda parts: DocumentRoutes(RESOURCES, asks_for_token=parts.settings.access.is_keyed),
+    PageRoutes: lambda _: PageRoutes(),
+}
+RESOURCES: tuple[type, ...] = tuple(_BUILDERS)
+
+
+def built(parts: Parts) -> tuple[object, ...]:
+    """Build every resource."""
+    return tuple(build(parts) for build in _BUILDERS.values())
+
+
+def one_of(kind: type[_Resource], resources: Iterable[object]) -> _Resource:
+    """Return the resource of a kind."""
+    return next(one for one in resources if isinstance(one, kind))

@@ -1,0 +1,78 @@
+"""`/openapi.json`, `/asyncapi.json` and `/docs`: the descriptions of the interfaces."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.reference.asyncapi import asyncapi
+from web.reference.docs import docs_page
+from web.reference.openapi import openapi
+from web.rest.pages import PAGE, PAGE_HEADERS
+from web.routes.operations import JSON_TYPE, SERVER, Answer, Operation, json_content, route
+
+_DOCUMENT = {200: Answer(description="the document", content=json_content(dict))}
+OPENAPI = Operation(
+    method="GET",
+    path="/openapi.json",
+    id="getOpenApi",
+    tag=SERVER,
+    summary="Get this document",
+    answers=_DOCUMENT,
+    asks_for_token=False,
+)
+ASYNCAPI = Operation(
+    method="GET",
+    path="/asyncapi.json",
+    id="getAsyncApi",
+    tag=SERVER,
+    summary="Get the AsyncAPI document of the WebSocket",
+    answers=_DOCUMENT,
+    asks_for_token=False,
+)
+DOCS = Operation(
+    method="GET",
+    path="/docs",
+    id="readDocs",
+    tag=SERVER,
+    summary="Read both documents as a page",
+    answers=PAGE,
+    asks_for_token=False,
+)
+
+
+@dataclass(frozen=True)
+class DocumentRoutes:
+    """The descriptions of `resources`; they say whether the server `asks_for_token`."""
+
+    resources: tuple[type, ...]
+    asks_for_token: bool
+
+    @route(OPENAPI)
+    async def show_openapi(self, _: Request) -> Response:
+        """Answer 200 with the OpenAPI document."""
+        return Response(self._openapi, media_type=JSON_TYPE)
+
+    @route(ASYNCAPI)
+    async def show_asyncapi(self, _: Request) -> Response:
+        """Answer 200 with the AsyncAPI document."""
+        return Response(self._asyncapi, media_type=JSON_TYPE)
+
+    @route(DOCS)
+    async def show_docs(self, _: Request) -> Response:
+        """Answer 200 with the page."""
+        return Response(self._docs, media_type="text/html", headers=PAGE_HEADERS)
+
+    @cached_property
+    def _openapi(self) -> bytes:
+        return msgspec.json.encode(openapi(self.resources, asks_for_token=self.asks_for_token))
+
+    @cached_property
+    def _asyncapi(self) -> bytes:
+        return msgspec.json.encode(asyncapi())
+
+    @cached_property
+    def _docs(self) -> str:
+        return docs_page(openapi(self.resources, asks_for_token=self.asks_for_token), asyncapi())

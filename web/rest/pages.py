@@ -1,0 +1,69 @@
+"""The pages for people: dictation, captions, commands."""
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from web.routes.operations import SERVER, Answer, Media, Operation, route
+
+STATIC = Path(__file__).parents[1] / "static"
+# After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
+PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    # Modules are fetched by CORS, which tells who may; nothing here is for other pages' <script>, <img> or frames.
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+PAGE = {200: Answer(description="the page", content={"text/html": Media(str)})}
+DICTATION = Operation(
+    method="GET",
+    path="/",
+    id="openDictation",
+    tag=SERVER,
+    summary="Open the page that writes down what a microphone hears",
+    answers=PAGE,
+    asks_for_token=False,
+)
+CAPTIONS = Operation(
+    method="GET",
+    path="/captions",
+    id="openCaptions",
+    tag=SERVER,
+    summary="Open the page that shows it large, in two lines",
+    answers=PAGE,
+    asks_for_token=False,
+)
+COMMANDS = Operation(
+    method="GET",
+    path="/commands",
+    id="openCommands",
+    tag=SERVER,
+    summary="Open the page that finds spoken phrases",
+    answers=PAGE,
+    asks_for_token=False,
+)
+
+
+class PageRoutes:
+    """The pages; what they load is below `/static`."""
+
+    @route(DICTATION)
+    async def dictation(self, _: Request) -> Response:
+        """Answer 200 with the page of dictation."""
+        return _page("dictation")
+
+    @route(CAPTIONS)
+    async def captions(self, _: Request) -> Response:
+        """Answer 200 with the page of captions."""
+        return _page("captions")
+
+    @route(COMMANDS)
+    async def commands(self, _: Request) -> Response:
+        """Answer 200 with the page of commands."""
+        return _page("commands")
+
+
+def _page(name: str) -> Response:
+    return FileResponse(STATIC / "page" / name / f"{name}.html", headers=PAGE_HEADERS)
