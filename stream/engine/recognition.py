@@ -9,7 +9,7 @@ from typing import Protocol
 from stream.engine.audio import AudioReader
 from stream.engine.model.hypotheses import Decoding, Hypothesis
 from stream.engine.options import CallOptions
-from stream.engine.scheduling.load import Flow
+from stream.engine.scheduling.load import SessionUsage
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.utterance import Partial, Utterance, UtteranceState
@@ -82,7 +82,7 @@ class Recognition:
     """The recognition of one call: `feed` takes audio, `writer` receives results, `follow` runs beside in a task.
 
     The utterances of a file are decoded only once, when they are complete: a file arrives as fast as it is read, so
-    that a partial would be outdated at once. `flow` accounts for the decoding time of the session's finals.
+    that a partial would be outdated at once. `usage` accounts for the decoding time of the session's finals.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Recognition:
         writer: ResultWriter,
         *,
         is_file: bool = False,
-        flow: Flow | None = None,
+        usage: SessionUsage | None = None,
     ) -> None:
-        self._flow = None if is_file else flow
+        self._usage = None if is_file else usage
         self._decoder = decoder
         self._scheduler = scheduler
         self._alternatives = options.alternatives
@@ -164,7 +164,7 @@ class Recognition:
             return partial(self._decoder.decode, request)
 
         try:
-            decoding = await self._scheduler.early(work, begin, self._flow if work is Work.EARLY_FINAL else None)
+            decoding = await self._scheduler.early(work, begin, self._usage if work is Work.EARLY_FINAL else None)
             if decoding:
                 early.decoding.set_result(decoding)
         finally:
@@ -198,8 +198,8 @@ class Recognition:
         utterance.complete()
         self._has_grown.set()
         decoding = await self._with_progress(self._decode_final(utterance))
-        if self._flow is not None:
-            self._flow.settle(utterance.n_samples / SAMPLE_RATE)
+        if self._usage is not None:
+            self._usage.settle(utterance.n_samples / SAMPLE_RATE)
         await self._writer.write_final(Final(utterance.settle(decoding), utterance.start_samples, end))
 
     async def _decode_final(self, utterance: Utterance) -> Decoding:
@@ -210,7 +210,7 @@ class Recognition:
                 return decoding
         work = Work.FILE if self._is_file else Work.FINAL
         request = utterance.begin(work, self._alternatives)
-        return await self._scheduler.final(partial(self._decoder.decode, request), work, self._flow)
+        return await self._scheduler.final(partial(self._decoder.decode, request), work, self._usage)
 
     async def _with_progress(self, final: Coroutine[None, None, Decoding]) -> Decoding:
         """Await the decoding of a final, and signal every second that it is still in progress."""

@@ -10,8 +10,8 @@ from stream.lazy_import import lazy_import
 from web.auth.caller import LOCAL_OWNER, Caller, Scope
 from web.auth.claims import Expected
 from web.auth.keys import TokenKeys
+from web.auth.one_time_tokens import SharedUsedTokens, UsedTokens
 from web.auth.origins import OriginRules, check_origin
-from web.auth.uses import SharedUses, Uses
 from web.clock import Clock
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ class Authenticator:
         verification: Verification | None,
         *,
         clock: Clock,
-        shared_uses: SharedUses | None = None,
+        shared_used_tokens: SharedUsedTokens | None = None,
     ) -> None:
-        """Tokens for one use count once at this gateway, and with `shared_uses` at all gateways that share them.
+        """Tokens for one use count once at this gateway, and with `shared_used_tokens` at all gateways that share them.
 
         `clock` tells the time of day.
         """
-        self._shared_uses = shared_uses
+        self._shared_used_tokens = shared_used_tokens
         self._rules = rules
         self._verification = verification
         self._clock = clock
-        self._uses = Uses()
+        self._used_tokens = UsedTokens()
 
     @property
     def asks_for_token(self) -> bool:
@@ -73,7 +73,7 @@ class Authenticator:
         keys, expected = self._verification.keys, self._verification.expected
         caller = await verification.verified(token, keys, expected, self._clock())
         if caller.use_id is not None:
-            self._uses.check(caller.use_id)
+            self._used_tokens.check(caller.use_id)
         caller.check(scope)
         if uses:
             await self.use(caller)
@@ -84,9 +84,9 @@ class Authenticator:
         if caller.use_id is None or caller.expires_at is None:
             return
         now = self._clock()
-        self._uses.use(caller.use_id, caller.expires_at, now)
-        if self._shared_uses is not None:
-            await self._shared_uses.use(caller.use_id, caller.expires_at - now)
+        self._used_tokens.use(caller.use_id, caller.expires_at, now)
+        if self._shared_used_tokens is not None:
+            await self._shared_used_tokens.use(caller.use_id, caller.expires_at - now)
 
 
 def _token(connection: HTTPConnection) -> str | None:

@@ -12,7 +12,7 @@ import structlog
 
 from stream.errors import ClientError, Problem
 from stream.lazy_import import lazy_import
-from web.auth.mint import ALGORITHM
+from web.auth.token_issuer import ALGORITHM
 from web.clock import Clock
 
 if TYPE_CHECKING:

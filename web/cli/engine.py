@@ -10,7 +10,7 @@ from stream.engine.model.whisper import ModelError
 from stream.engine.server.server import STOP_SECONDS, Beats, EngineOptions, run
 from stream.engine.server.tls import TlsError, TlsOptions
 from web.backends.embedded.heartbeat import BEAT_SECONDS
-from web.backends.embedded.lifeline import CANNOT_START, READY, beat
+from web.backends.embedded.parent_process import CANNOT_START, READY, beat
 from web.process import event_loop
 from web.process.stopping import StopSignals
 

@@ -13,8 +13,8 @@ from stream.lazy_import import lazy_import
 from web.rest.response.formats import OutputFormat
 
 if TYPE_CHECKING:
-    from web.auth import mint
-    from web.backends.embedded import lifeline
+    from web.auth import token_issuer
+    from web.backends.embedded import parent_process
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
     from web.cli import remote
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from web.observability import logs
     from web.process import event_loop, stopping
 else:
-    mint = lazy_import("web.auth.mint")
-    lifeline = lazy_import("web.backends.embedded.lifeline")
+    token_issuer = lazy_import("web.auth.token_issuer")
+    parent_process = lazy_import("web.backends.embedded.parent_process")
     event_loop = lazy_import("web.process.event_loop")
     remote = lazy_import("web.cli.remote")
     doctor_command = lazy_import("web.cli.doctor")
@@ -95,7 +95,7 @@ def engine(  # noqa: PLR0917
 ) -> None:
     """Start the embedded engine alone: a server of Riva's protocol."""
     if exit_with_stdin:
-        lifeline.die_with_parent()
+        parent_process.die_with_parent()
     with stopping.StopSignals.taken() as signals:
         logs.configure_logs(logging.WARNING)
         options = engine_command.engine_options(
@@ -181,7 +181,7 @@ def token(  # noqa: PLR0917
 ) -> None:
     """Make a token for the servers with this NIYOSHA_TOKEN_SECRET, or a new secret."""
     if new_secret:
-        typer.echo(mint.new_secret())
+        typer.echo(token_issuer.new_secret())
         return
     seconds = days * 86_400 if minutes_valid is None else minutes_valid * 60
     request = token_command.TokenRequest(

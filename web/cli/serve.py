@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from stream.scratch import scratch_directory
+from stream.temporary import temporary_directory
 from web.cli.settings import settings_for
 from web.cli.transcribe import ServerStartError
 from web.observability.logs import configure_logs
@@ -75,7 +75,7 @@ async def server_for_one_command() -> AsyncIterator[str]:
     """Run a server while the context lasts, and give its URL; raises ServerStartError."""
     configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
-    with scratch_directory() as directory:
+    with temporary_directory() as directory:
         database = f"sqlite:///{directory / 'niyosha.db'}"
         try:
             async with running(settings_for(_ONE_COMMAND | {"database_url": database})) as server:

@@ -10,7 +10,7 @@ from stream.errors import ClientError, quoted
 from web.auth.caller import Scope, scopes_in
 from web.auth.claims import Expected
 from web.auth.keys import Key
-from web.auth.mint import ALGORITHM, Mint
+from web.auth.token_issuer import ALGORITHM, TokenIssuer
 from web.auth.verification import verified_with
 from web.cli.settings import settings_for
 from web.clock import wall_clock
@@ -68,7 +68,7 @@ def make_token(settings: AccessSettings, request: TokenRequest, now: float) -> s
         claims["scope"] = _scope(request.scopes)
     secret = settings.token_secret.get_secret_value()
     expected = Expected(settings.token_issuer, settings.token_audience)
-    token = Mint(secret, expected).token(claims)
+    token = TokenIssuer(secret, expected).token(claims)
     try:
         # The server would refuse the same token, with the same sentence.
         verified_with(token, Key(secret, ALGORITHM), expected, now)

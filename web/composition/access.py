@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from web.auth.authenticator import Authenticator, Verification
 from web.auth.claims import Expected
 from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
-from web.auth.mint import Mint
+from web.auth.one_time_tokens import SharedUsedTokens, UseShared
 from web.auth.origins import OriginRules
-from web.auth.uses import SharedUses, UseShared
+from web.auth.token_issuer import TokenIssuer
 from web.clock import Clock
 from web.limits.limits import Amounts, Limits, limiting
 from web.settings.access import AccessSettings
@@ -19,11 +19,11 @@ def origin_rules(access: AccessSettings) -> OriginRules:
     return OriginRules.parsed(access.allowed_origins, is_keyed=access.is_keyed)
 
 
-def token_mint(access: AccessSettings) -> Mint | None:
+def token_issuer(access: AccessSettings) -> TokenIssuer | None:
     """Return what makes tokens with the settings' secret; None where there is none."""
     if access.token_secret is None:
         return None
-    return Mint(access.token_secret.get_secret_value(), _expected(access))
+    return TokenIssuer(access.token_secret.get_secret_value(), _expected(access))
 
 
 def authenticator(
@@ -39,7 +39,7 @@ def authenticator(
         origin_rules(access),
         None if keys is None else Verification(keys, _expected(access)),
         clock=clock,
-        shared_uses=None if use_shared is None else SharedUses(use_shared, loop_clock),
+        shared_used_tokens=None if use_shared is None else SharedUsedTokens(use_shared, loop_clock),
     )
 
 

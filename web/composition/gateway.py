@@ -15,8 +15,8 @@ from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.composition.access import authenticator, counted_limits, origin_rules
 from web.composition.recordings import recording_queue, recording_steps, recordings_in
 from web.composition.resources import Parts, built, one_of
-from web.jobs.calendar import Calendar
 from web.jobs.cleanup import Cleanup
+from web.jobs.retention_clock import RetentionClock
 from web.jobs.training import Trainer
 from web.live.endpoint import Live
 from web.live.registry import Sessions
@@ -60,13 +60,13 @@ async def running_gateway(
         await stack.enter_async_context(tracing.running())
         counted = CountedRecognizer(recognizer, metrics, tracing)
         parts = await stack.enter_async_context(_shared(settings, database, counted, metrics, clock))
-        calendar = Calendar(Notes(database), clock=clock, boot_clock=boot_clock)
+        retention_clock = RetentionClock(Notes(database), clock=clock, boot_clock=boot_clock)
         cleanup = Cleanup(
             parts.transcriptions,
             parts.recordings,
             settings.session.runner_limits.stream_seconds,
             database=database,
-            calendar=calendar,
+            retention_clock=retention_clock,
         )
         works = parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()
         for work in works:

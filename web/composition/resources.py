@@ -9,7 +9,7 @@ from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
 from web.auth.authenticator import Authenticator
 from web.clock import Clock
-from web.composition.access import token_mint
+from web.composition.access import token_issuer
 from web.composition.recordings import fetch_options
 from web.jobs.queue import Queue
 from web.jobs.steps import Steps
@@ -170,8 +170,8 @@ def _ovh(parts: Parts) -> OvhRoutes:
 
 
 def _tokens(parts: Parts) -> TokenRoutes:
-    mint = token_mint(parts.settings.access)
-    return TokenRoutes(auth=parts.auth, mint=mint, fair_share=parts.fair_share, clock=parts.clock)
+    mint = token_issuer(parts.settings.access)
+    return TokenRoutes(auth=parts.auth, issuer=mint, fair_share=parts.fair_share, clock=parts.clock)
 
 
 def _health(parts: Parts) -> HealthRoutes:

@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
-from web.jobs.calendar import Calendar
-from web.store.database.away import DatabaseAwayError
+from web.jobs.retention_clock import RetentionClock
 from web.store.database.database import Database
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recordings
 from web.store.transcriptions import Transcriptions
 
@@ -26,14 +26,14 @@ class Cleanup:
         longest_session_seconds: float,
         *,
         database: Database | None = None,
-        calendar: Calendar | None = None,
+        retention_clock: RetentionClock | None = None,
     ) -> None:
         """With a `database` the disk space of what was deleted is freed as well.
 
-        A `calendar` gives the time at which things expire; without one it is the clock of the tables.
+        A `retention_clock` gives the time at which things expire; without one it is the clock of the tables.
         """
         self._database = database
-        self._calendar = calendar
+        self._retention_clock = retention_clock
         self._transcriptions = transcriptions
         self._recordings = recordings
         self._longest_session_seconds = longest_session_seconds
@@ -43,15 +43,15 @@ class Cleanup:
         while True:
             try:
                 await self.clean()
-            except DatabaseAwayError as away:  # the next minute tries again
-                _log.warning("cleanup_failed", reason=away.absence.name.lower())
+            except DatabaseUnavailableError as error:  # the next minute tries again
+                _log.warning("cleanup_failed", reason=error.reason.name.lower())
             except Exception:
                 _log.exception("cleanup_failed")
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def clean(self) -> None:
         """Clean once."""
-        now = None if self._calendar is None else await self._calendar.now()
+        now = None if self._retention_clock is None else await self._retention_clock.now()
         expired = await self._transcriptions.sweep(self._longest_session_seconds, now=now)
         await self._recordings.sweep(UPLOAD_SECONDS, now=now)
         if expired:

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from web.jobs.queue import MOST_FETCHES, next_fetches
 from web.jobs.steps import RetryError, Steps
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recordings, SegmentKey
 
 # How often the tables are read without an announcement, and how often a second process tries to take over the file.
@@ -68,8 +68,8 @@ class SqliteQueue:
     async def _start_waiting(self, tasks: asyncio.TaskGroup) -> None:
         try:
             await self._start(tasks)
-        except DatabaseAwayError as away:  # the next poll tries again
-            _log.warning("poll_failed", reason=away.absence.name.lower())
+        except DatabaseUnavailableError as error:  # the next poll tries again
+            _log.warning("poll_failed", reason=error.reason.name.lower())
         except Exception:  # a fault of ours in one poll must not end the queue
             _log.exception("poll_failed")
 
@@ -90,8 +90,8 @@ class SqliteQueue:
         """Carry out a step, and log its failure: a fault of ours in one must not end the others."""
         try:
             await step
-        except DatabaseAwayError as away:  # the step stays in the tables, and a later poll starts it again
-            _log.warning("step_failed", reason=away.absence.name.lower())
+        except DatabaseUnavailableError as error:  # the step stays in the tables, and a later poll starts it again
+            _log.warning("step_failed", reason=error.reason.name.lower())
             await asyncio.sleep(_POLL_SECONDS)
         except Exception:
             _log.exception("step_failed")

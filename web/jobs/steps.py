@@ -22,7 +22,7 @@ from vad import SAMPLE_RATE
 from web.fetch.download import FetchError, FetchOptions, fetched
 from web.jobs.intake import Announce, Intake, MeterFor, Unmetered, UnwantedError
 from web.memory.budget import BodyBudgets, Budget, FullError
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recording, Recordings, SegmentKey
 
 # A segment of a file waits behind all live speech, so that its answer may take long.
@@ -100,7 +100,7 @@ class Steps:
                     await self.take(recording, download.chunks(), download.total_bytes, announce)
             except FetchError as failed:
                 error, is_passing = failed.error, failed.is_passing
-            except DatabaseAwayError:  # the queue repeats the step
+            except DatabaseUnavailableError:  # the queue repeats the step
                 raise
             except FullError as full:
                 error, is_passing = full.lasting(), True

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from stream.errors import ClientError, Problem
 from stream.lazy_import import lazy_import
 from web.auth.caller import Caller
-from web.auth.uses import UseShared
+from web.auth.one_time_tokens import UseShared
 from web.clock import Clock
 from web.limits.addresses import RefusedSources, source_of, source_of_host
 from web.limits.meters import LiveMeter, RecordingMeter

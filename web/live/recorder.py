@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from stream.session.events import Finished, Settled
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.storing import Storing
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
@@ -52,8 +52,8 @@ class LiveRecord:
             waiting, self._waiting = self._waiting, []
             try:
                 await self._store(waiting)
-            except DatabaseAwayError as away:  # all of it is stored at the end
-                _log.warning("utterances_not_stored", reason=away.absence.name.lower())
+            except DatabaseUnavailableError as error:  # all of it is stored at the end
+                _log.warning("utterances_not_stored", reason=error.reason.name.lower())
             except Exception:  # whatever ails the database, the client goes on talking
                 _log.exception("utterances_not_stored")
 

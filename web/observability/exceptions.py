@@ -17,7 +17,7 @@ _SAFE_MESSAGES = frozenset(
         "sqlalchemy.exc.OperationalError",
         "sqlalchemy.exc.TimeoutError",
         "stream.recognition.recognizer.RecognizerError",
-        "web.store.database.away.UnusableDatabaseError",
+        "web.store.database.unavailable.UnusableDatabaseError",
     }
 )
 _MOST_EXCEPTIONS = 8

@@ -29,9 +29,9 @@ from web.process.metrics_server import metrics_port
 from web.process.tls import ServerTls, server_tls
 from web.settings.settings import Settings
 from web.store.database.database import Database, UnusableDatabaseError
+from web.transport.connection_table import ConnectionTable
 from web.transport.http import HttpConnection
 from web.transport.limits import EarlyAnswer, WireConfig, WireLimits, ask_application
-from web.transport.roster import Roster
 from web.transport.server import BACKLOG, GatewayServer
 from web.transport.websocket import LiveConnection
 
@@ -211,7 +211,7 @@ def _uvicorn_config(
         app,
         wire,
         early_answer,
-        roster=_roster(settings),
+        connection_table=_connection_table(settings),
         http=HttpConnection,
         ws=LiveConnection,
         ws_max_size=settings.server.max_message_bytes,
@@ -229,12 +229,12 @@ def _uvicorn_config(
     )
 
 
-def _roster(settings: Settings) -> Roster:
+def _connection_table(settings: Settings) -> ConnectionTable:
     def is_proxy(host: str) -> bool:
         return any(ip_address(host) in network for network in settings.server.trusted_proxies)
 
     most = connections_within(raise_limit())
-    return Roster(most=most, of_source=settings.server.connections_per_address, is_proxy=is_proxy)
+    return ConnectionTable(most=most, of_source=settings.server.connections_per_address, is_proxy=is_proxy)
 
 
 def _base_url(listener: socket.socket, tls: ServerTls | None) -> str:

@@ -17,8 +17,8 @@ from web.limits.capacity import full
 from web.limits.limits import Limits
 from web.live.registry import Sessions
 from web.routes.operations import BUSY, JSON_TYPE, SERVER, Answer, Operation, json_content, route
-from web.store.database.away import Absence, DatabaseAwayError
 from web.store.database.database import Database
+from web.store.database.unavailable import DatabaseUnavailableError, UnavailableReason
 
 # The version of the reference that this server follows, not its own.
 _API_VERSION = "1.0.7"
@@ -128,15 +128,15 @@ class HealthRoutes:
         except (RecognizerError, TimeoutError):
             return None
 
-    async def database_fault(self) -> Absence | None:
+    async def database_fault(self) -> UnavailableReason | None:
         """Return why the database cannot be used now, None where it can; waits at most a second."""
         try:
             async with asyncio.timeout(_DATABASE_SECONDS):
                 await self.database.check()
-        except DatabaseAwayError as away:
-            return away.absence
+        except DatabaseUnavailableError as error:
+            return error.reason
         except TimeoutError:
-            return Absence.SILENT
+            return UnavailableReason.SILENT
         return None
 
 

@@ -28,7 +28,7 @@ from web.rest.response.documented import LOCATION, QUEUED, TO_TRANSCRIPTION, TRA
 from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
 from web.rest.response.transcription import address_of, transcription_response
 from web.routes.operations import BUSY, JSON_TYPE, Answer, Header, Link, Media, Operation, json_content, route
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recording, Recordings
 from web.store.transcriptions import Transcriptions, new_id
 
@@ -193,7 +193,7 @@ class LongRunningRoutes:
     ) -> None:
         try:
             await self.steps.take(recording, pieces, total_bytes, self.queue.announce_segments, file=file)
-        except DatabaseAwayError:  # nothing is wrong with the audio: it may be sent again
+        except DatabaseUnavailableError:  # nothing is wrong with the audio: it may be sent again
             raise
         except ClientError as error:
             if not (is_repeatable and isinstance(error, FullError)):

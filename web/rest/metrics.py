@@ -16,7 +16,7 @@ from web.jobs.steps import Steps
 from web.observability.metrics import Metrics
 from web.rest.health import HealthRoutes
 from web.routes.operations import SERVER, Answer, Media, Operation, route
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recordings
 
 _TEXT_TYPE = "text/plain; version=0.0.4"
@@ -68,7 +68,7 @@ class MetricsRoutes:
             try:
                 async with asyncio.timeout(_COUNT_SECONDS):
                     numbers.segments_waiting.set(await self.recordings.waiting())
-            except (DatabaseAwayError, TimeoutError):
+            except (DatabaseUnavailableError, TimeoutError):
                 numbers.database_up.set(0)
         _show_servers(numbers, self.recognizer.servers)
         _show_places(numbers, capacity or Capacity())

@@ -12,7 +12,7 @@ from stream.errors import ClientError, Problem, shown
 from stream.runtime.fairness import FairShare
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope, scopes_in
-from web.auth.mint import Mint, expiry
+from web.auth.token_issuer import TokenIssuer, expiry
 from web.clock import Clock
 from web.rest.request.body import read_object
 from web.rest.request.structs import converted
@@ -91,25 +91,25 @@ TRADE = Operation(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRoutes:
-    """Tokens in exchange for a key; `mint` is None on a server that makes none."""
+    """Tokens in exchange for a key; `issuer` is None on a server that makes none."""
 
     auth: Authenticator
-    mint: Mint | None
+    issuer: TokenIssuer | None
     fair_share: FairShare
     clock: Clock
 
     @route(TRADE)
     async def trade(self, request: Request) -> Response:
         """Answer 201 with a token for the caller's, for one use by default."""
-        mint = self.mint
-        if mint is None:
+        issuer = self.issuer
+        if issuer is None:
             detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
             raise ClientError(Problem.NOT_FOUND, detail)
         caller = await self.auth.caller(request, Scope.TOKENS)
         wanted = await _token_request(request, self.fair_share)
         scopes = _scopes(wanted, caller)
         now = self.clock()
-        token = mint.traded(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
+        token = issuer.exchanged(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
         body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, wanted.seconds))))
         return Response(body, 201, _NO_STORE, JSON_TYPE)
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from stream.backoff import Backoff
-from web.store.database.away import DatabaseAwayError
+from web.store.database.unavailable import DatabaseUnavailableError
 
 _WAIT_SECONDS = 5.0
 _TRY_SECONDS = 20.0
@@ -24,7 +24,7 @@ _BACKOFF = Backoff(0.25, 8.0)
 _MOST = 256
 _STOP_SECONDS = 5.0
 # The errors of a database that is away, overloaded or locked; any other would come again.
-_PASSING = (DatabaseAwayError, OperationalError, InterfaceError, PoolTimeoutError, OSError)
+_PASSING = (DatabaseUnavailableError, OperationalError, InterfaceError, PoolTimeoutError, OSError)
 _log = structlog.get_logger()
 
 Store = Callable[[], Awaitable[None]]

@@ -14,10 +14,10 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from stream.paths import HEALTH_PATH
 from web.limits.addresses import source_of_host
+from web.transport.connection_table import Entrance
 from web.transport.flow import ParserFlow, Unparsed, half_close
 from web.transport.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
 from web.transport.refusals import WireError, check_single, head_too_large, malformed, no_connection_left
-from web.transport.roster import Entrance
 
 # The paths that are answered even where all connections are in use.
 _HEALTH_PATHS = frozenset({HEALTH_PATH, "/livez", "/readyz", "/metrics"})
@@ -47,7 +47,7 @@ class HttpConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         own = wire_config(config)
         self._limits, self._gate, self._early_answer = own.wire, own.request_gate, own.early_answer
-        self._roster = own.roster
+        self._connection_table = own.connection_table
         self._is_for_health = False
         self._source = ""
         self._upgrades = False
@@ -70,7 +70,7 @@ class HttpConnection(HttpToolsProtocol):
         self._unparsed = Unparsed(transport)
         self.flow = self._own_flow = ParserFlow(transport, self._parse_later)
         self._head_timer.set(self._limits.head_seconds, self._close)
-        entrance = self._roster.enter(transport, host=self._host, source=self._source, close=transport.abort)
+        entrance = self._connection_table.enter(transport, host=self._host, source=self._source, close=transport.abort)
         if entrance is not Entrance.OPEN:
             self._log_full()
         self._is_for_health = entrance is Entrance.HEALTH_ONLY
@@ -86,13 +86,13 @@ class HttpConnection(HttpToolsProtocol):
         for timer in (self._head_timer, self._body_timer, self._send_timer):
             timer.cancel()
         self._unparsed.clear()
-        self._roster.leave(self.transport)
+        self._connection_table.leave(self.transport)
         super().connection_lost(exc)
         self._own_flow.close()
 
     def _log_full(self) -> None:
-        if self._roster.should_log(self.loop.time()):
-            _log.warning("connections_full", connections=len(self._roster))
+        if self._connection_table.should_log(self.loop.time()):
+            _log.warning("connections_full", connections=len(self._connection_table))
 
     def handle_websocket_upgrade(self) -> None:
         self._upgrades = True
@@ -185,7 +185,7 @@ class HttpConnection(HttpToolsProtocol):
             self._check_room()
         except WireError as error:
             raise self._refused(error) from None
-        self._roster.begin(self.transport)
+        self._connection_table.begin(self.transport)
         self._is_in_head = False
         self._fed_bytes = 0
         self._body_left_bytes = _declared_bytes(self.headers)
@@ -269,7 +269,7 @@ class HttpConnection(HttpToolsProtocol):
             self._head_timer.set(self._limits.head_seconds, self._close)
         super().on_response_complete()
         if not self.pipeline:
-            self._roster.end(self.transport)
+            self._connection_table.end(self.transport)
         self._parse_later()
 
     def pause_writing(self) -> None:

@@ -9,8 +9,8 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from web.transport.connection_table import ConnectionTable
 from web.transport.request_gate import RequestGate
-from web.transport.roster import Roster
 
 HEAD_BYTES = 32 * 1024
 """The most of a request before its body. A line of it may have 8 KiB, as in the `websockets` library."""
@@ -53,14 +53,14 @@ class WireConfig(uvicorn.Config):
         wire: WireLimits,
         early_answer: EarlyAnswer = ask_application,
         *,
-        roster: Roster,
+        connection_table: ConnectionTable,
         **options: Any,
     ) -> None:
         super().__init__(app, ws_ping_interval=wire.ping_seconds, ws_ping_timeout=wire.pong_seconds, **options)
         self.wire = wire
         self.early_answer = early_answer
         self.request_gate = RequestGate()
-        self.roster = roster
+        self.connection_table = connection_table
 
 
 def wire_config(config: uvicorn.Config) -> WireConfig:

@@ -60,7 +60,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._roster = wire_config(config).wire, wire_config(config).roster
+        self._limits, self._connection_table = wire_config(config).wire, wire_config(config).connection_table
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._abort_timer = Timer(self.loop)
         self._message = bytearray()
@@ -85,7 +85,7 @@ class LiveConnection(WebSocketsSansIOProtocol):
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._roster.leave(self.transport)
+        self._connection_table.leave(self.transport)
         self._abort_timer.cancel()
         self._lost = (exc,)
         # An application that waits to send has to continue, or it would never receive what is still to be parsed.

@@ -54,7 +54,7 @@ class Costs:
         return max(self.unit, self._decode_seconds[work] / self._speech_seconds[work] + partials)
 
 
-class Flow:
+class SessionUsage:
     """The decoding time of one session for finals and early finals; `next_turn` is its place in fair queueing."""
 
     def __init__(self, costs: Costs, work: WorkClass = WorkClass.PLAIN) -> None:

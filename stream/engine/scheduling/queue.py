@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.engine.scheduling.load import Flow
+from stream.engine.scheduling.load import SessionUsage
 from stream.engine.scheduling.work import Work
 
 # How often a file goes first, whatever else waits. With a large model, or more sessions than the workers can serve,
@@ -19,12 +19,12 @@ _FILE_SECONDS = 5.0
 class Job:
     """A decode in the queue; `begin` is called when a worker is free and returns None if it is no longer wanted.
 
-    `flow` is that of the session that is charged for it, None for no session; `queued_at` is in the loop's seconds.
+    `usage` is that of the session that is charged for it, None for no session; `queued_at` is in the loop's seconds.
     """
 
     begin: Callable[[], Callable[[], Any] | None]
     kind: Work
-    flow: Flow | None = None
+    usage: SessionUsage | None = None
     turn: int = 0
     queued_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     outcome: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -34,8 +34,8 @@ class DecodeQueue:
     """Jobs by kind, then by arrival, except that one file goes first every few seconds.
 
     Finals of different sessions follow start-time fair queueing (Goyal, Vin and Cheng, 1996): the second final of a
-    session goes behind the first of every other session. Finals of a greedy session (`Flow.is_greedy`) go behind the
-    partials of all others.
+    session goes behind the first of every other session. Finals of a greedy session (`SessionUsage.is_greedy`) go
+    behind the partials of all others.
     """
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class DecodeQueue:
     def put(self, job: Job) -> None:
         """Add a job."""
         job.turn = self._turn
-        if job.flow is not None:
-            job.turn = max(self._turn, job.flow.next_turn)
-            job.flow.next_turn = job.turn + 1
+        if job.usage is not None:
+            job.turn = max(self._turn, job.usage.next_turn)
+            job.usage.next_turn = job.turn + 1
         self._queues[job.kind].append(job)
 
     def discard(self, job: Job) -> None:
@@ -96,10 +96,10 @@ class DecodeQueue:
 
     def _fair(self, kind: Work, now: float) -> Job | None:
         """The job with the lowest turn among sessions that are not greedy, the oldest of several."""
-        fair = (job for job in self._waiting(kind) if not (job.flow and job.flow.is_greedy(now)))
+        fair = (job for job in self._waiting(kind) if not (job.usage and job.usage.is_greedy(now)))
         return min(fair, key=lambda job: job.turn, default=None)
 
     def _by_share(self, now: float) -> list[Job]:
         """The finals and early finals of greedy sessions, the smallest share of the workers first."""
         jobs = [*self._waiting(Work.FINAL), *self._waiting(Work.EARLY_FINAL)]
-        return sorted(jobs, key=lambda job: job.flow.share(now) if job.flow else 0.0)
+        return sorted(jobs, key=lambda job: job.usage.share(now) if job.usage else 0.0)

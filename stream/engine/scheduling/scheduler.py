@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from stream.engine.scheduling.load import Flow, Lateness
+from stream.engine.scheduling.load import Lateness, SessionUsage
 from stream.engine.scheduling.load_control import DecodeIntervals, LoadControl
 from stream.engine.scheduling.queue import DecodeQueue, Job
 from stream.engine.scheduling.work import Work
@@ -84,19 +84,19 @@ class Scheduler:
         now = asyncio.get_running_loop().time()
         return any(now - began > _STUCK_SECONDS for began in self._running.values())
 
-    async def final(self, work: Callable[[], T], kind: Work = Work.FINAL, flow: Flow | None = None) -> T:
+    async def final(self, work: Callable[[], T], kind: Work = Work.FINAL, usage: SessionUsage | None = None) -> T:
         """Run `work` in a thread once the finals before it have begun; raises what it raises."""
-        result: T = await self._wait(Job(begin=lambda: work, kind=kind, flow=flow))
+        result: T = await self._wait(Job(begin=lambda: work, kind=kind, usage=usage))
         return result
 
     async def early(
-        self, kind: Work, begin: Callable[[], Callable[[], T] | None], flow: Flow | None = None
+        self, kind: Work, begin: Callable[[], Callable[[], T] | None], usage: SessionUsage | None = None
     ) -> T | None:
         """Call `begin` when a worker is free for this kind, and run what it returns in a thread; None if that is None.
 
         `begin` runs in the event loop and reads the audio that is there at that moment.
         """
-        result: T | None = await self._wait(Job(begin=begin, kind=kind, flow=flow))
+        result: T | None = await self._wait(Job(begin=begin, kind=kind, usage=usage))
         return result
 
     async def close(self) -> None:
@@ -122,7 +122,7 @@ class Scheduler:
             if work is None:
                 job.outcome.set_result(None)
                 continue
-            if job.kind is Work.FINAL and not (job.flow and job.flow.is_greedy(loop.time())):
+            if job.kind is Work.FINAL and not (job.usage and job.usage.is_greedy(loop.time())):
                 self._lateness.note(loop.time() - job.queued_at, loop.time())
             self._running[job] = loop.time()
             settle = partial(self._settle, job, loop.time())
@@ -142,8 +142,8 @@ class Scheduler:
         now = asyncio.get_running_loop().time()
         if job.kind is Work.PARTIAL:
             self._load_control.note(now - began)
-        elif job.flow is not None:
-            job.flow.spend(now - began, now)
+        elif job.usage is not None:
+            job.usage.spend(now - began, now)
         if not job.outcome.cancelled():
             if error := done.exception():
                 job.outcome.set_exception(error)

@@ -7,7 +7,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from stream.engine.scheduling.load import Costs, Flow
+from stream.engine.scheduling.load import Costs, SessionUsage
 from stream.recognition.places import Refusal, WorkClass
 
 _TALKERS_PER_WORKER = 10
@@ -78,7 +78,7 @@ class Place:
 
     session: str
     owner: str
-    flow: Flow
+    usage: SessionUsage
     active_at: float
     is_file: bool = False
     calls: int = 0
@@ -165,8 +165,8 @@ class Admission:
         self._make_room(now)
         # A session without a name gets one that no metadata can hold.
         name = request.session or f"{_NAMELESS}{next(self._numbers)}"
-        flow = Flow(self.costs, request.work)
-        place = self._known[name] = Place(session=name, owner=request.owner, flow=flow, active_at=now)
+        usage = SessionUsage(self.costs, request.work)
+        place = self._known[name] = Place(session=name, owner=request.owner, usage=usage, active_at=now)
         return place
 
     def _is_behind(self, now: float, *, is_late: bool) -> bool:
@@ -197,7 +197,7 @@ class Admission:
             sentence = f"{self._files} files are recognized, and this engine takes no new one above {most}"
             raise FullError(Refusal.FULL, sentence)
         self._files += 1
-        return Place(session=session, owner="", flow=Flow(self.costs), active_at=now, is_file=True)
+        return Place(session=session, owner="", usage=SessionUsage(self.costs), active_at=now, is_file=True)
 
     def _load(self, now: float) -> float:
         return math.fsum(self._expected(place, now) for place in self._known.values())
@@ -205,8 +205,8 @@ class Admission:
     def _expected(self, place: Place, now: float) -> float:
         if not _is_talking(place, now):
             # A session without a hold may never come back.
-            return _QUIET_SHARE * place.flow.expected if place.holds else 0.0
-        return max(place.flow.expected, place.flow.share(now))
+            return _QUIET_SHARE * place.usage.expected if place.holds else 0.0
+        return max(place.usage.expected, place.usage.share(now))
 
     def _note_activity(self, place: Place, now: float) -> None:
         place.active_at = now

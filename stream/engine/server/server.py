@@ -10,7 +10,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
-from stream.engine.model.malloc import share_one_arena
+from stream.engine.model.allocator import share_one_arena
 from stream.engine.model.models import load_models
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission, default_places

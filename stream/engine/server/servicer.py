@@ -156,8 +156,8 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
         whisper, language = chosen
         decoder = Decoder(whisper, options, language)
-        place.flow.work = options.work_class
-        return Recognition(decoder, self._scheduler, options, writer, is_file=place.is_file, flow=place.flow)
+        place.usage.work = options.work_class
+        return Recognition(decoder, self._scheduler, options, writer, is_file=place.is_file, usage=place.usage)
 
     async def _stream(self, context: StreamContext, place: Place) -> None:
         first = await context.read()

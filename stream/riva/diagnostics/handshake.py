@@ -15,7 +15,7 @@ import grpc
 
 from stream.riva.options import TlsOptions
 from stream.riva.servers.addresses import Address
-from stream.scratch import scratch_directory
+from stream.temporary import temporary_directory
 
 _SECONDS = 3.0
 _DAY_SECONDS = 86_400
@@ -163,7 +163,7 @@ def _context(tls: TlsOptions) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["h2"])
     # Python reads PEM from files only: temporary ones that only this user can read.
-    with scratch_directory() as directory:
+    with temporary_directory() as directory:
         ca = directory / "ca.pem"
         ca.write_bytes(tls.ca or _ROOTS.read_bytes())
         context.load_verify_locations(ca)

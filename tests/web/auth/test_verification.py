@@ -8,7 +8,7 @@ from tests.web.support.tokens import AUDIENCE, ISSUER, SECRET, claims
 from web.auth.caller import ORDINARY, Caller, Scope
 from web.auth.claims import LEEWAY_SECONDS, Expected
 from web.auth.keys import Key
-from web.auth.mint import ALGORITHM
+from web.auth.token_issuer import ALGORITHM
 from web.auth.verification import verified_with
 
 NOW = 1_800_000_000.25

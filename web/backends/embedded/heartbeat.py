@@ -45,8 +45,8 @@ class Heartbeat:
     """The health of one child, judged at looks that are `BEAT_SECONDS` apart.
 
     Only time in which this process itself ran counts against the child. Whether the child works is measured from
-    outside (`vitals.py`), because a busy machine keeps its loop from beating, but not its threads from using the
-    processor or waiting for memory and disk.
+    outside (`process_activity.py`), because a busy machine keeps its loop from beating, but not its threads from using
+    the processor or waiting for memory and disk.
     """
 
     def __init__(self, limits: HangLimits, now: float, *, hangs: int = 0) -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from stream.scratch import scratch_directory
+from stream.temporary import temporary_directory
 from stream.waiting import Changes
 from web.backends.embedded.heartbeat import HANG_LIMITS, HangLimits
+from web.backends.embedded.process_activity import ProcessActivity
 from web.backends.embedded.settings import EngineSettings
 from web.backends.embedded.supervisor import Supervisor
-from web.backends.embedded.vitals import Vitals
 
 _STOP_SECONDS = 3.0
 # A process that is killed ends at once, unless it waits for a disk that does not answer.
@@ -41,7 +41,7 @@ async def engine_process(settings: EngineSettings, limits: HangLimits = HANG_LIM
 
     The socket lies in a directory that only this user can enter.
     """
-    with scratch_directory() as directory:
+    with temporary_directory() as directory:
         address = f"unix:{directory / 'engine.sock'}"
         command = _command(settings, address)
         changes = Changes()
@@ -82,7 +82,7 @@ class _ChildProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.pid = process.pid
         self._process = process
-        self._vitals = Vitals(process.pid)
+        self._activity = ProcessActivity(process.pid)
 
     @classmethod
     async def start(cls, command: list[str]) -> "_ChildProcess":
@@ -98,7 +98,7 @@ class _ChildProcess:
         return b"" if stdout is None else await stdout.read(_READ_BYTES)
 
     def is_working(self) -> bool:
-        return self._vitals.is_working()
+        return self._activity.is_working()
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

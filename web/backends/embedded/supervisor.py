@@ -8,7 +8,7 @@ import structlog
 
 from stream.waiting import Changes
 from web.backends.embedded.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
-from web.backends.embedded.lifeline import CANNOT_START, READY
+from web.backends.embedded.parent_process import CANNOT_START, READY
 
 # A child that dies at once is not started again at once; one that lived starts from the first pause.
 _FIRST_PAUSE_SECONDS = 0.1

@@ -17,7 +17,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from web.store.database.away import DatabaseAwayError, UnusableDatabaseError, absence_of
 from web.store.database.engines import (
     BUSY_SECONDS,
     WRITES,
@@ -30,9 +29,10 @@ from web.store.database.engines import (
 )
 from web.store.database.erasure import convert, shrink, truncate_log
 from web.store.database.migrating import migrate
+from web.store.database.unavailable import DatabaseUnavailableError, UnusableDatabaseError, unavailable_reason
 from web.store.tables import notes
 
-__all__ = ["Database", "DatabaseAwayError", "DatabaseError", "UnusableDatabaseError", "check_url", "libpq_url"]
+__all__ = ["Database", "DatabaseError", "DatabaseUnavailableError", "UnusableDatabaseError", "check_url", "libpq_url"]
 
 # A transaction takes milliseconds; this bounds the wait for a server that hangs, or a file that others lock.
 _TRANSACTION_SECONDS = 8.0
@@ -47,8 +47,8 @@ _log = structlog.get_logger()
 class Database:
     """A pool of connections; `reading` and `writing` are transactions.
 
-    Both raise DatabaseAwayError after 8 s at most if the database cannot be used now: a server that hangs, a file that
-    is locked, a full disk. On SQLite the end of a statement in progress may take 4 s more.
+    Both raise DatabaseUnavailableError after 8 s at most if the database cannot be used now: a server that hangs, a
+    file that is locked, a full disk. On SQLite the end of a statement in progress may take 4 s more.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,7 +61,7 @@ class Database:
         self._threads: WeakSet[threading.Thread] = WeakSet()
         self._engine = postgres_engine(url) if self.path is None else sqlite_engine(self.path, self._threads)
         self._turn = nullcontext() if self.is_postgres else asyncio.Lock()
-        self._checking: asyncio.Task[DatabaseAwayError | None] | None = None
+        self._checking: asyncio.Task[DatabaseUnavailableError | None] | None = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -99,7 +99,7 @@ class Database:
                 async with self._alone() as connection:
                     if connection is None or await truncate_log(connection, BUSY_SECONDS):
                         return
-            except DatabaseAwayError:  # the deletion is committed; the next cleanup empties the log
+            except DatabaseUnavailableError:  # the deletion is committed; the next cleanup empties the log
                 return
             await asyncio.sleep(pause)
 
@@ -180,7 +180,7 @@ class Database:
                 await convert(await _sqlite(connection), self.path)
 
     async def check(self) -> None:
-        """Raise DatabaseAwayError unless the database can be read and written now.
+        """Raise DatabaseUnavailableError unless the database can be read and written now.
 
         Concurrent callers share one check, which goes on if some of them are cancelled.
         """
@@ -190,7 +190,7 @@ class Database:
         if away is not None:
             raise away
 
-    async def _checked(self) -> DatabaseAwayError | None:
+    async def _checked(self) -> DatabaseUnavailableError | None:
         # A row of its own, so that no check waits for the row of another process that hangs.
         name = uuid.uuid4().hex
         try:
@@ -198,8 +198,8 @@ class Database:
                 await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
                 await connection.execute(insert(notes).values(name=name, value=""))
                 await connection.execute(delete(notes).where(notes.c.name == name))
-        except DatabaseAwayError as away:
-            return away
+        except DatabaseUnavailableError as error:
+            return error
         return None
 
     async def close(self) -> None:
@@ -224,16 +224,16 @@ async def _sqlite(connection: AsyncConnection) -> aiosqlite.Connection:
 
 @asynccontextmanager
 async def _in_time() -> AsyncIterator[None]:
-    """Bound a transaction by 8 s; raise DatabaseAwayError if it fails because of the database."""
+    """Bound a transaction by 8 s; raise DatabaseUnavailableError if it fails because of the database."""
     try:
         async with asyncio.timeout(_TRANSACTION_SECONDS):
             yield
     except (SQLAlchemyError, OSError) as error:
-        absence = absence_of(error)
-        if absence is None:
+        reason = unavailable_reason(error)
+        if reason is None:
             raise
-        _log.warning("database_away", reason=absence.name.lower(), error=_kind(error))
-        raise DatabaseAwayError(absence) from error
+        _log.warning("database_away", reason=reason.name.lower(), error=_kind(error))
+        raise DatabaseUnavailableError(reason) from error
 
 
 def _kind(error: SQLAlchemyError | OSError) -> str:

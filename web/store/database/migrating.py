@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect
 
 from stream.lazy_import import lazy_import
-from web.store.database.away import UnusableDatabaseError
+from web.store.database.unavailable import UnusableDatabaseError
 
 # 10 MB and 0.1 s that only the first start after an upgrade needs.
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 import pytest
 
-from stream.engine.scheduling.load import Costs, Flow, Lateness
+from stream.engine.scheduling.load import Costs, Lateness, SessionUsage
 from stream.recognition.places import WorkClass
 
 
-def spend(flow: Flow, share: float, seconds: int, since: int = 0) -> float:
+def spend(usage: SessionUsage, share: float, seconds: int, since: int = 0) -> float:
     """Take a share of a worker for so long; returns when that ends."""
     for tenths in range(10 * since, 10 * (since + seconds)):
-        flow.spend(share / 10, tenths / 10)
+        usage.spend(share / 10, tenths / 10)
     return float(since + seconds)
 
 
@@ -51,10 +51,10 @@ def test_one_word_utterances_do_not_make_a_class_look_dear() -> None:
 
 
 def test_a_flow_tells_the_share_that_it_took_lately() -> None:
-    flow = Flow(Costs(0.1))
-    now = spend(flow, 0.5, 60)
-    assert flow.share(now) == pytest.approx(0.5, rel=0.05)
-    assert flow.share(now + 10) == pytest.approx(0.5 / 2.718, rel=0.05)
+    usage = SessionUsage(Costs(0.1))
+    now = spend(usage, 0.5, 60)
+    assert usage.share(now) == pytest.approx(0.5, rel=0.05)
+    assert usage.share(now + 10) == pytest.approx(0.5 / 2.718, rel=0.05)
 
 
 @pytest.mark.parametrize("seconds", [0.01, 5.0])
@@ -62,26 +62,26 @@ def test_a_flow_tells_the_share_that_it_took_lately() -> None:
 def test_who_wants_more_finals_than_anybody_speaks_is_greedy_however_long_they_take(
     per_second: float, is_greedy: bool, seconds: float
 ) -> None:
-    flow = Flow(Costs(0.1))
+    usage = SessionUsage(Costs(0.1))
     for number in range(int(60 * per_second)):
-        flow.spend(seconds, number / per_second)
-    assert flow.is_greedy(60.0) is is_greedy
+        usage.spend(seconds, number / per_second)
+    assert usage.is_greedy(60.0) is is_greedy
 
 
 def test_who_stops_is_not_greedy_for_long() -> None:
-    flow = Flow(Costs(0.1))
-    now = spend(flow, 0.6, 60)
-    assert flow.is_greedy(now + 10)
-    assert not flow.is_greedy(now + 20)
+    usage = SessionUsage(Costs(0.1))
+    now = spend(usage, 0.6, 60)
+    assert usage.is_greedy(now + 10)
+    assert not usage.is_greedy(now + 20)
 
 
 def test_what_an_utterance_took_is_noted_once() -> None:
     costs = Costs(0.1)
-    flow = Flow(costs, WorkClass.CLOSED)
-    flow.spend(1000.0, 0.0)
-    flow.settle(10.0)
+    usage = SessionUsage(costs, WorkClass.CLOSED)
+    usage.spend(1000.0, 0.0)
+    usage.settle(10.0)
     dear = costs.expected(WorkClass.CLOSED)
-    flow.settle(10.0)
+    usage.settle(10.0)
     assert dear > 10
     assert costs.expected(WorkClass.CLOSED) < dear
 

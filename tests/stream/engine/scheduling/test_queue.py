@@ -1,6 +1,6 @@
 import pytest
 
-from stream.engine.scheduling.load import Costs, Flow
+from stream.engine.scheduling.load import Costs, SessionUsage
 from stream.engine.scheduling.queue import DecodeQueue, Job
 from stream.engine.scheduling.work import Work
 
@@ -61,11 +61,11 @@ async def test_who_was_cancelled_has_no_turn(kind: Work) -> None:
 # --- turns of sessions ---
 
 
-def greedy(costs: Costs) -> Flow:
-    flow = Flow(costs)
+def greedy(costs: Costs) -> SessionUsage:
+    usage = SessionUsage(costs)
     for _ in range(60):
-        flow.spend(0.1, 0.0)
-    return flow
+        usage.spend(0.1, 0.0)
+    return usage
 
 
 def taken(queue: DecodeQueue, now: float = 0.0) -> list[Job | None]:
@@ -73,19 +73,19 @@ def taken(queue: DecodeQueue, now: float = 0.0) -> list[Job | None]:
 
 
 async def test_sessions_take_turns_with_their_finals() -> None:
-    eager, first, second = (Flow(Costs(0.1)) for _ in range(3))
-    eagers = [Job(begin=lambda: None, kind=Work.FINAL, flow=eager) for _ in range(4)]
-    others = [Job(begin=lambda: None, kind=Work.FINAL, flow=flow) for flow in (first, second)]
+    eager, first, second = (SessionUsage(Costs(0.1)) for _ in range(3))
+    eagers = [Job(begin=lambda: None, kind=Work.FINAL, usage=eager) for _ in range(4)]
+    others = [Job(begin=lambda: None, kind=Work.FINAL, usage=usage) for usage in (first, second)]
     assert taken(queue_of(*eagers, *others)) == [eagers[0], *others, *eagers[1:]]
 
 
 async def test_a_session_that_just_had_turns_comes_after_one_that_had_none() -> None:
-    eager, quiet = Flow(Costs(0.1)), Flow(Costs(0.1))
-    queue = queue_of(*(Job(begin=lambda: None, kind=Work.FINAL, flow=eager) for _ in range(3)))
+    eager, quiet = SessionUsage(Costs(0.1)), SessionUsage(Costs(0.1))
+    queue = queue_of(*(Job(begin=lambda: None, kind=Work.FINAL, usage=eager) for _ in range(3)))
     taken(queue)
     later, final = (
-        Job(begin=lambda: None, kind=Work.FINAL, flow=eager),
-        Job(begin=lambda: None, kind=Work.FINAL, flow=quiet),
+        Job(begin=lambda: None, kind=Work.FINAL, usage=eager),
+        Job(begin=lambda: None, kind=Work.FINAL, usage=quiet),
     )
     queue.put(later)
     queue.put(final)
@@ -93,12 +93,12 @@ async def test_a_session_that_just_had_turns_comes_after_one_that_had_none() -> 
 
 
 async def test_one_who_was_quiet_for_long_has_no_claim_to_all_turns() -> None:
-    busy, quiet = Flow(Costs(0.1)), Flow(Costs(0.1))
+    busy, quiet = SessionUsage(Costs(0.1)), SessionUsage(Costs(0.1))
     queue = DecodeQueue()
     for _ in range(100):
-        queue.put(Job(begin=lambda: None, kind=Work.FINAL, flow=busy))
+        queue.put(Job(begin=lambda: None, kind=Work.FINAL, usage=busy))
         taken(queue)
-    finals = [Job(begin=lambda: None, kind=Work.FINAL, flow=flow) for flow in (quiet, quiet, busy, quiet)]
+    finals = [Job(begin=lambda: None, kind=Work.FINAL, usage=usage) for usage in (quiet, quiet, busy, quiet)]
     for final in finals:
         queue.put(final)
     assert taken(queue).index(finals[2]) <= 2
@@ -107,10 +107,10 @@ async def test_one_who_was_quiet_for_long_has_no_claim_to_all_turns() -> None:
 async def test_a_greedy_session_waits_behind_all_that_others_want() -> None:
     costs = Costs(0.1)
     jobs = [
-        Job(begin=lambda: None, kind=Work.FINAL, flow=greedy(costs)),
+        Job(begin=lambda: None, kind=Work.FINAL, usage=greedy(costs)),
         job(Work.FILE),
-        Job(begin=lambda: None, kind=Work.EARLY_FINAL, flow=greedy(costs)),
-        *(Job(begin=lambda: None, kind=kind, flow=Flow(costs)) for kind in reversed(LIVE)),
+        Job(begin=lambda: None, kind=Work.EARLY_FINAL, usage=greedy(costs)),
+        *(Job(begin=lambda: None, kind=kind, usage=SessionUsage(costs)) for kind in reversed(LIVE)),
     ]
     assert taken(queue_of(*jobs)) == [jobs[5], jobs[4], jobs[3], jobs[0], jobs[2], jobs[1]]
 
@@ -119,13 +119,13 @@ async def test_of_greedy_sessions_the_one_that_took_least_goes_first() -> None:
     costs = Costs(0.1)
     more, less = greedy(costs), greedy(costs)
     more.spend(1.0, 0.0)
-    jobs = [Job(begin=lambda: None, kind=Work.FINAL, flow=flow) for flow in (more, less)]
+    jobs = [Job(begin=lambda: None, kind=Work.FINAL, usage=usage) for usage in (more, less)]
     assert taken(queue_of(*jobs)) == [jobs[1], jobs[0]]
 
 
 async def test_the_wait_of_greedy_sessions_is_nobodys_lateness() -> None:
     costs = Costs(0.1)
-    queue = queue_of(Job(begin=lambda: None, kind=Work.FINAL, flow=greedy(costs), queued_at=0.0))
+    queue = queue_of(Job(begin=lambda: None, kind=Work.FINAL, usage=greedy(costs), queued_at=0.0))
     assert queue.longest_wait_seconds(5.0) == 0.0
-    queue.put(Job(begin=lambda: None, kind=Work.FINAL, flow=Flow(costs), queued_at=2.0))
+    queue.put(Job(begin=lambda: None, kind=Work.FINAL, usage=SessionUsage(costs), queued_at=2.0))
     assert queue.longest_wait_seconds(5.0) == 3.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream.engine.scheduling.load import Costs, Flow
+from stream.engine.scheduling.load import Costs, SessionUsage
 from stream.engine.scheduling.load_control import LoadControl
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import Work
@@ -229,11 +229,11 @@ async def test_finals_are_late_once_they_wait_for_half_a_second_and_longer_than_
 
 
 async def test_a_session_pays_for_its_finals(one: Bench) -> None:
-    flow = Flow(Costs(0.1))
-    asyncio.create_task(one.scheduler.final(one._work("f"), Work.FINAL, flow))  # noqa: RUF006
+    usage = SessionUsage(Costs(0.1))
+    asyncio.create_task(one.scheduler.final(one._work("f"), Work.FINAL, usage))  # noqa: RUF006
     await asyncio.sleep(3)
     await one.let_go("f")
-    assert flow.share(asyncio.get_running_loop().time()) == pytest.approx(0.3)
+    assert usage.share(asyncio.get_running_loop().time()) == pytest.approx(0.3)
 
 
 async def test_finals_may_take_every_slot(two: Bench) -> None:

@@ -35,8 +35,8 @@ def held(admission: Admission, now: float, most: int = 100, **request: object) -
 
 def talk(admission: Admission, place: Place, *, spent: float, speech: float, now: float) -> None:
     """Settle an utterance of a session."""
-    place.flow.spend(spent, now)
-    place.flow.settle(speech)
+    place.usage.spend(spent, now)
+    place.usage.settle(speech)
 
 
 def test_a_new_session_is_refused_while_all_places_are_taken() -> None:
@@ -202,7 +202,7 @@ def test_one_who_takes_more_than_others_of_its_kind_counts_more() -> None:
     admission = Admission(20, workers=2)
     greedy = admission.enter(AdmissionRequest(session="greedy"), 0.0)
     for tenths in range(300):
-        greedy.flow.spend(0.1, tenths / 10)
+        greedy.usage.spend(0.1, tenths / 10)
     # It takes a whole worker, as ten others would.
     assert admission.capacity(30.0) == Occupancy(20, 10, 10)
     assert len(held(admission, 30.0)) == 10

@@ -9,7 +9,7 @@ import pytest
 
 from stream.waiting import Changes
 from web.backends.embedded.heartbeat import HANG_LIMITS
-from web.backends.embedded.lifeline import CANNOT_START, READY
+from web.backends.embedded.parent_process import CANNOT_START, READY
 from web.backends.embedded.supervisor import Supervisor
 
 pytestmark = pytest.mark.virtual_time

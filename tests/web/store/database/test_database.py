@@ -21,8 +21,8 @@ from web.process.serve import StartError, running
 from web.settings.settings import Settings
 from web.store.database.database import (
     Database,
-    DatabaseAwayError,
     DatabaseError,
+    DatabaseUnavailableError,
     UnusableDatabaseError,
     check_url,
     libpq_url,
@@ -114,7 +114,7 @@ async def test_what_breaks_in_the_middle_leaves_nothing_behind(database: Databas
 
 
 async def test_an_error_tells_nothing_of_what_was_said(database: Database) -> None:
-    with pytest.raises(DatabaseAwayError) as caught:
+    with pytest.raises(DatabaseUnavailableError) as caught:
         async with database.writing() as connection:
             await connection.execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": "a canary sings"})
     for error in (caught.value, caught.value.__cause__):
@@ -226,7 +226,7 @@ async def test_a_server_that_takes_connections_and_says_nothing_is_given_up() ->
 
         tried = await asyncio.gather(*(read() for _ in range(20)), return_exceptions=True)
         assert asyncio.get_running_loop().time() - began <= 8
-        assert [type(one) for one in tried] == [DatabaseAwayError] * 20
+        assert [type(one) for one in tried] == [DatabaseUnavailableError] * 20
         await database.close()
 
 

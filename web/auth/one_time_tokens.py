@@ -23,7 +23,7 @@ UseShared = Callable[[str, float], Awaitable[bool]]
 """Marks the token with this digest as used for so many seconds; returns whether it was not marked before."""
 
 
-class SharedUses:
+class SharedUsedTokens:
     """The tokens that were used at any gateway with the same Redis or PostgreSQL.
 
     While that does not answer, each gateway knows its own uses only, and a token can be used once at each.
@@ -51,7 +51,7 @@ class SharedUses:
             raise ClientError(Problem.UNAUTHENTICATED, USED)
 
 
-class Uses:
+class UsedTokens:
     """The ids of the tokens that were used at this gateway, each until it expires; `most` ids at most."""
 
     def __init__(self, most: int = _MOST_USES) -> None:

@@ -1,4 +1,4 @@
-"""Row 47: more connections than there is room for: idle ones are closed, health checks are answered."""
+"""Row 47: more table than there is room for: idle ones are closed, health checks are answered."""
 
 import asyncio
 import gc
@@ -19,35 +19,35 @@ from tests.web.transport.serving import serving
 from tests.web.transport.test_heads import answer, application, begun
 from web.limits.addresses import source_of_host
 from web.process.descriptors import connections_within, raise_limit
+from web.transport.connection_table import ConnectionTable, Entrance
 from web.transport.limits import wire_config
-from web.transport.roster import Entrance, Roster
 
 GET = b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-def entered(roster: Roster, key: str, host: str, closed: list[str]) -> Entrance:
-    return roster.enter(key, host=host, source=source_of_host(host), close=lambda: closed.append(key))
+def entered(table: ConnectionTable, key: str, host: str, closed: list[str]) -> Entrance:
+    return table.enter(key, host=host, source=source_of_host(host), close=lambda: closed.append(key))
 
 
 @pytest.mark.fault(47)
 def test_the_oldest_idle_connection_of_an_address_makes_room() -> None:
-    roster, closed = Roster(most=100, of_source=2), list[str]()
-    assert [entered(roster, key, "10.0.0.1", closed) for key in "abc"] == [Entrance.OPEN] * 3
+    table, closed = ConnectionTable(most=100, of_source=2), list[str]()
+    assert [entered(table, key, "10.0.0.1", closed) for key in "abc"] == [Entrance.OPEN] * 3
     assert closed == ["a"]
-    roster.begin("b")
-    assert entered(roster, "d", "10.0.0.1", closed) is Entrance.OPEN
-    roster.begin("d")
+    table.begin("b")
+    assert entered(table, "d", "10.0.0.1", closed) is Entrance.OPEN
+    table.begin("d")
     assert closed == ["a", "c"]
-    assert entered(roster, "e", "10.0.0.1", closed) is Entrance.HEALTH_ONLY
-    assert entered(roster, "f", "10.0.0.2", closed) is Entrance.OPEN
-    roster.end("b")
-    assert entered(roster, "g", "10.0.0.1", closed) is Entrance.OPEN
+    assert entered(table, "e", "10.0.0.1", closed) is Entrance.HEALTH_ONLY
+    assert entered(table, "f", "10.0.0.2", closed) is Entrance.OPEN
+    table.end("b")
+    assert entered(table, "g", "10.0.0.1", closed) is Entrance.OPEN
 
 
 def test_proxies_and_unix_sockets_have_no_limit_of_their_own() -> None:
     for host in ("10.0.0.1", ""):
-        roster, closed = Roster(most=4, of_source=2, is_proxy="10.0.0.1".__eq__), list[str]()
-        assert [entered(roster, key, host, closed) for key in "abcde"] == [Entrance.OPEN] * 5
+        table, closed = ConnectionTable(most=4, of_source=2, is_proxy="10.0.0.1".__eq__), list[str]()
+        assert [entered(table, key, host, closed) for key in "abcde"] == [Entrance.OPEN] * 5
         assert closed == ["a"]
 
 
@@ -60,29 +60,29 @@ def test_proxies_and_unix_sockets_have_no_limit_of_their_own() -> None:
 )
 @examples(60)
 def test_there_are_never_more_than_there_is_room_for(steps: list[tuple[str, int, str]]) -> None:
-    roster, there = Roster(most=12, of_source=8), set[int]()
+    table, there = ConnectionTable(most=12, of_source=8), set[int]()
     for step, key, host in steps:
         match step:
             case "enter" if key not in there:
-                entrance = roster.enter(key, host=host, source=host, close=lambda key=key: there.discard(key))  # type: ignore[misc]
+                entrance = table.enter(key, host=host, source=host, close=lambda key=key: there.discard(key))  # type: ignore[misc]
                 there.update([key] if entrance is not Entrance.CLOSED else [])
             case "leave":
-                roster.leave(key)
+                table.leave(key)
                 there.discard(key)
             case "begin" | "end":
-                getattr(roster, step)(key)
-        assert len(roster) == len(there) <= 12 + 16
+                getattr(table, step)(key)
+        assert len(table) == len(there) <= 12 + 16
     for key in list(there):
-        roster.leave(key)
-    assert [roster.enter(n, host="a", source="a", close=lambda: None) for n in range(100, 108)] == [Entrance.OPEN] * 8
+        table.leave(key)
+    assert [table.enter(n, host="a", source="a", close=lambda: None) for n in range(100, 108)] == [Entrance.OPEN] * 8
 
 
 @pytest.mark.virtual_time
 @pytest.mark.fault(47)
 async def test_idle_connections_make_room_for_requests() -> None:
     async with serving(application()) as (server, place), AsyncExitStack() as stack:
-        roster = wire_config(server.config).roster
-        roster._most = 20
+        table = wire_config(server.config).connection_table
+        table._most = 20
         idle = [await stack.enter_async_context(connected(place)) for _ in range(20)]
         await idle[1].send(b"GET /page HT")
         await asyncio.sleep(0.1)
@@ -90,7 +90,7 @@ async def test_idle_connections_make_room_for_requests() -> None:
             await client.send(GET)
             assert await answer(client) == (200, b"0")
         assert await idle[0].is_closed()
-        assert len(roster) == len(server.server_state.connections)
+        assert len(table) == len(server.server_state.connections)
 
 
 @pytest.mark.virtual_time
@@ -99,7 +99,7 @@ async def test_health_is_answered_when_all_connections_are_used(monkeypatch: pyt
     monkeypatch.setattr("web.transport.http._HEALTH_PATHS", frozenset({"/page"}))
     with capture_logs() as logs:
         async with serving(application()) as (server, place), AsyncExitStack() as stack:
-            wire_config(server.config).roster._most = 2
+            wire_config(server.config).connection_table._most = 2
             for _ in range(2):
                 await reading(await stack.enter_async_context(connected(place)))
             async with connected(place) as client:

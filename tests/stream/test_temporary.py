@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stream.scratch import remove_leftovers, scratch_directory
+from stream.temporary import remove_leftovers, temporary_directory
 from tests.support.processes import STUCK_SECONDS
 
 _HOLDING = """
-from stream.scratch import scratch_directory
-with scratch_directory() as path:
+from stream.temporary import temporary_directory
+with temporary_directory() as path:
     (path / "secret").write_text("key")
     print(path, flush=True)
     input()
@@ -41,7 +41,7 @@ def test_what_a_killed_process_left_goes_with_the_next_start(tmp_path: Path) -> 
         process.kill()
         process.wait(STUCK_SECONDS)
     assert (left / "secret").exists()
-    with scratch_directory() as mine:
+    with temporary_directory() as mine:
         assert list(tmp_path.iterdir()) == [mine]
         assert stat.S_IMODE(mine.stat().st_mode) == 0o700
     assert list(tmp_path.iterdir()) == []
@@ -69,7 +69,7 @@ def test_many_that_start_at_once_take_nothing_from_each_other() -> None:
 
     def work() -> None:
         with ExitStack() as stack:
-            paths = [stack.enter_context(scratch_directory()) for _ in range(5)]
+            paths = [stack.enter_context(temporary_directory()) for _ in range(5)]
             kept.extend(paths)
             all_there.wait(STUCK_SECONDS)
             broken.extend(path for path in paths if not path.is_dir())

@@ -20,12 +20,12 @@ class Entrance(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class _Connection:
     source: str
     close: Callable[[], None]
 
 
-class Roster:
+class ConnectionTable:
     """The connections, `most` in all and `of_source` of one address.
 
     A connection is idle while the head of its request is not complete. The connections of a proxy (`is_proxy`, by its
@@ -36,13 +36,13 @@ class Roster:
         self._most = most
         self._of_source = of_source
         self._is_proxy = is_proxy
-        self._members: dict[Hashable, _Member] = {}
+        self._by_key: dict[Hashable, _Connection] = {}
         self._counts: Counter[str] = Counter()
-        self._idle: OrderedDict[Hashable, _Member] = OrderedDict()
+        self._idle: OrderedDict[Hashable, _Connection] = OrderedDict()
         self._log_at = 0.0
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._by_key)
 
     def enter(self, key: Hashable, *, host: str, source: str, close: Callable[[], None]) -> Entrance:
         """Add a connection from `host`, idle at first; a connection that has to make room is closed by its `close`.
@@ -52,7 +52,7 @@ class Roster:
         source = "" if not host or self._is_proxy(host) else source
         entrance = self._entrance(source)
         if entrance is not Entrance.CLOSED:
-            self._members[key] = self._idle[key] = _Member(source, close)
+            self._by_key[key] = self._idle[key] = _Connection(source, close)
             self._counts[source] += 1
         return entrance
 
@@ -67,7 +67,7 @@ class Roster:
         of_source = self._of_source if source else self._most
         if self._counts[source] >= of_source:
             has_room = self._close_idle(source)
-        elif len(self._members) >= self._most:
+        elif len(self._by_key) >= self._most:
             has_room = self._close_idle(None)
         else:
             has_room = True
@@ -78,10 +78,10 @@ class Roster:
 
     def _close_idle(self, source: str | None) -> bool:
         """Close the longest idle connection, of this address or (None) of any; return False if there is none."""
-        for key, member in self._idle.items():
-            if source is None or member.source == source:
+        for key, connection in self._idle.items():
+            if source is None or connection.source == source:
                 self.leave(key)
-                member.close()
+                connection.close()
                 return True
         return False
 
@@ -91,14 +91,14 @@ class Roster:
 
     def end(self, key: Hashable) -> None:
         """Note that the answer is complete, so that the connection is idle again."""
-        if key in self._members:
-            self._idle[key] = self._members[key]
+        if key in self._by_key:
+            self._idle[key] = self._by_key[key]
 
     def leave(self, key: Hashable) -> None:
         """Remove a connection that is closed, or is being closed."""
         self._idle.pop(key, None)
-        member = self._members.pop(key, None)
-        if member is not None:
-            self._counts[member.source] -= 1
-            if not self._counts[member.source]:
-                del self._counts[member.source]
+        connection = self._by_key.pop(key, None)
+        if connection is not None:
+            self._counts[connection.source] -= 1
+            if not self._counts[connection.source]:
+                del self._counts[connection.source]

@@ -21,7 +21,7 @@ _TRIES = 10
 
 
 @contextmanager
-def scratch_directory() -> Iterator[Path]:
+def temporary_directory() -> Iterator[Path]:
     """Make a directory for this user only, and remove it in the end; leftovers of ended processes are removed first."""
     remove_leftovers()
     path, lock = _locked()

@@ -1,4 +1,4 @@
-"""What ties the engine's process to its parent: it beats, does not outlive the parent, and ends with a known code."""
+"""The engine's side of the link to its parent process: heartbeats, exit codes, and an end with the parent."""
 
 import contextlib
 import ctypes

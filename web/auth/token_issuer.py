@@ -24,7 +24,7 @@ def new_secret() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Mint:
+class TokenIssuer:
     """Makes tokens that servers with the same secret accept."""
 
     secret: str
@@ -34,7 +34,7 @@ class Mint:
         """Sign claims, and with them the issuer and the audience of this server."""
         return jwt.encode({**claims, **self.expected.claims}, self.secret, ALGORITHM)
 
-    def traded(self, caller: Caller, scopes: Iterable[Scope], now: float, seconds: float, *, one_use: bool) -> str:
+    def exchanged(self, caller: Caller, scopes: Iterable[Scope], now: float, seconds: float, *, one_use: bool) -> str:
         """Make a token that allows no more than the caller's own and expires no later, after `seconds` at most."""
         expires_at = expiry(caller, now, seconds)
         claims: dict[str, object] = {

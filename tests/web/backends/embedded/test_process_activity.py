@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.processes import STUCK_SECONDS
-from web.backends.embedded.vitals import Vitals
+from web.backends.embedded.process_activity import ProcessActivity
 
 
 @pytest.fixture
@@ -31,40 +31,40 @@ def work(process: subprocess.Popen[bytes]) -> None:
     process.stdout.readline()
 
 
-def wait_until_idle(vitals: Vitals) -> None:
+def wait_until_idle(activity: ProcessActivity) -> None:
     deadline = time.monotonic() + STUCK_SECONDS
-    while vitals.is_working():
+    while activity.is_working():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def test_a_process_that_worked_is_told_from_one_that_waits(sleeper: subprocess.Popen[bytes]) -> None:
-    vitals = Vitals(sleeper.pid)
+    activity = ProcessActivity(sleeper.pid)
     work(sleeper)
-    assert vitals.is_working()
-    wait_until_idle(vitals)
-    assert not vitals.is_working()
+    assert activity.is_working()
+    wait_until_idle(activity)
+    assert not activity.is_working()
     work(sleeper)
-    assert vitals.is_working()
+    assert activity.is_working()
 
 
 def test_a_stopped_process_does_nothing(sleeper: subprocess.Popen[bytes]) -> None:
     work(sleeper)
     os.kill(sleeper.pid, signal.SIGSTOP)
     os.waitpid(sleeper.pid, os.WUNTRACED)
-    vitals = Vitals(sleeper.pid)
-    vitals.is_working()
-    assert not vitals.is_working()
+    activity = ProcessActivity(sleeper.pid)
+    activity.is_working()
+    assert not activity.is_working()
 
 
 def test_a_process_that_runs_works() -> None:
-    vitals = Vitals(os.getpid())
-    assert [vitals.is_working() for _ in range(3)] == [True] * 3
+    activity = ProcessActivity(os.getpid())
+    assert [activity.is_working() for _ in range(3)] == [True] * 3
 
 
 def test_a_process_that_is_gone_does_nothing(sleeper: subprocess.Popen[bytes]) -> None:
-    vitals = Vitals(sleeper.pid)
-    vitals.is_working()
+    activity = ProcessActivity(sleeper.pid)
+    activity.is_working()
     sleeper.kill()
     sleeper.wait()
-    assert not vitals.is_working()
+    assert not activity.is_working()

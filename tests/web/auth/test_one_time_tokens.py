@@ -3,11 +3,11 @@ import asyncio
 import pytest
 
 from stream.errors import ClientError, Problem
-from web.auth.uses import USED, SharedUses, Uses
+from web.auth.one_time_tokens import USED, SharedUsedTokens, UsedTokens
 
 
 def test_a_token_is_used_once() -> None:
-    uses = Uses()
+    uses = UsedTokens()
     uses.check("a")
     uses.use("a", 60, 0)
     with pytest.raises(ClientError, match=USED):
@@ -19,7 +19,7 @@ def test_a_token_is_used_once() -> None:
 
 
 def test_uses_are_forgotten_when_the_token_expires() -> None:
-    uses = Uses()
+    uses = UsedTokens()
     for number in range(1000):
         uses.use(str(number), number + 60, number)
     assert len(uses) == 60
@@ -28,7 +28,7 @@ def test_uses_are_forgotten_when_the_token_expires() -> None:
 
 
 def test_remembered_uses_are_bounded() -> None:
-    uses = Uses(most=2)
+    uses = UsedTokens(most=2)
     uses.use("a", 60, 0)
     uses.use("b", 30, 0)
     with pytest.raises(ClientError) as refused:
@@ -63,7 +63,7 @@ class Store:
 @pytest.mark.fault(43)
 async def test_a_token_is_used_once_at_all_gateways() -> None:
     store, clock = Store(), asyncio.get_running_loop().time
-    one, other = SharedUses(store.use, clock), SharedUses(store.use, clock)
+    one, other = SharedUsedTokens(store.use, clock), SharedUsedTokens(store.use, clock)
     await one.use("a", 60)
     with pytest.raises(ClientError, match=USED) as refused:
         await other.use("a", 60)
@@ -76,7 +76,7 @@ async def test_a_token_is_used_once_at_all_gateways() -> None:
 async def test_an_unavailable_store_is_left_alone_for_5_seconds(how: str) -> None:
     store, clock = Store(), asyncio.get_running_loop().time
     setattr(store, how, True)
-    uses, began = SharedUses(store.use, clock), clock()
+    uses, began = SharedUsedTokens(store.use, clock), clock()
     for number in range(10):
         await uses.use(str(number), 60)
     assert (store.asked, clock() - began <= 2) == (1, True)

@@ -25,7 +25,7 @@ _JUMP_SECONDS = 30.0
 _RESTART_SECONDS = 3600.0
 _PROBATION_SECONDS = 6 * 3600.0
 _MOST_JUMPS = 16
-_NAME = "calendar"
+_NAME = "calendar"  # of the note in the database
 _log = structlog.get_logger()
 
 
@@ -78,7 +78,7 @@ def _merged(jumps: Sequence[Jump]) -> Sequence[Jump]:
     return [Jump(first.seconds + second.seconds, max(first.left, second.left)), *rest]
 
 
-class Calendar:
+class RetentionClock:
     """Compares the clocks, and keeps the last observation in the database.
 
     `clock` tells the time of day, `boot_clock` the seconds since boot, sleep included.

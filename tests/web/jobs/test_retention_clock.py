@@ -12,8 +12,8 @@ from tests.support.loops.clock import MovableClock
 from tests.support.tiers import examples
 from tests.web.support.gateway import held_while_sqlite_works
 from tests.web.support.utterances import said
-from web.jobs.calendar import Calendar, Observation
 from web.jobs.cleanup import Cleanup
+from web.jobs.retention_clock import Observation, RetentionClock
 from web.store.database.database import Database
 from web.store.recordings import Recordings
 from web.store.shared import Notes
@@ -40,8 +40,8 @@ class Machine:
 
     def start(self) -> None:
         """Start the process, or start it again."""
-        calendar = Calendar(Notes(self.database), clock=self.wall, boot_clock=self.boot)
-        self.cleanup = Cleanup(self.transcriptions, self.recordings, HOUR, calendar=calendar)
+        retention_clock = RetentionClock(Notes(self.database), clock=self.wall, boot_clock=self.boot)
+        self.cleanup = Cleanup(self.transcriptions, self.recordings, HOUR, retention_clock=retention_clock)
 
     async def run(self, seconds: float, step: float = MINUTE) -> None:
         """Let time pass, with an cleanup every minute."""

@@ -7,7 +7,7 @@ _STATE, _MINOR_FAULTS, _MAJOR_FAULTS, _USER_TICKS, _SYSTEM_TICKS = 0, 7, 9, 11, 
 _RUNS, _WAITS_FOR_DISK = "R", "D"
 
 
-class Vitals:
+class ProcessActivity:
     """Compares what a process has done so far with what it had done at the look before."""
 
     def __init__(self, pid: int) -> None:
