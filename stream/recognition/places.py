@@ -28,7 +28,7 @@ class WorkClass(StrEnum):
 
     @classmethod
     def of(cls, phrases: Sequence[str], *, closed_vocabulary: bool) -> "WorkClass":
-        """Return the class of a call that listens for these phrases, for nothing else if they are all there is."""
+        """Return the class of a session with these phrases; with a `closed_vocabulary` only they are recognized."""
         if not phrases:
             return cls.PLAIN
         return cls.CLOSED if closed_vocabulary else cls.PHRASES

@@ -29,8 +29,8 @@ from web.rest.metrics import MetricsRoutes
 from web.settings.settings import Settings
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
+from web.store.retried_writes import retried_writes
 from web.store.shared import Notes, TokenUses
-from web.store.storing import storing
 from web.store.transcriptions import Transcriptions
 from web.tasks import running_task
 
@@ -89,7 +89,7 @@ async def _shared(
 ) -> AsyncIterator[Parts]:
     """Build what routes share, for as long as the context lasts."""
     loop_clock = asyncio.get_running_loop().time
-    async with counted_limits(settings, loop_clock) as limits, storing() as stores:
+    async with counted_limits(settings, loop_clock) as limits, retried_writes() as writes:
         use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
         transcriptions = Transcriptions(database, settings.store.retention_seconds, clock=clock)
         recordings = recordings_in(database, settings, clock)
@@ -104,7 +104,7 @@ async def _shared(
             limits=limits,
             sessions=Sessions(),
             transcriptions=transcriptions,
-            storing=stores,
+            retried_writes=writes,
             recordings=recordings,
             models=models,
             # A model leaves room for the phrases of a request.

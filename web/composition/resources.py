@@ -37,7 +37,7 @@ from web.settings.settings import Settings
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
-from web.store.storing import Storing
+from web.store.retried_writes import RetriedWrites
 from web.store.transcriptions import Transcriptions
 
 _Resource = TypeVar("_Resource")
@@ -54,7 +54,7 @@ class Parts:
     limits: Limits
     sessions: Sessions
     transcriptions: Transcriptions
-    storing: Storing
+    retried_writes: RetriedWrites
     recordings: Recordings
     models: LanguageModels
     trainer: Trainer
@@ -93,7 +93,7 @@ def _recognize(parts: Parts) -> RecognizeRoutes:
         admission=_admission(parts),
         transcriber=_transcriber(parts),
         transcriptions=parts.transcriptions,
-        storing=parts.storing,
+        retried_writes=parts.retried_writes,
         bodies=parts.bodies,
         fair_share=parts.fair_share,
         clock=parts.clock,
@@ -131,7 +131,7 @@ def _live(parts: Parts) -> Live:
             runner_limits=limits,
         ),
         transcriptions=parts.transcriptions,
-        storing=parts.storing,
+        retried_writes=parts.retried_writes,
         metrics=parts.metrics,
         clock=parts.clock,
         session_limits=SessionLimits(

@@ -47,7 +47,10 @@ class Admission:
     async def admit(
         self, connection: HTTPConnection, outbox: Outbox, held: AsyncExitStack
     ) -> tuple[SessionRunner, Caller]:
-        """Make all checks that need no place; raises ClientError. What the session leaves to do is pushed on `held`."""
+        """Check whether a session may start, and build its runner and its caller; raises ClientError.
+
+        The place at the recognizer is taken by `place`. What must run when the session ends is pushed on `held`.
+        """
         await self.limits.check_handshake(connection)
         caller = await self.auth.caller(connection, Scope.LIVE, uses=False)
         self.sessions.check_admission()

@@ -27,7 +27,7 @@ from web.live.recorder import LiveRecord
 from web.observability.metrics import Metrics
 from web.routes.configuration import configuration_query
 from web.routes.operations import BUSY, Operation, Tag, route, socket_route
-from web.store.storing import Storing
+from web.store.retried_writes import RetriedWrites
 from web.store.transcriptions import Transcriptions, new_id
 
 _SUBPROTOCOL = "farsava"
@@ -53,7 +53,7 @@ class Live:
 
     admission: Admission
     transcriptions: Transcriptions
-    storing: Storing
+    retried_writes: RetriedWrites
     metrics: Metrics
     clock: Clock
     session_limits: SessionLimits
@@ -87,7 +87,7 @@ class Live:
                 runner=runner,
                 outbox=outbox,
                 writer=MessageWriter(transcription_id, self.session_limits),
-                record=LiveRecord(self.transcriptions, self.storing, transcription_id, caller.owner),
+                record=LiveRecord(self.transcriptions, self.retried_writes, transcription_id, caller.owner),
                 metrics=LiveMetrics(self.metrics),
                 send_limit_seconds=self.send_limit_seconds,
             )

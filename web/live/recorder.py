@@ -8,7 +8,7 @@ import structlog
 
 from stream.session.events import Finished, Settled
 from web.store.database.unavailable import DatabaseUnavailableError
-from web.store.storing import Storing
+from web.store.retried_writes import RetriedWrites
 from web.store.tables import Kind
 from web.store.transcriptions import Transcriptions
 
@@ -20,9 +20,11 @@ _log = structlog.get_logger()
 class LiveRecord:
     """Stores one live transcription beside the connection, which never waits for it before its end."""
 
-    def __init__(self, transcriptions: Transcriptions, storing: Storing, transcription_id: str, owner: str) -> None:
+    def __init__(
+        self, transcriptions: Transcriptions, writes: RetriedWrites, transcription_id: str, owner: str
+    ) -> None:
         self._transcriptions = transcriptions
-        self._storing = storing
+        self._writes = writes
         self._id = transcription_id
         self._owner = owner
         self._is_wanted = False
@@ -60,7 +62,7 @@ class LiveRecord:
     async def finish(self, finished: Finished) -> None:
         """Store the whole before `done` is sent; where that takes long, storing goes on afterwards."""
         if self._is_wanted:
-            await self._storing.finish(partial(self._store_all, finished))
+            await self._writes.finish(partial(self._store_all, finished))
 
     async def _store(self, settled: Sequence[Settled]) -> None:
         async with self._turn:

@@ -120,7 +120,7 @@ async def running(
             )
         finally:
             server.drain()
-            await _ended(serving, stop_seconds(settings))
+            await _wait_for_end(serving, stop_seconds(settings))
 
 
 def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None) -> GatewayServer:
@@ -140,8 +140,8 @@ async def _is_ready(server: GatewayServer, backend: Backend, serving: asyncio.Ta
     return await is_first(admits(), backend.gave_up.wait(), asyncio.wait([serving]), seconds=backend.ready_seconds)
 
 
-async def _ended(serving: asyncio.Task[bool], seconds: float) -> None:
-    """Wait for the end of a server, and leave one alone that does not come to it; raises what it raised."""
+async def _wait_for_end(serving: asyncio.Task[bool], seconds: float) -> None:
+    """Wait until the server has ended, and cancel it after `seconds`; raises what the server raised."""
     await asyncio.wait([serving], timeout=seconds)
     if not serving.done():
         _log.error("stop_cut_off")

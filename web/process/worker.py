@@ -55,9 +55,9 @@ async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[
         job_streams = settings.store.job_streams
         queue = PostgresQueue(steps, recordings, job_streams, libpq_url(database.url))
         # Until the recognizer is ready, other workers do what there is to do.
-        if not await _is_decided(backend, stop, backend.ready_seconds):
+        if not await _wait_for_start(backend, stop, backend.ready_seconds):
             warn("The recognizer does not answer yet; the work begins when it does. `niyosha doctor` tells more.")
-            await _is_decided(backend, stop)
+            await _wait_for_start(backend, stop)
         is_finished = True
         if not (stop.finish.is_set() or backend.gave_up.is_set()):
             say(f"Working on long recordings, {job_streams} segments at once.")
@@ -67,8 +67,8 @@ async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[
         return is_finished
 
 
-async def _is_decided(backend: Backend, stop: Stop, seconds: float | None = None) -> bool:
-    """Wait until the recognizer is ready, or nobody waits for it any more; return whether that was in time."""
+async def _wait_for_start(backend: Backend, stop: Stop, seconds: float | None = None) -> bool:
+    """Wait until the recognizer is ready or can never be, or a stop; return False if `seconds` passed before."""
     return await first_of(backend.recognizer.ready(), backend.gave_up.wait(), stop.finish.wait(), seconds=seconds)
 
 

@@ -23,7 +23,7 @@ from web.rest.response.documented import DONE, LOCATION, TO_TRANSCRIPTION, TRANS
 from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
 from web.rest.response.transcription import address_of, transcription_response
 from web.routes.operations import JSON_TYPE, Answer, Media, Operation, json_content, route
-from web.store.storing import Storing
+from web.store.retried_writes import RetriedWrites
 from web.store.tables import Kind, Status
 from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
 
@@ -66,7 +66,7 @@ class RecognizeRoutes:
     admission: RecordingAdmission
     transcriber: Transcriber
     transcriptions: Transcriptions
-    storing: Storing
+    retried_writes: RetriedWrites
     bodies: BodyBudgets
     fair_share: FairShare
     clock: Clock
@@ -86,7 +86,7 @@ class RecognizeRoutes:
             finished = await self.transcriber.transcribe(caller, config, received.audio, _MOST_SECONDS)
         transcription = _transcription(finished, config, self.clock())
         if config.store:
-            await self.storing.finish(partial(self._store, owner, transcription.summary, finished))
+            await self.retried_writes.finish(partial(self._store, owner, transcription.summary, finished))
         response = await transcription_response(transcription, OutputFormat.JSON, self.fair_share, extended=extended)
         response.status_code = config.asr_status
         response.headers["Location"] = address_of(transcription.summary.id)

@@ -78,14 +78,14 @@ class AudioProgress(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class PartialLatency(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Milliseconds from received to sent on, and from the last audio sent to the hypothesis."""
+    """Latency of a partial: audio from its receipt to the recognizer, then from the last audio sent to the text."""
 
     queue_ms: float
     recognizer_ms: float
 
 
 class FinalLatency(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """As of a partial; `endpoint_ms` is from the last frame of speech to the endpoint."""
+    """Latency of a final: that of a partial, and `endpoint_ms` from the last frame of speech to the endpoint."""
 
     queue_ms: float
     recognizer_ms: float

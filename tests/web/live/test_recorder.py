@@ -18,7 +18,7 @@ from web.clock import wall_clock
 from web.live.recorder import LiveRecord
 from web.settings.settings import read_settings
 from web.store.database.database import Database
-from web.store.storing import Storing
+from web.store.retried_writes import RetriedWrites
 from web.store.tables import Status
 from web.store.transcriptions import Transcriptions, new_id
 
@@ -169,7 +169,7 @@ async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
 
 async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
-    record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
+    record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     settled = said(*(f"word {n}" for n in range(300)))
     for one in settled:
@@ -183,7 +183,7 @@ async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Databa
 
 async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
-    record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
+    record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
     record.begin(whole_seconds=False)
     first, second = said("one", "two")
     running_record = asyncio.create_task(record.run())
@@ -202,7 +202,7 @@ async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(data
 async def test_a_session_that_ends_at_once_is_stored_once(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
     for _ in range(tiered(5, 50)):
-        record = LiveRecord(transcriptions, Storing(), transcription_id := new_id(), "ann")
+        record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
         storing = asyncio.create_task(record.run())
         record.begin(whole_seconds=False)
         settled = tuple(said("one"))

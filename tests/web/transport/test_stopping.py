@@ -27,7 +27,7 @@ from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import Conversation, received, refusal, talking
 from tests.web.transport.raw import connected
 from tests.web.transport.serving import serving
-from web.process.serve import _ended
+from web.process.serve import _wait_for_end
 from web.routes.operations import Endpoint
 
 CLIENTS = tiered(4, 20)
@@ -209,7 +209,7 @@ async def test_a_stop_does_not_wait_for_a_server_that_cannot_be_cancelled() -> N
         return True
 
     serving, began = asyncio.create_task(serve()), loop.time()
-    await _ended(serving, 30)
+    await _wait_for_end(serving, 30)
     assert loop.time() - began == 30
     is_over.set()
     await serving
@@ -221,4 +221,4 @@ async def test_what_ends_a_server_is_raised() -> None:
         raise OSError("no more files")
 
     with pytest.raises(OSError, match="no more files"):
-        await _ended(asyncio.create_task(serve()), 30)
+        await _wait_for_end(asyncio.create_task(serve()), 30)

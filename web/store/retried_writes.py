@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 Store = Callable[[], Awaitable[None]]
 
 
-class Storing:
+class RetriedWrites:
     """The texts that are being stored now, some of them of sessions that have ended."""
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ class Storing:
 
 
 @asynccontextmanager
-async def storing() -> AsyncIterator[Storing]:
+async def retried_writes() -> AsyncIterator[RetriedWrites]:
     """Store texts until the context ends; the database must outlive it."""
-    held = Storing()
+    held = RetriedWrites()
     try:
         yield held
     finally:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from web.store.storing import Storing, storing
+from web.store.retried_writes import RetriedWrites, retried_writes
 
 LOCKED = OperationalError("UPDATE", {}, Exception("database is locked"))
 
@@ -51,7 +51,7 @@ class Shelf:
         return self
 
 
-async def drained(held: Storing) -> None:
+async def drained(held: RetriedWrites) -> None:
     """Wait until nothing is being stored any more."""
     while len(held):
         await asyncio.sleep(0.25)
@@ -59,14 +59,14 @@ async def drained(held: Storing) -> None:
 
 async def test_it_is_stored_when_the_caller_goes_on() -> None:
     shelf, began = Shelf(), now()
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         assert (shelf.stored, len(held), now() - began) == (1, 0, 0)
 
 
 async def test_a_slow_database_is_awaited_for_5_seconds(events: list[EventDict]) -> None:
     shelf, began = Shelf().closed(), now()
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         assert (shelf.stored, len(held), now() - began) == (0, 1, 5)
         shelf.gate.set()
@@ -78,7 +78,7 @@ async def test_a_slow_database_is_awaited_for_5_seconds(events: list[EventDict])
 @pytest.mark.parametrize("failure", [LOCKED, OSError("no route to it"), TimeoutError()], ids=lambda f: type(f).__name__)
 async def test_what_passes_is_tried_again_until_it_is_stored(failure: Exception, events: list[EventDict]) -> None:
     shelf = Shelf(*[failure] * 7)
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         await drained(held)
     assert (shelf.tries, shelf.stored) == (8, 1)
@@ -89,7 +89,7 @@ async def test_what_passes_is_tried_again_until_it_is_stored(failure: Exception,
 
 async def test_a_try_that_hangs_makes_way_for_another() -> None:
     shelf = Shelf().closed()
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         await asyncio.sleep(20)
         shelf.gate.set()
@@ -100,7 +100,7 @@ async def test_a_try_that_hangs_makes_way_for_another() -> None:
 
 async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[EventDict]) -> None:
     shelf, began = Shelf(ProgrammingError("UPDATE", {}, Exception("no such table"))), now()
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
     assert (shelf.tries, now() - began) == (1, 0)
     assert [event["event"] for event in events] == ["transcription_not_stored"]
@@ -108,7 +108,7 @@ async def test_what_would_fail_again_is_told_and_not_tried_again(events: list[Ev
 
 async def test_storing_is_given_up_after_two_minutes(events: list[EventDict]) -> None:
     shelf = Shelf(*[LOCKED] * 100)
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         await drained(held)
     assert events[-1]["event"] == "transcription_not_stored"
@@ -118,7 +118,7 @@ async def test_storing_is_given_up_after_two_minutes(events: list[EventDict]) ->
 
 async def test_256_go_on_afterwards_and_no_more(events: list[EventDict]) -> None:
     shelf, late = Shelf().closed(), Shelf().closed()
-    async with storing() as held:
+    async with retried_writes() as held:
         await asyncio.gather(*(held.finish(shelf.store) for _ in range(256)))
         await held.finish(late.store)
         shelf.gate.set()
@@ -129,7 +129,7 @@ async def test_256_go_on_afterwards_and_no_more(events: list[EventDict]) -> None
 
 async def test_many_sessions_can_end_at_once(events: list[EventDict]) -> None:
     shelf = Shelf().closed()
-    async with storing() as held:
+    async with retried_writes() as held:
         asyncio.get_running_loop().call_later(4.9, shelf.gate.set)
         await asyncio.gather(*(held.finish(shelf.store) for _ in range(300)))
         assert shelf.stored == 300
@@ -138,7 +138,7 @@ async def test_many_sessions_can_end_at_once(events: list[EventDict]) -> None:
 
 async def test_a_caller_that_is_cancelled_takes_nothing_with_it() -> None:
     shelf = Shelf().closed()
-    async with storing() as held:
+    async with retried_writes() as held:
         caller = asyncio.create_task(held.finish(shelf.store))
         await asyncio.sleep(1)
         caller.cancel()
@@ -150,14 +150,14 @@ async def test_a_caller_that_is_cancelled_takes_nothing_with_it() -> None:
 
 async def test_the_end_waits_for_what_is_still_stored() -> None:
     shelf = Shelf().closed()
-    async with storing() as held:
+    async with retried_writes() as held:
         await held.finish(shelf.store)
         asyncio.get_running_loop().call_later(4.9, shelf.gate.set)
     assert shelf.stored == 1
 
 
 async def test_storing_is_awaited_for_5_seconds(events: list[EventDict]) -> None:
-    shelf, held = Shelf().closed(), Storing()
+    shelf, held = Shelf().closed(), RetriedWrites()
     await held.finish(shelf.store)
     began = now()
     await held.close()
