@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stream.errors import ClientError, Problem
 from stream.paths import LIVE_PATH
 from web.auth.origins import OriginRules
-from web.errors import on_client_error, on_http_exception, problem_response
+from web.errors import not_served, on_client_error, on_http_exception, problem_response
 from web.observability.access_log import AccessLog
 from web.observability.metrics import Metrics
 from web.observability.tracing import Tracing
@@ -55,7 +55,7 @@ async def _not_served(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 404 to a request, and to a handshake, for what no route serves."""
     connection = HTTPConnection(scope)
     method = scope.get("method", "GET")
-    error = ClientError(Problem.NOT_FOUND, f"{method} {connection.url.path} is not served here")
+    error = not_served(Problem.NOT_FOUND, method, connection.url.path)
     if scope["type"] == "websocket":
         error = ClientError(Problem.NOT_FOUND, f"there is no WebSocket at {connection.url.path}; it is at {LIVE_PATH}")
     await problem_response(error)(scope, receive, send)

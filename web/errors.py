@@ -49,10 +49,19 @@ def problem_response(error: ClientError) -> Response:
     return ProblemResponse(error)
 
 
+def fault(request_id: str) -> ClientError:
+    """Return the error for an uncaught exception, with nothing but the id to look for in the log."""
+    return ClientError(Problem.INTERNAL, f"the request failed through a fault of the server; its id is {request_id}")
+
+
+def not_served(problem: Problem, method: str, path: str) -> ClientError:
+    """Return the error for a method or a path without a route."""
+    return ClientError(problem, f"{method} {path} is not served here")
+
+
 def fault_response(request_id: str) -> Response:
-    """Return the response for an uncaught exception, with nothing but the id to look for in the log."""
-    detail = f"the request failed through a fault of the server; its id is {request_id}"
-    return problem_response(ClientError(Problem.INTERNAL, detail))
+    """Return the response for an uncaught exception."""
+    return problem_response(fault(request_id))
 
 
 async def on_client_error(_: Request, exception: Exception) -> Response:
@@ -64,7 +73,6 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
     """Return the response for an error of the router itself (404, 405), with the same body as all others."""
     refusal = cast(HTTPException, exception)
     problem = _BY_STATUS.get(HTTPStatus(refusal.status_code), Problem.INTERNAL)
-    detail = f"{request.method} {request.url.path} is not served here"
-    response = problem_response(ClientError(problem, detail))
+    response = problem_response(not_served(problem, request.method, request.url.path))
     response.headers.update(refusal.headers or {})
     return response

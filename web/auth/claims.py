@@ -10,6 +10,7 @@ from web.auth.caller import ORDINARY, Caller, scopes_in
 LONGEST_OWNER = 255
 LEEWAY_SECONDS = 10
 """How far apart the clocks of two machines may be: a token that was made just now counts as made."""
+EXPIRED = "the token has expired; get a new one"
 REQUIRED = ("sub", "exp", "iss", "aud")
 # 1e12 seconds are 31,000 years: a time above is most likely in milliseconds, and refused.
 _LATEST_SECONDS = 1e12

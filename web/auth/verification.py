@@ -9,7 +9,7 @@ import jwt
 
 from stream.errors import ClientError, Problem, quoted, shown
 from web.auth.caller import Caller
-from web.auth.claims import LEEWAY_SECONDS, REQUIRED, Expected, caller_of, check_types
+from web.auth.claims import EXPIRED, LEEWAY_SECONDS, REQUIRED, Expected, caller_of, check_types
 from web.auth.keys import Key, TokenKeys
 
 _NOT_VALID = "the token is not valid; it must be one of this server"
@@ -89,7 +89,7 @@ def _worded(error: Exception, verifier: _Verifier, expected: Expected) -> str:
         case jwt.InvalidIssuerError():
             return f"the token's iss is {shown(claims['iss'])}; it must be {quoted(expected.issuer)}"
         case jwt.ExpiredSignatureError():
-            return "the token has expired; get a new one"
+            return EXPIRED
         case jwt.ImmatureSignatureError():
             return f"the token is not valid yet: its {verifier.compared} is in the future"
         case _:

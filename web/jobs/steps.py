@@ -32,7 +32,7 @@ _READY_SECONDS = 600.0
 _MOST_FETCH_RETRIES = 3
 _FETCH_BACKOFF = Backoff(1.0, 25.0, factor=5.0)
 _STEP_BACKOFF = Backoff(1.0, 16.0)
-_EMPTY = "the audio is empty"
+EMPTY_AUDIO = "the audio is empty"
 # Each holds at most 30 s of audio.
 _SEGMENTS_AT_ONCE = 4
 _log = structlog.get_logger()
@@ -149,7 +149,7 @@ class Steps:
                 segments = await asyncio.to_thread(_cut, segmenter, chunk)
                 await intake.add(segments, len(chunk), segmenter.position)
             if not intake.received_bytes:
-                raise ClientError(Problem.INVALID_AUDIO, _EMPTY)
+                raise ClientError(Problem.INVALID_AUDIO, EMPTY_AUDIO)
             rest = segmenter.flush()
             # A format that is decoded from a complete file has all of its segments here.
             while segments := await asyncio.to_thread(_some, rest):
@@ -201,7 +201,7 @@ def _of_url(error: ClientError) -> ClientError:
     match error:
         case TextError(problem=problem, excerpt=excerpt):
             return ClientError(problem, f"the URL answered text: {excerpt}")
-        case ClientError(problem=problem, detail=detail) if detail == _EMPTY:
+        case ClientError(problem=problem, detail=detail) if detail == EMPTY_AUDIO:
             return ClientError(problem, "the URL answered nothing; the audio is empty")
         case _:
             return error

@@ -103,7 +103,7 @@ class Live:
                 await held.enter_async_context(self.admission.place(runner, caller))
         except ClientError as error:
             return problem_response(error)
-        return problem_response(ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only"))
+        return problem_response(upgrade_required())
 
     def early_answer(self, host: str) -> Response | None:
         """Return the answer to a handshake from an address whose last one was refused for coming too fast."""
@@ -114,6 +114,11 @@ class Live:
         self.metrics.refused(error.problem.value.type, "websocket")
         self.metrics.answered(LIVE_PATH, "GET", response.status_code, 0.0)
         return response
+
+
+def upgrade_required() -> ClientError:
+    """Return the error for a plain GET of the live address whose handshake would be accepted."""
+    return ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only")
 
 
 @contextlib.contextmanager

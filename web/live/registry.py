@@ -21,7 +21,7 @@ class Sessions:
     def check_admission(self) -> None:
         """Raise ClientError when the server is stopping."""
         if self.is_draining:
-            raise ClientError(Problem.SHUTTING_DOWN, "the server is stopping; connect again in a few seconds")
+            raise stopping()
 
     @contextmanager
     def holding(self, runner: SessionRunner) -> Iterator[None]:
@@ -39,3 +39,8 @@ class Sessions:
         self.is_draining = True
         for runner in self._open:
             runner.end(EndCause.SHUTDOWN)
+
+
+def stopping() -> ClientError:
+    """Return the error for whoever comes while the server stops."""
+    return ClientError(Problem.SHUTTING_DOWN, "the server is stopping; connect again in a few seconds")

@@ -1,23 +1,62 @@
-"""Examples of refusals in the OpenAPI document."""
+"""Examples of refusals in the OpenAPI document, made by what refuses."""
 
-from stream.errors import Problem
+from collections.abc import Callable
 
-# A sentence for each problem that can be met over HTTP.
-DETAILS = {
-    Problem.INVALID_MESSAGE: "the body is not valid JSON",
-    Problem.INVALID_AUDIO: "the audio is empty",
-    Problem.INVALID_CONFIG: "sampleRateHertz is 4000; it must be between 8000 and 48000",
-    Problem.UNSUPPORTED_MEDIA: "the audio is ZIP; send a recording with sound, or bare samples",
-    Problem.UNAUTHENTICATED: "the token has expired; get a new one",
-    Problem.FORBIDDEN: 'Origin is "https://elsewhere.example"; pages of other hosts may not connect',
-    Problem.NOT_FOUND: "there is no transcription with this id, or not any more",
-    Problem.METHOD_NOT_ALLOWED: "PATCH /v1/speech/asr is not served here",
-    Problem.IDLE_TIMEOUT: "its audio was not uploaded within 3600 seconds",
-    Problem.TOO_LARGE: "the body is too large; at most 16777216 bytes are taken",
-    Problem.RATE_LIMITED: "20 recordings of yours are in work; wait for one to end",
-    Problem.UPGRADE_REQUIRED: "this address speaks WebSocket only",
-    Problem.RECOGNIZER_FAILED: "the recognizer failed on a part of the audio; try again later",
-    Problem.INTERNAL: "the request failed through a fault of the server",
-    Problem.OVERLOADED: "the recognizer is not ready; come again in a few seconds",
-    Problem.SHUTTING_DOWN: "the server is stopping; connect again in a few seconds",
+from stream.audio.containers.declaration import check_kind
+from stream.audio.containers.signatures import kind_of_signature
+from stream.audio.format import AudioFormat
+from stream.configuration.config import SessionConfig
+from stream.errors import ClientError, Problem
+from web.auth.claims import EXPIRED
+from web.auth.origins import foreign_origin
+from web.errors import fault, not_served
+from web.jobs.cleanup import UPLOAD_SECONDS
+from web.jobs.steps import EMPTY_AUDIO
+from web.live.endpoint import upgrade_required
+from web.live.registry import stopping
+from web.rest.recognize import RECOGNIZE
+from web.rest.recordings import not_ready, partly_failed
+from web.rest.request.audio import MOST_JSON_BYTES
+from web.rest.request.body import invalid_json, too_large
+from web.rest.transcriptions import unknown_transcription
+from web.store.recordings import not_uploaded, too_many
+
+_ZIP = b"PK\x03\x04"
+
+
+def _raised(check: Callable[[], object]) -> ClientError:
+    try:
+        check()
+    except ClientError as error:
+        return error
+    raise AssertionError("an example of a refusal is taken")
+
+
+def _refuse_zip() -> None:
+    kind = kind_of_signature(_ZIP)
+    if kind is not None:
+        check_kind(kind, _ZIP, AudioFormat(is_recording=True))
+
+
+# One for each problem that can be met over HTTP.
+EXAMPLES = {
+    error.problem: error
+    for error in (
+        invalid_json("the body"),
+        ClientError(Problem.INVALID_AUDIO, EMPTY_AUDIO),
+        _raised(lambda: SessionConfig().with_message({"sampleRateHertz": 4000}, audio_began=False)),
+        _raised(_refuse_zip),
+        ClientError(Problem.UNAUTHENTICATED, EXPIRED),
+        foreign_origin("https://elsewhere.example"),
+        unknown_transcription(),
+        not_served(Problem.METHOD_NOT_ALLOWED, "PATCH", RECOGNIZE.path),
+        not_uploaded(UPLOAD_SECONDS),
+        too_large(MOST_JSON_BYTES),
+        too_many(20),
+        upgrade_required(),
+        partly_failed(),
+        fault("6f1c2d9e0b7a4c35a8d2f4e61b903c7d"),
+        not_ready(),
+        stopping(),
+    )
 }

@@ -8,7 +8,7 @@ import msgspec
 
 from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
-from web.reference.examples import DETAILS
+from web.reference.examples import EXAMPLES
 from web.reference.schemas import media_schema, problem_schema, rest_schemas
 from web.routes.operations import JSON_TYPE, Answer, Header, Link, Media, Operation, operations
 from web.routes.schemas import Schema
@@ -125,7 +125,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem]) -> Schema:
         "content": {
             JSON_TYPE: {
                 "schema": problem_schema(problems),
-                "example": msgspec.to_builtins(failure(problems[0], DETAILS[problems[0]])),
+                "example": msgspec.to_builtins(failure(problems[0], EXAMPLES[problems[0]].detail)),
             }
         },
     }

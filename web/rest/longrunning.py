@@ -17,7 +17,7 @@ from web.auth.caller import Caller, Scope
 from web.fetch.download import FetchOptions, check_uri
 from web.jobs.intake import UnwantedError
 from web.jobs.queue import Queue
-from web.jobs.steps import Steps
+from web.jobs.steps import EMPTY_AUDIO, Steps
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets, FullError
 from web.rest.recordings import AUDIO_PROBLEMS, RECORDINGS, REQUEST_PROBLEMS, RecordingAdmission
@@ -29,7 +29,7 @@ from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
 from web.rest.response.transcription import address_of, transcription_response
 from web.routes.operations import BUSY, JSON_TYPE, Answer, Header, Link, Media, Operation, json_content, route
 from web.store.database.unavailable import DatabaseUnavailableError
-from web.store.recordings import Recording, Recordings
+from web.store.recordings import Recording, Recordings, too_many
 from web.store.transcriptions import Transcriptions, new_id
 
 _TO_UPLOAD = {"upload": Link("uploadRecording", "transcription_id", "transcriptionId")}
@@ -145,7 +145,7 @@ class LongRunningRoutes:
         declared = request.headers.get("content-length", "")
         total_bytes = int(declared) if declared.isdigit() else None
         if not total_bytes and "transfer-encoding" not in request.headers:
-            raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
+            raise ClientError(Problem.INVALID_AUDIO, EMPTY_AUDIO)
         await self._take(recording, chunks(request, limit_bytes), total_bytes, is_repeatable=True)
         return await self._answer(recording, extended=extended)
 
@@ -153,7 +153,7 @@ class LongRunningRoutes:
         """Refuse early what `Recordings.open` would refuse after the body was read."""
         most = self.jobs_per_owner
         if await self.transcriptions.unfinished(owner) >= most:
-            raise ClientError(Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end")
+            raise too_many(most)
 
     def _uri(self, audio: dict[str, object]) -> str | None:
         """Return where the recording is, None if it will be uploaded."""

@@ -40,7 +40,7 @@ class RecordingAdmission:
         """Raise ClientError when nothing can be recognized now."""
         self.sessions.check_admission()
         if not self.recognizer.is_ready:
-            raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
+            raise not_ready()
 
     async def configured(
         self, caller: Caller, values: dict[str, object], check: Callable[[SessionConfig], None] | None = None
@@ -83,7 +83,15 @@ class Transcriber:
         if finished.error is not None:
             raise finished.error
         if not is_complete(finished):
-            raise ClientError(
-                Problem.RECOGNIZER_FAILED, "the recognizer failed on a part of the audio; try again later"
-            )
+            raise partly_failed()
         return finished
+
+
+def not_ready() -> ClientError:
+    """Return the error for a recording that comes before the recognizer is ready."""
+    return ClientError(Problem.OVERLOADED, "the recognizer is not ready; come again in a few seconds")
+
+
+def partly_failed() -> ClientError:
+    """Return the error for a recording of which the recognizer lost a part."""
+    return ClientError(Problem.RECOGNIZER_FAILED, "the recognizer failed on a part of the audio; try again later")

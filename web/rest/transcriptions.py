@@ -126,7 +126,7 @@ class TranscriptionRoutes:
         written, extended = chosen_format(request), is_extended(request)
         transcription = await self.transcriptions.get(_id(request), owner)
         if transcription is None:
-            raise _unknown()
+            raise unknown_transcription()
         if transcription.summary.error is not None:
             raise transcription.summary.error
         return await transcription_response(transcription, written, self.fair_share, extended=extended)
@@ -136,18 +136,19 @@ class TranscriptionRoutes:
         """Delete the transcription, text and audio; recognition that still runs is stopped."""
         owner = (await self.auth.caller(request, Scope.RECORDINGS)).owner
         if not await self.transcriptions.delete(_id(request), owner):
-            raise _unknown()
+            raise unknown_transcription()
         return Response(status_code=204)
 
 
 def _id(request: Request) -> str:
     text = str(request.path_params["transcription_id"]).lower()
     if not is_id(text):
-        raise _unknown()
+        raise unknown_transcription()
     return text
 
 
-def _unknown() -> ClientError:
+def unknown_transcription() -> ClientError:
+    """Return the error for a transcription that the caller does not have."""
     return ClientError(Problem.NOT_FOUND, "there is no transcription with this id, or not any more")
 
 

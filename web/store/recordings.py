@@ -73,9 +73,7 @@ class Recordings:
             if most is not None:
                 await self._database.lock(connection, "recordings", recording.owner)
                 if await unfinished(connection, recording.owner) >= most:
-                    raise ClientError(
-                        Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end"
-                    )
+                    raise too_many(most)
             await connection.execute(insert(transcriptions).values(row))
 
     async def get(self, recording_id: str) -> Recording | None:
@@ -278,8 +276,17 @@ class Recordings:
         async with self._database.reading() as connection:
             ids = [row.id for row in await connection.execute(select(columns.id).where(*late))]
         for recording_id in ids:
-            detail = f"its audio was not uploaded within {upload_seconds:g} seconds"
-            await self.fail(recording_id, ClientError(Problem.IDLE_TIMEOUT, detail))
+            await self.fail(recording_id, not_uploaded(upload_seconds))
+
+
+def too_many(most: int) -> ClientError:
+    """Return the error for a recording of an owner who has as many in work as allowed."""
+    return ClientError(Problem.RATE_LIMITED, f"{most} recordings of yours are in work; wait for one to end")
+
+
+def not_uploaded(upload_seconds: float) -> ClientError:
+    """Return the error of a recording whose audio did not come in time."""
+    return ClientError(Problem.IDLE_TIMEOUT, f"its audio was not uploaded within {upload_seconds:g} seconds")
 
 
 def _open(recording_id: str) -> Update:

@@ -20,7 +20,7 @@ from tests.web.support.tokens import bearer, token
 from web.composition.gateway import running_gateway as running_composed
 from web.composition.recordings import opened_database
 from web.composition.resources import RESOURCES
-from web.reference.examples import DETAILS
+from web.reference.examples import EXAMPLES
 from web.reference.openapi import openapi
 from web.rest.ovh import RECOGNIZED
 from web.rest.response.documented import DONE
@@ -145,8 +145,8 @@ def test_every_example_is_as_its_schema_says() -> None:
 
 def test_every_problem_of_http_has_its_status_somewhere() -> None:
     documented = {kind for answer in OPERATIONS.values() for kind in kinds(answer)}
-    assert documented == {problem.value.type for problem in DETAILS}
-    assert set(Problem) - set(DETAILS) == {Problem.SLOW_READER}
+    assert documented == {problem.value.type for problem in EXAMPLES}
+    assert set(Problem) - set(EXAMPLES) == {Problem.SLOW_READER}
 
 
 def kinds(operation: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
 from stream.runtime.fairness import FairShare
+from web.jobs.steps import EMPTY_AUDIO
 from web.memory.budget import BodyBudgets
 from web.rest.request.body import (
     MULTIPART_TYPE,
@@ -149,7 +150,7 @@ def _config_of(form: Form) -> dict[str, object]:
 
 def _checked(chunks: Iterable[bytes], size_bytes: int) -> Audio:
     if not size_bytes:
-        raise ClientError(Problem.INVALID_AUDIO, "the audio is empty")
+        raise ClientError(Problem.INVALID_AUDIO, EMPTY_AUDIO)
     return Audio(chunks, size_bytes)
 
 

@@ -142,7 +142,7 @@ class Body:
             async with asyncio.timeout(_DROP_SECONDS):
                 async for _ in self._arriving:
                     pass
-        raise ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
+        raise too_large(most_bytes)
 
 
 async def read_object(
@@ -172,7 +172,7 @@ async def parsed_body(
                 elif start:
                     await asyncio.sleep(0)
     except ValueError:
-        raise _no_json("the body") from None
+        raise invalid_json("the body") from None
     # Some clients send a whole buffer that the text does not fill.
     return parse_object(text.end().rstrip(b"\0"), is_counted=True)
 
@@ -186,13 +186,19 @@ def parse_object(text: bytes | str, what: str = "the body", *, is_counted: bool 
         value = strict_json(text, is_counted=is_counted)
         _check_text(text, value)
     except (ValueError, RecursionError):
-        raise _no_json(what) from None
+        raise invalid_json(what) from None
     if not isinstance(value, dict):
         raise ClientError(Problem.INVALID_MESSAGE, f"{what} is no JSON object")
     return value
 
 
-def _no_json(what: str) -> ClientError:
+def too_large(most_bytes: int) -> ClientError:
+    """Return the error for a body that is too large."""
+    return ClientError(Problem.TOO_LARGE, f"the body is too large; at most {most_bytes} bytes are taken")
+
+
+def invalid_json(what: str) -> ClientError:
+    """Return the error for a text that is not JSON."""
     return ClientError(Problem.INVALID_MESSAGE, f"{what} is not valid JSON")
 
 
