@@ -19,12 +19,14 @@ from tests.support.tiers import examples
 
 SOUND = encoded(clip_pcm("quick.wav"), 48_000, "ogg")
 WHOLE_PAGE = bytes(255 * 255)
+_BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def page(serial: int, payload: bytes, *, is_open: bool = False, is_damaged: bool = False) -> bytes:
     lacing = [255] * (len(payload) // 255) + ([] if is_open else [len(payload) % 255])
     head = struct.pack("<4sBBqIII", b"OggS", 0, 0, -1, serial, 0, 0) + bytes([len(lacing), *lacing])
-    backwards = bytes(int(f"{byte:08b}"[::-1], 2) for byte in head + payload)
+    # Ogg's CRC takes each byte from its highest bit on, zlib's from its lowest.
+    backwards = (head + payload).translate(_BACKWARDS)
     checksum = int(f"{zlib.crc32(backwards, 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2) ^ is_damaged
     return head[:22] + struct.pack("<I", checksum) + head[26:] + payload
 
