@@ -15,6 +15,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
 from procrastinate.utils import utcnow
 
+from stream.backoff import Backoff
 from stream.session.events import RecognitionOptions
 from tests.support.loops.tasks import own_tasks
 from tests.support.processes import STUCK_SECONDS
@@ -170,7 +171,10 @@ async def test_a_process_without_its_recognizer_leaves_the_segments_to_others(
     assert (dead.recognized(), sorted(alive.recognized())) == ([], [1, 2, 3, 4])
 
 
-async def test_what_was_never_announced_is_swept_up(postgres_url: str) -> None:
+async def test_what_was_never_announced_is_swept_up(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.jobs.steps._FETCH_BACKOFF", Backoff(0.0, 0.0))
+    # Nobody learns from the time that it takes which internal names exist.
+    monkeypatch.setattr("web.fetch.pinned._CONNECT_SECONDS", 0.1)
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer):
         keys = await office.filled(3)
