@@ -173,8 +173,6 @@ async def test_a_process_without_its_recognizer_leaves_the_segments_to_others(
 
 async def test_what_was_never_announced_is_swept_up(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.jobs.steps._FETCH_BACKOFF", Backoff(0.0, 0.0))
-    # Nobody learns from the time that it takes which internal names exist.
-    monkeypatch.setattr("web.fetch.pinned._CONNECT_SECONDS", 0.1)
     recognizer = GatedRecognizer()
     async with desk(postgres_url) as office, queue_of(office, recognizer):
         keys = await office.filled(3)
