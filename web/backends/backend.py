@@ -31,14 +31,15 @@ def _no_process() -> None:
 class Backend:
     """A recognizer that runs.
 
-    `ready_seconds` is how long a start waits for it. `gave_up` is set once it can never be ready. `drop` ends its
-    process at once. `check` yields what stands between this process and its servers, at a time in seconds since
-    1970; its first fault is its last result.
+    `ready_seconds` is how long a start waits for it. `gave_up` is set once it can never be ready, and `failure` says so
+    in a sentence. `drop` ends its process at once. `check` yields what stands between this process and its servers, at
+    a time in seconds since 1970; its first fault is its last result.
     """
 
     recognizer: Recognizer
     ready_seconds: float = READY_SECONDS
     gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: str = "the recognizer cannot start"
     drop: Callable[[], None] = _no_process
     check: Callable[[float], CheckResults] = _no_checks
 

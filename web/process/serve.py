@@ -106,7 +106,7 @@ async def running(
         try:
             is_ready = await _is_ready(server, backend, serving)
             if backend.gave_up.is_set():
-                raise StartError("the embedded engine cannot start; it says why above")
+                raise StartError(backend.failure)
             if watches_loop:
                 # Stalls during the start hold up nobody and are not counted.
                 await stack.enter_async_context(watched_loop(gateway.metrics.loop_stall.set_function))
@@ -131,7 +131,7 @@ def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: 
 
 
 async def _is_ready(server: GatewayServer, backend: Backend, serving: asyncio.Task[bool]) -> bool:
-    """Wait until sessions would be admitted; a server whose Riva is down is up all the same."""
+    """Wait until sessions would be admitted; one whose recognizer is down is up all the same."""
 
     async def admits() -> None:
         await server.listening.wait()

@@ -63,7 +63,7 @@ async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[
             say(f"Working on long recordings, {job_streams} segments at once.")
             is_finished = await _is_finished(queue, backend, stop, settings.session.final_limit_seconds)
         if backend.gave_up.is_set():
-            raise WorkerError("the embedded engine cannot start; it says why above")
+            raise WorkerError(backend.failure)
         return is_finished
 
 

@@ -57,7 +57,7 @@ class CountingBackend:
         start = asyncio.get_running_loop().call_later(1.0, self._start)
         self.is_running = True
         try:
-            yield Backend(recognizer=self.recognizer, gave_up=self.gave_up)
+            yield Backend(recognizer=self.recognizer, gave_up=self.gave_up, failure="the counting backend cannot start")
         finally:
             start.cancel()
             self.is_running = False
@@ -131,7 +131,7 @@ async def test_a_backend_that_can_never_start_ends_the_start(monkeypatch: pytest
     backend = registered(monkeypatch, CountingBackend(starts=False))
     with held_while_sqlite_works():
         async with listening() as (listener, _):
-            with pytest.raises(StartError):
+            with pytest.raises(StartError, match=r"^the counting backend cannot start$"):
                 async with running(Settings(port=0), listener=listener):
                     pass
     assert not backend.is_running

@@ -52,6 +52,7 @@ async def connected_backend(engine: EngineProcess) -> AsyncIterator[Backend]:
             recognizer=recognizer,
             ready_seconds=READY_SECONDS,
             gave_up=engine.supervisor.gave_up,
+            failure="the embedded engine cannot start; it says why above",
             drop=engine.supervisor.drop,
             check=partial(_checked, engine, options, recognizer),
         )
