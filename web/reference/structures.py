@@ -57,25 +57,23 @@ _MEANINGS = {
 _COUNTED_FROM_1 = ("partial", "revision", "sequence", "speaker", "utteranceId")
 
 
-def structures(
-    types: Collection[type[msgspec.Struct]],
-    meanings: Mapping[str, str] | None = None,
-) -> dict[str, Schema]:
+def structures(types: Collection[type[msgspec.Struct]], meanings: Mapping[str, str] | None = None) -> dict[str, Schema]:
     """Build the schema of every type and of the structs inside them, by name.
 
     `meanings` replace the usual ones of fields.
     """
-    inside: set[type[msgspec.Struct]] = set()
+    found, described = set(types), set[type[msgspec.Struct]]()
+    generated: dict[str, Schema] = {}
 
     def hook(kind: type) -> Schema:
         if not issubclass(kind, Opaque):
             return {"description": "any value"}
-        inside.update(kind.structs)
+        found.update(kind.structs)
         return kind.schema
 
-    _, generated = msgspec.json.schema_components(types, schema_hook=hook, ref_template=REFERENCE)
-    _, added = msgspec.json.schema_components(inside - set(types), schema_hook=hook, ref_template=REFERENCE)
-    generated |= added
+    while added := found - described:
+        described |= added
+        generated |= msgspec.json.schema_components(added, schema_hook=hook, ref_template=REFERENCE)[1]
     known = _MEANINGS | dict(meanings or {})
     return {name: _explained(schema, known) for name, schema in sorted(generated.items())}
 

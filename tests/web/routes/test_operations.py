@@ -46,11 +46,30 @@ class Bell(msgspec.Struct, frozen=True):
     name: str
 
 
-class Strength(Opaque):
-    """How hard a bell is struck."""
+class Metal(msgspec.Struct, frozen=True):
+    """What a clapper is made of."""
 
-    structs = (Bell,)
-    schema: ClassVar = {"anyOf": [{"type": "integer"}, reference("Bell")]}
+    metal: str
+
+
+class Material(Opaque):
+    """A metal, or anything by its name."""
+
+    structs = (Metal,)
+    schema: ClassVar = {"anyOf": [{"type": "string"}, reference("Metal")]}
+
+
+class Clapper(msgspec.Struct, frozen=True):
+    """What strikes a bell."""
+
+    material: Material
+
+
+class Strength(Opaque):
+    """How hard a bell is struck, or with what."""
+
+    structs = (Clapper,)
+    schema: ClassVar = {"anyOf": [{"type": "integer"}, reference("Clapper")]}
 
 
 class Ring(msgspec.Struct, frozen=True):
@@ -171,11 +190,14 @@ def test_a_declared_route_is_documented() -> None:
 
 
 def test_structs_are_documented_with_their_rules_and_what_is_inside_them() -> None:
-    assert set(DOCUMENT["components"]["schemas"]) == {"Bell", "Configuration", "Error", "Ring"}
+    assert set(DOCUMENT["components"]["schemas"]) == {
+        *("Bell", "Ring", "Clapper", "Metal"),
+        *("Configuration", "Error"),
+    }
     assert is_request({"times": 2})
-    assert is_request({"times": 1, "strength": {"name": "Bertha"}})
+    assert is_request({"times": 1, "strength": {"material": {"metal": "bronze"}}})
     assert not is_request({"times": 1})
-    assert not is_request({"times": 1, "strength": "hard"})
+    assert not is_request({"times": 1, "strength": {"material": {}}})
 
 
 def test_only_documented_kinds_of_bodies_can_be_declared() -> None:
