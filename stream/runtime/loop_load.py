@@ -12,6 +12,8 @@ _LOOK_SECONDS = 0.05
 # Timers of a loop with room are a millisecond late at most; they are 5 ms late on average at nine tenths of a core.
 _BEHIND_SECONDS = 0.005
 _CAUGHT_UP_SECONDS = 0.001
+# One long callback is no load: three timers in a row have to be late by so much.
+_MOST_LATE_SECONDS = 0.02
 _WEIGHT = 0.1
 # Larger messages lower the load: it is not to swing.
 _LEAST_SECONDS = 5.0
@@ -37,7 +39,8 @@ class LoopLoad:
 
     def observe(self, now: float, late_seconds: float) -> None:
         """Note by how much a timer was late."""
-        self._late_seconds += _WEIGHT * (max(0.0, late_seconds) - self._late_seconds)
+        late_seconds = min(max(0.0, late_seconds), _MOST_LATE_SECONDS)
+        self._late_seconds += _WEIGHT * (late_seconds - self._late_seconds)
         if now - self._changed_at < _LEAST_SECONDS:
             return
         is_behind = self._late_seconds > (_CAUGHT_UP_SECONDS if self._is_behind else _BEHIND_SECONDS)
