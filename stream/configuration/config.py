@@ -14,26 +14,11 @@ from stream.configuration.keys import (
     NumberKey,
     PhrasesKey,
 )
+from stream.configuration.presets import PRESETS
 from stream.errors import ClientError, Problem, quoted
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRASES, USUAL_BOOST
 from vad import SegmenterOptions, frames_in
 
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """What an `asrModel` sets where the client does not; `meaning` is for people."""
-
-    hangover_ms: int
-    vad_aggressiveness: int
-    meaning: str
-
-
-PRESETS = {
-    "default": Preset(600, 3, "good sound, sentences of any length"),
-    "video": Preset(800, 3, "several speakers, thoughtful pauses"),
-    "command_and_search": Preset(300, 3, "short phrases that want a quick answer"),
-    "phone_call": Preset(600, 2, "narrow, quiet telephone sound: more of it is taken for speech"),
-}
 VAD_KINDS = ("webrtc", "silero", "off")
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stream.configuration.config import KEYS, PRESETS
+from stream.configuration.config import KEYS
+from stream.configuration.presets import PRESETS
 from stream.errors import Problem
 from web.routes.configuration import allowed, default
 

@@ -8,7 +8,8 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.configuration.config import KEYS, PRESETS, SessionConfig
+from stream.configuration.config import KEYS, SessionConfig
+from stream.configuration.presets import PRESETS
 from web.routes.operations import JSON_TYPE, SERVER, Answer, Operation, json_content, route
 
 # Their defaults may be private to the operator; admitted clients receive them in `ready`.

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stream.audio import Encoding
-from stream.configuration.config import KEYS, PRESETS
+from stream.configuration.config import KEYS
+from stream.configuration.presets import PRESETS
 from stream.errors import Problem
 from stream.session.events import Reason
 from tests.support.places import DOCS

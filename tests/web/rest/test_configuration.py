@@ -1,7 +1,8 @@
 import httpx
 import pytest
 
-from stream.configuration.config import PRESETS, SessionConfig
+from stream.configuration.config import SessionConfig
+from stream.configuration.presets import PRESETS
 from tests.web.support.gateway import Gateway, running_gateway
 from tests.web.support.sockets import http_client
 from web.settings.settings import Settings

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from stream.configuration.config import PRESETS
+from stream.configuration.presets import PRESETS
 from stream.riva.requests import RequestOptions
 from stream.riva.servers.addresses import Address, parse_addresses
 from stream.vocabulary.vocabularies import MOST_PHRASES
