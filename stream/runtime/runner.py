@@ -102,14 +102,18 @@ class SessionRunner:
     async def run(self, source: MessageSource) -> None:
         """Read until the audio ends, then drain; the last event in the outbox is Finished."""
         try:
-            async with self._tasks:
-                self._pass_on()
-                await self._read(source)
-                while self._session.state is not State.CLOSED:
-                    await self._next_progress()
+            with self._fair_share.load.session():
+                await self._run(source)
         finally:
             if self._intake is not None:
                 self._intake.close()
+
+    async def _run(self, source: MessageSource) -> None:
+        async with self._tasks:
+            self._pass_on()
+            await self._read(source)
+            while self._session.state is not State.CLOSED:
+                await self._next_progress()
 
     def end(self, cause: EndCause, error: ClientError | None = None) -> None:
         """Let the session drain and end, as soon as it has dealt with what it received; then emit the `error`.

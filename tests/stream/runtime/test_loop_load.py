@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -6,13 +8,22 @@ from stream.runtime.loop_load import LoopLoad
 from vad import SAMPLE_RATE
 
 
+@pytest.fixture
+def load() -> Iterator[LoopLoad]:
+    """Many sessions on one loop."""
+    load = LoopLoad()
+    with ExitStack() as sessions:
+        for _ in range(30):
+            sessions.enter_context(load.session())
+        yield load
+
+
 def observe(load: LoopLoad, late_seconds: float, first: float, seconds: float) -> None:
     for step in range(int(seconds * 20)):
         load.observe(first + step / 20, late_seconds)
 
 
-def test_more_is_sent_at_once_while_timers_are_late_and_less_once_they_are_not() -> None:
-    load = LoopLoad()
+def test_more_is_sent_at_once_while_timers_are_late_and_less_once_they_are_not(load: LoopLoad) -> None:
     assert load.least_send_samples == SAMPLE_RATE // 20
     observe(load, 0.02, 100.0, 3)
     assert (load.is_behind, load.least_send_samples) == (True, SAMPLE_RATE // 5)
@@ -20,16 +31,15 @@ def test_more_is_sent_at_once_while_timers_are_late_and_less_once_they_are_not()
     assert load.least_send_samples == SAMPLE_RATE // 20
 
 
-def test_a_single_late_timer_changes_nothing() -> None:
-    load = LoopLoad()
+def test_a_single_late_timer_changes_nothing(load: LoopLoad) -> None:
     for second in range(100, 160, 10):
         load.observe(second, 0.5)
         assert not load.is_behind
         observe(load, 0.0, second + 0.5, 5)
 
 
-def test_the_load_does_not_swing() -> None:
-    load, changes = LoopLoad(), 0
+def test_the_load_does_not_swing(load: LoopLoad) -> None:
+    changes = 0
     before = load.is_behind
     for step in range(400):
         # Larger messages are what makes timers punctual.
@@ -39,9 +49,17 @@ def test_the_load_does_not_swing() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_loop_that_keeps_up_is_not_behind() -> None:
-    load = LoopLoad()
+async def test_a_loop_that_keeps_up_is_not_behind(load: LoopLoad) -> None:
     watching = asyncio.create_task(load.watch())
     await asyncio.sleep(60)
     watching.cancel()
     assert not load.is_behind
+
+
+@pytest.mark.fault(36)
+def test_few_sessions_are_not_delayed_by_a_loop_that_others_keep_busy() -> None:
+    load = LoopLoad()
+    with load.session():
+        observe(load, 0.02, 100.0, 10)
+        assert not load.is_behind
+        assert load.least_send_samples == SAMPLE_RATE // 20
