@@ -59,10 +59,9 @@ class MovingTimer:
 class MovingTimeout:
     """An `asyncio.timeout` whose deadline may move with every message."""
 
-    def __init__(self, due: float | None = None) -> None:
+    def __init__(self) -> None:
         self._timeout = asyncio.timeout(None)
         self._timer = MovingTimer(self._expire)
-        self._first_due = due
         self._is_expiring = False
 
     def expired(self) -> bool:
@@ -91,7 +90,6 @@ class MovingTimeout:
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
-        self._timer.move(self._first_due)
         return self
 
     async def __aexit__(

@@ -2,6 +2,9 @@
 
 import unicodedata
 
+# How many words caches keep: of those that a language has, people say few, and unsettled text repeats them.
+WORDS_KEPT = 4096
+
 
 def word_key(word: str) -> str:
     """Return the letters and digits of a word, case folded; "" for punctuation alone."""

@@ -134,13 +134,11 @@ class Segmenter:
         """Look for the onset of a segment; return how many frames there are up to it, or None for no onset."""
         options = self.options
         most_frames = options.preroll_frames + options.onset_window_frames
-        # Without any speech among the frames that could open a segment there is nothing to look for.
-        if options.onset_frames and not self._continues and not any(speech):
-            window = self._recent_speech[-options.onset_window_frames :]
-            if window.count(1) < options.onset_frames:
-                self._remember(pcm, speech)
-                self._forget(most_frames)
-                return None
+        # Frames without speech make no onset of frames that were none.
+        if not any(speech) and not self._continues and not self._is_onset():
+            self._remember(pcm, speech)
+            self._forget(most_frames)
+            return None
         for index in range(len(speech)):
             frame = pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
             self._remember(frame, speech[index : index + 1])

@@ -9,7 +9,16 @@ from stream.audio.decoder import AudioDecoder, Samples
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory
-from vad import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Framer, SegmentAudio, SegmentEnded, SegmentEvent, SegmentStarted
+from vad import (
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    Framer,
+    SegmentAudio,
+    SegmentEnded,
+    SegmentEvent,
+    SegmentStarted,
+    split_frames,
+)
 from vad import make_classifier as any_classifier
 
 
@@ -107,9 +116,9 @@ class RecordingSegmenter:
         for channel, pcm in zip(self._channels, frames, strict=True):
             channel.classify(pcm)
         # Segments are numbered in the order of their starts, whichever their channel.
-        for start in range(0, len(frames[0]), FRAME_BYTES):
-            for channel, pcm in zip(self._channels, frames, strict=True):
-                yield from self._pushed(channel, pcm[start : start + FRAME_BYTES])
+        for parts in zip(*map(split_frames, frames), strict=True):
+            for channel, frame in zip(self._channels, parts, strict=True):
+                yield from self._pushed(channel, frame)
 
     def _pushed(self, channel: Channel, pcm: bytes) -> Iterator[Segment]:
         while pcm:

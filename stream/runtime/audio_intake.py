@@ -39,7 +39,6 @@ class AudioIntake:
     ) -> None:
         self._decoder = AudioDecoder(audio_format)
         self._framers = [Framer() for _ in range(audio_format.channels)]
-        self._most_samples = most_seconds * SAMPLE_RATE
         self._most_seconds = most_seconds
         self._meter = meter
         self._fair_share = fair_share
@@ -114,7 +113,7 @@ class AudioIntake:
 
     def _check_length(self, more_samples: int) -> None:
         self._received_samples += more_samples
-        if self._received_samples > self._most_samples:
+        if self._received_samples > self._most_seconds * SAMPLE_RATE:
             raise ClientError(Problem.TOO_LARGE, f"the audio is longer than {self._most_seconds:g} seconds")
 
 

@@ -10,10 +10,7 @@ from functools import lru_cache
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
 from stream.vocabulary.vocabularies import USUAL_BOOST
-from stream.words import word_key
-
-# Of the words that a language has, people say few most of the time.
-_WORDS_KEPT = 4096
+from stream.words import WORDS_KEPT, word_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +29,13 @@ class Word:
         return _key(self.text)
 
 
-@lru_cache(_WORDS_KEPT)
+@lru_cache(WORDS_KEPT)
 def untimed_word(text: str) -> Word:
     """Return a word of which only the text is known: unsettled text repeats the same words."""
     return Word(text)
 
 
-@lru_cache(_WORDS_KEPT)
+@lru_cache(WORDS_KEPT)
 def _key(text: str) -> str:
     return word_key(text) or text
 

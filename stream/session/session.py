@@ -49,13 +49,13 @@ from vad import (
     SegmentEvent,
     SegmentStarted,
     make_classifier,
+    split_frames,
 )
 
 # More than this many unsettled utterances mean that the recognizer is behind; audio then waits unread.
 MOST_OPEN_UTTERANCES = 4
 # As many failed utterances in a row are no accident any more.
 MOST_FAILURES_IN_A_ROW = 3
-_MANY_FRAMES = 1 << 40
 _REASONS = {EndReason.ENDPOINT: Reason.ENDPOINT, EndReason.LONGEST: Reason.MAX_UTTERANCE}
 
 
@@ -142,8 +142,7 @@ class Session:
             return
         for channel, samples in zip(self._channels, pcm, strict=True):
             channel.classify(samples)
-        for start in range(0, len(pcm[0]), FRAME_BYTES):
-            frames = [samples[start : start + FRAME_BYTES] for samples in pcm]
+        for frames in zip(*map(split_frames, pcm), strict=True):
             for channel, frame in zip(self._channels, frames, strict=True):
                 events, _ = channel.push(frame)
                 self._follow(channel, events, Reason.ENDPOINT)
@@ -151,7 +150,7 @@ class Session:
 
     def _receive_part(self, pcm: bytes) -> int:
         """Take frames of the only channel up to the end of a segment or a warning; return how many bytes."""
-        part = pcm[: self._frames_to_warning * FRAME_BYTES]
+        part = pcm[: self._bytes_to_warning]
         events, rest = self._channels[0].push(part)
         taken = part[: len(part) - len(rest)]
         self._follow(self._channels[0], events, Reason.ENDPOINT)
@@ -164,11 +163,10 @@ class Session:
             self._output.emit(Warned("quiet", detail))
 
     @property
-    def _frames_to_warning(self) -> int:
+    def _bytes_to_warning(self) -> int | None:
+        """After how many bytes of whole frames a warning may be due; None while none is."""
         missing = self._quiet.missing_samples(self._decided) if self._watches_for_words else None
-        if missing is None:
-            return _MANY_FRAMES
-        return max(1, -(-missing // FRAME_SAMPLES))
+        return None if missing is None else max(1, -(-missing // FRAME_SAMPLES)) * FRAME_BYTES
 
     @property
     def _watches_for_words(self) -> bool:

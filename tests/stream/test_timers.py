@@ -42,10 +42,11 @@ async def test_a_timer_without_a_deadline_calls_nobody(stop: object) -> None:
 
 async def test_a_timeout_ends_what_is_waited_for_at_its_last_deadline() -> None:
     began = now()
-    timeout = MovingTimeout(began + 1)
+    timeout = MovingTimeout()
 
     async def wait() -> None:
         async with timeout:
+            timeout.move(began + 1)
             timeout.move(began + 4)
             await asyncio.sleep(3)
             timeout.move(began + 6)
@@ -86,6 +87,10 @@ async def test_what_comes_in_the_round_in_which_the_time_runs_out_counts() -> No
 
 
 async def test_an_error_passes_a_timeout_unchanged() -> None:
-    with pytest.raises(ValueError, match="of its own"):
-        async with MovingTimeout(now() + 1):
+    async def fail() -> None:
+        async with MovingTimeout() as timeout:
+            timeout.move(now() + 1)
             raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        await fail()

@@ -8,11 +8,11 @@ import msgspec
 
 from stream.protocols.farsava.messages import Done, DoneMessage, FullResult, WireResult, WireWord
 from stream.session.events import Alternative, Word
+from stream.words import WORDS_KEPT
 from vad import SAMPLE_RATE
 
 # Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
 MOST_DONE_BYTES = 900_000
-_WORDS_KEPT = 4096
 _encoder = msgspec.json.Encoder()
 _Done = TypeVar("_Done", Done, DoneMessage)
 
@@ -35,7 +35,7 @@ def _wire_word(word: Word, *, with_speakers: bool) -> WireWord:
     return WireWord(seconds(word.start), seconds(word.end), word.text, _confidence(word.confidence), speaker)
 
 
-@lru_cache(_WORDS_KEPT)
+@lru_cache(WORDS_KEPT)
 def _untimed_wire_word(text: str) -> WireWord:
     """Return a word of unsettled text, which has the same words over and over."""
     return WireWord(0.0, 0.0, text, 0.0)

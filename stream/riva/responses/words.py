@@ -15,6 +15,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 
 from stream.session.events import Word
 from stream.session.utterance import spread
+from stream.words import WORDS_KEPT
 from vad import SAMPLE_RATE
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
@@ -31,9 +32,6 @@ _MOST_PAIRS = 1_000_000
 _ROUNDING = 1e-5
 # Beyond this exp() overflows, or a confidence becomes 0, which means unset.
 _FURTHEST = 700.0
-
-# Unsettled text has the same tokens over and over.
-_TOKENS_KEPT = 4096
 
 Scale = Callable[[float], float]
 
@@ -75,7 +73,7 @@ def timed_words(alternative: pb.SpeechRecognitionAlternative, confidence: Scale)
     return tuple(word for group in _groups(tokens, infos) for word in _placed(group, confidence))
 
 
-@lru_cache(_TOKENS_KEPT)
+@lru_cache(WORDS_KEPT)
 def _is_spoken(token: str) -> bool:
     return any(
         letter.isalnum() or letter in _SPOKEN_MARKS or unicodedata.category(letter) in _SPOKEN_CATEGORIES
