@@ -9,10 +9,11 @@ import typer
 from stream.engine.model.whisper import ModelError
 from stream.engine.server.server import STOP_SECONDS, Beats, EngineOptions, run
 from stream.engine.server.tls import TlsError, TlsOptions
-from web.backends.embedded.heartbeat import BEAT_SECONDS
-from web.backends.embedded.parent_process import CANNOT_START, READY, beat
 from web.process import event_loop
 from web.process.stopping import StopSignals
+from web.supervision.heartbeat import BEAT_SECONDS
+from web.supervision.parent_process import READY, beat
+from web.supervision.restarts import CANNOT_START
 
 
 def engine_options(

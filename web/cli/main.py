@@ -14,7 +14,6 @@ from web.rest.response.formats import OutputFormat
 
 if TYPE_CHECKING:
     from web.auth import token_issuer
-    from web.backends.embedded import parent_process
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
     from web.cli import remote
@@ -24,9 +23,10 @@ if TYPE_CHECKING:
     from web.cli import worker as worker_command
     from web.observability import logs
     from web.process import event_loop, stopping
+    from web.supervision import parent_process
 else:
     token_issuer = lazy_import("web.auth.token_issuer")
-    parent_process = lazy_import("web.backends.embedded.parent_process")
+    parent_process = lazy_import("web.supervision.parent_process")
     event_loop = lazy_import("web.process.event_loop")
     remote = lazy_import("web.cli.remote")
     doctor_command = lazy_import("web.cli.doctor")

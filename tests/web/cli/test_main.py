@@ -20,10 +20,10 @@ from tests.support.ports import unused_port
 from tests.support.processes import STUCK_SECONDS, child_of, niyosha, started, started_async, typed, url_in
 from tests.support.sounds import SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import converse, refusal
-from web.backends.embedded.parent_process import CANNOT_START
 from web.cli.transcription import TranscribeOptions
 from web.process.serve import running
 from web.settings.settings import Settings
+from web.supervision.restarts import CANNOT_START
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import structlog
 
 from stream.temporary import temporary_directory
 from stream.waiting import Changes
-from web.backends.embedded.heartbeat import HANG_LIMITS, HangLimits
-from web.backends.embedded.process_activity import ProcessActivity
 from web.backends.embedded.settings import EngineSettings
-from web.backends.embedded.supervisor import Supervisor
+from web.supervision.heartbeat import HANG_LIMITS, HangLimits
+from web.supervision.process_activity import ProcessActivity
+from web.supervision.supervisor import Supervisor
 
 _STOP_SECONDS = 3.0
 # A process that is killed ends at once, unless it waits for a disk that does not answer.
@@ -45,7 +45,7 @@ async def engine_process(settings: EngineSettings, limits: HangLimits = HANG_LIM
         address = f"unix:{directory / 'engine.sock'}"
         command = _command(settings, address)
         changes = Changes()
-        supervisor = Supervisor(lambda: _ChildProcess.start(command), limits, changes)
+        supervisor = Supervisor(lambda: _ChildProcess.start(command), limits, changes, name="engine")
         supervising = asyncio.create_task(supervisor.run())
         try:
             yield EngineProcess(address, supervisor, changes)

@@ -15,11 +15,11 @@ from tests.support.processes import STUCK_SECONDS, child_of, started
 from tests.support.sounds import clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import http_client, received, talking
 from web.backends.embedded.backend import connected_backend
-from web.backends.embedded.heartbeat import HangLimits
 from web.backends.embedded.process import engine_process
 from web.backends.embedded.settings import EngineSettings
 from web.process.serve import running
 from web.settings.settings import read_settings
+from web.supervision.heartbeat import HangLimits
 
 CHUNK_BYTES = 3200
 # A second of silence is nothing on a busy machine, and one in which the engine does nothing is none of its own.

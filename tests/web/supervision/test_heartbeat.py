@@ -2,7 +2,7 @@
 
 import pytest
 
-from web.backends.embedded.heartbeat import HANG_LIMITS, HangLimits, Health, Heartbeat
+from web.supervision.heartbeat import HANG_LIMITS, HangLimits, Health, Heartbeat
 
 LIMITS = HangLimits(idle=6, busy=60, starting_idle=60, starting_busy=600)
 

@@ -6,14 +6,11 @@ from typing import Protocol
 
 import structlog
 
-from stream.waiting import Changes
-from web.backends.embedded.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
-from web.backends.embedded.parent_process import CANNOT_START, READY
+from stream.waiting import Changes, first_of
+from web.supervision.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbeat
+from web.supervision.parent_process import READY
+from web.supervision.restarts import GivenUp, Restarts
 
-# A child that dies at once is not started again at once; one that lived starts from the first pause.
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
-_HEALTHY_SECONDS = 10.0
 _log = structlog.get_logger()
 
 
@@ -39,14 +36,27 @@ class Child(Protocol):
 
 
 class Supervisor:
-    """Runs one child after the other until one says that it can never start, which sets `gave_up`."""
+    """Runs one child after the other until it is given up, which sets `gave_up`, or retired."""
 
-    def __init__(self, start: Callable[[], Awaitable[Child]], limits: HangLimits, changes: Changes) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[Child]],
+        limits: HangLimits,
+        changes: Changes,
+        *,
+        name: str,
+        restarts: Restarts | None = None,
+    ) -> None:
         """Supervise what `start` starts: it writes once a second, and `READY` as soon as it is ready.
 
-        `changes` is signalled whenever `is_answering` changes.
+        `changes` is signalled whenever `is_answering` changes. `name` is what the log calls the child.
         """
         self.gave_up = asyncio.Event()
+        self.failure: GivenUp | None = None
+        self.exit_code: int | None = None  # of the latest child that ended
+        self.starts = 0
+        self._name = name
+        self._restarts = restarts or Restarts()
         self._changes = changes
         self._was_answering = False
         self._start = start
@@ -55,7 +65,7 @@ class Supervisor:
         self._heartbeat: Heartbeat | None = None
         self._hangs = 0  # in a row
         self._child: Child | None = None
-        self._dropped = asyncio.Event()
+        self._retired = asyncio.Event()
 
     @property
     def is_answering(self) -> bool:
@@ -67,36 +77,40 @@ class Supervisor:
             self._was_answering = self.is_answering
             self._changes.signal()
 
+    def retire(self) -> None:
+        """Start no other child; `run` returns when this one has ended."""
+        self._retired.set()
+
     def drop(self) -> None:
         """Kill the child, and start no other one."""
-        self._dropped.set()
+        self.retire()
         if self._child is not None:
             self._child.kill()
 
     async def run(self) -> None:
         """Keep a child running until cancelled, which stops it."""
         clock = asyncio.get_running_loop().time
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._dropped.is_set():
-            started = clock()
-            code = await self._run_once()
-            if self._dropped.is_set():
+        while not self._retired.is_set():
+            self._restarts.started(clock())
+            code = self.exit_code = await self._run_once()
+            if self._retired.is_set():
                 return
-            _log.error("engine_died", exit_code=code)
-            if code == CANNOT_START:
+            _log.error(f"{self._name}_died", exit_code=code)
+            after = self._restarts.ended(clock(), code)
+            if isinstance(after, GivenUp):
+                self.failure = after
                 self.gave_up.set()
                 return
-            pause = _FIRST_PAUSE_SECONDS if clock() - started > _HEALTHY_SECONDS else pause
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            await first_of(self._retired.wait(), seconds=after)
 
     async def _run_once(self) -> int:
         """Run a child until it ends, killed if it hangs."""
         child = await self._start()
         self._child, self.pid = child, child.pid
-        if self._dropped.is_set():
+        if self._retired.is_set():
             child.kill()
-        _log.info("engine_started", pid=child.pid)
+        self.starts += 1
+        _log.info(f"{self._name}_started", pid=child.pid)
         heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
         self._heartbeat = heartbeat
         besides = [
@@ -122,7 +136,7 @@ class Supervisor:
             await asyncio.sleep(BEAT_SECONDS)
         self._note_health()
         self._hangs += 1
-        _log.error("engine_hung", pid=child.pid)
+        _log.error(f"{self._name}_hung", pid=child.pid)
         child.kill()
 
     async def _listen(self, child: Child, heartbeat: Heartbeat) -> None:

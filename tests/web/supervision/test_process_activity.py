@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.processes import STUCK_SECONDS
-from web.backends.embedded.process_activity import ProcessActivity
+from web.supervision.process_activity import ProcessActivity
 
 
 @pytest.fixture

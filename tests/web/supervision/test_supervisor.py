@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from stream.waiting import Changes
-from web.backends.embedded.heartbeat import HANG_LIMITS
-from web.backends.embedded.parent_process import CANNOT_START, READY
-from web.backends.embedded.supervisor import Supervisor
+from web.supervision.heartbeat import HANG_LIMITS
+from web.supervision.parent_process import READY
+from web.supervision.restarts import CANNOT_START, GivenUp, Restarts
+from web.supervision.supervisor import Supervisor
 
 pytestmark = pytest.mark.virtual_time
 
@@ -78,7 +79,9 @@ class ScriptedChild:
 
 
 @asynccontextmanager
-async def supervised(children: Sequence[ScriptedChild], changes: Changes | None = None) -> AsyncIterator[Supervisor]:
+async def supervised(
+    children: Sequence[ScriptedChild], changes: Changes | None = None, restarts: Restarts | None = None
+) -> AsyncIterator[Supervisor]:
     waiting = iter(children)
 
     async def start() -> ScriptedChild:
@@ -86,7 +89,7 @@ async def supervised(children: Sequence[ScriptedChild], changes: Changes | None 
         child.start()
         return child
 
-    supervisor = Supervisor(start, HANG_LIMITS, changes or Changes())
+    supervisor = Supervisor(start, HANG_LIMITS, changes or Changes(), name="child", restarts=restarts)
     running = asyncio.create_task(supervisor.run())
     try:
         yield supervisor
@@ -177,7 +180,36 @@ async def test_a_child_that_dies_after_it_lived_is_started_again_at_once() -> No
 async def test_a_child_that_can_never_start_is_given_up() -> None:
     async with supervised([ScriptedChild(dies=(0.5, CANNOT_START))]) as supervisor:
         await supervisor.gave_up.wait()
+        assert supervisor.failure is GivenUp.CANNOT_START
         assert not supervisor.is_answering
+
+
+async def test_a_child_that_ends_soon_after_each_start_is_given_up_where_that_is_bounded() -> None:
+    children = [ScriptedChild(dies=(9, 1)), ScriptedChild(dies=(20, 1)), *(ScriptedChild(dies=(9, 1)) for _ in "123")]
+    async with supervised(children, restarts=Restarts(most_deaths=3)) as supervisor:
+        await supervisor.gave_up.wait()
+        # The one that lived for longer ends the row before it.
+        assert supervisor.starts == len(children) - 1
+        assert supervisor.failure is GivenUp.DIES_AT_ONCE
+        assert supervisor.exit_code == 1
+
+
+async def test_a_child_that_is_retired_ends_by_itself_and_has_no_successor() -> None:
+    child, never = ScriptedChild(dies=(30, 0)), ScriptedChild()
+    async with supervised([child, never]) as supervisor:
+        await asyncio.sleep(5)
+        supervisor.retire()
+        await asyncio.sleep(60)
+        assert (child.was_killed, supervisor.exit_code, never.began) == (False, 0, -1)
+
+
+async def test_no_child_is_started_once_it_is_retired_in_a_pause() -> None:
+    children = [ScriptedChild(dies=(0.5, 1)), ScriptedChild()]
+    async with supervised(children) as supervisor:
+        await asyncio.sleep(0.55)
+        supervisor.retire()
+        await asyncio.sleep(60)
+        assert supervisor.starts == 1
 
 
 async def test_a_child_that_is_dropped_is_killed_and_has_no_successor() -> None:

@@ -1,4 +1,4 @@
-"""The engine's side of the link to its parent process: heartbeats, exit codes, and an end with the parent."""
+"""The child's side of the link to its parent process: heartbeats, and an end with the parent."""
 
 import contextlib
 import ctypes
@@ -8,8 +8,6 @@ import sys
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _BEAT = b"."
-CANNOT_START = 2
-"""Exit code for a model or an address that cannot be used: to start again would change nothing."""
 READY = "listening on"
 """How the line begins that a child writes when it serves, before its address."""
 

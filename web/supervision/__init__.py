@@ -1,0 +1,1 @@
+"""Child processes that are kept running: their heartbeats, their replacement, their end with the parent."""
