@@ -31,9 +31,10 @@ PROBLEM_KEY = "niyosha.problem"
 class ProblemResponse(Response):
     """The response for an error of the table; it stores the type in the scope of the request."""
 
-    def __init__(self, error: ClientError) -> None:
+    def __init__(self, error: ClientError, body: bytes | None = None) -> None:
         self.kind = error.problem.value
-        body = msgspec.json.encode(failure(error.problem, error.detail))
+        if body is None:
+            body = msgspec.json.encode(failure(error.problem, error.detail))
         headers = _HEADERS.get(self.kind.http, {})
         if error.retry_after_seconds is not None:
             headers = headers | {"Retry-After": str(error.retry_after_seconds)}
@@ -44,9 +45,9 @@ class ProblemResponse(Response):
         await super().__call__(scope, receive, send)
 
 
-def problem_response(error: ClientError) -> Response:
-    """Return the response for an error of the table."""
-    return ProblemResponse(error)
+def problem_response(error: ClientError, body: bytes | None = None) -> Response:
+    """Return the response for an error of the table; `body` is JSON of another shape."""
+    return ProblemResponse(error, body)
 
 
 def fault(request_id: str) -> ClientError:

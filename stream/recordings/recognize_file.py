@@ -48,7 +48,7 @@ async def recognize_whole(
         settings,
         outbox,
         limits,
-        parse=lambda _: Close(),
+        read=lambda message: (message if isinstance(message, bytes) else Close(),),
         meter=meter,
         fair_share=fair_share,
         is_recording=True,

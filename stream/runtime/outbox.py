@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from stream.session.commands import Reply
 from stream.session.events import ClientEvent, Settled, Unsettled
 
 # A reader this far behind is not reading; every utterance needs one place for its text and one for its end.
@@ -12,14 +13,14 @@ MOST_WAITING = 64
 
 
 class Outbox:
-    """A queue of events for one client.
+    """A queue of events, and of replies of the protocol, for one client.
 
     An unsettled hypothesis replaces an older one of its utterance that still waits, and gives way to the
     settled one, so that a slow reader costs freshness and never text.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[ClientEvent] = deque()
+        self._waiting: deque[ClientEvent | Reply] = deque()
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -29,7 +30,7 @@ class Outbox:
     def is_full(self) -> bool:
         return len(self._waiting) >= MOST_WAITING
 
-    def put(self, event: ClientEvent) -> None:
+    def put(self, event: ClientEvent | Reply) -> None:
         """Add an event; the caller reads no more audio while `is_full`."""
         if isinstance(event, Unsettled | Settled):
             stale = [e for e in self._waiting if isinstance(e, Unsettled) and e.utterance_id == event.utterance_id]
@@ -40,8 +41,8 @@ class Outbox:
         self._waiting.append(event)
         self._changed.set()
 
-    async def get(self) -> ClientEvent:
-        """Wait for the next event."""
+    async def get(self) -> ClientEvent | Reply:
+        """Wait for the next event or reply."""
         await self._until(lambda: bool(self._waiting))
         event = self._waiting.popleft()
         self._changed.set()

@@ -16,7 +16,7 @@ from stream.runtime.audio_intake import AudioIntake, Frames, Meter, unmetered
 from stream.runtime.fairness import FairShare, WorkLimit
 from stream.runtime.outbox import Outbox
 from stream.session.channel import ClassifierFactory
-from stream.session.commands import Close, Command, Configure, Finalize, KeepAlive
+from stream.session.commands import ClientInput, Close, Command, Configure, Finalize, KeepAlive, Reply
 from stream.session.deadlines import Deadline, Deadlines, RunnerLimits
 from stream.session.events import (
     AbandonStream,
@@ -43,6 +43,10 @@ from vad import make_classifier
 _LAST_READ_SECONDS = 0.5
 
 
+def _ignore(_: SessionConfig) -> None:
+    """Do nothing about the first audio."""
+
+
 class MessageSource(Protocol):
     """Where a session's messages come from."""
 
@@ -61,21 +65,24 @@ class SessionRunner:
         outbox: Outbox,
         limits: RunnerLimits,
         *,
-        parse: Callable[[str], Command],
+        read: Callable[[bytes | str], tuple[ClientInput, ...]],
         classifier_factory: ClassifierFactory = make_classifier,
         look_up: ModelLookup = no_models,
         meter: Meter = unmetered,
         fair_share: FairShare | None = None,
         is_recording: bool = False,
+        on_audio: Callable[[SessionConfig], None] = _ignore,
     ) -> None:
-        """Take a `config` that was looked up, and the protocol's parser of text messages.
+        """Take a `config` that was looked up, and the protocol's reader of messages, which may raise ClientError.
 
-        Raises ClientError when its language or vocabulary is not served.
+        `on_audio` is called with the configuration in force when the first audio comes. Raises ClientError when the
+        language or vocabulary of the configuration is not served.
         """
         self._recognizer = recognizer
         self._outbox = outbox
         self._limits = limits
-        self._parse = parse
+        self._read_message = read
+        self._on_audio = on_audio
         self._look_up = look_up
         self._meter = meter
         self._fair_share = fair_share or FairShare()
@@ -160,7 +167,6 @@ class SessionRunner:
         finally:
             self._waiting = None
             deadline.move(None)
-        self._deadlines.received(asyncio.get_running_loop().time(), is_audio=isinstance(message, bytes))
         return message
 
     async def _run_out(self) -> None:
@@ -183,17 +189,38 @@ class SessionRunner:
                 await self._end_audio(EndCause.IDLE)
 
     async def _take(self, message: bytes | str | None) -> None:
-        match message:
-            case None:
-                await self._end_audio(EndCause.DISCONNECT)
-            case bytes() if message:
-                await self._take_audio(message)
+        clock = self._fair_share.work_clock
+        began = clock()
+        inputs = () if message is None else self._read_message(message)
+        work_seconds = clock() - began
+        has_audio = any(isinstance(one, bytes) for one in inputs)
+        self._deadlines.received(asyncio.get_running_loop().time(), is_audio=has_audio)
+        if message is None:
+            await self._end_audio(EndCause.DISCONNECT)
+            return
+        is_plain_audio = isinstance(message, bytes) and has_audio
+        if not is_plain_audio:
+            # A command may be answered, and nobody may read the answers.
+            await self._outbox.room()
+        for one in inputs:
+            if self._is_reading:
+                work_seconds += await self._take_input(one)
+        if not is_plain_audio:
+            await self._step(work_seconds)
+
+    async def _take_input(self, one: ClientInput) -> float:
+        """Deal with audio, a command or a reply; return how many seconds of work that was beside the audio."""
+        match one:
+            case bytes() if one:
+                await self._take_audio(one)
             case bytes():
                 await self._step()
-            case str():
-                # A command may be answered, and nobody may read the answers.
+            case Reply():
                 await self._outbox.room()
-                await self._step(work_seconds=await self._take_command(message))
+                self._outbox.put(one)
+            case command:
+                return await self._take_command(command)
+        return 0.0
 
     async def _step(self, work_seconds: float = 0.0) -> None:
         """Let others have their turn after a step that brought no audio."""
@@ -201,6 +228,7 @@ class SessionRunner:
 
     async def _take_audio(self, message: bytes) -> None:
         if self._intake is None:
+            self._on_audio(self.config)
             self._intake = AudioIntake(
                 replace(self.config.audio_format, is_recording=self._is_recording),
                 most_seconds=self._limits.audio_seconds,
@@ -219,11 +247,11 @@ class SessionRunner:
         options = recognition_options(config, self._recognizer)
         return Configured(config, replace(options, session_id=self._session_id))
 
-    async def _take_command(self, text: str) -> float:
+    async def _take_command(self, command: Command) -> float:
         """Carry out a command; return how many seconds of work it was."""
         clock = self._fair_share.work_clock
         began = clock()
-        match self._parse(text):
+        match command:
             case Close():
                 await self._end_audio(EndCause.CLOSE)
                 return 0.0

@@ -26,4 +26,13 @@ class KeepAlive:
     """Nothing but that the client is still there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Something that the protocol itself answers, in order with the session's events; `content` is its own."""
+
+    content: object
+
+
 Command = Close | Configure | Finalize | KeepAlive
+ClientInput = bytes | Command | Reply
+"""What a message of a client brings; bytes are audio."""

@@ -358,6 +358,11 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Finalized:
+    """Everything that was received before the client's command to finalize is settled, or was no speech."""
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something that does not end the connection: `gap`, `slow`, `quiet` or `limit`; a gap has its span of samples."""
 
@@ -390,4 +395,4 @@ class Finished:
     error: ClientError | None = None
 
 
-ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Warned | Finished
+ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | Warned | Finished

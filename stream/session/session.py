@@ -4,6 +4,7 @@ It does no I/O: `receive` an event, then drain `take_orders` and `take_events`. 
 count of received samples.
 """
 
+import math
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -17,6 +18,7 @@ from stream.session.events import (
     Configured,
     EndCause,
     FellBehind,
+    Finalized,
     FinishStream,
     ForceEndpoint,
     HypothesisReceived,
@@ -81,6 +83,8 @@ class Session:
         self._channels: list[Channel] = []
         self._next_config: Configured | None = None
         self._utterance_count = 0
+        # For each command to finalize that is to be answered: the last utterance that it is about.
+        self._finalizing: list[int] = []
         self._failures_in_a_row = 0
         self._output = SessionOutput()
         self._quiet = QuietWatch()
@@ -183,11 +187,22 @@ class Session:
     def _finalize(self) -> None:
         if self._config.vad != "off" or not self._options.forces_endpoints:
             self._cut(Reason.FINALIZE)
-            return
-        for utterance in (channel.speaking for channel in self._channels):
-            if utterance is not None:
-                utterance.is_forced = True
-                self._output.order(ForceEndpoint(utterance.stream_id))
+        else:
+            for utterance in (channel.speaking for channel in self._channels):
+                if utterance is not None:
+                    utterance.is_forced = True
+                    self._output.order(ForceEndpoint(utterance.stream_id))
+        # Commands that are about the same utterances are answered once.
+        if self._utterance_count not in self._finalizing:
+            self._finalizing.append(self._utterance_count)
+        self._emit_finalized()
+
+    def _emit_finalized(self) -> None:
+        """Answer the commands to finalize whose utterances are all settled."""
+        first_open = min((c.unsettled[0].utterance_id for c in self._channels if c.unsettled), default=math.inf)
+        while self._finalizing and self._finalizing[0] < first_open:
+            self._finalizing.pop(0)
+            self._output.emit(Finalized())
 
     def _cut(self, reason: Reason) -> None:
         for channel in self._channels:
@@ -315,6 +330,7 @@ class Session:
                 self._output.emit_settled(utterance, self._progress())
             if self._config.interim_results:
                 self._output.emit_unsettled(channel, self._progress())
+        self._emit_finalized()
         self._finish_if_drained()
 
     def _progress(self) -> Progress:

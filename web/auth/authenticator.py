@@ -57,15 +57,18 @@ class Authenticator:
         """Whether callers need a token."""
         return self._verification is not None
 
-    async def caller(self, connection: HTTPConnection, scope: Scope, *, uses: bool = True) -> Caller:
+    async def caller(
+        self, connection: HTTPConnection, scope: Scope, *, uses: bool = True, token: str | None = None
+    ) -> Caller:
         """Return the caller; raises ClientError for a page of another origin, or a token that is not valid for `scope`.
 
-        A token for one use is used up here, or by a later call of `use` if `uses` is false.
+        A token for one use is used up here, or by a later call of `use` if `uses` is false. `token` is the one that was
+        found where only the connection's protocol has it.
         """
         check_origin(connection, self._rules)
         if self._verification is None:
             return Caller(owner=LOCAL_OWNER)
-        token = _token(connection)
+        token = token or _token(connection)
         if not token:
             raise ClientError(
                 Problem.UNAUTHENTICATED, "a token is needed: send it as Authorization: Bearer, or as jwt in the query"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stream.protocols.farsava.messages import SessionLimits
+from stream.protocols.registry import PROTOCOLS
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
 from web.auth.authenticator import Authenticator
@@ -118,28 +118,23 @@ def _longrunning(parts: Parts) -> LongRunningRoutes:
 
 def _live(parts: Parts) -> Live:
     session, server = parts.settings.session, parts.settings.server
-    limits = session.runner_limits
     return Live(
+        protocols=PROTOCOLS,
         admission=Admission(
             auth=parts.auth,
             limits=parts.limits,
             sessions=parts.sessions,
             recognizer=parts.recognizer,
             models=parts.models,
+            transcriptions=parts.transcriptions,
+            retried_writes=parts.retried_writes,
             fair_share=parts.fair_share,
+            clock=parts.clock,
             config=session.config,
-            runner_limits=limits,
-        ),
-        transcriptions=parts.transcriptions,
-        retried_writes=parts.retried_writes,
-        metrics=parts.metrics,
-        clock=parts.clock,
-        session_limits=SessionLimits(
+            runner_limits=session.runner_limits,
             max_message_bytes=server.max_message_bytes,
-            idle_ms=1000 * limits.pause_seconds,
-            idle_limit_ms=1000 * limits.idle_seconds,
-            stream_limit_ms=1000 * limits.stream_seconds,
         ),
+        metrics=parts.metrics,
         send_limit_seconds=server.send_limit_seconds,
     )
 

@@ -1,4 +1,4 @@
-"""Admission of live sessions: everything that is checked before a handshake is accepted."""
+"""Admission of live sessions: everything that is checked before a connection is accepted."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.protocols.farsava.commands import parse_command
+from stream.protocols.protocol import Adapter, ClientProtocol, Handshake, Opening
 from stream.recognition.recognizer import Recognizer, RecognizerError
 from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import Outbox
@@ -18,17 +18,32 @@ from stream.runtime.runner import SessionRunner
 from stream.session.deadlines import RunnerLimits
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope
+from web.clock import Clock
 from web.limits.capacity import refusal
 from web.limits.limits import Limits
+from web.live.recorder import LiveRecord
 from web.live.registry import Sessions
 from web.store.languagemodels import LanguageModels
+from web.store.retried_writes import RetriedWrites
+from web.store.transcriptions import Transcriptions, new_id
 
-# Parameters of the handshake that are no keys of the configuration.
-_CREDENTIALS = frozenset({"jwt"})
 # The audio of a connection may last this many times as long as the connection itself.
 _SPED_UP = 2
 _OWNER_DIGITS = 16
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A session that may start, with everything that serves it."""
+
+    transcription_id: str
+    protocol: ClientProtocol
+    caller: Caller
+    adapter: Adapter
+    outbox: Outbox
+    runner: SessionRunner
+    record: LiveRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,53 +55,88 @@ class Admission:
     sessions: Sessions
     recognizer: Recognizer
     models: LanguageModels
+    transcriptions: Transcriptions
+    retried_writes: RetriedWrites
     fair_share: FairShare
+    clock: Clock
     config: SessionConfig
     runner_limits: RunnerLimits
+    max_message_bytes: int
 
-    async def admit(
-        self, connection: HTTPConnection, outbox: Outbox, held: AsyncExitStack
-    ) -> tuple[SessionRunner, Caller]:
-        """Check whether a session may start, and build its runner and its caller; raises ClientError.
+    async def admit(self, protocol: ClientProtocol, connection: HTTPConnection, held: AsyncExitStack) -> Admitted:
+        """Check whether a session may start, and build what serves it; raises ClientError.
 
-        The place at the recognizer is taken by `place`. What must run when the session ends is pushed on `held`.
+        The places that it needs are taken by `take_places`. What must run when the session ends is pushed on `held`.
         """
         await self.limits.check_handshake(connection)
-        caller = await self.auth.caller(connection, Scope.LIVE, uses=False)
+        handshake = handshake_of(connection)
+        caller = await self.auth.caller(connection, Scope.LIVE, uses=False, token=protocol.token(handshake))
         self.sessions.check_admission()
         await self.limits.check_minutes(caller)
-        parameters = connection.query_params.multi_items()
-        keys = (item for item in parameters if item[0] not in _CREDENTIALS)
-        config = caller.configured(self.config).with_query(keys)
+        config = protocol.configured(caller.configured(self.config), handshake)
         if not self.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
+        config = await self.models.look_up(config, caller.owner)
+        return self._built(protocol, handshake, caller, config, held)
 
+    def _built(
+        self,
+        protocol: ClientProtocol,
+        handshake: Handshake,
+        caller: Caller,
+        config: SessionConfig,
+        held: AsyncExitStack,
+    ) -> Admitted:
         async def look_up(config: SessionConfig) -> SessionConfig:
             return await self.models.look_up(config, caller.owner)
 
-        # A compressed format lets few bytes unfold to hours; whoever sends in real time never meets this limit.
-        limits = replace(self.runner_limits, audio_seconds=_SPED_UP * self.runner_limits.stream_seconds)
-        config = await look_up(config)
+        limits = protocol.limited(self.runner_limits)
+        opening = Opening(
+            transcription_id=new_id(),
+            handshake=handshake,
+            opened_at=self.clock(),
+            max_message_bytes=self.max_message_bytes,
+            limits=limits,
+        )
+        adapter, outbox = protocol.open(opening), Outbox()
+        record = LiveRecord(self.transcriptions, self.retried_writes, opening.transcription_id, caller.owner)
         meter = self.limits.live_meter(caller)
-        held.push_async_callback(meter.settle)
         runner = SessionRunner(
             self.recognizer,
             config,
             outbox,
-            limits,
+            # A compressed format lets few bytes unfold to hours; whoever sends in real time never meets this limit.
+            replace(limits, audio_seconds=_SPED_UP * limits.stream_seconds),
+            read=adapter.read,
             look_up=look_up,
             meter=meter.add,
             fair_share=self.fair_share,
-            parse=parse_command,
+            on_audio=record.begin,
         )
-        return runner, caller
+        held.push_async_callback(meter.settle)
+        return Admitted(
+            transcription_id=opening.transcription_id,
+            protocol=protocol,
+            caller=caller,
+            adapter=adapter,
+            outbox=outbox,
+            runner=runner,
+            record=record,
+        )
+
+    async def take_places(self, admitted: Admitted, held: AsyncExitStack) -> None:
+        """Take the session's places until `held` is closed, and use its token up; raises ClientError."""
+        await held.enter_async_context(self.limits.stream(admitted.caller))
+        await held.enter_async_context(self.place(admitted))
+        await self.auth.use(admitted.caller)
 
     @asynccontextmanager
-    async def place(self, runner: SessionRunner, caller: Caller) -> AsyncIterator[None]:
+    async def place(self, admitted: Admitted) -> AsyncIterator[None]:
         """Hold the session's place at the recognizer while the context lasts; raises ClientError."""
         async with AsyncExitStack() as stack:
+            owner_id = self._owner_id(admitted.caller)
             try:
-                await stack.enter_async_context(self.recognizer.admitted(runner.options, self._owner_id(caller)))
+                await stack.enter_async_context(self.recognizer.admitted(admitted.runner.options, owner_id))
             except RecognizerError as error:
                 _log.info("session_refused", error=str(error))
                 raise refusal(error) from None
@@ -97,3 +147,12 @@ class Admission:
         if not self.auth.asks_for_token:
             return ""
         return hashlib.sha256(caller.owner.encode()).hexdigest()[:_OWNER_DIGITS]
+
+
+def handshake_of(connection: HTTPConnection) -> Handshake:
+    """Return what a protocol sees of a handshake."""
+    return Handshake(
+        query=tuple(connection.query_params.multi_items()),
+        headers=connection.headers,
+        subprotocols=tuple(connection.scope.get("subprotocols", ())),
+    )

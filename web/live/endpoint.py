@@ -1,4 +1,4 @@
-"""The live endpoint: a WebSocket, and the plain GET that answers why a handshake was refused."""
+"""The live endpoints: the WebSockets of all protocols, and the plain GET that answers why a handshake was refused."""
 
 import asyncio
 import contextlib
@@ -12,25 +12,19 @@ from starlette.websockets import WebSocket
 
 from stream.errors import ClientError, Problem
 from stream.paths import LIVE_PATH
-from stream.protocols.farsava.messages import SessionLimits
-from stream.protocols.farsava.writer import MessageWriter
-from stream.runtime.outbox import Outbox
+from stream.protocols.protocol import ClientProtocol
 from stream.runtime.runner import SessionRunner
 from stream.session.events import EndCause
 from web.auth.caller import Caller
-from web.clock import Clock
 from web.errors import problem_response
-from web.live.admission import Admission
+from web.live.admission import Admission, Admitted, handshake_of
 from web.live.connection import Connection
 from web.live.live_metrics import LiveMetrics
-from web.live.recorder import LiveRecord
+from web.live.wire import WebSocketWire, Wire
 from web.observability.metrics import Metrics
 from web.routes.configuration import configuration_query
-from web.routes.operations import BUSY, Operation, Tag, route, socket_route
-from web.store.retried_writes import RetriedWrites
-from web.store.transcriptions import Transcriptions, new_id
+from web.routes.operations import BUSY, Operation, SocketEndpoint, Tag, route
 
-_SUBPROTOCOL = "farsava"
 # Later ends are left to the time limit of a stream, which is shorter whatever is set.
 _FURTHEST_END_SECONDS = 2 * 86_400.0
 EXPLAIN = Operation(
@@ -49,61 +43,63 @@ EXPLAIN = Operation(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Serves live connections; `session_limits` are the limits that clients are sent."""
+    """Serves the live connections of every protocol, each at its own path."""
 
+    protocols: tuple[ClientProtocol, ...]
     admission: Admission
-    transcriptions: Transcriptions
-    retried_writes: RetriedWrites
     metrics: Metrics
-    clock: Clock
-    session_limits: SessionLimits
     send_limit_seconds: float
 
-    @socket_route(LIVE_PATH)
-    async def websocket(self, websocket: WebSocket) -> None:
+    def socket_endpoints(self) -> dict[str, SocketEndpoint]:
+        """Return what serves the WebSockets of each path."""
+        return {protocol.path: self._endpoint(protocol) for protocol in self.protocols}
+
+    def _endpoint(self, protocol: ClientProtocol) -> SocketEndpoint:
+        async def endpoint(websocket: WebSocket) -> None:
+            await self._accept(protocol, websocket)
+
+        return endpoint
+
+    async def _accept(self, protocol: ClientProtocol, websocket: WebSocket) -> None:
         """Serve one connection from handshake to close."""
-        admission, outbox = self.admission, Outbox()
         async with AsyncExitStack() as held:
             try:
-                runner, caller = await admission.admit(websocket, outbox, held)
-                await held.enter_async_context(admission.limits.stream(caller))
-                await held.enter_async_context(admission.place(runner, caller))
-                await admission.auth.use(caller)
+                session = await self.admission.admit(protocol, websocket, held)
+                await self.admission.take_places(session, held)
             except ClientError as error:
-                await websocket.send_denial_response(problem_response(error))
+                await websocket.send_denial_response(problem_response(error, protocol.refusal(error)))
                 return
-            await self._serve(websocket, runner, caller, outbox)
+            await websocket.accept(protocol.subprotocol(handshake_of(websocket)))
+            await self.serve(WebSocketWire(websocket), session)
 
-    async def _serve(self, websocket: WebSocket, runner: SessionRunner, caller: Caller, outbox: Outbox) -> None:
-        await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket.scope["subprotocols"] else None)
-        transcription_id = new_id()
+    async def serve(self, wire: Wire, session: Admitted) -> None:
+        """Serve an admitted session until its wire is closed."""
         with (
-            self.admission.sessions.holding(runner),
-            _ending(runner, caller, self.clock()),
-            self.metrics.watching(outbox),
+            self.admission.sessions.holding(session.runner),
+            _ending(session.runner, session.caller, self.admission.clock()),
+            self.metrics.watching(session.outbox),
         ):
             connection = Connection(
-                websocket=websocket,
-                runner=runner,
-                outbox=outbox,
-                writer=MessageWriter(transcription_id, self.session_limits),
-                record=LiveRecord(self.transcriptions, self.retried_writes, transcription_id, caller.owner),
-                metrics=LiveMetrics(self.metrics),
+                wire=wire,
+                session=session,
+                metrics=LiveMetrics(self.metrics, session.protocol.name),
                 send_limit_seconds=self.send_limit_seconds,
             )
             await connection.run()
 
     @route(EXPLAIN)
     async def explain(self, request: Request) -> Response:
-        """Answer what the handshake would have been answered; browsers hide that from a page."""
+        """Answer what the handshake of this path would have been answered; browsers hide that from a page."""
+        protocol = next(one for one in self.protocols if one.path == request.url.path)
         try:
             async with AsyncExitStack() as held:
-                runner, caller = await self.admission.admit(request, Outbox(), held)
-                await self.admission.limits.check_stream(caller)
-                await held.enter_async_context(self.admission.place(runner, caller))
+                session = await self.admission.admit(protocol, request, held)
+                await self.admission.limits.check_stream(session.caller)
+                await held.enter_async_context(self.admission.place(session))
         except ClientError as error:
-            return problem_response(error)
-        return problem_response(upgrade_required())
+            return problem_response(error, protocol.refusal(error))
+        refusal = upgrade_required()
+        return problem_response(refusal, protocol.refusal(refusal))
 
     def early_answer(self, host: str) -> Response | None:
         """Return the answer to a handshake from an address whose last one was refused for coming too fast."""

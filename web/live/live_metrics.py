@@ -1,5 +1,6 @@
 """Metrics of one live connection, counted from the events that are sent to its client."""
 
+from stream.session.commands import Reply
 from stream.session.events import ClientEvent, Finished, Reason, Settled, Warned
 from vad import SAMPLE_RATE
 from web.observability.metrics import Metrics
@@ -8,12 +9,13 @@ from web.observability.metrics import Metrics
 class LiveMetrics:
     """Counts the events of a connection, in the order in which they are sent."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, protocol: str) -> None:
         self._metrics = metrics
-        metrics.streams_opened.inc()
-        metrics.live_streams.inc()
+        self._protocol = protocol
+        metrics.streams_opened.labels(protocol).inc()
+        metrics.live_streams.labels(protocol).inc()
 
-    def count(self, event: ClientEvent, *, is_sent: bool) -> None:
+    def count(self, event: ClientEvent | Reply, *, is_sent: bool) -> None:
         """Count an event, and a warning only if the client's protocol has a message for it."""
         match event:
             case Settled():
@@ -25,8 +27,8 @@ class LiveMetrics:
 
     def close(self, cause: str) -> None:
         """Count the end of the connection; `cause` is one of the session, or a kind of error."""
-        self._metrics.live_streams.dec()
-        self._metrics.streams_closed.labels(cause).inc()
+        self._metrics.live_streams.labels(self._protocol).dec()
+        self._metrics.streams_closed.labels(self._protocol, cause).inc()
 
     def _settled(self, event: Settled) -> None:
         metrics = self._metrics

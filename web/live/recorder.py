@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from stream.configuration.config import SessionConfig
 from stream.session.events import Finished, Settled
 from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.retried_writes import RetriedWrites
@@ -34,11 +35,12 @@ class LiveRecord:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    def begin(self, *, whole_seconds: bool) -> None:
-        """Begin to store: the first audio is here, and the client wants it stored."""
-        self._is_wanted = True
-        self._whole_seconds = whole_seconds
-        self._wake.set()
+    def begin(self, config: SessionConfig) -> None:
+        """Begin to store, if the client wants that: the first audio is here."""
+        if config.store:
+            self._is_wanted = True
+            self._whole_seconds = config.whole_seconds
+            self._wake.set()
 
     def add(self, settled: Settled) -> None:
         """Take another settled utterance, to be stored soon."""

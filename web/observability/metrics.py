@@ -55,10 +55,10 @@ class Metrics:
         self.database_up = self._gauge("database_up", "1 while the database answers.")
 
     def _add_streams(self) -> None:
-        self.live_streams = self._gauge("live_streams", "Live connections that are open now.")
-        self.streams_opened = self._counter("streams_opened", "Live connections that were accepted.")
+        self.live_streams = self._gauge("live_streams", "Live connections that are open now.", "protocol")
+        self.streams_opened = self._counter("streams_opened", "Live connections that were accepted.", "protocol")
         self.streams_closed = self._counter(
-            "streams_closed", "Live connections that ended, by cause or kind of error.", "cause"
+            "streams_closed", "Live connections that ended, by cause or kind of error.", "protocol", "cause"
         )
         self.utterances = self._counter("utterances", "Utterances of live connections that were settled.", "reason")
         self.warnings = self._counter("warnings", "Warnings sent in extended mode: gap, slow, quiet, limit.", "code")

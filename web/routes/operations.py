@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from starlette.requests import Request
@@ -115,16 +115,6 @@ def route(operation: Operation) -> Callable[[_Handler], _Handler]:
     return declare
 
 
-def socket_route(path: str) -> Callable[[_Handler], _Handler]:
-    """Let a method of a resource serve the WebSockets of a path."""
-
-    def declare(handler: _Handler) -> _Handler:
-        setattr(handler, _SOCKET_PATH, path)
-        return handler
-
-    return declare
-
-
 def operations(kinds: Iterable[type]) -> Iterator[Operation]:
     """Yield the operations of resources, in the order of their methods."""
     for kind in kinds:
@@ -145,14 +135,24 @@ def endpoints(resources: Iterable[object]) -> dict[str, dict[str, Endpoint]]:
     return found
 
 
+@runtime_checkable
+class SocketResource(Protocol):
+    """A resource that serves WebSockets."""
+
+    def socket_endpoints(self) -> Mapping[str, SocketEndpoint]:
+        """Return what serves the WebSockets of each path."""
+        ...
+
+
 def socket_endpoints(resources: Iterable[object]) -> dict[str, SocketEndpoint]:
-    """Return what serves the WebSockets of each path."""
-    return {
-        getattr(handler, _SOCKET_PATH): getattr(resource, name)
-        for resource in resources
-        for name, handler in vars(type(resource)).items()
-        if hasattr(handler, _SOCKET_PATH)
-    }
+    """Return what serves the WebSockets of each path; raises ValueError where two serve the same."""
+    found: dict[str, SocketEndpoint] = {}
+    for resource in resources:
+        for path, endpoint in resource.socket_endpoints().items() if isinstance(resource, SocketResource) else ():
+            if path in found:
+                raise ValueError(f"the WebSockets of {path} are served twice")
+            found[path] = endpoint
+    return found
 
 
 def json_content(kind: object, example: object = None) -> dict[str, Media]:

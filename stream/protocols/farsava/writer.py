@@ -28,6 +28,7 @@ from stream.protocols.farsava.messages import (
 from stream.protocols.farsava.results import full_result, plain_results, results, seconds, shortened
 from stream.session.events import (
     ClientEvent,
+    Finalized,
     Finished,
     Progress,
     Ready,
@@ -128,7 +129,7 @@ class MessageWriter:
             case SpeechEnded(utterance_id, end, channel):
                 head = self._head("speechEnd", channel)
                 return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(end))
-            case Unsettled(is_repeated=True):
+            case Unsettled(is_repeated=True) | Finalized():
                 return None
             case Unsettled():
                 return self._partial(event)

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,10 +16,12 @@ from stream.runtime.audio_intake import Meter, unmetered
 from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import MOST_WAITING, Outbox
 from stream.runtime.runner import MessageSource, SessionRunner
+from stream.session.commands import ClientInput, Reply
 from stream.session.deadlines import RunnerLimits
 from stream.session.events import (
     ClientEvent,
     EndCause,
+    Finalized,
     Finished,
     Hypothesis,
     Reason,
@@ -66,6 +69,17 @@ class Script:
         raise AssertionError
 
 
+def parsed(message: bytes | str) -> tuple[ClientInput, ...]:
+    """Read a message as Farsava's clients mean it, one that begins with ! as a reply."""
+    match message:
+        case str() if message.startswith("!"):
+            return (Reply(message),)
+        case str():
+            return (parse_command(message),)
+        case _:
+            return (message,)
+
+
 class Harness:
     """A runner with everything around it; `told` is what the client would be told, `told_at` so many seconds later."""
 
@@ -83,12 +97,12 @@ class Harness:
             config,
             self.outbox,
             RunnerLimits(),
-            parse=parse_command,
+            read=parsed,
             classifier_factory=MarkedClassifier,
             fair_share=fair_share,
             meter=meter,
         )
-        self.told: list[ClientEvent] = []
+        self.told: list[ClientEvent | Reply] = []
         self.told_at: list[float] = []
 
     async def run(self, *messages: bytes | str | float | None) -> Finished:
@@ -165,6 +179,13 @@ async def test_a_word_now_and_then_keeps_a_silent_session_but_no_utterance() -> 
     finished = await harness.run(numbered_pcm(SENTENCE)[: 70 * FRAME_BYTES], *quiet(2.0, 50), 29.0, "close")
     assert (transcript(finished), finished.cause) == ("w0 w1", EndCause.CLOSE)
     assert (harness.times_of(Settled), harness.times_of(Finished)) == ([3], [129])
+
+
+async def test_replies_come_in_order_with_what_was_said_before_them() -> None:
+    harness = Harness()
+    await harness.run(numbered_pcm(SENTENCE), 5.0, "!one", json.dumps({"type": "finalize"}), "!two", "close")
+    kept = [event for event in harness.told if isinstance(event, Settled | Reply | Finalized | Finished)]
+    assert [type(event).__name__ for event in kept] == ["Settled", "Reply", "Finalized", "Reply", "Finished"]
 
 
 class Endless:

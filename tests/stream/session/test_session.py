@@ -16,6 +16,7 @@ from stream.session.events import (
     Configured,
     EndCause,
     FellBehind,
+    Finalized,
     Finished,
     FinishStream,
     Hypothesis,
@@ -461,6 +462,22 @@ def test_finalize_settles_the_open_utterance_and_does_nothing_without_one() -> N
     settled = next(event for event in timeline.told if isinstance(event, Settled))
     assert settled.reason is Reason.FINALIZE
     assert [type(order).__name__ for order in timeline.streams()] == ["OpenStream", "FinishStream"] * 2
+
+
+def test_each_finalize_is_answered_once_everything_before_it_is_settled() -> None:
+    timeline = Timeline(EXTENDED).receive(UtteranceFinalized())
+    assert timeline.emitted[1:] == [Finalized()]
+    timeline.hear(SPOKEN).hear("x" * 20).receive(UtteranceFinalized(), UtteranceFinalized(), final(2, "b"))
+    assert timeline.emitted.count(Finalized()) == 1
+    timeline.hear("x" * 20).receive(final(1, "a"))
+    answers = [event for event in timeline.emitted if isinstance(event, Settled | Finalized)]
+    assert [type(event).__name__ for event in answers] == ["Finalized", "Settled", "Settled", "Finalized"]
+
+
+def test_a_finalize_is_answered_although_the_recognizer_failed() -> None:
+    timeline = Timeline(EXTENDED).hear("x" * 20).receive(UtteranceFinalized(), RecognitionFailed(1))
+    assert isinstance(timeline.emitted[-2], Settled)
+    assert timeline.emitted[-1] == Finalized()
 
 
 def test_a_gap_spans_only_what_was_not_settled() -> None:

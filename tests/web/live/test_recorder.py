@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from stream.configuration.config import SessionConfig
 from stream.session.events import EndCause, Finished, Totals
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import FloodingStream, MuteStream, ScriptedRecognizer
@@ -170,7 +171,7 @@ async def test_a_session_that_ends_in_an_error_keeps_what_was_settled() -> None:
 async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
     record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
-    record.begin(whole_seconds=False)
+    record.begin(SessionConfig(whole_seconds=False))
     settled = said(*(f"word {n}" for n in range(300)))
     for one in settled:
         record.add(one)
@@ -184,7 +185,7 @@ async def test_what_was_dropped_on_the_way_is_stored_at_the_end(database: Databa
 async def test_a_transcription_that_is_deleted_while_it_grows_stays_deleted(database: Database) -> None:
     transcriptions = Transcriptions(database, 60, clock=wall_clock)
     record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
-    record.begin(whole_seconds=False)
+    record.begin(SessionConfig(whole_seconds=False))
     first, second = said("one", "two")
     running_record = asyncio.create_task(record.run())
     record.add(first)
@@ -204,7 +205,7 @@ async def test_a_session_that_ends_at_once_is_stored_once(database: Database) ->
     for _ in range(tiered(5, 50)):
         record = LiveRecord(transcriptions, RetriedWrites(), transcription_id := new_id(), "ann")
         storing = asyncio.create_task(record.run())
-        record.begin(whole_seconds=False)
+        record.begin(SessionConfig(whole_seconds=False))
         settled = tuple(said("one"))
         record.add(settled[0])
         await asyncio.sleep(0)

@@ -47,8 +47,12 @@ class Numbers:
         }
 
     def __call__(self, name: str, **labels: str) -> float:
-        """The value, 0 for what was never counted."""
-        return self.samples.get((f"niyosha_{name}", tuple(sorted(labels.items()))), 0.0)
+        """The sum over all other labels, 0 for what was never counted."""
+        return sum(
+            value
+            for (one, its), value in self.samples.items()
+            if one == f"niyosha_{name}" and set(its) >= labels.items()
+        )
 
     def labels(self, name: str) -> set[str]:
         return {

@@ -27,13 +27,13 @@ from web.routes.operations import (
     Media,
     Opaque,
     Operation,
+    SocketEndpoint,
     Tag,
     endpoints,
     json_content,
     operations,
     route,
     socket_endpoints,
-    socket_route,
 )
 from web.routes.schemas import in_path, reference
 
@@ -129,7 +129,9 @@ class BellRoutes:
         """Answer 201."""
         return Response(status_code=201)
 
-    @socket_route("/v1/bells/live")
+    def socket_endpoints(self) -> dict[str, SocketEndpoint]:
+        return {"/v1/bells/live": self.live}
+
     async def live(self, websocket: WebSocket) -> None:
         """Refuse the connection."""
         await websocket.close()

@@ -30,11 +30,11 @@ def test_words_of_a_scripted_recognizer_logged():
     structlog.get_logger().info("heard", text="w7 w8 w9")
 
 def test_phrase_in_a_metric():
-    gateway.Metrics().streams_closed.labels("The quick brown fox").inc()
+    gateway.Metrics().streams_closed.labels("farsava", "The quick brown fox").inc()
 
 def test_nothing():
     logging.getLogger("other").warning("heard: %s", "a brown fox, quick as ever")
-    gateway.Metrics().streams_closed.labels("close").inc()
+    gateway.Metrics().streams_closed.labels("farsava", "close").inc()
 """
 
 
