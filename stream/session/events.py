@@ -3,6 +3,7 @@
 All positions and spans are samples on the connection's one clock, 16 kHz, from its first sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -387,7 +388,7 @@ class Totals:
 class Finished:
     """The end of the session: all that was settled and not empty, in order; `received` on the one clock."""
 
-    settled: tuple[Settled, ...]
+    settled: Sequence[Settled]
     totals: Totals
     received: int
     inference_seconds: float

@@ -8,12 +8,15 @@ import structlog
 
 from stream.errors import ClientError, Problem
 from stream.protocols.protocol import Message, cause
-from stream.session.events import EndCause, Finished, Settled
+from stream.session.commands import Reply
+from stream.session.events import ClientEvent, EndCause, Finished, Settled
 from stream.timers import MovingTimeout
 from web.live.admission import Admitted
 from web.live.live_metrics import LiveMetrics
 from web.live.wire import Wire, WireLostError
 
+# To write so many settled utterances once more takes some 4 ms; those of four hours take 0.2 s.
+_MOST_IN_LOOP = 100
 _log = structlog.get_logger()
 
 
@@ -83,7 +86,7 @@ class Connection:
         """Send the message of the next event; raises TimeoutError if the client does not take it in time."""
         session = self.session
         event = await session.outbox.get()
-        messages = session.adapter.write(event, session.runner.config)
+        messages = await self._written(event)
         self.metrics.count(event, is_sent=bool(messages))
         match event:
             case Settled():
@@ -94,6 +97,13 @@ class Connection:
         limit.move(asyncio.get_running_loop().time() + self.send_limit_seconds)
         await self._send(messages)
         limit.move(None)
+
+    async def _written(self, event: ClientEvent | Reply) -> tuple[Message, ...]:
+        """Write an event, beside the event loop where that takes long: the end of hours of talk."""
+        write, config = self.session.adapter.write, self.session.runner.config
+        if isinstance(event, Finished) and len(event.settled) > _MOST_IN_LOOP:
+            return await asyncio.to_thread(write, event, config)
+        return write(event, config)
 
     async def _send(self, messages: tuple[Message, ...]) -> None:
         """Send unless the client is gone or too slow; its session is finished all the same."""

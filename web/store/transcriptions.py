@@ -212,18 +212,18 @@ class Transcriptions:
         changed = update(transcriptions).where(transcriptions.c.id == transcription_id).values(values)
         if not (await connection.execute(changed)).rowcount:
             return
-        rows = [
-            {
-                "transcription_id": transcription_id,
-                "number": one.utterance_id,
-                "channel": one.channel,
-                "start": one.start,
-                "end": one.processed,
-                "alternatives": msgspec.json.encode(stored(one).alternatives),
-            }
-            for one in settled
-        ]
-        if rows:
+        for first in range(0, len(settled), _ROWS_AT_ONCE):
+            rows = [
+                {
+                    "transcription_id": transcription_id,
+                    "number": one.utterance_id,
+                    "channel": one.channel,
+                    "start": one.start,
+                    "end": one.processed,
+                    "alternatives": msgspec.json.encode(stored(one).alternatives),
+                }
+                for one in settled[first : first + _ROWS_AT_ONCE]
+            ]
             await connection.execute(self._database.insert_missing(utterances), rows)
 
 

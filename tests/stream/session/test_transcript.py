@@ -27,7 +27,9 @@ def test_all_that_was_settled_comes_back_in_the_order_it_was_spoken(utterances: 
     settled = SettledUtterances()
     for utterance in utterances:
         settled.add(utterance)
-    assert settled.all() == tuple(sorted(utterances, key=lambda one: (one.start, one.channel, one.utterance_id)))
+    unpacked, ordered = settled.all(), sorted(utterances, key=lambda one: (one.start, one.channel, one.utterance_id))
+    assert (list(unpacked), len(unpacked), list(unpacked[1:])) == (ordered, len(ordered), ordered[1:])
+    assert [unpacked[n] for n in range(len(ordered))] == ordered
 
 
 @pytest.mark.fault(27)
