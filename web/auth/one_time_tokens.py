@@ -11,8 +11,6 @@ import structlog
 from stream.errors import ClientError, Problem
 from web.clock import Clock
 
-# About 20 MB. Tokens for one use last a minute unless asked otherwise, so this allows as many handshakes a minute.
-_MOST_USES = 100_000
 # How long a handshake waits for the shared store, and for how long the store is left alone after it failed.
 _SHARED_SECONDS = 2.0
 _RECOVERY_SECONDS = 5.0
@@ -24,9 +22,9 @@ UseShared = Callable[[str, float], Awaitable[bool]]
 
 
 class SharedUsedTokens:
-    """The tokens that were used at any gateway with the same Redis or PostgreSQL.
+    """The tokens that were used at any gateway with the same Redis or PostgreSQL, or at any worker of one server.
 
-    While that does not answer, each gateway knows its own uses only, and a token can be used once at each.
+    While the store does not answer, each gateway knows its own uses only, and a token can be used once at each.
     """
 
     def __init__(self, use: UseShared, loop_clock: Clock) -> None:
@@ -43,6 +41,8 @@ class SharedUsedTokens:
         try:
             async with asyncio.timeout(_SHARED_SECONDS):
                 is_first = await self._use(digest, seconds)
+        except ClientError:
+            raise
         except Exception as error:  # whatever store it is, the gateway still serves without it
             self._retry_at = self._loop_clock() + _RECOVERY_SECONDS
             _log.warning("token_uses_counted_alone", error=type(error).__name__)
@@ -54,7 +54,10 @@ class SharedUsedTokens:
 class UsedTokens:
     """The ids of the tokens that were used at this gateway, each until it expires; `most` ids at most."""
 
-    def __init__(self, most: int = _MOST_USES) -> None:
+    MOST = 100_000
+    """About 20 MB. Tokens for one use last a minute unless asked otherwise: this allows as many handshakes a minute."""
+
+    def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._ids: set[str] = set()
         self._by_expiry: list[tuple[float, str]] = []

@@ -23,11 +23,18 @@ from prometheus_client import (
 from stream.runtime.outbox import Outbox
 from stream.session.events import Totals
 from vad import SAMPLE_RATE
+from web.observability.merging import Family, Merge, families
 
 # Delays that a speaker notices are between a tenth of a second and some seconds.
 _LATENCY_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, math.inf)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, math.inf)
 _DISCONNECTED = "none"
+# Gauges of Prometheus' own collectors that cannot be added up.
+_MERGES_OF_PROCESSES = {
+    "niyosha": Merge.MAX,
+    "python_info": Merge.MAX,
+    "process_start_time_seconds": Merge.MIN,
+}
 # The creation times of counters would double the lines, and nobody uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -37,6 +44,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._merges = dict(_MERGES_OF_PROCESSES)
         self._outboxes: set[Outbox] = set()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -48,11 +56,11 @@ class Metrics:
         self._add_times()
 
     def _add_health(self) -> None:
-        self.live = self._gauge("live", "1 while the process works.")
+        self.live = self._gauge("live", "1 while the process works.", merge=Merge.MIN)
         self.live.set(1)
-        self.ready = self._gauge("ready", "1 while new streams would be admitted, as /readyz says.")
-        self.recognizer_ready = self._gauge("recognizer_ready", "1 while the recognizer can be used.")
-        self.database_up = self._gauge("database_up", "1 while the database answers.")
+        self.ready = self._gauge("ready", "1 while new streams would be admitted, as /readyz says.", merge=Merge.MIN)
+        self.recognizer_ready = self._gauge("recognizer_ready", "1 while the recognizer can be used.", merge=Merge.MIN)
+        self.database_up = self._gauge("database_up", "1 while the database answers.", merge=Merge.MIN)
 
     def _add_streams(self) -> None:
         self.live_streams = self._gauge("live_streams", "Live connections that are open now.", "protocol")
@@ -71,10 +79,10 @@ class Metrics:
         )  # fmt: skip
         self.outbox = self._gauge("outbox_messages", "Messages in the outboxes of all live connections.")
         self.outbox.set_function(lambda: sum(len(outbox) for outbox in self._outboxes))
-        self.outbox_fullest = self._gauge("outbox_fullest_messages", "Messages in the fullest outbox.")
+        self.outbox_fullest = self._gauge("outbox_fullest_messages", "Messages in the fullest outbox.", merge=Merge.MAX)
         self.outbox_fullest.set_function(lambda: max((len(outbox) for outbox in self._outboxes), default=0))
         self.segments_waiting = self._gauge(
-            "job_segments_waiting", "Segments of long recordings that are to be recognized."
+            "job_segments_waiting", "Segments of long recordings that are to be recognized.", merge=Merge.MAX
         )
         self.segments_in_work = self._gauge("job_segments_in_work", "Segments that this process is recognizing.")
         self.refusals = self._counter(
@@ -99,8 +107,12 @@ class Metrics:
         self.places_refused = self._counter(
             "places_refused", "Live streams for which there was no place: full, owner (has its share), late.", "reason"
         )
-        self.server_up = self._gauge("riva_server_up", "1 while a server of the recognizer answers.", "server")
-        self.server_usable = self._gauge("riva_server_usable", "0 also while its breaker is open.", "server")
+        self.server_up = self._gauge(
+            "riva_server_up", "1 while a server of the recognizer answers.", "server", merge=Merge.MIN
+        )
+        self.server_usable = self._gauge(
+            "riva_server_usable", "0 also while its breaker is open.", "server", merge=Merge.MIN
+        )
         self.server_streams = self._gauge("riva_server_streams", "Open streams to a server.", "server")
 
     def _add_times(self) -> None:
@@ -109,7 +121,9 @@ class Metrics:
         )
         self.endpoint = self._latency("endpoint", "From the last speech of an utterance to its endpoint.")
         self.final = self._latency("final", "From the last audio that was sent of an utterance to its settled text.")
-        self.loop_stall = self._gauge("loop_stall_seconds", "The longest stall of the event loop within a minute.")
+        self.loop_stall = self._gauge(
+            "loop_stall_seconds", "The longest stall of the event loop within a minute.", merge=Merge.MAX
+        )
         self.requests = self._counter("http_requests", "Answered requests and handshakes.", "route", "method", "status")
         self.request_seconds = Histogram(
             "niyosha_http_request_seconds", "The duration of requests and handshakes.", ["route"],
@@ -119,11 +133,21 @@ class Metrics:
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"niyosha_{name}", about, labels, registry=self.registry)
 
-    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+    def _gauge(self, name: str, about: str, *labels: str, merge: Merge = Merge.SUM) -> Gauge:
+        self._merges[f"niyosha_{name}"] = merge
         return Gauge(f"niyosha_{name}", about, labels, registry=self.registry)
 
     def _latency(self, name: str, about: str) -> Histogram:
         return Histogram(f"niyosha_{name}_seconds", about, registry=self.registry, buckets=_LATENCY_SECONDS)
+
+    def families(self) -> list[Family]:
+        """Return all metrics, and how they are merged with those of other workers."""
+        return families(self.registry, lambda name: self._merges.get(name, Merge.SUM))
+
+    def merge_places(self, merge: Merge) -> None:
+        """Set how the places of workers are merged: added up, unless all of them have the same."""
+        for name in ("places", "places_taken", "places_free", "decodes_waiting"):
+            self._merges[f"niyosha_{name}"] = merge
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

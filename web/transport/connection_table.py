@@ -25,14 +25,26 @@ class _Connection:
     close: Callable[[], None]
 
 
+def _ignore(_: int) -> None:
+    """Do nothing with the number of connections."""
+
+
 class ConnectionTable:
-    """The connections, `most` in all and `of_source` of one address.
+    """The connections, `most` in all and `of_source` of one address; `on_change` gets their number when it changes.
 
     A connection is idle while the head of its request is not complete. The connections of a proxy (`is_proxy`, by its
     address), and those without an address, are bounded by the number of all only.
     """
 
-    def __init__(self, *, most: int, of_source: int, is_proxy: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        of_source: int,
+        is_proxy: Callable[[str], bool] = lambda _: False,
+        on_change: Callable[[int], None] = _ignore,
+    ) -> None:
+        self._on_change = on_change
         self._most = most
         self._of_source = of_source
         self._is_proxy = is_proxy
@@ -54,6 +66,7 @@ class ConnectionTable:
         if entrance is not Entrance.CLOSED:
             self._by_key[key] = self._idle[key] = _Connection(source, close)
             self._counts[source] += 1
+            self._on_change(len(self))
         return entrance
 
     def should_log(self, now: float) -> bool:
@@ -102,3 +115,4 @@ class ConnectionTable:
             self._counts[connection.source] -= 1
             if not self._counts[connection.source]:
                 del self._counts[connection.source]
+            self._on_change(len(self))

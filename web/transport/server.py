@@ -6,10 +6,12 @@ import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import uvicorn
 
 from web.live.registry import Sessions
+from web.transport.accepting import ConnectionCounts, SharedAcceptor
 from web.transport.http import HttpConnection
 from web.transport.limits import WireConfig
 from web.transport.websocket import LiveConnection
@@ -22,8 +24,13 @@ _LEAST_SECONDS = 1
 class GatewayServer(uvicorn.Server):
     """A uvicorn server whose open sessions end with their finals before it stops, unless it is forced."""
 
-    def __init__(self, config: WireConfig, sessions: Sessions, *, drain_seconds: float) -> None:
+    def __init__(
+        self, config: WireConfig, sessions: Sessions, *, drain_seconds: float, counts: ConnectionCounts | None = None
+    ) -> None:
+        """With `counts` the socket is shared with the other workers of a server."""
         super().__init__(config)
+        self._counts = counts
+        self._acceptors: list[SharedAcceptor] = []
         self.listening = asyncio.Event()
         self._wire = config.wire
         self._sessions = sessions
@@ -39,20 +46,27 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
-        context = self.config.ssl
+        for listener in sockets or ():
+            self.servers.append(await self._server(listener))
+        self.listening.set()
+
+    async def _server(self, listener: socket.socket) -> asyncio.Server:
+        """Accept connections on a socket."""
+        loop, context = asyncio.get_running_loop(), self.config.ssl
         # asyncio's own limit for a TLS handshake is a minute.
         head, linger = (None, None) if context is None else (self._wire.head_seconds, self._wire.linger_seconds)
-        for listener in sockets or ():
-            server = await asyncio.get_running_loop().create_server(
-                lambda: HttpConnection(self.config, self.server_state, self.lifespan.state),
-                sock=listener,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=head,
-                ssl_shutdown_timeout=linger,
-            )
-            self.servers.append(server)
-        self.listening.set()
+        tls: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": head, "ssl_shutdown_timeout": linger}
+
+        def connection() -> HttpConnection:
+            return HttpConnection(self.config, self.server_state, self.lifespan.state)
+
+        if self._counts is None:
+            return await loop.create_server(connection, sock=listener, backlog=BACKLOG, **tls)
+        acceptor = SharedAcceptor(
+            listener, self._counts, lambda accepted: loop.connect_accepted_socket(connection, accepted, **tls)
+        )
+        self._acceptors.append(acceptor)
+        return cast(asyncio.Server, acceptor)  # uvicorn closes it, and waits for that
 
     # --- stopping ---
 
@@ -60,6 +74,8 @@ class GatewayServer(uvicorn.Server):
         """Accept no more sessions, let the open ones and the requests end, then stop, after `drain_seconds` at most."""
         if self._drain_until is None:
             self._stop_at = self._drain_until = asyncio.get_running_loop().time() + self._drain_seconds
+            for acceptor in self._acceptors:
+                acceptor.drain()
         self._sessions.drain()
 
     def force(self) -> None:

@@ -47,10 +47,11 @@ async def until_admitted(base: str) -> None:
 async def test_both_stores_count_alike(redis_url: str) -> None:
     async with redis_store(redis_url) as redis:
         for store in (MemoryStore(asyncio.get_running_loop().time), redis):
-            await _check_store(store)
+            await check_store(store)
 
 
-async def _check_store(store: Store) -> None:
+async def check_store(store: Store) -> None:
+    """Check what every store does."""
     room = SlotLimits(2, 3)
     assert [await store.take(slot, "a", room) for slot in "12"] == [None, None]
     assert await store.take("3", "a", room) is await store.full("a", room) is Full.OWNER
