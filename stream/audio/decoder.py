@@ -80,6 +80,10 @@ class AudioDecoder:
             and self._format.encoding not in _TO_PCM16
         )
 
+    def identify(self) -> Iterator[Samples]:
+        """Choose the kind of audio by the bytes so far, and yield the samples that were held back until then."""
+        yield from self._released()
+
     def flush(self) -> Iterator[Samples]:
         """Yield what was held back at the end of the audio."""
         yield from self._transferred(self._transfer.flush())
@@ -178,7 +182,7 @@ class AudioDecoder:
             for samples in self._wav.push(data):
                 yield from self._from_wav(self._wav, samples)
         else:
-            channels = self._format.channels
+            channels = self._format.interleaved_channels or self._format.channels
             to_pcm16 = _TO_PCM16.get(self._format.encoding, bytes)
             shape = Shape(self._format.sample_rate_hertz, channels, usual_layout(channels))
             yield from self._resampled(to_pcm16(data), shape)
@@ -203,5 +207,7 @@ class AudioDecoder:
             if self.kind is not None:
                 check_shape(shape, self.kind, self._format)
             rate, kept = shape.sample_rate_hertz, self._format.channels
-            self._resampler = Resampler(rate, shape.channels, kept, places=shape.layout)
+            self._resampler = Resampler(
+                rate, shape.channels, kept, places=shape.layout, first_only=self._format.first_channel_only
+            )
         yield self._resampler.push(samples)

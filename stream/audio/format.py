@@ -28,8 +28,9 @@ class AudioTransfer(Enum):
 class AudioFormat:
     """The audio format of a configuration; a header overrides what is not explicit.
 
-    `channels` is how many are recognized: 1 mixes all channels, 2 separates two interleaved ones. `is_recording` is
-    for a whole file, which its own first bytes identify.
+    `channels` is how many are recognized: 1 mixes all channels, or takes the `first_channel_only`; 2 separates two
+    interleaved ones. `interleaved_channels` is how many channels headerless samples have, 0 for `channels`.
+    `is_recording` is for a whole file, which its own first bytes identify.
     """
 
     encoding: Encoding = Encoding.LINEAR16
@@ -39,3 +40,5 @@ class AudioFormat:
     encoding_is_explicit: bool = False
     rate_is_explicit: bool = False
     is_recording: bool = False
+    interleaved_channels: int = 0
+    first_channel_only: bool = False

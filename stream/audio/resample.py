@@ -19,12 +19,16 @@ class Resampler:
     """Resamples interleaved `int16[n_frames * channels]` bytes at `rate` hertz, cut anywhere.
 
     The output has `kept` channels, 1 or 2, to which more are mixed down; `places` names the channels as for `Mixer`.
+    With `first_only` it has the first channel alone.
     The mixer and soxr, which computes in float32, process blocks of fixed length, so that the output is the same,
     bit by bit, however the input was cut.
     """
 
-    def __init__(self, rate: int, channels: int = 1, kept: int = 1, *, places: Sequence[str] = ()) -> None:
+    def __init__(
+        self, rate: int, channels: int = 1, kept: int = 1, *, places: Sequence[str] = (), first_only: bool = False
+    ) -> None:
         self._channels = channels
+        self._columns = 1 if first_only else channels
         self._kept = kept
         self._unit_bytes = SAMPLE_BYTES * channels
         self._stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, kept, dtype="float32")
@@ -33,7 +37,7 @@ class Resampler:
         places = places or usual_layout(channels)
         self._mixers = [
             (columns, Mixer([places[column] for column in columns], block_frames, rate))
-            for columns in (sides(places, kept) if channels > kept else [])
+            for columns in (sides(places, kept) if self._columns > kept else [])
         ]
         self._remainder = bytearray()
 
@@ -70,7 +74,7 @@ class Resampler:
 
     def _mixed(self, data: bytes) -> _Samples:
         """Read interleaved bytes as `float32[n_frames, kept]`."""
-        frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels).astype(np.float32)
+        frames = np.frombuffer(data, dtype="<i2").reshape(-1, self._channels)[:, : self._columns].astype(np.float32)
         if not self._mixers:
             return frames
         return np.concatenate([mixer.mix(frames[:, columns]) for columns, mixer in self._mixers], axis=1)

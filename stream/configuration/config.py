@@ -20,11 +20,20 @@ from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRA
 from vad import SegmenterOptions, frames_in
 
 VAD_KINDS = ("webrtc", "silero", "off")
+SAMPLE_RATES_HERTZ = range(8000, 48_001)
+"""The rates of headerless samples."""
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 
 KEYS: tuple[Key, ...] = (
     ChoiceKey("audioEncoding", "audio_encoding", "what the audio is", True, tuple(e.value for e in Encoding)),
-    IntegerKey("sampleRateHertz", "sample_rate_hertz", "the rate of headerless samples", True, 8000, 48000),
+    IntegerKey(
+        "sampleRateHertz",
+        "sample_rate_hertz",
+        "the rate of headerless samples",
+        True,
+        SAMPLE_RATES_HERTZ.start,
+        SAMPLE_RATES_HERTZ.stop - 1,
+    ),
     LanguageKey("languageCode", "language_code", "the tag itself, else one of the same language", False),
     IntegerKey("maxAlternatives", "max_alternatives", "hypotheses of an utterance; 0 means 1", False, 0, 5),
     BooleanKey("profanityFilter", "profanity_filter", "all but the first letter becomes *", False),

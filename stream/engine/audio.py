@@ -1,52 +1,116 @@
-"""Convert the `audio_content` of one call, with or without a WAV header, to PCM16 at 16 kHz."""
+"""Decode the audio of one call, in any encoding of Riva's, to PCM16 at 16 kHz."""
 
-from stream.audio.containers.wav import WavReader
-from stream.audio.resample import Resampler
-from stream.errors import ClientError
-from vad import SAMPLE_RATE
+from collections.abc import Iterator
+from dataclasses import replace
+
+from stream.audio.containers.declaration import MismatchError, TextError
+from stream.audio.containers.signatures import FLAC, OGG, kind_of_signature, streamed_kind
+from stream.audio.decoder import AudioDecoder, Samples
+from stream.audio.format import Encoding
+from stream.engine.audio_options import SERVED_ENCODINGS, AudioOptions
+from stream.errors import ClientError, Problem
+from vad import SAMPLE_BYTES, SAMPLE_RATE
+
+# The bytes that identify FLAC and Ogg: their marks, and the version of an Ogg page.
+_MARK_BYTES = 5
+_DETECTED_KINDS = (FLAC, OGG)
+# A compressed file of a megabyte can hold days of silence; this is as long as the longest recording that Niyosha takes.
+_LONGEST_COMPRESSED_SECONDS = 4 * 3600
 
 
 class AudioError(Exception):
-    """The audio cannot be used; the message says what was found and what is served."""
+    """The audio cannot be used; the message says what was found and what is served.
+
+    With `retry_after_seconds` the same audio may be served later.
+    """
+
+    def __init__(self, sentence: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AudioReader:
-    """Converts the chunks of one call, cut anywhere, to `int16[n_samples]` little-endian at 16 kHz mono.
+    """Decodes the chunks of one call, cut anywhere, to `int16[n_samples]` little-endian at 16 kHz mono.
 
-    A WAV header sets the rate; audio without one must have `rate_hertz` 16000 (0 means that), because Riva's models do
-    not resample either. Methods raise AudioError.
+    A header counts more than the options do. Of several channels the first is recognized, as Riva's protocol says.
+    Methods yield samples step by step, b"" after a step of work that completed none, and raise AudioError. `close` it
+    in the end.
     """
 
-    def __init__(self, rate_hertz: int) -> None:
-        self._rate_hertz = rate_hertz or SAMPLE_RATE
-        self._wav = WavReader()
-        self._resampler: Resampler | None = None
+    def __init__(self, options: AudioOptions) -> None:
+        self._encoding_name = options.encoding_name
+        self._format = options.audio_format
+        self._head = b""
+        self._decoder = None if options.detects_encoding else AudioDecoder(self._format)
+        self._decoded_samples = 0
 
-    def push(self, chunk: bytes) -> bytes:
-        """Return the samples that the next chunk completes."""
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the next step may take long, so that it should run in a thread."""
+        return streamed_kind(self._format.encoding) is not None
+
+    def push(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the samples that the next chunk completes."""
+        if self._decoder is not None:
+            yield from self._checked(self._decoder.push(chunk))
+            return
+        self._head += chunk
+        if len(self._head) >= _MARK_BYTES:
+            yield from self._begin()
+
+    def identify(self) -> Iterator[bytes]:
+        """Yield what was held back while the kind of audio was unknown."""
+        if self._decoder is None and self._head:
+            yield from self._begin()
+        if self._decoder is not None:
+            yield from self._checked(self._decoder.identify())
+
+    def flush(self) -> Iterator[bytes]:
+        """Yield the last samples at the end of the audio; half a sample is dropped."""
+        yield from self.identify()
+        if self._decoder is not None:
+            yield from self._checked(self._decoder.flush())
+
+    def close(self) -> None:
+        """Release what decoding holds."""
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def _begin(self) -> Iterator[bytes]:
+        """Choose the encoding by the first bytes, and decode them."""
+        kind = kind_of_signature(self._head)
+        if kind in _DETECTED_KINDS and kind.encoding is not None:
+            self._format = replace(self._format, encoding=kind.encoding, encoding_is_explicit=True)
+            # From here on the caller knows that steps may take long.
+            yield b""
+        head, self._head = self._head, b""
+        self._decoder = AudioDecoder(self._format)
+        yield from self._checked(self._decoder.push(head))
+
+    def _checked(self, steps: Iterator[Samples]) -> Iterator[bytes]:
         try:
-            return self._resampled(b"".join(self._wav.push(chunk)))
+            for (samples,) in steps:
+                self._count(len(samples) // SAMPLE_BYTES)
+                yield samples
+        except MismatchError as error:
+            raise AudioError(self._mismatch(error)) from None
+        except TextError as error:
+            raise AudioError(f"the audio is a text: {error.excerpt}; {SERVED_ENCODINGS}") from None
         except ClientError as error:
-            raise AudioError(error.detail) from None
+            is_temporary = error.problem is Problem.OVERLOADED
+            raise AudioError(error.detail, error.retry_after_seconds if is_temporary else None) from None
 
-    def flush(self) -> bytes:
-        """Return the last samples at the end of the audio; half a sample is dropped."""
-        rest = self._resampled(b"".join(self._wav.flush()))
-        return rest if self._resampler is None else rest + self._resampler.flush()[0]
-
-    def _resampled(self, sound: bytes) -> bytes:
-        if not sound:
-            return b""
-        if self._resampler is None:
-            self._resampler = self._make_resampler()
-        return self._resampler.push(sound)[0]
-
-    def _make_resampler(self) -> Resampler:
-        if self._wav.format is not None:
-            shape = self._wav.format.shape
-            return Resampler(shape.sample_rate_hertz, shape.channels, places=shape.layout)
-        if self._rate_hertz != SAMPLE_RATE:
+    def _count(self, n_samples: int) -> None:
+        self._decoded_samples += n_samples
+        if self.is_compressed and self._decoded_samples > _LONGEST_COMPRESSED_SECONDS * SAMPLE_RATE:
             raise AudioError(
-                f"sample_rate_hertz is {self._rate_hertz}; audio without a WAV header must have {SAMPLE_RATE}"
+                f"the audio is longer than {_LONGEST_COMPRESSED_SECONDS} seconds; send the rest in another call"
             )
-        return Resampler(SAMPLE_RATE)
+
+    def _mismatch(self, error: MismatchError) -> str:
+        """Word an error in Riva's names; the only key that a call may contradict is its encoding."""
+        if error.from_header:
+            found = error.found.replace(Encoding.LINEAR16.value, "LINEAR_PCM")
+            name = self._encoding_name
+            return f"the header of the audio says {found}, but encoding is {name}; leave it out or make them agree"
+        return f"the audio is {error.found}, but encoding is {self._encoding_name}; {SERVED_ENCODINGS}"

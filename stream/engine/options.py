@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from riva.client.proto import riva_asr_pb2, riva_audio_pb2
+from riva.client.proto import riva_asr_pb2
 
+from stream.engine.audio_options import AudioOptions, audio_options
 from stream.engine.endpointing import segmenter_options
 from stream.recognition.places import WorkClass
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
@@ -30,7 +31,7 @@ class CallOptions:
     """
 
     language_code: str
-    rate_hertz: int
+    audio: AudioOptions
     alternatives: int
     word_times: bool
     segmenter: SegmenterOptions
@@ -49,14 +50,17 @@ class CallOptions:
 
 def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
     """Check a RecognitionConfig; raises RequestError. Unknown keys of custom_configuration are ignored."""
-    _check_sound(config)
+    try:
+        audio = audio_options(config)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
     try:
         segmenter = segmenter_options(config.endpointing_config)
     except ValueError as error:
         raise RequestError(f"endpointing_config: {error}") from None
     return CallOptions(
         language_code=config.language_code,
-        rate_hertz=config.sample_rate_hertz,
+        audio=audio,
         alternatives=min(max(1, config.max_alternatives), MOST_ALTERNATIVES),
         word_times=config.enable_word_time_offsets,
         segmenter=segmenter,
@@ -67,17 +71,6 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         profanity_filter=config.profanity_filter,
         punctuation=config.enable_automatic_punctuation,
     )
-
-
-def _check_sound(config: riva_asr_pb2.RecognitionConfig) -> None:
-    encodings = riva_audio_pb2.AudioEncoding
-    if config.encoding not in (encodings.ENCODING_UNSPECIFIED, encodings.LINEAR_PCM):
-        name = encodings.Name(config.encoding) if config.encoding in encodings.values() else config.encoding
-        raise RequestError(f"encoding is {name}; only LINEAR_PCM is served")
-    if config.audio_channel_count not in (0, 1):
-        raise RequestError(f"audio_channel_count is {config.audio_channel_count}; only one channel is served")
-    if config.sample_rate_hertz < 0:
-        raise RequestError(f"sample_rate_hertz is {config.sample_rate_hertz}; 16000 is served")
 
 
 def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:

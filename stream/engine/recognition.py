@@ -1,7 +1,7 @@
 """Recognize one call: cut its audio into utterances, and decode each when the scheduler allows it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -82,7 +82,8 @@ class Recognition:
     """The recognition of one call: `feed` takes audio, `writer` receives results, `follow` runs beside in a task.
 
     The utterances of a file are decoded only once, when they are complete: a file arrives as fast as it is read, so
-    that a partial would be outdated at once. `usage` accounts for the decoding time of the session's finals.
+    that a partial would be outdated at once. `usage` accounts for the decoding time of the session's finals. All calls
+    share `codec_turn`, which bounds how many decode compressed audio at once. `close` it in the end.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Recognition:
         options: CallOptions,
         writer: ResultWriter,
         *,
+        codec_turn: asyncio.Semaphore,
         is_file: bool = False,
         usage: SessionUsage | None = None,
     ) -> None:
@@ -101,7 +103,8 @@ class Recognition:
         self._alternatives = options.alternatives
         self._is_file = is_file
         self._writer = writer
-        self._sound = AudioReader(options.rate_hertz)
+        self._audio = AudioReader(options.audio)
+        self._codec_turn = codec_turn
         self._framer = Framer()
         self._classifier = WebRtcClassifier(STRICTEST)
         self._segmenter = Segmenter(options.segmenter)
@@ -111,19 +114,24 @@ class Recognition:
 
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the call; return once the finals in them are written. Raises AudioError."""
-        await self._feed_pcm(self._sound.push(chunk))
+        await self._feed_steps(self._audio.push(chunk))
 
     async def end_utterance(self) -> None:
-        """End the open utterance here, at the client's request."""
+        """End the open utterance here, at the client's request. Raises AudioError."""
+        await self._feed_steps(self._audio.identify())
         await self._take(self._segmenter.cut(), is_speech=False)
 
     async def drain(self) -> None:
         """Settle the open utterance at the end of the audio. Raises AudioError."""
-        await self._feed_pcm(self._sound.flush())
+        await self._feed_steps(self._audio.flush())
         if rest := self._framer.flush():
             events, _ = self._segmenter.push(rest, b"\0")
             await self._take(events, is_speech=False)
-        await self.end_utterance()
+        await self._take(self._segmenter.cut(), is_speech=False)
+
+    def close(self) -> None:
+        """Release what the decoding of audio holds."""
+        self._audio.close()
 
     async def follow(self, *, wants_partials: bool) -> None:
         """Decode the open utterance as it grows, whenever a decode is due, until cancelled."""
@@ -172,6 +180,20 @@ class Recognition:
         if decoding and request and utterance.state is UtteranceState.GROWING:
             return utterance.update(request, decoding)
         return None
+
+    async def _feed_steps(self, steps: Iterator[bytes]) -> None:
+        while (pcm := await self._next(steps)) is not None:
+            if pcm:
+                await self._feed_pcm(pcm)
+            else:
+                await asyncio.sleep(0)
+
+    async def _next(self, steps: Iterator[bytes]) -> bytes | None:
+        """Take one step of decoding, of compressed audio in a thread: FFmpeg may work on a few bytes for long."""
+        if not self._audio.is_compressed:
+            return next(steps, None)
+        async with self._codec_turn:
+            return await asyncio.to_thread(next, steps, None)
 
     async def _feed_pcm(self, pcm: bytes) -> None:
         for piece in range(0, len(pcm), _PIECE_BYTES):

@@ -14,6 +14,20 @@ class TextError(ClientError):
         self.excerpt = excerpt
 
 
+class MismatchError(ClientError):
+    """The audio is not what was declared: the value of `key` is `declared`, but a file of kind or header `found` came.
+
+    `from_header` if the kind of file is right, and its header contradicts.
+    """
+
+    def __init__(self, detail: str, *, key: str, declared: str, found: str, from_header: bool) -> None:
+        super().__init__(Problem.INVALID_AUDIO, detail)
+        self.key = key
+        self.declared = declared
+        self.found = found
+        self.from_header = from_header
+
+
 def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
     """Raise ClientError unless the declaration allows a file of this kind, which begins with `head`."""
     if kind is (streamed_kind(declared.encoding) or WAV):
@@ -22,15 +36,12 @@ def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
         raise _without_sound(kind, head, is_recording=declared.is_recording)
     if declared.is_recording and not declared.encoding_is_explicit:
         return
+    encoding = declared.encoding.value
     if kind.encoding is None and not declared.is_recording:
-        raise ClientError(
-            Problem.INVALID_AUDIO,
-            f"the audio is {kind.name}, which is not streamed; send {streamed_formats()}, or upload the file",
-        )
-    raise ClientError(
-        Problem.INVALID_AUDIO,
-        f"the audio is {kind.name}, but audioEncoding is {declared.encoding.value}; declare what is sent",
-    )
+        detail = f"the audio is {kind.name}, which is not streamed; send {streamed_formats()}, or upload the file"
+    else:
+        detail = f"the audio is {kind.name}, but audioEncoding is {encoding}; declare what is sent"
+    raise MismatchError(detail, key="audioEncoding", declared=encoding, found=kind.name, from_header=False)
 
 
 def check_shape(shape: Shape, kind: FileKind | None, declared: AudioFormat) -> None:
@@ -45,11 +56,14 @@ def check_shape(shape: Shape, kind: FileKind | None, declared: AudioFormat) -> N
         raise contradiction("channels", str(declared.channels), f"{shape.channels} channel")
 
 
-def contradiction(key: str, declared: str, found: str) -> ClientError:
+def contradiction(key: str, declared: str, found: str) -> MismatchError:
     """Make the error for a header that contradicts the declaration."""
-    return ClientError(
-        Problem.INVALID_AUDIO,
+    return MismatchError(
         f"the header of the audio says {found}, but {key} is {declared}; leave {key} out or make them agree",
+        key=key,
+        declared=declared,
+        found=found,
+        from_header=True,
     )
 
 

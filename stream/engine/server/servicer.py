@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, NoReturn
 
 import grpc
@@ -24,7 +24,7 @@ from stream.engine.server.response_writer import ResponseWriter, StreamContext
 from stream.engine.server.responses import ResponseBuilder
 from stream.engine.utterance import Partial, Utterance
 from stream.recognition import places
-from stream.recognition.places import WorkClass
+from stream.recognition.places import Refusal, WorkClass
 from vad import SAMPLE_RATE
 
 _ONLINE, _OFFLINE = "online", "offline"
@@ -36,6 +36,8 @@ _CANCELLATION_SECONDS = 0.005
 _REFUSAL_SECONDS = 0.02
 _END_UTTERANCE = "force_eou"
 
+_Refusal = RequestError | AudioError
+
 
 class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
     """Serves Riva's calls with `models`; `scheduler` orders the decodes, `admission` admits the sessions."""
@@ -44,18 +46,20 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self._models = models
         self._scheduler = scheduler
         self._admission = admission
+        # FFmpeg decodes for one call at a time, a second of audio or 32 kB at once, beside the event loop.
+        self._codec_turn = asyncio.Semaphore(1)
 
     async def StreamingRecognize(self, _requests: object, context: StreamContext) -> None:
         """Send partials and finals for a stream of audio; INVALID_ARGUMENT for what is not served."""
-        refusal = ""
+        refusal: _Refusal | None = None
         is_file = _metadata(context).get(places.KIND) == places.FILE
         async with self._admitted(context, is_file=is_file) as place:
             try:
                 await self._stream(context, place)
             except* (RequestError, AudioError) as group:
-                refusal = _message(group)
-        if refusal:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal)
+                refusal = _first(group)
+        if refusal is not None:
+            await _refuse_request(context, refusal)
 
     async def Recognize(
         self, request: asr.RecognizeRequest, context: ServicerContext[asr.RecognizeRequest, asr.RecognizeResponse]
@@ -65,11 +69,11 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             try:
                 options = read_config(request.config)
                 collector = _FinalCollector()
-                recognition = self._recognition(options, _OFFLINE, collector, place)
-                await recognition.feed(request.audio)
-                await recognition.drain()
+                with closing(self._recognition(options, _OFFLINE, collector, place)) as recognition:
+                    await recognition.feed(request.audio)
+                    await recognition.drain()
             except (RequestError, AudioError) as error:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                await _refuse_request(context, error)
         return _builder(options).offline(collector.finals, _id_of(request))
 
     async def GetRivaSpeechRecognitionConfig(
@@ -157,7 +161,15 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         whisper, language = chosen
         decoder = Decoder(whisper, options, language)
         place.usage.work = options.work_class
-        return Recognition(decoder, self._scheduler, options, writer, is_file=place.is_file, usage=place.usage)
+        return Recognition(
+            decoder,
+            self._scheduler,
+            options,
+            writer,
+            codec_turn=self._codec_turn,
+            is_file=place.is_file,
+            usage=place.usage,
+        )
 
     async def _stream(self, context: StreamContext, place: Place) -> None:
         first = await context.read()
@@ -168,14 +180,14 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         options = read_config(first.streaming_config.config)
         wants_partials = first.streaming_config.interim_results and not place.is_file
         writer = ResponseWriter(context, _builder(options), _id_of(first), wants_partials=wants_partials)
-        recognition = self._recognition(options, _ONLINE, writer, place)
-        # Clients that wait for the metadata see a refusal as it is; during a write their library would turn it into
-        # INTERNAL.
-        await context.send_initial_metadata(())
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(recognition.follow(wants_partials=wants_partials))
-            await _read_requests(context, recognition, writer)
-            following.cancel()
+        with closing(self._recognition(options, _ONLINE, writer, place)) as recognition:
+            # Clients that wait for the metadata see a refusal as it is; during a write their library would turn it into
+            # INTERNAL.
+            await context.send_initial_metadata(())
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(recognition.follow(wants_partials=wants_partials))
+                await _read_requests(context, recognition, writer)
+                following.cancel()
 
 
 class _FinalCollector:
@@ -214,6 +226,13 @@ def _metadata(context: ServicerContext[Any, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in context.invocation_metadata() or ()}
 
 
+async def _refuse_request(context: ServicerContext[Any, Any], error: _Refusal) -> NoReturn:
+    """Abort a call for what it asks or sends; audio that may be served later has gRPC's retry hint."""
+    if isinstance(error, AudioError) and error.retry_after_seconds is not None:
+        await _refuse(context, FullError(Refusal.FULL, str(error), error.retry_after_seconds))
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+
 async def _refuse(context: ServicerContext[Any, Any], error: FullError) -> NoReturn:
     """Abort a call with gRPC's retry hint and the reason."""
     trailing = ((places.PUSHBACK, str(round(error.retry_after_seconds * 1000))), (places.REASON, error.reason.value))
@@ -239,6 +258,6 @@ def _id_of(request: asr.StreamingRecognizeRequest | asr.RecognizeRequest) -> com
     return request.id if request.HasField("id") else None
 
 
-def _message(group: BaseExceptionGroup[RequestError | AudioError]) -> str:
+def _first(group: BaseExceptionGroup[_Refusal]) -> _Refusal:
     error = group.exceptions[0]
-    return _message(error) if isinstance(error, BaseExceptionGroup) else str(error)
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,15 +1,31 @@
 import struct
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from riva.client.proto import riva_asr_pb2 as asr
+from riva.client.proto import riva_audio_pb2 as audio
 
+from stream.audio.pcm import decode_alaw, decode_mulaw
+from stream.engine import audio as engine_audio
 from stream.engine.audio import AudioError, AudioReader
+from stream.engine.audio_options import audio_options
+from tests.stream.audio.encoders import encoded
 from tests.stream.engine.support.calls import tone
+from tests.support.sounds import clip_pcm, cut
+from tests.support.tiers import examples
 
-PCM = bytes(range(200)) * 8
+PCM = clip_pcm("yes.wav")
+UNSPECIFIED, LINEAR_PCM = audio.AudioEncoding.ENCODING_UNSPECIFIED, audio.AudioEncoding.LINEAR_PCM
+LAWS = {audio.AudioEncoding.MULAW: (7, decode_mulaw), audio.AudioEncoding.ALAW: (6, decode_alaw)}
+CODES = bytes(range(256)) * 20  # every code of G.711
+FILES = {
+    "FLAC": (audio.AudioEncoding.FLAC, encoded(PCM, container="flac")),
+    "Ogg": (audio.AudioEncoding.OGGOPUS, encoded(PCM, 48_000, container="ogg")),
+}
+MP3 = encoded(PCM)
 
 
 def wav(
@@ -22,23 +38,112 @@ def wav(
     return struct.pack("<4sI4s", b"RIFF", 4 + len(form) + len(note) + len(data), b"WAVE") + form + note + data
 
 
-def read(sound: bytes, *, rate: int = 0, cuts: list[int] | None = None) -> bytes:
-    reader = AudioReader(rate)
-    edges = [0, *sorted(cuts or []), len(sound)]
-    return b"".join(reader.push(sound[a:b]) for a, b in pairwise(edges)) + reader.flush()
+def read(*chunks: bytes, encoding: Any = UNSPECIFIED, rate: int = 0, channels: int = 0) -> bytes:
+    config = asr.RecognitionConfig(encoding=encoding, sample_rate_hertz=rate, audio_channel_count=channels)
+    reader = AudioReader(audio_options(config))
+    try:
+        steps = [step for chunk in chunks for step in reader.push(chunk)]
+        return b"".join([*steps, *reader.flush()])
+    finally:
+        reader.close()
 
 
-cuts = st.lists(st.integers(0, 1700), max_size=12)
+def refusal(*chunks: bytes, **options: Any) -> str:
+    with pytest.raises(AudioError) as caught:
+        read(*chunks, **options)
+    return str(caught.value)
 
 
-@given(cuts)
-def test_raw_sound_passes_unchanged_however_it_is_cut(cuts: list[int]) -> None:
-    assert read(PCM, rate=16_000, cuts=cuts) == PCM
+def interleaved(*channels: bytes) -> bytes:
+    return np.stack([np.frombuffer(channel, "<i2") for channel in channels], axis=1).tobytes()
 
 
-@given(cuts)
-def test_a_header_is_read_however_it_is_cut_and_what_follows_the_sound_is_dropped(cuts: list[int]) -> None:
-    assert read(wav(PCM) + b"LIST\x04\0\0\0note", cuts=cuts) == PCM
+SENT = {
+    "samples": (PCM, {"rate": 16_000}),
+    "declared samples": (PCM, {"encoding": LINEAR_PCM}),
+    "samples at 8 kHz": (PCM, {"rate": 8000}),
+    "samples at 44.1 kHz": (PCM, {"rate": 44_100}),
+    "two channels": (interleaved(PCM, PCM[::-1]), {"channels": 2, "rate": 48_000}),
+    "zeros first": (bytes(20_000) + PCM, {}),
+    "G.711": (CODES, {"encoding": audio.AudioEncoding.MULAW, "rate": 8000}),
+    "WAV": (wav(PCM) + b"LIST\x04\0\0\0note", {"rate": 8000}),
+    "FLAC": (FILES["FLAC"][1], {}),
+    "Ogg": (FILES["Ogg"][1], {"encoding": audio.AudioEncoding.OGGOPUS}),
+}
+WHOLE = {name: read(sent, **options) for name, (sent, options) in SENT.items()}
+
+
+@examples(100)
+@given(st.sampled_from(list(SENT)), st.lists(st.integers(1, 5000), min_size=1, max_size=5))
+def test_the_samples_are_the_same_however_the_bytes_are_cut(name: str, sizes: list[int]) -> None:
+    sent, options = SENT[name]
+    assert read(*cut(sent, *sizes), **options) == WHOLE[name]
+
+
+def test_samples_at_16_khz_pass_unchanged() -> None:
+    assert WHOLE["samples"] == WHOLE["declared samples"] == WHOLE["WAV"] == PCM
+    assert WHOLE["zeros first"] == bytes(20_000) + PCM
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 47_999, 48_000])
+def test_samples_of_any_rate_are_resampled(rate: int) -> None:
+    times = np.arange(rate) / rate
+    sound = (10_000 * np.sin(2 * np.pi * 440 * times)).astype("<i2").tobytes()
+    resampled = np.frombuffer(read(sound, encoding=LINEAR_PCM, rate=rate), "<i2")
+    assert len(resampled) == pytest.approx(16_000, abs=2)
+    assert np.abs(np.fft.rfft(resampled)).argmax() == 440
+    assert np.abs(resampled).max() == pytest.approx(10_000, rel=0.05)
+
+
+@pytest.mark.parametrize("encoding", LAWS)
+def test_g711_is_decoded_with_and_without_a_header(encoding: Any) -> None:
+    tag, decode = LAWS[encoding]
+    assert read(CODES, encoding=encoding) == decode(CODES)
+    file = wav(CODES, bits=8, encoding=tag)
+    assert read(file, encoding=encoding) == read(file) == read(file, encoding=LINEAR_PCM) == decode(CODES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_compressed_file_is_decoded_if_it_is_declared_or_nothing_is(name: str) -> None:
+    encoding, file = FILES[name]
+    sound = read(file, encoding=encoding, rate=44_100, channels=2)
+    assert sound == read(file)
+    assert len(sound) == pytest.approx(len(PCM), rel=0.02)
+    assert name != "FLAC" or sound == PCM
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "declared"),
+    [
+        *((FILES["FLAC"][1], "FLAC", encoding) for encoding in ("LINEAR_PCM", "MULAW", "ALAW", "OGGOPUS")),
+        *((FILES["Ogg"][1], "Ogg", encoding) for encoding in ("LINEAR_PCM", "MULAW", "ALAW", "FLAC")),
+        *((MP3[start:], "MP3", encoding) for encoding in ("LINEAR_PCM", "MULAW", "ALAW") for start in (0, 1000)),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 1 << 20])
+def test_a_file_that_is_not_what_was_declared_is_refused(file: bytes, name: str, declared: str, size: int) -> None:
+    served = "LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"
+    sentence = refusal(*cut(file, size), encoding=audio.AudioEncoding.Value(declared))
+    assert sentence == f"the audio is {name}, but encoding is {declared}; {served}"
+
+
+@pytest.mark.parametrize("declared", [audio.AudioEncoding.FLAC, audio.AudioEncoding.OGGOPUS])
+@pytest.mark.parametrize("file", [MP3, MP3[1000:], PCM])
+def test_what_is_no_file_of_the_declared_encoding_is_refused(file: bytes, declared: Any) -> None:
+    assert refusal(file, encoding=declared).startswith("the audio cannot be decoded as ")
+
+
+@pytest.mark.parametrize("file", [MP3, MP3[1000:], encoded(PCM, 48_000, container="webm")])
+def test_an_undeclared_file_of_an_encoding_that_is_not_served_is_refused(file: bytes) -> None:
+    assert refusal(*cut(file, 700)).startswith("the audio is ")
+
+
+def test_the_first_of_several_channels_is_recognized() -> None:
+    other = tone(len(PCM) / 32_000)[: len(PCM)]
+    several = interleaved(PCM, other, other)
+    assert read(several, channels=3) == read(wav(several, channels=3)) == PCM
+    at_8000 = read(interleaved(PCM, other), channels=2, rate=8000)
+    assert at_8000 == read(PCM, rate=8000)
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFF_FFFF])
@@ -46,35 +151,65 @@ def test_a_header_without_a_length_has_sound_to_the_end(size: int) -> None:
     assert read(wav(PCM, size=size)) == PCM
 
 
-@given(st.lists(st.integers(0, 16_000), max_size=6))
-def test_the_rate_of_the_header_counts_and_cuts_do_not_matter(cuts: list[int]) -> None:
-    sound = wav(tone(0.5), rate=8_000)
-    resampled = read(sound, rate=44_100, cuts=cuts)
-    assert len(resampled) == pytest.approx(2 * len(tone(0.5)), abs=2)
-    assert resampled == read(sound)
-    spectrum = np.abs(np.fft.rfft(np.frombuffer(resampled, "<i2")))
-    assert spectrum.argmax() == 220  # 440 tones of 16 kHz at half the speed, over one second
+def test_the_rate_of_the_header_counts() -> None:
+    assert read(wav(PCM, rate=8000), rate=44_100) == read(PCM, rate=8000)
 
 
-def test_short_raw_sound_and_half_a_sample_at_its_end() -> None:
+def test_short_samples_and_half_a_sample_at_the_end() -> None:
     assert read(b"RIF") == b"RI"
-    assert read(b"") == b""
+    assert read() == read(b"") == b""
     assert read(PCM + b"x") == PCM
 
 
+def test_what_is_held_back_is_released_on_request() -> None:
+    for sent, expected in ((b"ab", b"ab"), (bytes(320), bytes(320)), (b"", b"")):
+        reader = AudioReader(audio_options(asr.RecognitionConfig()))
+        assert b"".join(reader.push(sent)) == b""
+        assert b"".join(reader.identify()) == expected
+        assert b"".join([*reader.push(PCM), *reader.flush()]) == PCM
+
+
+def test_work_without_samples_is_done_in_steps() -> None:
+    reader = AudioReader(audio_options(asr.RecognitionConfig()))
+    empty_chunks = wav(PCM)[:36] + struct.pack("<4sI", b"JUNK", 0) * 5000
+    assert sum(not step for step in reader.push(empty_chunks)) > 10
+
+
+def test_compressed_audio_is_bounded_in_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_audio, "_LONGEST_COMPRESSED_SECONDS", 1)
+    silence = bytes(32_000 * 3)
+    assert len(read(silence)) == len(silence)
+    assert refusal(encoded(silence, container="flac")) == (
+        "the audio is longer than 1 seconds; send the rest in another call"
+    )
+
+
 @pytest.mark.parametrize(
-    ("sound", "rate", "sentence"),
+    ("sound", "encoding", "sentence"),
     [
-        (PCM, 8_000, "sample_rate_hertz is 8000; audio without a WAV header must have 16000"),
         (
             wav(PCM, bits=4, encoding=0x11),
-            0,
-            "the WAV header cannot be served: its format is 17 with 4 bits a sample; "
-            "integers of 8, 16, 24, 32 or 64 bits, floats of 32 or 64, A-law and mu-law are served",
+            LINEAR_PCM,
+            "the audio is WAV with compressed sound, but encoding is LINEAR_PCM; "
+            "LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served",
+        ),
+        (
+            wav(PCM),
+            audio.AudioEncoding.MULAW,
+            "the header of the audio says LINEAR_PCM, but encoding is MULAW; leave it out or make them agree",
+        ),
+        (
+            b"<html><body>404 Not Found</body></html>" * 3,
+            LINEAR_PCM,
+            "the audio is a text: <html><body>404 Not Found</body></html><html><body>404 Not F...; "
+            "LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served",
+        ),
+        (
+            FILES["FLAC"][1][:42],
+            audio.AudioEncoding.FLAC,
+            "the audio cannot be decoded as FLAC: it does not begin as it must",
         ),
     ],
 )
-def test_sound_that_is_not_served_is_refused_with_a_sentence(sound: bytes, rate: int, sentence: str) -> None:
-    with pytest.raises(AudioError) as caught:
-        read(sound, rate=rate)
-    assert str(caught.value) == sentence
+def test_audio_that_is_not_served_is_refused_with_a_sentence(sound: bytes, encoding: Any, sentence: str) -> None:
+    assert refusal(sound, encoding=encoding) == sentence

@@ -1,7 +1,9 @@
 from itertools import product
 
 import pytest
+from riva.client.proto import riva_asr_pb2 as asr
 
+from stream.engine.audio_options import audio_options
 from stream.engine.decoder import Decoder
 from stream.engine.model.features import samples_of
 from stream.engine.model.hypotheses import Search
@@ -17,7 +19,7 @@ from vad import SegmenterOptions
 def options(*, phrases: tuple[str, ...] = (), closed_vocabulary: bool = False, word_times: bool = True) -> CallOptions:
     return CallOptions(
         language_code="en-US",
-        rate_hertz=16_000,
+        audio=audio_options(asr.RecognitionConfig()),
         alternatives=1,
         word_times=word_times,
         segmenter=SegmenterOptions(hangover_frames=60),

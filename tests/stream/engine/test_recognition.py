@@ -4,7 +4,9 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
+from riva.client.proto import riva_asr_pb2 as asr
 
+from stream.engine.audio_options import audio_options
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.options import CallOptions
 from stream.engine.recognition import Final, Recognition
@@ -65,8 +67,10 @@ async def recognizing(
 ) -> AsyncIterator[tuple[Recognition, ResultWriter]]:
     """A recognition of one whole utterance, followed as it grows."""
     writer, scheduler = ResultWriter(), Scheduler(1, TimedPool(decode_seconds))
-    options = CallOptions(language_code="en", rate_hertz=16_000, alternatives=1, word_times=True, segmenter=WHOLE)
-    recognition = Recognition(decoder, scheduler, options, writer, is_file=is_file)
+    audio = audio_options(asr.RecognitionConfig())
+    options = CallOptions(language_code="en", audio=audio, alternatives=1, word_times=True, segmenter=WHOLE)
+    codec_turn = asyncio.Semaphore(1)
+    recognition = Recognition(decoder, scheduler, options, writer, codec_turn=codec_turn, is_file=is_file)
     following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
     try:
         yield recognition, writer

@@ -1,5 +1,7 @@
 import asyncio
 import struct
+import threading
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,11 +11,14 @@ import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
+from stream.audio.ffmpeg.memory_share import FREE_BYTES, MOST_BYTES, MemoryShare
+from stream.engine.audio import AudioReader
 from stream.engine.decoder import Decoder
 from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.work import DecodeRequest, Work
+from tests.stream.audio.encoders import encoded
 from tests.stream.engine.support.calls import SECOND_BYTES, Call, Responses, noise, silence, tone, words_of
 from tests.stream.engine.support.local import LocalEngine
 from tests.support.places import CLIPS
@@ -261,13 +266,79 @@ async def test_a_language_without_a_model_is_refused_in_rivas_words(stub: LocalE
     assert caught.value.details() == "Error: Unavailable model requested. Lang: ru-RU, Type: offline"
 
 
-async def test_another_rate_without_a_header_is_refused_at_the_first_sound(stub: LocalEngine) -> None:
-    call = await Call(stub, sample_rate_hertz=8000).open()
-    await call.send(b"\0" * 320)
-    assert await refusal(call.rpc) == (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        "sample_rate_hertz is 8000; audio without a WAV header must have 16000",
-    )
+async def test_audio_that_was_not_declared_is_refused_at_its_beginning(stub: LocalEngine) -> None:
+    call = await Call(stub, encoding=1).open()
+    await call.send(encoded(clip_pcm("yes.wav"), container="flac")[:320])
+    sentence = "the audio is FLAC, but encoding is LINEAR_PCM; LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"
+    assert await refusal(call.rpc) == (grpc.StatusCode.INVALID_ARGUMENT, sentence)
+    request = asr.RecognizeRequest(config=call.config.config, audio=encoded(clip_pcm("yes.wav"), container="flac"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Recognize(request)
+    assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, sentence)
+
+
+async def test_compressed_audio_is_decoded_beside_the_loop_and_for_one_call_at_a_time(
+    stub: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    running = 0
+    original = AudioReader.push
+
+    def push(reader: AudioReader, chunk: bytes) -> Iterator[bytes]:
+        nonlocal running
+        steps = original(reader, chunk)
+        while True:
+            running += 1
+            threads.append(threading.get_ident())
+            assert running == 1
+            step = next(steps, None)
+            running -= 1
+            if step is None:
+                return
+            yield step
+
+    monkeypatch.setattr(AudioReader, "push", push)
+    file = encoded(clip_pcm("yes.wav"), container="flac")
+
+    async def one() -> Responses:
+        return await (await Call(stub, encoding=2, interim=False).open()).send_and_read(file, piece_bytes=1000)
+
+    results = await asyncio.gather(one(), one())
+    assert [words_of(result.text) for result in results] == [["yes"], ["yes"]]
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_audio_for_which_there_is_no_memory_now_may_come_again(stub: LocalEngine) -> None:
+    taken = MemoryShare()
+    assert taken.require(FREE_BYTES + MOST_BYTES)
+    try:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recognize(asr.RecognizeRequest(audio=b"fLaC" + b"\0\x0f\xff\xff" + bytes(1 << 20)))
+    finally:
+        taken.close()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.trailing_metadata().get("grpc-retry-pushback-ms") == "5000"
+
+
+@pytest.mark.parametrize("end", ["ended", "cancelled"])
+async def test_a_call_ends_the_thread_of_its_decoder(stub: LocalEngine, end: str) -> None:
+    call = await Call(stub, encoding=2, interim=False).open()
+    await call.send(encoded(clip_pcm("yes.wav"), container="flac"), piece_bytes=30_000)
+    await call.rpc.read()
+    assert "codec" in {thread.name for thread in threading.enumerate()}
+    if end == "ended":
+        await call.end()
+    else:
+        call.rpc.cancel()
+        await call.rpc.code()
+    assert "codec" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_force_eou_settles_what_was_held_back_to_be_identified(stub: LocalEngine) -> None:
+    call = await Call(stub).open()
+    await call.send(silence(1))
+    assert (await call.force_end()).results[0].audio_processed == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("news_seconds", "n_finals"), [(0.0, 0), (0.004, 0), (0.006, 1)])
