@@ -21,6 +21,7 @@ class SyntheticRecognizer:
     pace: float
     is_ready: bool = True
     most_phrases: int = 500
+    tells_speakers: bool = False
     languages: tuple[str, ...] = ("en-US",)
 
     @property

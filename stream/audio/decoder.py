@@ -3,8 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from stream.audio.containers.declaration import check_kind, check_shape, contradiction
-from stream.audio.containers.signatures import SNIFF_BYTES, FileKind, Handling, identify, streamed_kind
+from stream.audio.containers.declaration import check_kind, check_shape, contradiction, no_header
+from stream.audio.containers.signatures import (
+    MP3,
+    SNIFF_BYTES,
+    FileKind,
+    Handling,
+    identify,
+    may_begin_stream,
+    streamed_kind,
+)
 from stream.audio.containers.sniffing import LIVE_HEAD_BYTES, FrameScanner, HeadBuffer
 from stream.audio.containers.transfer import STEP_BYTES, Transfer
 from stream.audio.containers.wav import WavReader
@@ -141,6 +149,11 @@ class AudioDecoder:
         kind = identify(beginning.head, is_whole=is_recording, is_declared=is_explicit)
         if kind is not None:
             check_kind(kind, beginning.head, self._format)
+        elif self._format.needs_header:
+            # An MP3 stream without a tag has no signature.
+            if not may_begin_stream(MP3, beginning.head):
+                raise no_header()
+            kind = MP3
         elif is_explicit or not is_recording:
             kind = streamed_kind(self._format.encoding)
         self._choose(kind)

@@ -30,7 +30,8 @@ class AudioFormat:
 
     `channels` is how many are recognized: 1 mixes all channels, or takes the `first_channel_only`; 2 separates two
     interleaved ones. `interleaved_channels` is how many channels headerless samples have, 0 for `channels`.
-    `is_recording` is for a whole file, which its own first bytes identify.
+    `is_recording` is for a whole file, which its own first bytes identify; so they do where live audio `needs_header`,
+    and headerless samples are refused then.
     """
 
     encoding: Encoding = Encoding.LINEAR16
@@ -42,3 +43,4 @@ class AudioFormat:
     is_recording: bool = False
     interleaved_channels: int = 0
     first_channel_only: bool = False
+    needs_header: bool = False

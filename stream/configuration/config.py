@@ -77,7 +77,9 @@ class SessionConfig:
     """The configuration in force; `explicit` names the keys that somebody set.
 
     `trained_phrases` is what a trained `language_model` stands for, once it was looked up; `is_file` when nobody
-    waits for each word.
+    waits for each word. Protocols with other keys set the last four. `interleaved_channels` and `needs_header` are
+    those of `AudioFormat`; a session reports pauses of `pause_ms` between words, 0 for none; `wants_speakers` is refused
+    where the recognizer does not distinguish speakers.
     """
 
     audio_encoding: str = "LINEAR16"
@@ -105,6 +107,10 @@ class SessionConfig:
     explicit: frozenset[str] = field(default=frozenset())
     trained_phrases: tuple[str, ...] = ()
     is_file: bool = False
+    interleaved_channels: int = 0
+    needs_header: bool = False
+    pause_ms: int = 0
+    wants_speakers: bool = False
 
     @property
     def names_trained_model(self) -> bool:
@@ -124,6 +130,8 @@ class SessionConfig:
             channels=self.channels,
             encoding_is_explicit="audioEncoding" in self.explicit,
             rate_is_explicit="sampleRateHertz" in self.explicit,
+            interleaved_channels=self.interleaved_channels,
+            needs_header=self.needs_header,
         )
 
     @property

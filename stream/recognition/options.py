@@ -28,6 +28,11 @@ async def no_models(config: SessionConfig) -> SessionConfig:
 def recognition_options(config: SessionConfig, recognizer: Recognizer) -> RecognitionOptions:
     """Build the options of every stream; raises ClientError for what the recognizer does not serve."""
     language_code = _language(config, recognizer)
+    if config.wants_speakers and not recognizer.tells_speakers:
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            "speakers are to be distinguished, which the recognizer of this server does not do; leave diarization out",
+        )
     words = () if config.names_trained_model else _vocabulary(config.language_model, language_code)
     phrases = tuple(dict.fromkeys((*config.phrases, *config.trained_phrases, *words)))
     if len(phrases) > recognizer.most_phrases:

@@ -117,6 +117,11 @@ class Recognizer(Protocol):
         ...
 
     @property
+    def tells_speakers(self) -> bool:
+        """Whether settled words have the number of their speaker."""
+        ...
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The language tags that are served now, then those that may be served again."""
         ...

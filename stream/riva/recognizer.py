@@ -51,6 +51,7 @@ class RivaRecognizer:
         self._servers = [RivaServer(uri, options, open_channel, self._changes) for uri in options.uris]
         self._label = options.label
         self.most_phrases = options.most_phrases
+        self.tells_speakers = options.most_speakers > 0
         self._force_eou = options.force_eou
         self._admitted_sessions: dict[str, _AdmittedSession] = {}
 

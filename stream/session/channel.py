@@ -4,8 +4,9 @@ from collections import deque
 from typing import Protocol
 
 from stream.configuration.config import SessionConfig
+from stream.session.pauses import PauseWatch
 from stream.session.utterance import Utterance
-from vad import FRAME_BYTES, FrameClassifier, Segmenter, SegmentEvent
+from vad import FRAME_BYTES, FRAME_SAMPLES, FrameClassifier, Segmenter, SegmentEvent
 
 
 class ClassifierFactory(Protocol):
@@ -22,6 +23,7 @@ class Channel:
         self.unsettled: deque[Utterance] = deque()
         self.speaking: Utterance | None = None
         self.segmented = 0
+        self.pauses = PauseWatch(config.pause_ms)
         self._classifier_factory = classifier_factory
         self._segmenter = Segmenter(config.segmenter_options)
         self._detector = config.vad, config.vad_aggressiveness
@@ -37,6 +39,13 @@ class Channel:
     def settled(self) -> int:
         """The sample before which everything is in an emitted final or skipped for good."""
         return self.unsettled[0].start if self.unsettled else self._segmenter.held_from
+
+    @property
+    def earliest_onset(self) -> int:
+        """The sample before which the speech of no further utterance begins."""
+        if self._classifier is None:
+            return self.position
+        return self.position - self._segmenter.options.onset_window_frames * FRAME_SAMPLES
 
     def configure(self, config: SessionConfig) -> None:
         """Apply a changed configuration; only between utterances."""

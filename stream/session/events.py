@@ -364,6 +364,14 @@ class Finalized:
 
 
 @dataclass(frozen=True, slots=True)
+class WordsPaused:
+    """No word followed the one that ends at `last_word_end` for as long as the configuration says, on its clock."""
+
+    last_word_end: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something that does not end the connection: `gap`, `slow`, `quiet` or `limit`; a gap has its span of samples."""
 
@@ -396,4 +404,4 @@ class Finished:
     error: ClientError | None = None
 
 
-ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | Warned | Finished
+ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | WordsPaused | Warned | Finished

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stream.session.channel import Channel
-from stream.session.events import AudioEnded, ClientEvent, Finished, Order, Progress, Totals
+from stream.session.events import AudioEnded, ClientEvent, Finished, Order, Progress, Settled, Totals
 from stream.session.transcript import SettledUtterances
 from stream.session.utterance import Utterance
 
@@ -56,16 +56,17 @@ class SessionOutput:
             if not utterance.is_settled and utterance.has_news(is_next=is_next):
                 self.emit(utterance.unsettled(self.inference_seconds, progress, is_next=is_next))
 
-    def emit_settled(self, utterance: Utterance, progress: Progress) -> None:
-        """Emit the final text of an utterance, and count its samples."""
+    def emit_settled(self, utterance: Utterance, progress: Progress) -> Settled:
+        """Emit the final text of an utterance, and count its samples; return the event."""
         self.samples.recognized += utterance.length - utterance.lost
         self.samples.lost += utterance.lost
         settled = utterance.settled(self.inference_seconds, progress)
         if settled.hypothesis.best.words:
             self._settled.add(settled)
-        elif not utterance.length and not utterance.revision:
-            return  # the end of a stream whose last segment the recognizer had settled already
-        self.emit(settled)
+        # The end of a stream may have nothing behind the last segment that the recognizer settled by itself.
+        if settled.hypothesis.best.words or utterance.length or utterance.revision:
+            self.emit(settled)
+        return settled
 
     def emit_finished(self, received: int, ending: AudioEnded) -> None:
         """Emit the end, with everything that was settled; `received` is a position on the connection's clock."""

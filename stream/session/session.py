@@ -36,6 +36,7 @@ from stream.session.events import (
     SpeechStarted,
     UtteranceFinalized,
     Warned,
+    WordsPaused,
 )
 from stream.session.output import SessionOutput
 from stream.session.quiet import QuietWatch
@@ -163,6 +164,8 @@ class Session:
 
     def _received(self, pcm: Sequence[bytes]) -> None:
         self._output.samples.received += sum(map(len, pcm)) // SAMPLE_BYTES
+        for channel in self._channels:
+            self._emit_pause(channel, channel.earliest_onset)
         if self._watches_for_words and (detail := self._quiet.receive(pcm, self._decided)) is not None:
             self._output.emit(Warned("quiet", detail))
 
@@ -219,10 +222,12 @@ class Session:
                     self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
 
     def _open_utterance(self, channel: Channel, start: int, onset: int) -> None:
+        self._emit_pause(channel, onset)
         self._utterance_count += 1
         utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
         channel.speaking = utterance
         channel.unsettled.append(utterance)
+        utterance.onset = None if self._config.vad == "off" else onset
         self._output.samples.skipped += start - channel.segmented
         self._output.order(OpenStream(utterance.stream_id, self._options))
         if self._config.vad != "off":
@@ -327,11 +332,17 @@ class Session:
     def _emit_news(self) -> None:
         for channel in self._channels:
             while (utterance := channel.pop_settled()) is not None:
-                self._output.emit_settled(utterance, self._progress())
+                channel.pauses.settle(self._output.emit_settled(utterance, self._progress()))
+                self._emit_pause(channel, channel.earliest_onset)
             if self._config.interim_results:
                 self._output.emit_unsettled(channel, self._progress())
         self._emit_finalized()
         self._finish_if_drained()
+
+    def _emit_pause(self, channel: Channel, decided: int) -> None:
+        last_word_end = channel.pauses.take(decided, channel.unsettled)
+        if last_word_end is not None:
+            self._output.emit(WordsPaused(last_word_end, channel.index))
 
     def _progress(self) -> Progress:
         return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
@@ -362,6 +373,7 @@ class Session:
         if self._ending is None or self.state is not State.DRAINING or any(c.unsettled for c in self._channels):
             return
         for channel in self._channels:
+            self._emit_pause(channel, channel.position)
             self._output.samples.skipped += channel.position - channel.segmented
         self._enter(State.CLOSED)
         self._output.emit_finished(self._channels[0].position, self._ending)

@@ -21,8 +21,9 @@ class Utterance:
     """A segment and its recognition; positions are samples on the connection's clock.
 
     `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
-    the recognizer settled earlier utterances of that stream. `is_forced` once it was asked to settle this one,
-    `lost` is how many samples at its end were given up.
+    the recognizer settled earlier utterances of that stream. `onset` is the first sample of its speech, None where
+    no detector looks for it. `is_forced` once it was asked to settle this one, `lost` is how many samples at its end
+    were given up.
     """
 
     utterance_id: int
@@ -42,6 +43,7 @@ class Utterance:
     is_forced: bool = False
     lost: int = 0
     stable_prefix: StablePrefix = field(default_factory=StablePrefix)
+    onset: int | None = None
 
     @property
     def is_complete(self) -> bool:

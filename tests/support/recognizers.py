@@ -93,6 +93,7 @@ class ScriptedRecognizer:
     changes: Changes = field(default_factory=Changes)
     is_ready: bool = True
     most_phrases: int = 500
+    tells_speakers: bool = False
     streams: list[CountingStream] = field(default_factory=list)
     # If set, no session is admitted.
     full: RecognizerFullError | None = None

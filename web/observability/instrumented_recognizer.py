@@ -35,6 +35,10 @@ class CountedRecognizer:
         return self._recognizer.most_phrases
 
     @property
+    def tells_speakers(self) -> bool:
+        return self._recognizer.tells_speakers
+
+    @property
     def languages(self) -> tuple[str, ...]:
         return self._recognizer.languages
 

@@ -36,6 +36,8 @@ def check_kind(kind: FileKind, head: bytes, declared: AudioFormat) -> None:
         raise _without_sound(kind, head, is_recording=declared.is_recording)
     if declared.is_recording and not declared.encoding_is_explicit:
         return
+    if declared.needs_header and kind.encoding is not None:
+        return
     encoding = declared.encoding.value
     if kind.encoding is None and not declared.is_recording:
         detail = f"the audio is {kind.name}, which is not streamed; send {streamed_formats()}, or upload the file"
@@ -64,6 +66,15 @@ def contradiction(key: str, declared: str, found: str) -> MismatchError:
         declared=declared,
         found=found,
         from_header=True,
+    )
+
+
+def no_header() -> ClientError:
+    """Make the error for live audio that has to be a file and does not begin like one."""
+    return ClientError(
+        Problem.INVALID_AUDIO,
+        "the audio does not begin like a file that is known, and its encoding was not declared; "
+        f"send {streamed_formats()}, and declare the encoding of what has no header",
     )
 
 

@@ -37,6 +37,7 @@ from stream.session.events import (
     SpeechStarted,
     Unsettled,
     Warned,
+    WordsPaused,
 )
 from vad import SAMPLE_RATE
 
@@ -129,7 +130,7 @@ class MessageWriter:
             case SpeechEnded(utterance_id, end, channel):
                 head = self._head("speechEnd", channel)
                 return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(end))
-            case Unsettled(is_repeated=True) | Finalized():
+            case Unsettled(is_repeated=True) | Finalized() | WordsPaused():
                 return None
             case Unsettled():
                 return self._partial(event)

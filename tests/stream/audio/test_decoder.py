@@ -108,6 +108,12 @@ def refusal(sent: bytes, audio_format: AudioFormat | None = None) -> str:
     return caught.value.detail
 
 
+def test_interleaved_channels_are_mixed_to_one() -> None:
+    stereo = b"".join(PCM[at : at + 2] * 2 for at in range(0, len(PCM), 2))
+    mixed = decoded(*cut(stereo, 777), audio_format=AudioFormat(transfer=AudioTransfer.RAW, interleaved_channels=2))
+    assert mixed == PCM
+
+
 MP3 = encoded(PCM, 44_100, "mp3")
 FLAC = encoded(PCM, 16_000, "flac")
 SAMPLES = AudioFormat(encoding=Encoding.LINEAR16, encoding_is_explicit=True)
@@ -185,6 +191,26 @@ def test_files_in_a_row_may_differ_in_rate_and_channels(size: int) -> None:
     assert heard.startswith(PCM)
     assert heard.endswith(PCM)
     assert len(heard) == pytest.approx(5 * len(PCM), abs=1000)
+
+
+FILE = AudioFormat(transfer=AudioTransfer.RAW, needs_header=True)
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "flac", "ogg", "webm"])
+def test_live_audio_that_needs_a_header_is_identified_by_it(kind: str) -> None:
+    sent = WAV if kind == "wav" else encoded(PCM, 48_000, kind)
+    assert len(decoded(*cut(sent, 333), audio_format=FILE)) > len(PCM) // 2
+
+
+@pytest.mark.parametrize(
+    "sent", [PCM, bytes(200), b"\x01", b"This is no sound, but a text of more than sixty letters. " * 3]
+)
+def test_live_audio_without_the_header_that_it_needs_is_refused(sent: bytes) -> None:
+    assert refusal(sent, FILE).startswith("the audio ")
+
+
+def test_an_ogg_file_within_samples_is_no_header() -> None:
+    assert refusal(PCM + encoded(PCM, 48_000, "ogg"), FILE).startswith("the audio does not begin like a file")
 
 
 RECORDING = AudioFormat(transfer=AudioTransfer.RAW, is_recording=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from stream.configuration.config import SessionConfig
@@ -40,3 +42,10 @@ def test_a_vocabulary_that_there_is_not_in_the_language_is_refused() -> None:
     recognizer = ScriptedRecognizer(languages=("tlh",))
     with pytest.raises(ClientError, match="languageModel is yesno: the vocabulary yesno has no tlh; it has ar, de, en"):
         recognition_options(configured(languageCode="tlh", languageModel="yesno"), recognizer)
+
+
+def test_speakers_are_refused_where_the_recognizer_does_not_tell_them() -> None:
+    config = replace(configured(), wants_speakers=True)
+    assert recognition_options(config, ScriptedRecognizer(tells_speakers=True)).language_code == "en-US"
+    with pytest.raises(ClientError, match="which the recognizer of this server does not do"):
+        recognition_options(config, ScriptedRecognizer())
