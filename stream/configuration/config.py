@@ -78,8 +78,8 @@ class SessionConfig:
 
     `trained_phrases` is what a trained `language_model` stands for, once it was looked up; `is_file` when nobody
     waits for each word. Protocols with other keys set the last four. `interleaved_channels` and `needs_header` are
-    those of `AudioFormat`; a session reports pauses of `pause_ms` between words, 0 for none; `wants_speakers` is refused
-    where the recognizer does not distinguish speakers.
+    those of `AudioFormat`; a session reports pauses of `pause_ms` between words, 0 for none. Where the recognizer does
+    not distinguish speakers, `wants_speakers` is refused.
     """
 
     audio_encoding: str = "LINEAR16"
