@@ -117,7 +117,7 @@ class Talker:
         reader = asyncio.create_task(_read(call, exchange))
         self.readers[reader] = exchange
         try:
-            await call.write(opening_request(OPTIONS, RequestOptions()))
+            await call.write(opening_request(OPTIONS, RequestOptions(), promises_stable_words=True))
             # A refusal that meets a write is turned into INTERNAL by the library.
             await asyncio.wait({asyncio.ensure_future(call.initial_metadata())}, timeout=_ACCEPT_SECONDS)
             exchange.is_accepted = not call.done()

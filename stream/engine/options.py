@@ -14,6 +14,7 @@ from vad import SegmenterOptions
 
 MOST_ALTERNATIVES = 5
 _CLOSED_VOCABULARY = "closed_vocabulary"
+_STABLE_WORDS = "stable_words"
 _BOOLEANS = {"true": True, "false": False, "": False}
 
 
@@ -27,7 +28,7 @@ class CallOptions:
 
     `model` is the name of one of our models or of any other. `phrases` are expected with the strength `boost`; with
     `closed_vocabulary` nothing else is recognized. `punctuation` asks for punctuation and capitals, `profanity_filter`
-    for masked swear words.
+    for masked swear words, `separates_stable_words` for a partial's stable words in a result of their own.
     """
 
     language_code: str
@@ -41,6 +42,7 @@ class CallOptions:
     closed_vocabulary: bool = False
     profanity_filter: bool = False
     punctuation: bool = False
+    separates_stable_words: bool = False
 
     @property
     def work_class(self) -> WorkClass:
@@ -67,9 +69,10 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         model=config.model,
         phrases=_phrases(config.speech_contexts),
         boost=_boost(config.speech_contexts),
-        closed_vocabulary=_is_closed(config.custom_configuration),
+        closed_vocabulary=_is_true(config.custom_configuration, _CLOSED_VOCABULARY),
         profanity_filter=config.profanity_filter,
         punctuation=config.enable_automatic_punctuation,
+        separates_stable_words=_is_true(config.custom_configuration, _STABLE_WORDS),
     )
 
 
@@ -95,8 +98,8 @@ def _boost(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> float:
     return max(boosts, default=0.0)
 
 
-def _is_closed(custom_configuration: Mapping[str, str]) -> bool:
-    text = custom_configuration.get(_CLOSED_VOCABULARY, "")
+def _is_true(custom_configuration: Mapping[str, str], key: str) -> bool:
+    text = custom_configuration.get(key, "")
     if text.lower() not in _BOOLEANS:
-        raise RequestError(f"custom_configuration: {_CLOSED_VOCABULARY} is {text!r}; it must be true or false")
+        raise RequestError(f"custom_configuration: {key} is {text!r}; it must be true or false")
     return _BOOLEANS[text.lower()]

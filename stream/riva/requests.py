@@ -28,9 +28,13 @@ class RequestOptions:
 
 
 def opening_request(
-    session: RecognitionOptions, options: RequestOptions, *, knows_closed_vocabularies: bool = False
+    session: RecognitionOptions,
+    options: RequestOptions,
+    *,
+    knows_closed_vocabularies: bool = False,
+    promises_stable_words: bool = False,
 ) -> pb.StreamingRecognizeRequest:
-    """Build the first message of a stream; `knows_closed_vocabularies` is what the server promises."""
+    """Build the first message of a stream; the keywords are what the server promises."""
     endpoint_ms = session.finds_endpoints_ms or options.stop_history_ms
     config = pb.RecognitionConfig(
         encoding=riva_audio_pb2.LINEAR_PCM,
@@ -52,6 +56,8 @@ def opening_request(
         config.speech_contexts.append(pb.SpeechContext(phrases=session.phrases, boost=session.boost))
     if session.closed_vocabulary and knows_closed_vocabularies:
         config.custom_configuration["closed_vocabulary"] = "true"
+    if promises_stable_words:
+        config.custom_configuration["stable_words"] = "true"
     return pb.StreamingRecognizeRequest(
         streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=session.interim_results)
     )

@@ -19,30 +19,36 @@ class ResponseBuilder:
     Clients that concatenate the finals, and a partial after them, then get correct text.
     """
 
-    def __init__(self, *, word_times: bool, masks_profanity: bool = False) -> None:
+    def __init__(
+        self, *, word_times: bool, masks_profanity: bool = False, separates_stable_words: bool = False
+    ) -> None:
         self._word_times = word_times
         self._masks_profanity = masks_profanity
+        self._separates_stable_words = separates_stable_words
         self._has_text = False
 
     def partial(
         self, partial: Partial, start_samples: int, request_id: common.RequestId | None
     ) -> asr.StreamingRecognizeResponse:
-        """Return a partial of the utterance at `start_samples`: one result for stable words, one for the others.
+        """Return a partial of the utterance at `start_samples`: its text, which is empty if there is none yet.
 
-        The text is their concatenation; either may be missing. Without any text there is one empty result, which
-        reports how much audio was processed.
+        It is one result, as stable as its last words, because clients show one of several. If they are to be separate,
+        stable words and the others have a result each, whose concatenation is the text.
         """
         processed_seconds = (start_samples + partial.processed_samples) / SAMPLE_RATE
         stable, tail = self._masked_text(partial.stable), self._masked_text(partial.tail)
-        texts = self._spaced(stable), tail if stable else self._spaced(tail)
+        if stable and tail and self._separates_stable_words:
+            parts = [(stable, _STABLE), (tail, _UNSTABLE)]
+        else:
+            parts = [(stable + tail, _STABLE if stable and not tail else _UNSTABLE)]
+        texts = [self._spaced(parts[0][0]), *(text for text, _ in parts[1:])]
         results = [
             asr.StreamingRecognitionResult(
                 alternatives=[asr.SpeechRecognitionAlternative(transcript=text)],
                 stability=stability,
                 audio_processed=processed_seconds,
             )
-            for text, stability in zip(texts, (_STABLE, _UNSTABLE), strict=True)
-            if text or (stability == _UNSTABLE and not partial.stable)
+            for text, (_, stability) in zip(texts, parts, strict=True)
         ]
         return asr.StreamingRecognizeResponse(results=results, id=request_id)
 

@@ -251,7 +251,11 @@ def add_places_to_server(servicer: RecognitionServicer, server: grpc.aio.Server)
 
 
 def _builder(options: CallOptions) -> ResponseBuilder:
-    return ResponseBuilder(word_times=options.word_times, masks_profanity=options.profanity_filter)
+    return ResponseBuilder(
+        word_times=options.word_times,
+        masks_profanity=options.profanity_filter,
+        separates_stable_words=options.separates_stable_words,
+    )
 
 
 def _id_of(request: asr.StreamingRecognizeRequest | asr.RecognizeRequest) -> common.RequestId | None:

@@ -193,9 +193,14 @@ class RivaServer:
         metadata = (*self._options.metadata, *_metadata(options, was_admitted=was_admitted))
         call = lease.channel.asr.StreamingRecognize(metadata=metadata)
         served = self.served
-        reader = ResponseReader(options, promises_stable_words=served is not None and served.promises_stable_words)
-        knows_closed_vocabularies = served is not None and served.knows_closed_vocabularies
-        request = opening_request(options, self._options, knows_closed_vocabularies=knows_closed_vocabularies)
+        promises_stable_words = served is not None and served.promises_stable_words
+        reader = ResponseReader(options, promises_stable_words=promises_stable_words)
+        request = opening_request(
+            options,
+            self._options,
+            knows_closed_vocabularies=served is not None and served.knows_closed_vocabularies,
+            promises_stable_words=promises_stable_words,
+        )
         stream = RivaStream(call, reader, lease, signals_progress=self.admits_sessions)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):

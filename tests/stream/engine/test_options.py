@@ -69,6 +69,12 @@ def test_a_closed_vocabulary_is_asked_for_by_custom_configuration(text: str, is_
     assert options.closed_vocabulary is is_closed
 
 
+@pytest.mark.parametrize(("text", "separates"), [("true", True), ("TRUE", True), ("false", False)])
+def test_stable_words_are_separated_on_request(text: str, separates: bool) -> None:
+    assert read_config(config(custom_configuration={"stable_words": text})).separates_stable_words is separates
+    assert not read_config(config()).separates_stable_words
+
+
 def test_what_shapes_the_text_is_carried() -> None:
     options = read_config(config(profanity_filter=True, enable_automatic_punctuation=True, model="base"))
     assert (options.profanity_filter, options.punctuation, options.model) == (True, True, "base")
@@ -90,6 +96,10 @@ def test_what_shapes_the_text_is_carried() -> None:
         (
             {"speech_contexts": [contexts("a", boost=float("inf"))]},
             "the boost of a speech_context is inf; it must be a finite number",
+        ),
+        (
+            {"custom_configuration": {"stable_words": "yes"}},
+            "custom_configuration: stable_words is 'yes'; it must be true or false",
         ),
         (
             {"custom_configuration": {"closed_vocabulary": "1"}},

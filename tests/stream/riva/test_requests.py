@@ -24,17 +24,20 @@ def test_every_option_reaches_the_request() -> None:
         finds_endpoints_ms=700,
     )
     config = opening_request(
-        options, RequestOptions(models={"default": "tele", "video": "film"}), knows_closed_vocabularies=True
+        options,
+        RequestOptions(models={"default": "tele", "video": "film"}),
+        knows_closed_vocabularies=True,
+        promises_stable_words=True,
     ).streaming_config.config
     assert not config.profanity_filter
     assert not config.enable_automatic_punctuation
     assert config.model == "tele"
     assert [(list(c.phrases), c.boost) for c in config.speech_contexts] == [(["Riva", "Niyosha"], 40.0)]
-    assert dict(config.custom_configuration) == {"closed_vocabulary": "true"}
+    assert dict(config.custom_configuration) == {"closed_vocabulary": "true", "stable_words": "true"}
     assert config.endpointing_config.stop_history == 700
 
 
-def test_a_server_that_knows_no_closed_vocabularies_is_not_asked_for_one() -> None:
+def test_a_server_is_asked_for_nothing_that_it_does_not_promise() -> None:
     config = opening_request(
         RecognitionOptions("en-US", phrases=("yes",), closed_vocabulary=True), RequestOptions()
     ).streaming_config.config

@@ -19,14 +19,22 @@ SECOND_BEST = Hypothesis(
 )
 
 
-def partial(stable: str, tail: str) -> list[tuple[str, object]]:
-    response = ResponseBuilder(word_times=True).partial(Partial(stable, tail, 24_000), 16_000, None)
+def partial(stable: str, tail: str, *, separates: bool = True) -> list[tuple[str, object]]:
+    builder = ResponseBuilder(word_times=True, separates_stable_words=separates)
+    response = builder.partial(Partial(stable, tail, 24_000), 16_000, None)
     assert not any(result.is_final for result in response.results)
     assert {result.audio_processed for result in response.results} == {2.5}
     return [(result.alternatives[0].transcript, pytest.approx(result.stability)) for result in response.results]
 
 
-def test_a_partial_tells_the_settled_words_apart_from_the_others() -> None:
+def test_a_partial_is_one_result_as_stable_as_its_last_words() -> None:
+    assert partial("so far", " so good", separates=False) == [("so far so good", 0.1)]
+    assert partial("so far", "", separates=False) == [("so far", 0.9)]
+    assert partial("", "so good", separates=False) == [("so good", 0.1)]
+    assert partial("", "", separates=False) == [("", 0.1)]
+
+
+def test_a_partial_tells_the_settled_words_apart_from_the_others_on_request() -> None:
     assert partial("so far", " so good") == [("so far", 0.9), (" so good", 0.1)]
     assert partial("so far", "") == [("so far", 0.9)]
     assert partial("", "so good") == [("so good", 0.1)]
@@ -63,7 +71,7 @@ def test_finals_after_the_first_with_text_begin_with_a_space() -> None:
 
 
 def test_partials_after_a_final_with_text_begin_with_a_space_too() -> None:
-    builder = ResponseBuilder(word_times=False)
+    builder = ResponseBuilder(word_times=False, separates_stable_words=True)
     builder.final(Final((HYPOTHESIS,), 0, 1), None)
     for stable, tail in (("so far", " so good"), ("", "so good"), ("", "")):
         results = builder.partial(Partial(stable, tail, 24_000), 16_000, None).results
@@ -99,7 +107,7 @@ def test_swear_words_are_masked_if_asked_in_partials_and_finals() -> None:
         DecodedWord(text="shit,", tokens=(2,), start_samples=1600, end_samples=4800, confidence=0.8),
     )
     final = Final((Hypothesis(words),), 0, 16_000)
-    masking = ResponseBuilder(word_times=True, masks_profanity=True)
+    masking = ResponseBuilder(word_times=True, masks_profanity=True, separates_stable_words=True)
     (alternative,) = masking.final(final, None).results[0].alternatives
     assert alternative.transcript == "Oh s***,"
     assert [(word.word, word.start_time) for word in alternative.words] == [("Oh", 0), ("s***,", 100)]

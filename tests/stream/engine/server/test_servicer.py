@@ -19,10 +19,10 @@ from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.work import DecodeRequest, Work
 from tests.stream.audio.encoders import encoded
-from tests.stream.engine.support.calls import SECOND_BYTES, Call, Responses, noise, silence, tone, words_of
+from tests.stream.engine.support.calls import SECOND_BYTES, Call, Responses, noise, silence, texts_of, tone, words_of
 from tests.stream.engine.support.local import LocalEngine
 from tests.support.places import CLIPS
-from tests.support.sounds import clip_pcm, clip_texts
+from tests.support.sounds import clip_pcm, clip_texts, cut
 from vad import FRAME_SAMPLES
 
 pytestmark = pytest.mark.virtual_time
@@ -65,6 +65,25 @@ async def test_a_stream_gives_partials_and_then_one_final(stub: LocalEngine) -> 
     assert [results[0].audio_processed for results in result.partials] == [1.0, 2.0, 3.0, 4.0]
     assert result.finals[0].audio_processed == pytest.approx(4.2)
     assert 0.5 < result.finals[0].alternatives[0].confidence <= 1
+
+
+async def test_a_partial_is_one_result_unless_the_caller_wants_its_stable_words(
+    stub: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = tuple(DecodedWord(text=text, tokens=(number,)) for number, text in enumerate(("we", "close", "at", "nine")))
+    monkeypatch.setattr(Decoder, "decode", lambda *_: Decoding((Hypothesis(words),), 0.0, "en-US"))
+    pcm = clip_pcm("library.wav")
+    pieces = [pcm[:SECOND_BYTES], *cut(pcm[SECOND_BYTES : 4 * SECOND_BYTES], SECOND_BYTES // 2)]
+    for custom_configuration, results in (
+        ({}, [("we close at nine", 0.1)]),
+        ({"stable_words": "true"}, [("we close", 0.9), (" at nine", 0.1)]),
+    ):
+        call = await Call(stub, custom_configuration=custom_configuration).open()
+        for piece in pieces:
+            await call.send(piece, piece_bytes=SECOND_BYTES)
+            last = await call.result()
+        assert texts_of(last.results) == results
+        await call.end()
 
 
 async def test_silence_is_answered_message_by_message(stub: LocalEngine) -> None:

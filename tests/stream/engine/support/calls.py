@@ -1,6 +1,7 @@
 """Streaming calls as tests make them, and what comes back as plain values."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,11 @@ def tone(seconds: float, hertz: float = 440.0) -> bytes:
     return (np.sin(phase) * 10_000).astype("<i2").tobytes()
 
 
+def texts_of(results: Iterable[asr.StreamingRecognitionResult]) -> list[tuple[str, float]]:
+    """Return the text and the stability of each result."""
+    return [(result.alternatives[0].transcript, round(result.stability, 1)) for result in results]
+
+
 @dataclass(frozen=True)
 class Responses:
     """All responses of one call."""
@@ -55,13 +61,6 @@ class Responses:
     @property
     def text(self) -> str:
         return "".join(final.alternatives[0].transcript for final in self.finals)
-
-    @property
-    def stable_texts(self) -> list[str]:
-        return [
-            "".join(result.alternatives[0].transcript for result in results if result.stability > 0.5)
-            for results in self.partials
-        ]
 
 
 class Call:
