@@ -2,5 +2,6 @@
 
 from stream.protocols.farsava.protocol import Farsava
 from stream.protocols.protocol import ClientProtocol
+from stream.protocols.vosk.protocol import Vosk
 
-PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(),)
+PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(), Vosk())

@@ -48,15 +48,15 @@ def is_settled(message: dict[str, Any]) -> bool:
     return bool(words) and words[-1]["endTime"] > 0
 
 
-def address(base: str, query: str = "") -> str:
-    return base.replace("http", "ws", 1) + LIVE + (f"?{query}" if query else "")
+def address(base: str, query: str = "", path: str = LIVE) -> str:
+    return base.replace("http", "ws", 1) + path + (f"?{query}" if query else "")
 
 
-def talking(base: str, query: str = "", **options: Any) -> connect:
-    """Connect to the live endpoint, over TCP or a Unix socket; `options` are those of websockets."""
+def talking(base: str, query: str = "", *, path: str = LIVE, **options: Any) -> connect:
+    """Connect to a live endpoint, over TCP or a Unix socket; `options` are those of websockets."""
     if base.startswith(_UNIX):
-        return unix_connect(base.removeprefix(_UNIX), address(_UNIX_HOST, query), **options)
-    return connect(address(base, query), proxy=None, **options)
+        return unix_connect(base.removeprefix(_UNIX), address(_UNIX_HOST, query, path), **options)
+    return connect(address(base, query, path), proxy=None, **options)
 
 
 def http_client(base: str, **options: Any) -> httpx.AsyncClient:
