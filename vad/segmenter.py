@@ -130,6 +130,11 @@ class Segmenter:
         self._continues = False
         return [self._end_segment(EndReason.CUT)] if self._open else []
 
+    def forget(self) -> None:
+        """Drop the frames outside of segments, so that no later segment reaches back to them."""
+        self._recent_pcm.clear()
+        self._recent_speech.clear()
+
     def _search(self, pcm: bytes, speech: bytes) -> int | None:
         """Look for the onset of a segment; return how many frames there are up to it, or None for no onset."""
         options = self.options

@@ -7,6 +7,7 @@ from stream.audio import AudioFormat, AudioTransfer, Encoding
 from stream.configuration.keys import (
     BooleanKey,
     ChoiceKey,
+    DetectorKey,
     IntegerKey,
     Key,
     LanguageKey,
@@ -19,7 +20,8 @@ from stream.errors import ClientError, Problem, quoted
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRASES, USUAL_BOOST
 from vad import SegmenterOptions, frames_in
 
-VAD_KINDS = ("webrtc", "silero", "off")
+MANUAL, OFF = "manual", "off"
+VAD_KINDS = ("webrtc", "silero", MANUAL, OFF)
 SAMPLE_RATES_HERTZ = range(8000, 48_001)
 """The rates of headerless samples."""
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
@@ -49,7 +51,15 @@ KEYS: tuple[Key, ...] = (
         True,
         tuple(t.value for t in AudioTransfer),
     ),
-    ChoiceKey("vad", "vad", "what finds speech; `off` leaves that to the recognizer", True, VAD_KINDS),
+    DetectorKey(
+        "vad",
+        "vad",
+        "what finds speech; `manual` leaves the ends to `finalize`, at any time, `off` to the recognizer",
+        True,
+        VAD_KINDS,
+        MANUAL,
+        OFF,
+    ),
     IntegerKey(
         "vadAggressiveness", "vad_aggressiveness", "from 0, nearly all is speech, to 3, most is noise", False, 0, 3
     ),
@@ -135,16 +145,24 @@ class SessionConfig:
         )
 
     @property
+    def is_manual(self) -> bool:
+        """Whether utterances end at the client's command only, or where they are too long."""
+        return self.vad == MANUAL
+
+    @property
     def segmenter_options(self) -> SegmenterOptions:
-        if self.vad == "off":
+        if self.vad == OFF:
             return _ENDLESS
         longest = frames_in(self.max_utterance_ms)
+        # The last 2 s before the limit, but never so much that no utterance could pass it.
+        longest_search = min(200, longest // 4)
+        if self.is_manual:
+            return replace(_ENDLESS, longest_frames=longest, longest_search_frames=longest_search)
         return SegmenterOptions(
             preroll_frames=frames_in(self.preroll_ms),
             hangover_frames=frames_in(self.hangover_ms),
             longest_frames=longest,
-            # The last 2 s before the limit, but never so much that no utterance could pass it.
-            longest_search_frames=min(200, longest // 4),
+            longest_search_frames=longest_search,
         )
 
     def on_wire(self) -> dict[str, object]:
@@ -164,7 +182,7 @@ class SessionConfig:
         for name in values:
             key = _key(name)
             before, after = getattr(self, key.attribute), getattr(changed, key.attribute)
-            if audio_began and key.frozen_by_audio and before != after:
+            if audio_began and key.is_frozen(before, after):
                 raise ClientError(
                     Problem.INVALID_CONFIG,
                     f"{name} is {after} after the first audio was received with {before}; it must be set before",
@@ -188,7 +206,7 @@ class SessionConfig:
         if self.channels == 2 and not self.extended:
             raise ClientError(Problem.INVALID_CONFIG, "channels is 2, which needs extended to be true")
         for name in _DETECTOR_KEYS:
-            if self.vad == "off" and name in self.explicit:
+            if self.vad == OFF and name in self.explicit:
                 raise ClientError(
                     Problem.INVALID_CONFIG, f"{name} is set although vad is off; set it with webrtc or silero only"
                 )

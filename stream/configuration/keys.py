@@ -40,6 +40,10 @@ class Key(ABC):
     def accepts(self, value: object) -> bool:
         """Whether the value is allowed."""
 
+    def is_frozen(self, before: object, after: object) -> bool:
+        """Whether the value can no longer become another once audio was received."""
+        return self.frozen_by_audio and before != after
+
     def from_texts(self, texts: list[str]) -> object:
         """Read the values of the query string; what cannot be read is returned as it is, and then refused."""
         if len(texts) > 1:
@@ -135,6 +139,18 @@ class ChoiceKey(Key):
 
     def accepts(self, value: object) -> bool:
         return value in self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorKey(ChoiceKey):
+    """What finds the ends of utterances; between a detector and `manual` it can be switched at any time."""
+
+    manual: str
+    off: str
+
+    def is_frozen(self, before: object, after: object) -> bool:
+        is_switched = self.manual in (before, after) and self.off not in (before, after)
+        return super(DetectorKey, self).is_frozen(before, after) and not is_switched
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from stream.configuration.config import SessionConfig
@@ -33,13 +33,17 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An admitted connection: its id, how it was opened and when (seconds since 1970), what it may do."""
+    """An admitted connection: its id, how it was opened and when (seconds since 1970), what it may do.
+
+    `config` is the configuration with which it begins.
+    """
 
     transcription_id: str
     handshake: Handshake
     opened_at: float
     max_message_bytes: int
     limits: RunnerLimits
+    config: SessionConfig = field(default_factory=SessionConfig)
 
 
 class Adapter(ABC):

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from stream.configuration.config import LANGUAGE_MODELS, SessionConfig
+from stream.configuration.config import LANGUAGE_MODELS, OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
 from stream.session.events import RecognitionOptions
@@ -51,9 +51,9 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         phrases=phrases,
         boost=config.boost,
         closed_vocabulary=bool(words),
-        finds_endpoints_ms=config.hangover_ms if config.vad == "off" else None,
+        finds_endpoints_ms=config.hangover_ms if config.vad == OFF else None,
         is_file=config.is_file,
-        forces_endpoints=config.vad == "off" and recognizer.forces_endpoints(config.asr_model),
+        forces_endpoints=config.vad == OFF and recognizer.forces_endpoints(config.asr_model),
     )
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from stream.audio import AudioTransfer
 from stream.audio.decoder import AudioDecoder, Samples
-from stream.configuration.config import SessionConfig
+from stream.configuration.config import OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory
 from vad import (
@@ -45,7 +45,7 @@ class _OpenSegment:
 
 def check_cuttable(config: SessionConfig) -> None:
     """Raise ClientError for a configuration without segmentation."""
-    if config.vad == "off":
+    if config.vad == OFF:
         raise ClientError(
             Problem.INVALID_CONFIG, "vad is off; a recording is cut by webrtc or silero, only live sound goes uncut"
         )

@@ -16,7 +16,17 @@ from stream.runtime.audio_intake import AudioIntake, Frames, Meter, unmetered
 from stream.runtime.fairness import FairShare, WorkLimit
 from stream.runtime.outbox import Outbox
 from stream.session.channel import ClassifierFactory
-from stream.session.commands import ClientInput, Close, Command, Configure, Finalize, KeepAlive, Reply
+from stream.session.commands import (
+    ClientInput,
+    Close,
+    Command,
+    Configure,
+    Discard,
+    Finalize,
+    KeepAlive,
+    Refused,
+    Reply,
+)
 from stream.session.deadlines import Deadline, Deadlines, RunnerLimits
 from stream.session.events import (
     AbandonStream,
@@ -33,6 +43,7 @@ from stream.session.events import (
     SendAudio,
     SenderPaused,
     SessionInput,
+    UtteranceDiscarded,
     UtteranceFinalized,
 )
 from stream.session.session import Session, State
@@ -155,7 +166,7 @@ class SessionRunner:
 
     async def _next_message(self, source: MessageSource, deadline: MovingTimeout) -> bytes | str | None:
         """Wait for the next message; raises TimeoutError when a deadline passes."""
-        due = self._deadlines.next(in_utterance=self._session.is_in_utterance)
+        due = self._deadlines.next(in_utterance=self._session.ends_with_pause)
         if self._ordered_end is not None:
             due = 0
             if asyncio.get_running_loop().time() >= self._last_read:
@@ -175,7 +186,7 @@ class SessionRunner:
             await self._end_audio(self._ordered_end.cause, self._ordered_end.error)
             return
         now = asyncio.get_running_loop().time()
-        match self._deadlines.passed(now, in_utterance=self._session.is_in_utterance):
+        match self._deadlines.passed(now, in_utterance=self._session.ends_with_pause):
             case Deadline.PAUSE:
                 self._feed(SenderPaused())
             case Deadline.NOTICE:
@@ -257,16 +268,32 @@ class SessionRunner:
                 return 0.0
             case Finalize():
                 self._feed(UtteranceFinalized())
+            case Discard():
+                self._feed(UtteranceDiscarded())
             case KeepAlive():
                 pass
-            case Configure(values):
-                config = self.config.with_message(values, audio_began=self._intake is not None)
-                # Others work while this one waits for the database.
-                before = clock() - began
-                config = await self._look_up(config)
-                began = clock() - before
-                self._feed(self._configured(config))
-                self.config = config
+            case Configure():
+                return await self._configure(command)
+        return clock() - began
+
+    async def _configure(self, command: Configure) -> float:
+        """Apply a configuration; return how many seconds of work it was."""
+        clock = self._fair_share.work_clock
+        began = clock()
+        try:
+            config = self.config.with_message(command.values, audio_began=self._intake is not None)
+            # Others work while this one waits for the database.
+            before = clock() - began
+            config = await self._look_up(config)
+            began = clock() - before
+            configured = self._configured(config)
+        except ClientError as error:
+            if not command.goes_on:
+                raise
+            self._outbox.put(Reply(Refused(command.label, error)))
+        else:
+            self._feed(configured)
+            self.config = config
         return clock() - began
 
     async def _end_audio(self, cause: EndCause, error: ClientError | None = None) -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Protocol
 
-from stream.configuration.config import SessionConfig
+from stream.configuration.config import MANUAL, OFF, SessionConfig
 from stream.session.pauses import PauseWatch
 from stream.session.utterance import Utterance
 from vad import FRAME_BYTES, FRAME_SAMPLES, FrameClassifier, Segmenter, SegmentEvent
@@ -80,6 +80,16 @@ class Channel:
         """End the open segment here."""
         return self._segmenter.cut()
 
+    def discard(self) -> Utterance | None:
+        """Drop the open segment and what may become part of one; return its utterance, which is no longer unsettled."""
+        utterance, self.speaking = self.speaking, None
+        self._segmenter.cut()
+        self._segmenter.forget()
+        if utterance is not None:
+            self.unsettled.remove(utterance)
+            self.segmented = self.position
+        return utterance
+
     def find(self, stream_id: int) -> Utterance | None:
         """Return the utterance that a stream is about, unless it is settled: nothing that comes later changes it."""
         return next((u for u in self.unsettled if u.stream_id == stream_id and not u.is_settled), None)
@@ -102,4 +112,7 @@ class Channel:
 
     def _make_classifier(self) -> FrameClassifier | None:
         kind, aggressiveness = self._detector
-        return None if kind == "off" else self._classifier_factory(kind, aggressiveness)
+        if kind == OFF:
+            return None
+        # Commands end a manual utterance; where it is too long, it is cut at a frame without speech.
+        return self._classifier_factory("webrtc" if kind == MANUAL else kind, aggressiveness)

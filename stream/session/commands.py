@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stream.errors import ClientError
+
 
 @dataclass(frozen=True, slots=True)
 class Close:
@@ -11,14 +13,25 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Values for keys of the configuration, not checked yet."""
+    """Values for keys of the configuration, not checked yet.
+
+    Wrong values end the connection, unless it `goes_on`: then the configuration stays as it is, and the answer is a
+    `Reply` with a `Refused`. `label` is the protocol's own.
+    """
 
     values: Mapping[str, object]
+    goes_on: bool = False
+    label: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finalize:
     """The open utterance is to be settled now; the stream goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """The audio of the open utterance is to be dropped, with its text; the stream goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,14 @@ class Reply:
     content: object
 
 
-Command = Close | Configure | Finalize | KeepAlive
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The content of the reply to a configuration that was refused."""
+
+    label: object
+    error: ClientError
+
+
+Command = Close | Configure | Discard | Finalize | KeepAlive
 ClientInput = bytes | Command | Reply
 """What a message of a client brings; bytes are audio."""

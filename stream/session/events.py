@@ -176,6 +176,11 @@ class UtteranceFinalized:
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceDiscarded:
+    """The client wants nothing more of the open utterance."""
+
+
+@dataclass(frozen=True, slots=True)
 class SenderPaused:
     """Nothing was received for a while: an open utterance ends here, the connection goes on."""
 
@@ -227,6 +232,7 @@ SessionInput = (
     AudioReceived
     | Configured
     | UtteranceFinalized
+    | UtteranceDiscarded
     | SenderPaused
     | FellBehind
     | LimitNears
@@ -301,11 +307,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """An utterance began; `onset` is the first sample of its speech."""
+    """An utterance began; `onset` is the first sample of its speech, or of all its audio unless it `is_detected`.
+
+    Speech is detected by a voice activity detector; with `vad=manual` any audio begins an utterance.
+    """
 
     utterance_id: int
     onset: int
     channel: int = 0
+    is_detected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +382,11 @@ class WordsPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class Discarded:
+    """A command to discard was carried out: no utterance is open, and nothing comes of the one that was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something that does not end the connection: `gap`, `slow`, `quiet` or `limit`; a gap has its span of samples."""
 
@@ -404,4 +419,6 @@ class Finished:
     error: ClientError | None = None
 
 
-ClientEvent = Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | WordsPaused | Warned | Finished
+ClientEvent = (
+    Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | Discarded | WordsPaused | Warned | Finished
+)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from enum import Enum, auto
 
+from stream.configuration.config import MANUAL, OFF
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory
 from stream.session.events import (
@@ -16,6 +17,7 @@ from stream.session.events import (
     AudioReceived,
     ClientEvent,
     Configured,
+    Discarded,
     EndCause,
     FellBehind,
     Finalized,
@@ -34,6 +36,7 @@ from stream.session.events import (
     SessionInput,
     SpeechEnded,
     SpeechStarted,
+    UtteranceDiscarded,
     UtteranceFinalized,
     Warned,
     WordsPaused,
@@ -102,6 +105,11 @@ class Session:
     def is_in_utterance(self) -> bool:
         return any(channel.speaking is not None for channel in self._channels)
 
+    @property
+    def ends_with_pause(self) -> bool:
+        """Whether an utterance is open that ends when nothing is received for a while."""
+        return self.is_in_utterance and not self._config.is_manual
+
     def receive(self, event: SessionInput) -> None:
         """Take an event; what follows from it is in `take_orders` and `take_events`."""
         if self.state is State.CLOSED:
@@ -111,10 +119,8 @@ class Session:
                 self._receive_audio(pcm)
             case Configured():
                 self._configure(event)
-            case UtteranceFinalized():
-                self._finalize()
-            case SenderPaused():
-                self._cut(Reason.IDLE)
+            case UtteranceFinalized() | UtteranceDiscarded() | SenderPaused():
+                self._end_utterances(event)
             case FellBehind() | LimitNears():
                 self._warn(event)
             case AudioEnded():
@@ -178,17 +184,26 @@ class Session:
     @property
     def _watches_for_words(self) -> bool:
         """Whether missing words can be noticed: not with neither a detector nor unsettled text."""
-        return self._config.vad != "off" or self._config.interim_results
+        return self._config.vad != OFF or self._config.interim_results
 
     @property
     def _decided(self) -> int:
         """The sample before which all words are known: an open utterance may have words until it is settled."""
-        if self._config.vad == "off":
+        if self._config.vad == OFF:
             return self._channels[0].position
         return min(channel.unsettled[0].start if channel.unsettled else channel.position for channel in self._channels)
 
+    def _end_utterances(self, event: UtteranceFinalized | UtteranceDiscarded | SenderPaused) -> None:
+        match event:
+            case UtteranceFinalized():
+                self._finalize()
+            case UtteranceDiscarded():
+                self._discard()
+            case SenderPaused():
+                self._cut(Reason.IDLE)
+
     def _finalize(self) -> None:
-        if self._config.vad != "off" or not self._options.forces_endpoints:
+        if self._config.vad != OFF or not self._options.forces_endpoints:
             self._cut(Reason.FINALIZE)
         else:
             for utterance in (channel.speaking for channel in self._channels):
@@ -198,6 +213,16 @@ class Session:
         # Commands that are about the same utterances are answered once.
         if self._utterance_count not in self._finalizing:
             self._finalizing.append(self._utterance_count)
+        self._emit_finalized()
+
+    def _discard(self) -> None:
+        for channel in self._channels:
+            utterance = channel.discard()
+            if utterance is not None:
+                self._output.samples.skipped += channel.position - utterance.start
+                self._output.order(AbandonStream(utterance.stream_id))
+        self._apply_next()
+        self._output.emit(Discarded())
         self._emit_finalized()
 
     def _emit_finalized(self) -> None:
@@ -227,11 +252,12 @@ class Session:
         utterance = Utterance(self._utterance_count, self._utterance_count, channel.index, start, start)
         channel.speaking = utterance
         channel.unsettled.append(utterance)
-        utterance.onset = None if self._config.vad == "off" else onset
+        is_detected = self._config.vad not in (MANUAL, OFF)
+        utterance.onset = onset if is_detected else None
         self._output.samples.skipped += start - channel.segmented
         self._output.order(OpenStream(utterance.stream_id, self._options))
-        if self._config.vad != "off":
-            self._output.emit(SpeechStarted(utterance.utterance_id, onset, channel.index))
+        if self._config.vad != OFF:
+            self._output.emit(SpeechStarted(utterance.utterance_id, onset, channel.index, is_detected))
 
     def _finish_utterance(self, channel: Channel, end: int, speech_end: int, reason: Reason) -> None:
         utterance, channel.speaking = channel.speaking, None
@@ -241,19 +267,26 @@ class Session:
         utterance.speech_end = speech_end
         utterance.reason = reason
         self._output.order(FinishStream(utterance.stream_id))
-        if self._config.vad != "off":
+        if self._config.vad != OFF:
             self._output.emit(SpeechEnded(utterance.utterance_id, end, channel.index))
-        if self._next_config is not None and not self.is_in_utterance:
-            self._apply(self._next_config)
+        self._apply_next()
 
     # --- configuration ---
 
     def _configure(self, event: Configured) -> None:
+        if self._config.is_manual and not event.config.is_manual:
+            # No command to end the open utterance may come any more.
+            self._cut(Reason.FINALIZE)
         if self.is_in_utterance:
             self._next_config = event
         else:
             self._apply(event)
         self._output.emit(Ready(event.config, event.options.language_code, self._progress()))
+
+    def _apply_next(self) -> None:
+        """Apply a configuration that waits for the end of an utterance."""
+        if self._next_config is not None and not self.is_in_utterance:
+            self._apply(self._next_config)
 
     def _apply(self, event: Configured) -> None:
         self._next_config = None

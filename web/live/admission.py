@@ -97,6 +97,7 @@ class Admission:
             opened_at=self.clock(),
             max_message_bytes=self.max_message_bytes,
             limits=limits,
+            config=config,
         )
         adapter, outbox = protocol.open(opening), Outbox()
         record = LiveRecord(self.transcriptions, self.retried_writes, opening.transcription_id, caller.owner)

@@ -28,6 +28,7 @@ from stream.protocols.farsava.messages import (
 from stream.protocols.farsava.results import full_result, plain_results, results, seconds, shortened
 from stream.session.events import (
     ClientEvent,
+    Discarded,
     Finalized,
     Finished,
     Progress,
@@ -130,7 +131,7 @@ class MessageWriter:
             case SpeechEnded(utterance_id, end, channel):
                 head = self._head("speechEnd", channel)
                 return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(end))
-            case Unsettled(is_repeated=True) | Finalized() | WordsPaused():
+            case Unsettled(is_repeated=True) | Finalized() | Discarded() | WordsPaused():
                 return None
             case Unsettled():
                 return self._partial(event)

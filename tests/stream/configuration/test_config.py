@@ -79,6 +79,26 @@ def test_what_the_first_audio_froze_cannot_change_but_may_be_repeated() -> None:
     )
 
 
+def test_a_detector_and_manual_can_be_switched_at_any_time() -> None:
+    config = SessionConfig().with_message({"vad": "manual"}, audio_began=True)
+    assert config.is_manual
+    assert not config.with_message({"vad": "webrtc"}, audio_began=True).is_manual
+
+
+@pytest.mark.parametrize(("before", "after"), [("manual", "off"), ("off", "manual"), ("webrtc", "silero")])
+def test_no_other_detector_can_follow_once_audio_was_received(before: str, after: str) -> None:
+    config = SessionConfig().with_query([("vad", before)])
+    assert refusal(lambda: config.with_message({"vad": after}, audio_began=True)) == (
+        f"vad is {after} after the first audio was received with {before}; it must be set before"
+    )
+
+
+def test_manual_takes_the_keys_of_a_detector() -> None:
+    query = [("vad", "manual"), ("prerollMs", "0"), ("maxUtteranceMs", "4000"), ("vadAggressiveness", "1")]
+    options = SessionConfig().with_query(query).segmenter_options
+    assert (options.onset_frames, options.longest_frames, options.longest_search_frames) == (0, 400, 100)
+
+
 def test_spans_become_frames() -> None:
     config = SessionConfig().with_query([("prerollMs", "105"), ("hangoverMs", "500"), ("maxUtteranceMs", "4000")])
     options = config.segmenter_options

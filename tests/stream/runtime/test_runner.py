@@ -16,7 +16,7 @@ from stream.runtime.audio_intake import Meter, unmetered
 from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import MOST_WAITING, Outbox
 from stream.runtime.runner import MessageSource, SessionRunner
-from stream.session.commands import ClientInput, Reply
+from stream.session.commands import ClientInput, Configure, Discard, Refused, Reply
 from stream.session.deadlines import RunnerLimits
 from stream.session.events import (
     ClientEvent,
@@ -24,6 +24,7 @@ from stream.session.events import (
     Finalized,
     Finished,
     Hypothesis,
+    Ready,
     Reason,
     RecognitionOptions,
     Settled,
@@ -70,8 +71,12 @@ class Script:
 
 
 def parsed(message: bytes | str) -> tuple[ClientInput, ...]:
-    """Read a message as Farsava's clients mean it, one that begins with ! as a reply."""
+    """Read a message as Farsava's clients mean it; ! begins a reply, ? what the clients of other protocols may send."""
     match message:
+        case "?discard":
+            return (Discard(),)
+        case str() if message.startswith("?"):
+            return (Configure(json.loads(message[1:]), goes_on=True, label=message),)
         case str() if message.startswith("!"):
             return (Reply(message),)
         case str():
@@ -179,6 +184,36 @@ async def test_a_word_now_and_then_keeps_a_silent_session_but_no_utterance() -> 
     finished = await harness.run(numbered_pcm(SENTENCE)[: 70 * FRAME_BYTES], *quiet(2.0, 50), 29.0, "close")
     assert (transcript(finished), finished.cause) == ("w0 w1", EndCause.CLOSE)
     assert (harness.times_of(Settled), harness.times_of(Finished)) == ([3], [129])
+
+
+async def test_a_manual_utterance_outlasts_a_silence_of_its_sender() -> None:
+    harness = Harness(config=replace(CONFIG, vad="manual"))
+    halves = cut(numbered_pcm([(True, 100)]), 50 * FRAME_BYTES)
+    finished = await harness.run(halves[0], 20.0, halves[1], json.dumps({"type": "finalize"}), "close")
+    assert (transcript(finished), harness.times_of(Settled)) == ("w0 w1 w2 w3", [20])
+    assert len(harness.recognizer.streams) == 1
+
+
+async def test_discarded_audio_is_not_recognized() -> None:
+    harness = Harness(config=replace(CONFIG, vad="manual"))
+    finished = await harness.run(numbered_pcm(SENTENCE), "?discard", numbered_pcm(SENTENCE), "close")
+    assert harness.recognizer.streams[0].is_abandoned
+    assert (len(finished.settled), finished.totals.skipped) == (1, 100 * FRAME_SAMPLES)
+
+
+async def test_a_refused_configuration_that_goes_on_is_answered_in_order() -> None:
+    harness = Harness()
+    wrong = '?{"languageCode": "fa"}'
+    finished = await harness.run(wrong, '?{"boost": 3}', '?{"boost": -1}', numbered_pcm(SENTENCE), "close")
+    assert (finished.error, transcript(finished)) == (None, SAID)
+    answers = [event for event in harness.told[1:] if isinstance(event, Reply | Ready)]
+    match answers:
+        case [Reply(Refused(label, language)), Ready(config), Reply(Refused(_, boost))]:
+            assert (label, config.boost) == (wrong, 3)
+            assert language.detail.startswith("languageCode is fa")
+            assert boost.detail == "boost is -1; it must be between 0 and 100"
+        case _:
+            raise AssertionError(answers)
 
 
 async def test_replies_come_in_order_with_what_was_said_before_them() -> None:

@@ -678,13 +678,14 @@ def in_batches(marks: list[str], sizes: list[int], config: SessionConfig, change
     marks=st.one_of(st.tuples(_MARKS), st.tuples(_MARKS, _MARKS)),
     sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8),
     changed_at=st.integers(1, 300),
+    vad=st.sampled_from(["webrtc", "manual"]),
 )
 def test_the_same_follows_from_frames_however_many_come_at_once(
-    marks: tuple[str, ...], sizes: list[int], changed_at: int
+    marks: tuple[str, ...], sizes: list[int], changed_at: int, vad: str
 ) -> None:
     shortest = min(map(len, marks))
     channels, changed_at = [channel[:shortest] for channel in marks], min(changed_at, shortest)
-    config = replace(EXTENDED, channels=len(channels))
+    config = replace(EXTENDED, channels=len(channels), vad=vad)
     together, alone = (in_batches(channels, some, config, changed_at) for some in (sizes, [1]))
     assert together.streams() == alone.streams()
     assert together.told == alone.told

@@ -97,6 +97,26 @@ async def test_ready_tells_the_configuration_in_force_and_the_limits() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_with_manual_an_utterance_is_what_is_finalized() -> None:
+    sound = clip_pcm("quick.wav") + SILENCE * 2 + clip_pcm("weather.wav")
+    finalize = '{"type":"finalize"}'
+    async with running_gateway() as url:
+        query = "extended=true&vad=manual&interimResults=false"
+        conversation = await converse(url, SILENCE, sound, finalize, finalize, SILENCE, finalize, "close", query=query)
+    utterances = [message for message in conversation.messages if "utteranceId" in message]
+    assert [(message["type"], message["utteranceId"]) for message in utterances] == [
+        ("speechStart", 1),
+        ("speechEnd", 1),
+        ("final", 1),
+        ("speechStart", 2),
+        ("speechEnd", 2),
+        ("final", 2),
+    ]
+    assert [message["reason"] for message in of(conversation, "final")] == ["finalize", "finalize"]
+    (done,) = of(conversation, "done")
+    assert done["recognizedMs"] == done["receivedMs"]
+
+
 async def test_finalize_settles_at_once_and_the_stream_goes_on() -> None:
     sound = clip_pcm("quick.wav")
     async with running_gateway() as url:

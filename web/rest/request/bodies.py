@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from stream.configuration.config import VAD_KINDS
+from stream.configuration.config import OFF, VAD_KINDS
 from web.fetch.uris import MOST_CHARACTERS
 from web.routes.operations import JSON_TYPE, Media, Opaque
 from web.routes.schemas import reference
@@ -56,7 +56,7 @@ class LongConfigObject(Opaque):
     """A configuration of a long recording, which is always cut into utterances."""
 
     schema: ClassVar = {
-        "allOf": [_CONFIGURATION, {"properties": {"vad": {"enum": [kind for kind in VAD_KINDS if kind != "off"]}}}]
+        "allOf": [_CONFIGURATION, {"properties": {"vad": {"enum": [kind for kind in VAD_KINDS if kind != OFF]}}}]
     }
 
 
