@@ -1,11 +1,11 @@
-"""Map Riva's EndpointingConfig to the segmenter: where an utterance begins and ends."""
+"""Map Riva's EndpointingConfig to the segmenter: where an utterance begins, ends, and may have ended."""
 
 import math
 
 from riva.client.proto import riva_asr_pb2
 
 from stream.engine.model.whisper import LONGEST_SAMPLES
-from vad import FRAME_SAMPLES, SegmenterOptions, frames_in
+from vad import FRAME_SAMPLES, SAMPLE_RATE, SegmenterOptions, frames_in
 
 _DEFAULT_STOP_HISTORY_MS = 800  # the default of Riva's own pipelines
 # From this pause on the client finds the endpoints itself, as the gateway does: no utterance is that long.
@@ -21,8 +21,9 @@ def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOption
     """Map Riva's windows and thresholds; 0 is our own default. Raises ValueError with a sentence for the client.
 
     An utterance begins when the part `start_threshold` of the last `start_history` milliseconds is speech. It ends
-    after `stop_threshold * stop_history` milliseconds without speech. The parameters for Riva's early end of utterance
-    (`*_eou`) are checked and ignored.
+    after `stop_history` milliseconds without speech. The thresholds for its end are checked and ignored: they are
+    shares of the frames for which Riva's acoustic models emit no token, as they do for most frames of speech, too.
+    Clients send 0.3 to 0.98, and expect a pause of the whole window in either case.
     """
     _check(config)
     if config.stop_history >= _OWN_ENDPOINTS_MS:
@@ -35,13 +36,20 @@ def segmenter_options(config: riva_asr_pb2.EndpointingConfig) -> SegmenterOption
         )
     window = frames_in(config.start_history) if config.start_history else _PLAIN.onset_window_frames
     share = config.start_threshold or _PLAIN.onset_frames / _PLAIN.onset_window_frames
-    hangover = frames_in(config.stop_history or _DEFAULT_STOP_HISTORY_MS) * (config.stop_threshold or 1.0)
     return SegmenterOptions(
         onset_frames=max(1, _ceil(share * window)),
         onset_window_frames=max(1, window),
-        hangover_frames=max(1, _ceil(hangover)),
+        hangover_frames=frames_in(config.stop_history or _DEFAULT_STOP_HISTORY_MS),
         longest_frames=_LONGEST_FRAMES,
     )
+
+
+def first_pass_samples(config: riva_asr_pb2.EndpointingConfig) -> int | None:
+    """Return after how much silence an utterance has a first pass (`stop_history_eou`); None for no first pass.
+
+    Riva's first pass is a partial with stability 1.0: the text of an utterance that has probably ended.
+    """
+    return config.stop_history_eou * SAMPLE_RATE // 1000 or None
 
 
 def _check(config: riva_asr_pb2.EndpointingConfig) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from riva.client.proto import riva_asr_pb2
 
 from stream.engine.audio_options import AudioOptions, audio_options
-from stream.engine.endpointing import segmenter_options
+from stream.engine.endpointing import first_pass_samples, segmenter_options
 from stream.recognition.places import WorkClass
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
 from vad import SegmenterOptions
@@ -28,7 +28,8 @@ class CallOptions:
 
     `model` is the name of one of our models or of any other. `phrases` are expected with the strength `boost`; with
     `closed_vocabulary` nothing else is recognized. `punctuation` asks for punctuation and capitals, `profanity_filter`
-    for masked swear words, `separates_stable_words` for a partial's stable words in a result of their own.
+    for masked swear words, `separates_stable_words` for a partial's stable words in a result of their own,
+    `first_pass_samples` for the text of an utterance after so much silence, before its end.
     """
 
     language_code: str
@@ -43,6 +44,7 @@ class CallOptions:
     profanity_filter: bool = False
     punctuation: bool = False
     separates_stable_words: bool = False
+    first_pass_samples: int | None = None
 
     @property
     def work_class(self) -> WorkClass:
@@ -73,6 +75,7 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         profanity_filter=config.profanity_filter,
         punctuation=config.enable_automatic_punctuation,
         separates_stable_words=_is_true(config.custom_configuration, _STABLE_WORDS),
+        first_pass_samples=first_pass_samples(config.endpointing_config),
     )
 
 

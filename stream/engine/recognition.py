@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -101,6 +101,7 @@ class Recognition:
         self._decoder = decoder
         self._scheduler = scheduler
         self._alternatives = options.alternatives
+        self._first_pass_samples = options.first_pass_samples
         self._is_file = is_file
         self._writer = writer
         self._audio = AudioReader(options.audio)
@@ -146,13 +147,20 @@ class Recognition:
                     await self._follow(utterance, sends_partials=sends_partials)
 
     async def _follow(self, utterance: Utterance, *, sends_partials: bool) -> None:
+        in_pause: Partial | None = None
         while utterance.state is UtteranceState.GROWING:
+            if in_pause is not None and sends_partials and utterance.wants_first_pass:
+                utterance.note_first_pass()
+                if in_pause.has_text:
+                    await self._writer.write_partial(replace(in_pause, is_first_pass=True), utterance)
+                continue
             work = utterance.wants(self._scheduler.intervals)
             if work is None or (work is Work.PARTIAL and not sends_partials):
                 await self._has_grown.wait()
                 self._has_grown.clear()
                 continue
             partial = await self._decode_open(utterance, work)
+            in_pause = partial if work is Work.EARLY_FINAL else in_pause
             if partial and sends_partials and utterance.state is UtteranceState.GROWING:
                 utterance.note_sent()
                 await self._writer.write_partial(partial, utterance)
@@ -209,7 +217,7 @@ class Recognition:
         for event in events:
             match event:
                 case SegmentStarted(start=start):
-                    self._utterance = Utterance(start)
+                    self._utterance = Utterance(start, self._first_pass_samples)
                 case SegmentAudio(pcm=pcm) if self._utterance:
                     self._utterance.append(pcm, is_speech=is_speech)
                 case SegmentEnded(end=end) if self._utterance:

@@ -30,18 +30,31 @@ class UtteranceState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The text so far: `stable` will not change any more, `tail` may; the text is `stable + tail`."""
+    """The text so far: `stable` will not change any more, `tail` may; the text is `stable + tail`.
+
+    With `is_first_pass` it is the text of the whole utterance, which has probably ended.
+    """
 
     stable: str
     tail: str
     processed_samples: int
+    is_first_pass: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self.stable or self.tail)
 
 
 class Utterance:
-    """An utterance that begins at sample `start_samples` of its call."""
+    """An utterance that begins at sample `start_samples` of its call.
 
-    def __init__(self, start_samples: int) -> None:
+    It has a first pass after `first_pass_samples` without speech, None for no first pass.
+    """
+
+    def __init__(self, start_samples: int, first_pass_samples: int | None = None) -> None:
         self.start_samples = start_samples
+        self._first_pass_samples = first_pass_samples
+        self._first_pass_speech_samples = -1
         self.state = UtteranceState.GROWING
         self._language = ""
         self._pcm = bytearray()
@@ -62,6 +75,18 @@ class Utterance:
         """Whether there was no speech since the audio of the last early final."""
         new_speech_samples = self._speech_samples - self._early_speech_samples
         return self._early_speech_samples >= 0 and new_speech_samples < _STRAY_SAMPLES
+
+    @property
+    def wants_first_pass(self) -> bool:
+        """Whether a first pass is due: long silence since the audio of the last early final, and none in it yet."""
+        if self._first_pass_samples is None or not self.early_final_holds:
+            return False
+        is_new = self._first_pass_speech_samples != self._early_speech_samples
+        return is_new and self.n_samples - self._speech_end_samples >= self._first_pass_samples
+
+    def note_first_pass(self) -> None:
+        """Note that the text of the last early final was sent as a first pass."""
+        self._first_pass_speech_samples = self._early_speech_samples
 
     def append(self, pcm: bytes, *, is_speech: bool) -> None:
         """Append `int16[n_samples]` at 16 kHz; `is_speech` is the detector's decision on its last frame."""

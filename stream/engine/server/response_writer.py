@@ -38,7 +38,7 @@ class ResponseWriter:
     async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
         async with self._writing:
             if utterance.state is UtteranceState.GROWING:
-                self._has_shown_text = self._has_shown_text or bool(partial.stable or partial.tail)
+                self._has_shown_text = self._has_shown_text or partial.has_text
                 await self._write(self._builder.partial(partial, utterance.start_samples, self.request_id))
 
     async def write_delay(self) -> None:

@@ -9,7 +9,7 @@ from stream.engine.text.profanity import mask, mask_hypothesis
 from stream.engine.utterance import Partial
 from vad import SAMPLE_RATE
 
-_STABLE, _UNSTABLE = 0.9, 0.1  # the stabilities that Riva's own pipelines give
+_FIRST_PASS, _STABLE, _UNSTABLE = 1.0, 0.9, 0.1  # the stabilities that Riva's own pipelines give
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
@@ -33,11 +33,14 @@ class ResponseBuilder:
         """Return a partial of the utterance at `start_samples`: its text, which is empty if there is none yet.
 
         It is one result, as stable as its last words, because clients show one of several. If they are to be separate,
-        stable words and the others have a result each, whose concatenation is the text.
+        stable words and the others have a result each, whose concatenation is the text. A first pass is one result with
+        the stability 1.0.
         """
         processed_seconds = (start_samples + partial.processed_samples) / SAMPLE_RATE
         stable, tail = self._masked_text(partial.stable), self._masked_text(partial.tail)
-        if stable and tail and self._separates_stable_words:
+        if partial.is_first_pass:
+            parts = [(stable + tail, _FIRST_PASS)]
+        elif stable and tail and self._separates_stable_words:
             parts = [(stable, _STABLE), (tail, _UNSTABLE)]
         else:
             parts = [(stable + tail, _STABLE if stable and not tail else _UNSTABLE)]

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 
-from stream.engine.endpointing import segmenter_options
+from stream.engine.endpointing import first_pass_samples, segmenter_options
 from vad import SegmenterOptions
 
 ONE_UTTERANCE = SegmenterOptions(
@@ -20,13 +20,9 @@ def test_stop_history_is_the_hangover(stop_history: int, hangover: int) -> None:
     assert options(stop_history=stop_history) == SegmenterOptions(hangover_frames=hangover, longest_frames=2400)
 
 
-@pytest.mark.parametrize(
-    ("stop_history", "stop_threshold", "hangover"),
-    [(0, 0.5, 40), (300, 0.98, 30), (1000, 0.98, 98), (1000, 0.5, 50), (10, 0.01, 1), (300, 1.0, 30)],
-)
-def test_stop_threshold_is_the_share_of_it_that_is_silent(
-    stop_history: int, stop_threshold: float, hangover: int
-) -> None:
+@pytest.mark.parametrize(("stop_history", "hangover"), [(0, 80), (10, 1), (300, 30), (700, 70), (1000, 100)])
+@pytest.mark.parametrize("stop_threshold", [0.01, 0.3, 0.5, 0.98, 1.0])
+def test_no_stop_threshold_shortens_the_pause(stop_history: int, stop_threshold: float, hangover: int) -> None:
     assert options(stop_history=stop_history, stop_threshold=stop_threshold).hangover_frames == hangover
 
 
@@ -54,8 +50,13 @@ def test_a_caller_with_its_own_endpoints_gets_one_utterance_from_the_first_sampl
     assert options(stop_history=stop_history, start_history=300, stop_threshold=0.5) == ONE_UTTERANCE
 
 
-def test_early_guesses_at_the_end_change_nothing() -> None:
+def test_a_first_pass_does_not_change_the_endpoints() -> None:
     assert options(stop_history_eou=240, stop_threshold_eou=0.9) == options()
+
+
+@pytest.mark.parametrize(("stop_history_eou", "samples"), [(0, None), (240, 3840), (1, 16), (2**31 - 1, 34359738352)])
+def test_stop_history_eou_is_the_silence_before_a_first_pass(stop_history_eou: int, samples: int | None) -> None:
+    assert first_pass_samples(asr.EndpointingConfig(stop_history_eou=stop_history_eou)) == samples
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class ResultWriter:
     texts: list[str] = field(default_factory=list)
 
     async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
-        self._note("partial")
+        self._note("first pass" if partial.is_first_pass else "partial")
 
     async def write_delay(self) -> None:
         self._note("delay")
@@ -63,12 +63,24 @@ class ResultWriter:
 
 @asynccontextmanager
 async def recognizing(
-    decoder: YesDecoder, *, decode_seconds: float = 0.0, wants_partials: bool = True, is_file: bool = False
+    decoder: YesDecoder,
+    *,
+    decode_seconds: float = 0.0,
+    wants_partials: bool = True,
+    is_file: bool = False,
+    first_pass_samples: int | None = None,
 ) -> AsyncIterator[tuple[Recognition, ResultWriter]]:
     """A recognition of one whole utterance, followed as it grows."""
     writer, scheduler = ResultWriter(), Scheduler(1, TimedPool(decode_seconds))
     audio = audio_options(asr.RecognitionConfig())
-    options = CallOptions(language_code="en", audio=audio, alternatives=1, word_times=True, segmenter=WHOLE)
+    options = CallOptions(
+        language_code="en",
+        audio=audio,
+        alternatives=1,
+        word_times=True,
+        segmenter=WHOLE,
+        first_pass_samples=first_pass_samples,
+    )
     codec_turn = asyncio.Semaphore(1)
     recognition = Recognition(decoder, scheduler, options, writer, codec_turn=codec_turn, is_file=is_file)
     following = asyncio.create_task(recognition.follow(wants_partials=wants_partials))
@@ -86,6 +98,14 @@ class ForgetfulDecoder(YesDecoder):
         texts = ("one", "two", "three") if request.work is Work.PARTIAL or request.sent_tokens else ()
         words = tuple(DecodedWord(text=text, tokens=(number,)) for number, text in enumerate(texts))
         return Decoding((Hypothesis(words, -0.1),), 0.0, "en")
+
+
+class SilentDecoder(YesDecoder):
+    """Finds no words."""
+
+    def decode(self, request: DecodeRequest) -> Decoding:
+        super().decode(request)
+        return Decoding((Hypothesis(),), 0.9, "en")
 
 
 async def settle(decode_seconds: float) -> tuple[list[str], list[float]]:
@@ -126,6 +146,32 @@ async def test_a_pause_settles_the_text_before_the_utterance_ends() -> None:
     assert asked[-1] is Work.EARLY_FINAL
     assert decoder.asked == asked
     assert writer.written[-2:] == ["partial", "final"]
+
+
+async def test_each_pause_has_one_first_pass_with_the_text_of_its_early_final() -> None:
+    decoder = YesDecoder()
+    async with recognizing(decoder, first_pass_samples=8000) as (recognition, writer):
+        await feed(recognition, clip_pcm("yes.wav") + silence(1))
+        assert writer.written == ["partial", "first pass"]
+        # The early final begins after 250 ms of silence, the first pass is sent after 500, in steps of 100.
+        early, first_pass = writer.written_at
+        assert first_pass - early == pytest.approx(0.3)
+        await feed(recognition, clip_pcm("quick.wav") + silence(0.6))
+        await recognition.end_utterance()
+    assert writer.written.count("first pass") == 2
+    assert writer.written[-2:] == ["first pass", "final"]
+    assert decoder.asked.count(Work.EARLY_FINAL) == 2
+
+
+@pytest.mark.parametrize("wants_partials", [True, False])
+async def test_a_first_pass_is_for_those_who_want_partials_and_has_text(wants_partials: bool) -> None:
+    decoder = YesDecoder() if not wants_partials else SilentDecoder()
+    recognizing_first_pass = recognizing(decoder, wants_partials=wants_partials, first_pass_samples=4000)
+    async with recognizing_first_pass as (recognition, writer):
+        await feed(recognition, clip_pcm("yes.wav") + silence(0.6))
+        await recognition.end_utterance()
+    assert "first pass" not in writer.written
+    assert Work.EARLY_FINAL in decoder.asked
 
 
 async def test_speech_after_the_pause_asks_for_another_final() -> None:

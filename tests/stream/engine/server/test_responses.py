@@ -40,6 +40,13 @@ def test_a_partial_tells_the_settled_words_apart_from_the_others_on_request() ->
     assert partial("", "so good") == [("so good", 0.1)]
 
 
+@pytest.mark.parametrize("separates", [True, False])
+def test_a_first_pass_is_one_result_with_full_stability(separates: bool) -> None:
+    builder = ResponseBuilder(word_times=True, separates_stable_words=separates)
+    (result,) = builder.partial(Partial("so far", " so good", 24_000, is_first_pass=True), 0, None).results
+    assert (result.alternatives[0].transcript, result.stability, result.is_final) == ("so far so good", 1.0, False)
+
+
 def test_a_partial_without_words_still_reports_the_processed_audio() -> None:
     assert partial("", "") == [("", 0.1)]
 

@@ -445,15 +445,33 @@ async def test_the_config_lists_the_language_online_and_offline(stub: LocalEngin
     assert not other.model_config
 
 
-async def test_where_and_how_soon_the_engine_finds_endpoints_is_the_callers_wish(stub: LocalEngine) -> None:
+@pytest.mark.parametrize(("stop_history", "n_finals"), [(300, 2), (700, 1)])
+async def test_how_soon_the_engine_finds_endpoints_is_the_callers_wish(
+    stub: LocalEngine, stop_history: int, n_finals: int
+) -> None:
+    """NVIDIA's own app sends 700 and 0.3."""
     pcm = silence(0.4).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
-    finals = []
-    for stop_threshold in (0.5, 1.0):
-        endpointing = asr.EndpointingConfig(stop_history=700, stop_threshold=stop_threshold)
-        call = Call(stub, interim=False)
-        call.config.config.endpointing_config.CopyFrom(endpointing)
-        finals.append(len((await (await call.open()).send_and_read(pcm)).finals))
-    assert finals == [2, 1]
+    endpointing = asr.EndpointingConfig(stop_history=stop_history, stop_threshold=0.3)
+    call = Call(stub, interim=False)
+    call.config.config.endpointing_config.CopyFrom(endpointing)
+    assert len((await (await call.open()).send_and_read(pcm)).finals) == n_finals
+
+
+async def test_a_first_pass_comes_between_the_partials_and_the_final(stub: LocalEngine) -> None:
+    call = Call(stub)
+    call.config.config.endpointing_config.CopyFrom(asr.EndpointingConfig(stop_history=800, stop_history_eou=400))
+    await call.open()
+    pcm = clip_pcm("quick.wav") + silence(1.2)
+    for start in range(0, len(pcm), 3200):
+        await call.send(pcm[start : start + 3200])
+        await asyncio.sleep(0.1)
+    result = await call.end()
+    stabilities = [response.results[0].stability for response in result.with_results]
+    assert stabilities.count(1.0) == 2
+    first_pass, final = (response.results[0] for response in result.with_results[-2:])
+    assert (first_pass.is_final, final.is_final) == (False, True)
+    assert words_of(first_pass.alternatives[0].transcript) == words_of(TEXTS["quick.wav"])
+    assert first_pass.audio_processed < final.audio_processed - 0.2
 
 
 async def test_a_yes_is_missed_where_more_speech_is_asked_for_to_begin(stub: LocalEngine) -> None:
