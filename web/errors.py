@@ -1,4 +1,4 @@
-"""Errors over HTTP, with the error message of the live protocol as their body."""
+"""Errors over HTTP, with the error message of the live protocol as their body, or another protocol's by the path."""
 
 from http import HTTPStatus
 from typing import cast
@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from stream.errors import ClientError, Problem
 from stream.protocols.farsava.messages import failure
+from stream.protocols.openai.errors import error_body
 
 _RETRY_AFTER = {"Retry-After": "5"}
 _HEADERS = {
@@ -24,17 +25,30 @@ _BY_STATUS = {
     HTTPStatus.METHOD_NOT_ALLOWED: Problem.METHOD_NOT_ALLOWED,
 }
 
+# The paths of OpenAI's API, and those below them, whether they are served or not.
+_OPENAI_PATHS = ("/v1/audio", "/v1/models")
+
 PROBLEM_KEY = "niyosha.problem"
 """The key of the type of an error in the scope of its request, for the log and the metrics."""
 
 
-class ProblemResponse(Response):
-    """The response for an error of the table; it stores the type in the scope of the request."""
+def has_openai_errors(path: str) -> bool:
+    """Whether refusals of this path have the shape of OpenAI's API."""
+    return any(path == one or path.startswith(f"{one}/") for one in _OPENAI_PATHS)
 
-    def __init__(self, error: ClientError, body: bytes | None = None) -> None:
+
+class ProblemResponse(Response):
+    """The response for an error of the table, in the shape of the path unless it has a `body` of its own.
+
+    Sent by an application, it takes the path from the scope of the request, and stores the type of the error there.
+    """
+
+    def __init__(self, error: ClientError, body: bytes | None = None, *, path: str = "") -> None:
+        self.error = error
         self.kind = error.problem.value
+        self._has_own_body = body is not None
         if body is None:
-            body = msgspec.json.encode(failure(error.problem, error.detail))
+            body = _body(error, path)
         headers = _HEADERS.get(self.kind.http, {})
         if error.retry_after_seconds is not None:
             headers = headers | {"Retry-After": str(error.retry_after_seconds)}
@@ -42,12 +56,22 @@ class ProblemResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[PROBLEM_KEY] = self.kind.type
+        if not self._has_own_body:
+            self.body = _body(self.error, scope["path"])
+            self.headers["Content-Length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
 
 
-def problem_response(error: ClientError, body: bytes | None = None) -> Response:
-    """Return the response for an error of the table; `body` is JSON of another shape."""
-    return ProblemResponse(error, body)
+def _body(error: ClientError, path: str) -> bytes:
+    return error_body(error) if has_openai_errors(path) else msgspec.json.encode(failure(error.problem, error.detail))
+
+
+def problem_response(error: ClientError, body: bytes | None = None, *, path: str = "") -> Response:
+    """Return the response for an error of the table; `body` is JSON of another shape.
+
+    `path` is needed where no application sends it.
+    """
+    return ProblemResponse(error, body, path=path)
 
 
 def fault(request_id: str) -> ClientError:

@@ -1,7 +1,7 @@
 """Recognition of a whole recording at once, through the same session that a live connection has."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 
 from stream.configuration.config import SessionConfig
@@ -12,9 +12,15 @@ from stream.runtime.outbox import Outbox
 from stream.runtime.runner import SessionRunner
 from stream.session.commands import Close
 from stream.session.deadlines import RunnerLimits
-from stream.session.events import EndCause, Finished
+from stream.session.events import EndCause, Finished, Settled
 
+OnSettled = Callable[[Settled], Awaitable[None]]
+"""Takes an utterance that is settled; while it takes long, recognition waits."""
 _CLOSE = "close"
+
+
+async def ignore_settled(_: Settled) -> None:
+    """Wait for the end, which has every utterance."""
 
 
 class WholeRecording:
@@ -35,11 +41,13 @@ async def recognize_whole(
     fair_share: FairShare | None = None,
     *,
     meter: Meter = unmetered,
+    on_settled: OnSettled = ignore_settled,
 ) -> Finished:
     """Return the end of the session, with every utterance; raises ClientError for a config that is not served.
 
     `chunks` are the bytes of the recording, cut anywhere, of at most `limits.audio_seconds`. An error of the audio is
-    in the result, and so is a refusal of the `meter`, which counts the audio as it is decoded.
+    in the result, and so is a refusal of the `meter`, which counts the audio as it is decoded. `on_settled` gets each
+    utterance, in their order.
     """
     outbox = Outbox()
     settings = replace(config, interim_results=False, audio_transfer="raw", is_file=True)
@@ -56,7 +64,8 @@ async def recognize_whole(
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(WholeRecording(chunks)))
         while not isinstance(event := await outbox.get(), Finished):
-            pass
+            if isinstance(event, Settled):
+                await on_settled(event)
         await running
     return event
 

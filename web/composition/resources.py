@@ -27,10 +27,12 @@ from web.rest.languagemodels import LanguageModelRoutes
 from web.rest.languages import LanguageRoutes
 from web.rest.longrunning import LongRunningRoutes
 from web.rest.metrics import MetricsRoutes
+from web.rest.openai.models import OpenAIModelRoutes
+from web.rest.openai.transcriptions import OpenAITranscriptionRoutes
 from web.rest.ovh import OvhRoutes
 from web.rest.pages import PageRoutes
 from web.rest.recognize import RecognizeRoutes
-from web.rest.recordings import RecordingAdmission, Transcriber
+from web.rest.recordings import RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.tokens import TokenRoutes
 from web.rest.transcriptions import TranscriptionRoutes
 from web.settings.settings import Settings
@@ -86,17 +88,36 @@ def _transcriber(parts: Parts) -> Transcriber:
     )
 
 
+def _kept(parts: Parts) -> ShortTranscriptions:
+    return ShortTranscriptions(
+        transcriptions=parts.transcriptions, retried_writes=parts.retried_writes, clock=parts.clock
+    )
+
+
 def _recognize(parts: Parts) -> RecognizeRoutes:
     return RecognizeRoutes(
         auth=parts.auth,
         limits=parts.limits,
         admission=_admission(parts),
         transcriber=_transcriber(parts),
-        transcriptions=parts.transcriptions,
-        retried_writes=parts.retried_writes,
+        kept=_kept(parts),
         bodies=parts.bodies,
         fair_share=parts.fair_share,
-        clock=parts.clock,
+    )
+
+
+def _openai_transcriptions(parts: Parts) -> OpenAITranscriptionRoutes:
+    store = parts.settings.store
+    return OpenAITranscriptionRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=_admission(parts),
+        transcriber=_transcriber(parts),
+        kept=_kept(parts),
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        most_bytes=store.recording_limit_bytes,
+        most_seconds=store.recording_limit_minutes * 60,
     )
 
 
@@ -194,6 +215,8 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     LanguageModelRoutes: _languagemodels,
     Live: _live,
     OvhRoutes: _ovh,
+    OpenAITranscriptionRoutes: _openai_transcriptions,
+    OpenAIModelRoutes: lambda parts: OpenAIModelRoutes(auth=parts.auth, created=int(parts.clock())),
     TokenRoutes: _tokens,
     LanguageRoutes: lambda parts: LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
     ConfigurationRoutes: lambda parts: ConfigurationRoutes(config=parts.settings.session.config),

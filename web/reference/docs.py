@@ -105,8 +105,12 @@ def _answer(status: str, answer: Schema) -> Markup:
 
 
 def _refusal(status: str, answer: Schema) -> Markup:
-    kinds = answer["content"][JSON_TYPE]["schema"]["allOf"][1]["properties"]["type"]["enum"]
-    links = between((link(f"#error-{kind}", kind) for kind in kinds), ", ")
+    fields = answer["content"][JSON_TYPE]["schema"]["allOf"][1]["properties"]
+    if "type" in fields:
+        links = between((link(f"#error-{kind}", kind) for kind in fields["type"]["enum"]), ", ")
+    else:
+        codes = fields["error"]["properties"]["code"]["enum"]
+        links = between((element("code", code) for code in codes), ", ")
     headers = [element("code", name) for name in answer.get("headers", {})]
     return joined((element("b", status), " ", *links, *(joined((" with ", header)) for header in headers)))
 

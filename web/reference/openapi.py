@@ -8,14 +8,17 @@ import msgspec
 
 from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
+from stream.protocols.openai.errors import openai_error
+from web.errors import has_openai_errors
 from web.reference.examples import EXAMPLES
-from web.reference.schemas import media_schema, problem_schema, rest_schemas
+from web.reference.schemas import media_schema, openai_problem_schema, problem_schema, rest_schemas
 from web.routes.operations import JSON_TYPE, Answer, Header, Link, Media, Operation, operations
 from web.routes.schemas import Schema
 
 _ABOUT = """\
 Recordings in, text out. Live recognition is a WebSocket, described by `/asyncapi.json`; `/docs` shows both to people.
-Every answer from 400 on has the same body: `detail` is for people, programs look at `type`."""
+Every answer from 400 on has the same body: `detail` is for people, programs look at `type`. Below `/v1/audio` and
+`/v1/models` it is OpenAI's instead."""
 _JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `niyosha token` makes"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _JWT},
@@ -78,7 +81,7 @@ def _operation(operation: Operation) -> Schema:
         described["security"] = []
     guards = _GUARDED if operation.asks_for_token else ()
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    return described | {"responses": answers | _refusals({*operation.problems, *_EVERYWHERE, *guards})}
+    return described | {"responses": answers | _refusals(operation.path, {*operation.problems, *_EVERYWHERE, *guards})}
 
 
 def _content(content: Mapping[str, Media]) -> dict[str, Schema]:
@@ -111,21 +114,26 @@ def _link(link: Link) -> Schema:
     return {"operationId": link.operation_id, "parameters": {link.parameter: f"$response.body#/{link.field_name}"}}
 
 
-def _refusals(problems: set[Problem]) -> dict[str, Schema]:
+def _refusals(path: str, problems: set[Problem]) -> dict[str, Schema]:
     statuses = sorted({problem.value.http for problem in problems})
     return {
-        str(status.value): _refusal(status, [one for one in Problem if one in problems and one.value.http is status])
+        str(status.value): _refusal(
+            path, status, [one for one in Problem if one in problems and one.value.http is status]
+        )
         for status in statuses
     }
 
 
-def _refusal(status: HTTPStatus, problems: list[Problem]) -> Schema:
+def _refusal(path: str, status: HTTPStatus, problems: list[Problem]) -> Schema:
+    error = EXAMPLES[problems[0]]
+    has_openai_shape = has_openai_errors(path)
+    example = openai_error(error) if has_openai_shape else failure(error.problem, error.detail)
     described: Schema = {
         "description": _meanings(problems),
         "content": {
             JSON_TYPE: {
-                "schema": problem_schema(problems),
-                "example": msgspec.to_builtins(failure(problems[0], EXAMPLES[problems[0]].detail)),
+                "schema": openai_problem_schema(problems) if has_openai_shape else problem_schema(problems),
+                "example": msgspec.to_builtins(example),
             }
         },
     }

@@ -8,6 +8,7 @@ import msgspec
 
 from stream.errors import Problem
 from stream.protocols.farsava.messages import Failure
+from stream.protocols.openai.errors import OpenAIError, error_codes
 from web.reference.structures import error_fields, list_of, one_of, pinned, structures
 from web.rest.response.fields import ID_SCHEMA, NOT_FAILED, PROGRESS
 from web.routes.configuration import configuration_schema
@@ -56,7 +57,7 @@ _DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
 def rest_schemas(operations: Iterable[Operation]) -> dict[str, Schema]:
     """Build every schema of operations by name: their bodies, what is inside them, errors, the configuration."""
     kinds = {kind for operation in operations for media in _media(operation) for kind in _structs(media.kind)}
-    built = structures(kinds | {Failure}, _MEANINGS)
+    built = structures(kinds | {Failure, OpenAIError}, _MEANINGS)
     for kind in kinds:
         rules = getattr(kind, "schema_rules", None)
         if rules is not None:
@@ -87,6 +88,13 @@ def media_schema(kind: object) -> Schema:
 def problem_schema(problems: Collection[Problem]) -> Schema:
     """The body of an error that is one of these."""
     return {"allOf": [reference("Error"), {"properties": error_fields("type", problems)}]}
+
+
+def openai_problem_schema(problems: Collection[Problem]) -> Schema:
+    """The body of an error that is one of these, as OpenAI's API has it."""
+    codes = [code for problem in problems for code in error_codes(problem)]
+    inner = {"properties": {"code": one_of(codes, "the kind of error")}}
+    return {"allOf": [reference(OpenAIError.__name__), {"properties": {"error": inner}}]}
 
 
 def _media(operation: Operation) -> Iterator[Media]:

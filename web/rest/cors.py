@@ -8,7 +8,13 @@ from web.auth.origins import OriginRules, foreign_origin
 from web.errors import problem_response
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
-_SENT = ("Authorization", "Content-Type", "X-Request-ID")
+# OpenAI's SDK describes itself in headers of its own, in a browser, too.
+_OF_OPENAI = (
+    *("Idempotency-Key", "OpenAI-Organization", "OpenAI-Project", "User-Agent", "X-Stainless-Arch", "X-Stainless-Lang"),
+    *("X-Stainless-OS", "X-Stainless-Package-Version", "X-Stainless-Retry-Count", "X-Stainless-Runtime"),
+    *("X-Stainless-Runtime-Version", "X-Stainless-Timeout"),
+)
+_SENT = ("Authorization", "Content-Type", "X-Request-ID", *_OF_OPENAI)
 _READ = ("Retry-After", "Location", "Upload-Location", "WWW-Authenticate", "X-Request-ID")
 
 

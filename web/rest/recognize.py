@@ -1,21 +1,17 @@
 """`POST /v1/speech/asr`: recognize a short recording and answer its transcription."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.runtime.fairness import FairShare
-from stream.session.events import Finished
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
-from web.clock import Clock
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets
-from web.rest.recordings import RECORDINGS, REQUEST_PROBLEMS, RecordingAdmission, Transcriber
+from web.rest.recordings import RECORDINGS, REQUEST_PROBLEMS, RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.request.audio import MOST_JSON_BYTES, Audio, read_audio_request
 from web.rest.request.bodies import SHORT_FORM, ShortRequest
 from web.rest.request.body import MULTIPART_TYPE
@@ -23,9 +19,6 @@ from web.rest.response.documented import DONE, LOCATION, TO_TRANSCRIPTION, TRANS
 from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
 from web.rest.response.transcription import address_of, transcription_response
 from web.routes.operations import JSON_TYPE, Answer, Media, Operation, json_content, route
-from web.store.retried_writes import RetriedWrites
-from web.store.tables import Kind, Status
-from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
 
 # A minute, and the padding of encoders.
 _MOST_SECONDS = 61.0
@@ -65,11 +58,9 @@ class RecognizeRoutes:
     limits: Limits
     admission: RecordingAdmission
     transcriber: Transcriber
-    transcriptions: Transcriptions
-    retried_writes: RetriedWrites
+    kept: ShortTranscriptions
     bodies: BodyBudgets
     fair_share: FairShare
-    clock: Clock
 
     @route(RECOGNIZE)
     async def recognize(self, request: Request) -> Response:
@@ -84,27 +75,8 @@ class RecognizeRoutes:
                 raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
             config = await self.admission.configured(caller, received.values)
             finished = await self.transcriber.transcribe(caller, config, received.audio, _MOST_SECONDS)
-        transcription = _transcription(finished, config, self.clock())
-        if config.store:
-            await self.retried_writes.finish(partial(self._store, owner, transcription.summary, finished))
+        transcription = await self.kept.keep(owner, config, finished)
         response = await transcription_response(transcription, OutputFormat.JSON, self.fair_share, extended=extended)
         response.status_code = config.asr_status
         response.headers["Location"] = address_of(transcription.summary.id)
         return response
-
-    async def _store(self, owner: str, summary: Summary, finished: Finished) -> None:
-        await self.transcriptions.open(summary.id, owner, summary.kind, whole_seconds=summary.whole_seconds)
-        await self.transcriptions.finish(summary.id, finished.settled, finished.received, finished.inference_seconds)
-
-
-def _transcription(finished: Finished, config: SessionConfig, created_at: float) -> Transcription:
-    summary = Summary(
-        id=new_id(),
-        kind=Kind.SHORT,
-        status=Status.DONE,
-        created_at=created_at,
-        received_samples=finished.received,
-        inference_seconds=finished.inference_seconds,
-        whole_seconds=config.whole_seconds,
-    )
-    return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)

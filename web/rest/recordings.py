@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import Recognizer
-from stream.recordings.recognize_file import is_complete, recognize_whole
+from stream.recordings.recognize_file import OnSettled, ignore_settled, is_complete, recognize_whole
 from stream.runtime.fairness import FairShare
 from stream.session.deadlines import RunnerLimits
 from stream.session.events import Finished
 from web.auth.caller import Caller
+from web.clock import Clock
 from web.limits.limits import Limits
 from web.live.registry import Sessions
 from web.memory.budget import BodyBudgets
@@ -19,6 +21,9 @@ from web.rest.request.audio import Audio
 from web.rest.request.body import HELD_PROBLEMS
 from web.routes.operations import Tag
 from web.store.languagemodels import LanguageModels
+from web.store.retried_writes import RetriedWrites
+from web.store.tables import Kind, Status
+from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
 
 RECORDINGS = Tag("recordings", "short ones answered at once, long ones in the background")
 # Refusals of a configuration, of audio, and of a whole request.
@@ -66,8 +71,18 @@ class Transcriber:
     metrics: Metrics
     runner_limits: RunnerLimits
 
-    async def transcribe(self, caller: Caller, config: SessionConfig, audio: Audio, most_seconds: float) -> Finished:
-        """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was recognized."""
+    async def transcribe(
+        self,
+        caller: Caller,
+        config: SessionConfig,
+        audio: Audio,
+        most_seconds: float,
+        on_settled: OnSettled = ignore_settled,
+    ) -> Finished:
+        """Recognize a whole recording of a caller's; raises ClientError unless every sample of it was recognized.
+
+        `on_settled` gets each utterance as soon as it is settled.
+        """
         limits = replace(self.runner_limits, audio_seconds=most_seconds)
         meter = self.limits.recording_meter(caller.owner, self.limits.minutes_of(caller))
         # A recording in which FFmpeg has to jump is copied to disk.
@@ -75,7 +90,13 @@ class Transcriber:
             copy.require(audio.size_bytes)
             try:
                 finished = await recognize_whole(
-                    self.recognizer, config, audio.chunks, limits, self.fair_share, meter=meter.add
+                    self.recognizer,
+                    config,
+                    audio.chunks,
+                    limits,
+                    self.fair_share,
+                    meter=meter.add,
+                    on_settled=on_settled,
                 )
             finally:
                 await meter.settle()
@@ -85,6 +106,34 @@ class Transcriber:
         if not is_complete(finished):
             raise partly_failed()
         return finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortTranscriptions:
+    """Keeps the transcriptions of recordings that are answered at once."""
+
+    transcriptions: Transcriptions
+    retried_writes: RetriedWrites
+    clock: Clock
+
+    async def keep(self, owner: str, config: SessionConfig, finished: Finished) -> Transcription:
+        """Return what was recognized as a transcription with an id; store it unless `store` is false."""
+        summary = Summary(
+            id=new_id(),
+            kind=Kind.SHORT,
+            status=Status.DONE,
+            created_at=self.clock(),
+            received_samples=finished.received,
+            inference_seconds=finished.inference_seconds,
+            whole_seconds=config.whole_seconds,
+        )
+        if config.store:
+            await self.retried_writes.finish(partial(self._store, owner, summary, finished))
+        return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
+
+    async def _store(self, owner: str, summary: Summary, finished: Finished) -> None:
+        await self.transcriptions.open(summary.id, owner, summary.kind, whole_seconds=summary.whole_seconds)
+        await self.transcriptions.finish(summary.id, finished.settled, finished.received, finished.inference_seconds)
 
 
 def not_ready() -> ClientError:

@@ -195,8 +195,9 @@ class HttpConnection(HttpToolsProtocol):
         self._body_timer.set(self._limits.body_seconds, self._check_body)
 
     def _check_room(self) -> None:
-        if self._is_for_health and self.url.partition(b"?")[0].decode("latin-1") not in _HEALTH_PATHS:
-            raise WireError(no_connection_left())
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        if self._is_for_health and path not in _HEALTH_PATHS:
+            raise WireError(no_connection_left(path))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._gate.enter(lambda: self._start(cycle, app), self._source)

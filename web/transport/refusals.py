@@ -35,10 +35,10 @@ def head_too_large(line_bytes: int, head_bytes: int, headers: int) -> Response:
     return response
 
 
-def no_connection_left() -> Response:
-    """Return 503 for a request on a connection beyond the limit."""
+def no_connection_left(path: str) -> Response:
+    """Return 503 for a request of a path on a connection beyond the limit."""
     detail = "as many connections are open as this server takes, or from your address; close one, or come again soon"
-    return problem_response(ClientError(Problem.OVERLOADED, detail))
+    return problem_response(ClientError(Problem.OVERLOADED, detail), path=path)
 
 
 def check_single(headers: list[tuple[bytes, bytes]]) -> None:

@@ -153,6 +153,9 @@ def kinds(operation: Any) -> Iterator[str]:
     for status, answer in operation["responses"].items():
         if status >= "400":
             fields = answer["content"]["application/json"]["schema"]["allOf"][1]["properties"]
+            if "error" in fields:
+                assert fields["error"]["properties"]["code"]["enum"]
+                continue
             assert fields["code"]["enum"] == [int(status)]
             yield from fields["type"]["enum"]
 

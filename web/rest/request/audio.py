@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from stream.audio.base64 import Base64Decoder
@@ -77,6 +78,11 @@ def file_audio(form: Form) -> Audio:
     upload = form.files.get("audio")
     if upload is None:
         raise ClientError(Problem.INVALID_CONFIG, "the form has no file named audio")
+    return uploaded_audio(upload)
+
+
+def uploaded_audio(upload: UploadFile) -> Audio:
+    """The file of a form; raises ClientError for an empty one."""
     return replace(_checked(_pieces(upload.file), upload.size or 0), file=upload.file)
 
 

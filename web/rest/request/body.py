@@ -24,9 +24,6 @@ from web.routes.operations import JSON_TYPE
 MULTIPART_TYPE = "multipart/form-data"
 # The refusals of a body that is held in memory.
 HELD_PROBLEMS = (Problem.RATE_LIMITED, Problem.OVERLOADED, Problem.IDLE_TIMEOUT)
-# Text fields of a form are short; files count towards the whole body.
-_MOST_PART_BYTES = 1 << 20
-_MOST_PARTS = 4
 # How long to drain a body that is too large before the connection is closed.
 _DROP_SECONDS = 3.0
 # A body that is held in memory must arrive at this average rate after a grace time.
@@ -211,28 +208,47 @@ def check_keys(values: dict[str, object], *allowed: str) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartLimits:
+    """How many files and how many texts a form may have, and the bytes of a text; files count towards the body."""
+
+    most_parts: int = 4
+    most_text_bytes: int = 1 << 20
+
+
 @asynccontextmanager
 async def read_form(body: Body, most_bytes: int, stores: BodyBudgets, owner: str) -> AsyncIterator[Form]:
-    """Read a multipart form; its files lie on disk while the context lasts."""
+    """Read a multipart form, each part given once; its files lie on disk while the context lasts."""
+    async with read_parts(body, most_bytes, stores, owner, PartLimits()) as parts:
+        yield _form(parts)
+
+
+@asynccontextmanager
+async def read_parts(
+    body: Body, most_bytes: int, stores: BodyBudgets, owner: str, limits: PartLimits
+) -> AsyncIterator[FormData]:
+    """Read a multipart form whose parts may have the same names; its files lie on disk while the context lasts."""
     check_media_type(body.request, MULTIPART_TYPE)
     with stores.memory.open(owner) as memory, stores.disk.open(owner) as disk:
 
         def hold(total_bytes: int) -> None:
-            memory.require(min(total_bytes, _MOST_PARTS * (_MOST_PART_BYTES + _SPOOLED_BYTES)))
+            memory.require(min(total_bytes, limits.most_parts * (limits.most_text_bytes + _SPOOLED_BYTES)))
             disk.require(total_bytes)
 
-        async with _parsed_form(body.request, body.pieces(most_bytes, hold)) as form:
-            yield form
+        async with _parsed_form(body.request, body.pieces(most_bytes, hold), limits) as parts:
+            yield parts
 
 
 @asynccontextmanager
-async def _parsed_form(request: Request, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[Form]:
+async def _parsed_form(
+    request: Request, pieces: AsyncGenerator[bytes, None], limits: PartLimits
+) -> AsyncIterator[FormData]:
     parser = _FormParser(
         request.headers,
         pieces,
-        max_files=_MOST_PARTS,
-        max_fields=_MOST_PARTS,
-        max_part_size=_MOST_PART_BYTES,
+        max_files=limits.most_parts,
+        max_fields=limits.most_parts,
+        max_part_size=limits.most_text_bytes,
     )
     try:
         data = await parser.parse()
@@ -240,7 +256,7 @@ async def _parsed_form(request: Request, pieces: AsyncGenerator[bytes, None]) ->
         detail = error.message if isinstance(error, MultiPartException) else "it cannot be read"
         raise ClientError(Problem.INVALID_MESSAGE, f"the body is no valid {MULTIPART_TYPE}: {detail}") from None
     try:
-        yield _form(data)
+        yield data
     finally:
         await data.close()
 

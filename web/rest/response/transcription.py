@@ -172,17 +172,23 @@ def address_of(transcription_id: str) -> str:
 async def transcription_response(
     transcription: Transcription, written: OutputFormat, fair_share: FairShare, *, extended: bool
 ) -> Response:
-    """Write the transcription in a format; text and captions have what is settled so far.
+    """Write the transcription in a format; text and captions have what is settled so far."""
+    body = await joined_in_turns(_written(transcription, written, extended=extended), fair_share)
+    return Response(body, media_type=_MEDIA_TYPES[written])
 
-    Hours of it take half a second to write; other requests take turns in between.
+
+async def joined_in_turns(pieces: Iterator[bytes], fair_share: FairShare) -> bytes:
+    """Join the pieces of a body as they are written.
+
+    Hours of a transcription take half a second to write; other requests take turns in between.
     """
     parts = []
-    for number, part in enumerate(_written(transcription, written, extended=extended), start=1):
+    for number, part in enumerate(pieces, start=1):
         parts.append(part)
         if not number % _PARTS_AT_ONCE:
             async with fair_share.turn():
                 pass
-    return Response(b"".join(parts), media_type=_MEDIA_TYPES[written])
+    return b"".join(parts)
 
 
 def _written(transcription: Transcription, written: OutputFormat, *, extended: bool) -> Iterator[bytes]:

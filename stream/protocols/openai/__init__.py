@@ -1,0 +1,1 @@
+"""OpenAI's audio API: its requests, answers, events and errors, without I/O."""
