@@ -98,6 +98,10 @@ class ClientProtocol(ABC):
     def refusal(self, error: ClientError) -> bytes:
         """Return the JSON body of the answer to a handshake that is refused."""
 
+    def refusal_headers(self, error: ClientError) -> Mapping[str, str]:
+        """Return headers of that answer; their values are ASCII."""
+        return {}
+
     @abstractmethod
     def open(self, opening: Opening) -> Adapter:
         """Return the adapter of an admitted connection."""

@@ -1,7 +1,8 @@
 """The protocols that a server serves over WebSockets."""
 
+from stream.protocols.deepgram.protocol import Deepgram
 from stream.protocols.farsava.protocol import Farsava
 from stream.protocols.protocol import ClientProtocol
 from stream.protocols.vosk.protocol import Vosk
 
-PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(), Vosk())
+PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(), Deepgram(), Vosk())

@@ -67,7 +67,7 @@ class Live:
                 session = await self.admission.admit(protocol, websocket, held)
                 await self.admission.take_places(session, held)
             except ClientError as error:
-                await websocket.send_denial_response(problem_response(error, protocol.refusal(error)))
+                await websocket.send_denial_response(_refused(protocol, error))
                 return
             await websocket.accept(protocol.subprotocol(handshake_of(websocket)))
             await self.serve(WebSocketWire(websocket), session)
@@ -97,9 +97,8 @@ class Live:
                 await self.admission.limits.check_stream(session.caller)
                 await held.enter_async_context(self.admission.place(session))
         except ClientError as error:
-            return problem_response(error, protocol.refusal(error))
-        refusal = upgrade_required()
-        return problem_response(refusal, protocol.refusal(refusal))
+            return _refused(protocol, error)
+        return _refused(protocol, upgrade_required())
 
     def early_answer(self, host: str) -> Response | None:
         """Return the answer to a handshake from an address whose last one was refused for coming too fast."""
@@ -115,6 +114,13 @@ class Live:
 def upgrade_required() -> ClientError:
     """Return the error for a plain GET of the live address whose handshake would be accepted."""
     return ClientError(Problem.UPGRADE_REQUIRED, "this address speaks WebSocket only")
+
+
+def _refused(protocol: ClientProtocol, error: ClientError) -> Response:
+    """Return the answer to a refused handshake, in the protocol's shape."""
+    response = problem_response(error, protocol.refusal(error))
+    response.headers.update(protocol.refusal_headers(error))
+    return response
 
 
 @contextlib.contextmanager

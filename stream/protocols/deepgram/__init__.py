@@ -1,0 +1,1 @@
+"""Deepgram's listen API v1: live over a WebSocket, and recordings."""

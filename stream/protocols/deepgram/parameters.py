@@ -1,0 +1,257 @@
+"""The query of Deepgram's listen API, checked, and the configuration that it stands for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from stream.audio.format import AudioTransfer, Encoding
+from stream.audio.layout import MOST_CHANNELS
+from stream.configuration.config import KEYS, SessionConfig
+from stream.configuration.keys import IntegerKey
+from stream.errors import ClientError, Problem, quoted, shown
+from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
+
+_KEYS = {key.name: key for key in KEYS}
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+# `opus` is Opus in Ogg here: bare packets have no beginning and no end in a stream of bytes.
+_ENCODINGS = {
+    "linear16": Encoding.LINEAR16,
+    "mulaw": Encoding.MULAW,
+    "alaw": Encoding.ALAW,
+    "flac": Encoding.FLAC,
+    "opus": Encoding.OGG_OPUS,
+    "ogg-opus": Encoding.OGG_OPUS,
+    "mp3": Encoding.MP3,
+}
+# G.711 is telephone sound.
+_USUAL_HERTZ = {"mulaw": 8000, "alaw": 8000}
+_WITHOUT_RATE = ("flac", "opus", "ogg-opus", "mp3")
+_MOST_PAUSE_MS = 60_000
+_PRESETS = {"phonecall": "phone_call", "voicemail": "phone_call", "video": "video"}
+# What a result would lack without a word: such requests are refused.
+_REFUSED = (
+    *("callback", "custom_intent", "custom_topic", "detect_entities", "detect_language", "detect_topics", "dictation"),
+    *("intents", "redact", "replace", "search", "sentiment", "summarize", "topics", "translate"),
+)
+_SPEAKERS = ("diarize", "diarize_model", "diarize_version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenRequest:
+    """A checked query.
+
+    `values` are keys of the configuration; where it has no key for something, `changes` are fields of it. Words are
+    punctuated if `is_formatted`. Results say where speech ends if it `finds_endpoints`, and messages of their own say
+    where it begins with `vad_events`. `tags`, `utterances` and `paragraphs` are for recordings.
+    """
+
+    model: str = ""
+    values: Mapping[str, object]
+    changes: Mapping[str, object]
+    is_formatted: bool = False
+    finds_endpoints: bool = True
+    vad_events: bool = False
+    masks_profanity: bool | None = None
+    tags: tuple[str, ...] = ()
+    utterances: bool = False
+    paragraphs: bool = False
+
+    @property
+    def wants_speakers(self) -> bool:
+        """Whether words are to have the number of their speaker."""
+        return bool(self.changes["wants_speakers"])
+
+    def configured(self, config: SessionConfig) -> SessionConfig:
+        """Return a configuration with what the query asks for; raises ClientError."""
+        values = dict(self.values)
+        if self.masks_profanity is not None or "profanityFilter" not in config.explicit:
+            values["profanityFilter"] = bool(self.masks_profanity)
+        # The format of the audio is the client's alone.
+        bare = replace(config, explicit=config.explicit - {"audioEncoding", "sampleRateHertz"})
+        return replace(bare.with_message(values, audio_began=False), **self.changes)  # type: ignore[arg-type]
+
+
+def listen_request(query: Iterable[tuple[str, str]]) -> ListenRequest:
+    """Read the parameters of a query, in any order; raises ClientError, and ignores those that nobody knows."""
+    parameters = _Parameters(query)
+    parameters.check_refused()
+    is_formatted = parameters.flag("punctuate") or parameters.flag("smart_format")
+    pause_ms, finds_endpoints = parameters.endpointing()
+    values: dict[str, object] = {
+        "audioTransfer": AudioTransfer.RAW.value,
+        "interimResults": parameters.flag("interim_results"),
+        "punctuation": is_formatted,
+        **parameters.language(),
+        **parameters.alternatives(),
+        **parameters.phrases(),
+        **parameters.preset(),
+    }
+    if pause_ms is not None:
+        values["hangoverMs"] = pause_ms
+    audio, changes = parameters.audio()
+    changes["pause_ms"] = parameters.integer("utterance_end_ms", 1, _MOST_PAUSE_MS) or 0
+    changes["wants_speakers"] = any(parameters.asks_for(name) for name in _SPEAKERS)
+    return ListenRequest(
+        model=parameters.one("model") or "",
+        values=values | audio,
+        changes=changes,
+        is_formatted=is_formatted,
+        finds_endpoints=finds_endpoints,
+        vad_events=parameters.flag("vad_events"),
+        masks_profanity=parameters.flag("profanity_filter") if parameters.one("profanity_filter") else None,
+        tags=tuple(parameters.all("tag")),
+        utterances=parameters.flag("utterances"),
+        paragraphs=parameters.flag("paragraphs"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """The values of each parameter, by its name."""
+
+    query: Iterable[tuple[str, str]]
+    _texts: dict[str, list[str]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for name, text in self.query:
+            self._texts.setdefault(name, []).append(text)
+
+    def all(self, name: str) -> list[str]:
+        return [text for text in self._texts.get(name, []) if text]
+
+    def one(self, name: str) -> str | None:
+        """Return the only value, None where it is missing or empty."""
+        texts = self._texts.get(name, [])
+        if len(texts) > 1:
+            raise _refused(f"{name} is given {len(texts)} times; it may be given once")
+        return texts[0] if texts and texts[0] else None
+
+    def flag(self, name: str) -> bool:
+        text = self.one(name)
+        if text is None:
+            return False
+        truth = _TRUTHS.get(text.lower())
+        if truth is None:
+            raise _refused(f"{name} is {quoted(text)}; it must be true or false")
+        return truth
+
+    def integer(self, name: str, least: int, most: int) -> int | None:
+        text = self.one(name)
+        if text is None:
+            return None
+        number = _integer(text)
+        if number is None or not least <= number <= most:
+            raise _refused(f"{name} is {quoted(text)}; it must be between {least} and {most}")
+        return number
+
+    def asks_for(self, name: str) -> bool:
+        """Whether a parameter asks for something, be it true or a text; repeated ones may."""
+        return any(text.lower() not in ("false", "0") for text in self.all(name))
+
+    def check_refused(self) -> None:
+        for name in _REFUSED:
+            if self.asks_for(name):
+                given = quoted(self.all(name)[0])
+                raise _refused(f"{name} is {given}, which this server does not do; leave {name} out")
+
+    def endpointing(self) -> tuple[int | None, bool]:
+        """Return the pause that ends an utterance in milliseconds, if it is given, and whether ends are reported."""
+        text = (self.one("endpointing") or "true").lower()
+        if text in ("true", "false", "0"):
+            return None, text == "true"
+        milliseconds = _integer(text)
+        if milliseconds is None or milliseconds < 0:
+            raise _refused(f"endpointing is {quoted(text)}; it must be milliseconds, true or false")
+        bounds = _KEYS["hangoverMs"]
+        assert isinstance(bounds, IntegerKey)  # noqa: S101
+        return max(bounds.minimum, min(milliseconds, bounds.maximum)), True
+
+    def language(self) -> dict[str, object]:
+        text = self.one("language")
+        # Any language means the server's own.
+        if text is None or text.lower() == "multi":
+            return {}
+        return {"languageCode": _checked("languageCode", text, "language")}
+
+    def alternatives(self) -> dict[str, object]:
+        text = self.one("alternatives")
+        if text is None:
+            return {}
+        return {
+            "maxAlternatives": _checked("maxAlternatives", _KEYS["maxAlternatives"].from_text(text), "alternatives")
+        }
+
+    def preset(self) -> dict[str, object]:
+        """Return the preset that the name of a model stands for; other names are all the same recognizer."""
+        name = (self.one("model") or "").lower()
+        return next(({"asrModel": preset} for part, preset in _PRESETS.items() if part in name), {})
+
+    def phrases(self) -> dict[str, object]:
+        """Return key terms, and keywords without their intensifiers, of which the greatest sets the boost."""
+        phrases, boost = self.all("keyterm"), 0.0
+        for text in self.all("keywords"):
+            word, _, intensifier = text.rpartition(":")
+            factor = _number(intensifier) if word else None
+            if factor is None:
+                phrases.append(text)
+            elif factor > 0:
+                # There is nothing against a word, only something for it.
+                phrases.append(word)
+                boost = max(boost, min(USUAL_BOOST * factor, MOST_BOOST))
+        if not phrases:
+            return {}
+        checked = _checked("phrases", phrases, "keyterm or keywords")
+        return {"phrases": checked, "boost": boost} if boost else {"phrases": checked}
+
+    def audio(self) -> tuple[dict[str, object], dict[str, object]]:
+        """Return the keys and the fields of the configuration that describe the audio."""
+        name = (self.one("encoding") or "").lower()
+        if name and name not in _ENCODINGS:
+            raise _refused(
+                f"encoding is {quoted(name)}; it must be one of {', '.join(_ENCODINGS)}, or left out for a file"
+            )
+        channels = self.integer("channels", 1, MOST_CHANNELS)
+        is_split = self.flag("multichannel")
+        kept = (channels or (1 if name else 2)) if is_split else 1
+        if kept > 2:
+            raise _refused(f"channels is {kept} with multichannel; at most 2 are recognized each on its own")
+        values: dict[str, object] = {"channels": kept, "extended": True}
+        changes: dict[str, object] = {"needs_header": not name, "interleaved_channels": channels or 1}
+        if not name:
+            return values, changes | {"audio_encoding": Encoding.LINEAR16.value}
+        values["audioEncoding"] = _ENCODINGS[name].value
+        if name not in _WITHOUT_RATE:
+            values["sampleRateHertz"] = self._hertz(name)
+        return values, changes
+
+    def _hertz(self, encoding: str) -> object:
+        text = self.one("sample_rate")
+        if text is None:
+            usual = _USUAL_HERTZ.get(encoding)
+            if usual is None:
+                raise _refused(f"sample_rate is missing; encoding {encoding} needs it")
+            return usual
+        return _checked("sampleRateHertz", _KEYS["sampleRateHertz"].from_text(text), "sample_rate")
+
+
+def _checked(key_name: str, value: object, name: str) -> object:
+    """Check a value of a key of the configuration that is a parameter of this name."""
+    key = _KEYS[key_name]
+    if not key.accepts(value):
+        raise _refused(f"{name} is {shown(value)}; it must be {key.allowed}")
+    return value
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10 else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) <= MOST_BOOST else None
+
+
+def _refused(detail: str) -> ClientError:
+    return ClientError(Problem.INVALID_CONFIG, detail)

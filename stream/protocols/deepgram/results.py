@@ -1,0 +1,74 @@
+"""Hypotheses as Deepgram's alternatives: words with times, with and without punctuation."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import msgspec
+
+from stream.protocols.deepgram.messages import Alternative, Word
+from stream.session import events
+from stream.session.utterance import spread
+from stream.words import WORDS_KEPT
+from vad import SAMPLE_RATE
+
+# Punctuation that is a part of words: masked profanity, and signs that are pronounced.
+_SPOKEN_SIGNS = frozenset("*%#@&")
+_NO_TEXT = Alternative("", 0.0, [])
+
+
+def seconds(samples: int) -> float:
+    """Return a position on the connection's clock in seconds, rounded to milliseconds."""
+    return round(samples / SAMPLE_RATE, 3)
+
+
+@lru_cache(WORDS_KEPT)
+def bare_word(text: str) -> str:
+    """Return a word in lower case without the punctuation around it; what is nothing else stays."""
+    first, last = 0, len(text)
+    while first < last and _is_punctuation(text[first]):
+        first += 1
+    while last > first and _is_punctuation(text[last - 1]):
+        last -= 1
+    return text[first:last].lower() or text.lower()
+
+
+def _is_punctuation(letter: str) -> bool:
+    return letter not in _SPOKEN_SIGNS and unicodedata.category(letter).startswith("P")
+
+
+def alternatives(
+    hypotheses: Sequence[events.Alternative], *, is_formatted: bool, has_speakers: bool = False
+) -> list[Alternative]:
+    """Return all hypotheses; one without words where there is none, because clients read the first one."""
+    made = [alternative(one, is_formatted=is_formatted, has_speakers=has_speakers) for one in hypotheses]
+    return made or [_NO_TEXT]
+
+
+def alternative(hypothesis: events.Alternative, *, is_formatted: bool, has_speakers: bool = False) -> Alternative:
+    """Return one hypothesis; only what `is_formatted` has punctuation and capitals."""
+    words = [_word(word, is_formatted=is_formatted, has_speakers=has_speakers) for word in hypothesis.words]
+    transcript = hypothesis.transcript if is_formatted else " ".join(word.word for word in words)
+    return Alternative(transcript, confidence(hypothesis.confidence), words)
+
+
+def placed(hypotheses: Sequence[events.Alternative], start: int, end: int) -> list[events.Alternative]:
+    """Return unsettled hypotheses with times: their words share the samples from `start` to `end`."""
+    return [replace(one, words=spread(one.words, start, max(0, end - start))) for one in hypotheses]
+
+
+def confidence(value: float) -> float:
+    """Round a confidence; what is known never becomes 0.0."""
+    return max(round(value, 4), 0.0001) if value > 0 else 0.0
+
+
+def _word(word: events.Word, *, is_formatted: bool, has_speakers: bool) -> Word:
+    return Word(
+        bare_word(word.text),
+        seconds(word.start),
+        seconds(word.end),
+        confidence(word.confidence),
+        word.text if is_formatted else msgspec.UNSET,
+        word.speaker - 1 if has_speakers and word.speaker else msgspec.UNSET,
+    )
