@@ -45,7 +45,7 @@ def _object(text: str) -> object:
 
 
 def _configure(fields: dict[object, object], request_id: str) -> tuple[ClientInput, ...] | None:
-    """Return the change and its answer, or only the answer where nothing changes; None for a wrong message."""
+    """Return the change, or the answer where nothing changes; None for a wrong message."""
     keyterms, features = fields.get("keyterms"), fields.get("features")
     if not (features is None or (isinstance(features, dict) and all(type(on) is bool for on in features.values()))):
         return None
@@ -60,4 +60,4 @@ def _configure(fields: dict[object, object], request_id: str) -> tuple[ClientInp
     if not _PHRASES.accepts(keyterms):
         detail = f"keyterms must be {_PHRASES.allowed}"
         return (Reply(ConfigureFailure(request_id, "CONFIGURE_KEYTERM_LIMIT_EXCEEDED", detail)),)
-    return Configure({"phrases": keyterms}), Reply(ConfigureSuccess(request_id, keyterms))
+    return (Configure({"phrases": keyterms}, goes_on=True, label=keyterms),)

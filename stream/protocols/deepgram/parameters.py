@@ -65,6 +65,9 @@ class ListenRequest:
         values = dict(self.values)
         if self.masks_profanity is not None or "profanityFilter" not in config.explicit:
             values["profanityFilter"] = bool(self.masks_profanity)
+        if config.is_manual:
+            # Its clients rely on pauses to end utterances, commands only come early.
+            values["vad"] = SessionConfig().vad
         # The format of the audio is the client's alone.
         bare = replace(config, explicit=config.explicit - {"audioEncoding", "sampleRateHertz"})
         return replace(bare.with_message(values, audio_began=False), **self.changes)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import msgspec
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.protocols.deepgram.commands import FINALIZING, parse_message
+from stream.protocols.deepgram.commands import parse_message
 from stream.protocols.deepgram.errors import closing, description, fault, refusal
 from stream.protocols.deepgram.messages import encode
 from stream.protocols.deepgram.parameters import listen_request
@@ -80,10 +80,7 @@ class DeepgramAdapter(Adapter):
 
     def write(self, event: ClientEvent | Reply, config: SessionConfig) -> tuple[Message, ...]:
         if isinstance(event, Reply):
-            if event.content is FINALIZING:
-                self._writer.begin_finalizing()
-                return ()
-            return (msgspec.json.encode(event.content).decode(),)
+            return tuple(map(encode, self._writer.reply(event.content)))
         return tuple(map(encode, self._writer.write(event, config)))
 
     def write_failure(self, problem: Problem, detail: str, config: SessionConfig) -> tuple[Message, ...]:

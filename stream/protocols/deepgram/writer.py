@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
-from stream.protocols.deepgram.errors import fault, silence
+from stream.protocols.deepgram.errors import ErrorMessage, description, fault, silence
 from stream.protocols.deepgram.messages import (
     MODEL_ID,
     ChannelResult,
+    ConfigureFailure,
+    ConfigureSuccess,
     Message,
     Metadata,
     Results,
@@ -21,6 +23,7 @@ from stream.protocols.deepgram.messages import (
 from stream.protocols.deepgram.parameters import ListenRequest
 from stream.protocols.deepgram.results import alternatives, placed, seconds
 from stream.session import events
+from stream.session.commands import Refused
 from stream.session.events import EndCause, Reason
 
 # Utterances that end for another reason than that speech does.
@@ -38,6 +41,7 @@ class MessageWriter:
         self._info = model_info(request.model)
         self._metadata = ResultsMetadata(request_id, self._info, MODEL_ID)
         self._audio = hashlib.sha256(usedforsecurity=False)
+        self._is_ready = False
         # Where the last result of a channel ends.
         self._ends: defaultdict[int, int] = defaultdict(int)
         # The channels of open utterances, and the first sample of their speech.
@@ -50,14 +54,25 @@ class MessageWriter:
         """Take the next bytes of audio, of which the last message has the digest."""
         self._audio.update(data)
 
-    def begin_finalizing(self) -> None:
-        """Note that a command to finalize came: it is about the latest open utterance of each channel."""
-        self._finalizing |= {channel: utterance_id for utterance_id, (channel, _) in self._open.items()}
+    def reply(self, content: object) -> list[Message]:
+        """Return the messages for a reply."""
+        match content:
+            case Refused(error=error):
+                code = "CONFIGURE_KEYTERM_LIMIT_EXCEEDED"
+                return [ConfigureFailure(self._request_id, code, description(error))]
+            case ErrorMessage() | ConfigureSuccess() | ConfigureFailure():
+                return [content]
+            case _:
+                # A command to finalize is about the latest open utterance of each channel.
+                self._finalizing |= {channel: utterance_id for utterance_id, (channel, _) in self._open.items()}
+                return []
 
     def write(self, event: events.ClientEvent, config: SessionConfig) -> list[Message]:  # noqa: PLR0911 - as messages
         """Return the messages for an event."""
         channels = config.channels
         match event:
+            case events.Ready(ready_config):
+                return self._configured(ready_config)
             case events.SpeechStarted(utterance_id, onset, channel):
                 self._open[utterance_id] = channel, onset
                 started = SpeechStarted([channel, channels], seconds(onset))
@@ -74,6 +89,11 @@ class MessageWriter:
                 return [self._end(event, channels)]
             case _:
                 return []
+
+    def _configured(self, config: SessionConfig) -> list[Message]:
+        """Answer each configuration but the one with which the connection begins."""
+        is_first, self._is_ready = not self._is_ready, True
+        return [] if is_first else [ConfigureSuccess(self._request_id, list(config.phrases))]
 
     def _interim(self, event: events.Unsettled, channels: int) -> Results:
         _, start = self._open.get(event.utterance_id, (event.channel, self._ends[event.channel]))

@@ -45,7 +45,7 @@ def test_an_error_repeats_only_the_beginning_of_a_long_text() -> None:
 @pytest.mark.parametrize("keyterms", [[], ["Niyosha", "two words"]])
 def test_key_terms_are_replaced(keyterms: list[str]) -> None:
     inputs = parse_message(json.dumps({"type": "Configure", "keyterms": keyterms}), "id")
-    assert inputs == (Configure({"phrases": keyterms}), Reply(ConfigureSuccess("id", keyterms)))
+    assert inputs == (Configure({"phrases": keyterms}, goes_on=True, label=keyterms),)
 
 
 @pytest.mark.parametrize("fields", [{}, {"keyterms": None}, {"features": {"numerals": True}}, {"features": {}}])

@@ -149,6 +149,11 @@ def test_any_model_is_accepted_and_some_are_presets(model: str, preset: str) -> 
     assert configured(f"model={model}").asr_model == preset
 
 
+def test_pauses_end_utterances_even_where_the_server_leaves_that_to_commands() -> None:
+    assert configured("", vad="manual").vad == "webrtc"
+    assert configured("", vad="silero").vad == "silero"
+
+
 def test_pauses_events_alternatives_and_tags_are_taken() -> None:
     query = "utterance_end_ms=1000&vad_events=true&alternatives=3&tag=a&tag=b&utterances=true&paragraphs=true"
     config, request = configured(query), asked(query)
