@@ -302,7 +302,7 @@ async def test_ten_seconds_of_nothing_end_the_connection(gateway: Gateway) -> No
 
 @shared
 async def test_keep_alive_holds_the_connection_and_has_no_reply(gateway: Gateway) -> None:
-    pauses = [KEEP_ALIVE, 6.0] * 4
+    pauses: list[str | float] = [KEEP_ALIVE, 6.0] * 4
     made = await call(gateway.base, *pauses, clip_pcm("quick.wav"), CLOSE)
     assert [message["type"] for message in made.messages] == ["Results", "Metadata"]
     assert made.close_code == 1000
