@@ -20,11 +20,15 @@ Message = bytes | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """How a client opened its connection: parameters of the address in order, headers by lower-case name."""
+    """How a client opened its connection: parameters of the address in order, headers by lower-case name.
+
+    `first_message` is the client's first one, where the protocol has the configuration there.
+    """
 
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str]
     subprotocols: tuple[str, ...] = ()
+    first_message: bytes = b""
 
     def parameter(self, name: str) -> str | None:
         """Return the first parameter of this name."""

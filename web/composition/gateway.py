@@ -40,7 +40,8 @@ class Gateway:
     """The application, and what the process that serves it needs of it."""
 
     app: Starlette
-    early_answer: Callable[[str], Response | None]
+    live: Live
+    bodies: BodyBudgets
     metrics_response: Callable[[], Awaitable[Response]]
     sessions: Sessions
     recognizer: Recognizer
@@ -75,7 +76,8 @@ async def running_gateway(
         app = create_app(resources, metrics=metrics, tracing=tracing, rules=origin_rules(settings.access))
         yield Gateway(
             app=app,
-            early_answer=one_of(Live, resources).early_answer,
+            live=one_of(Live, resources),
+            bodies=parts.bodies,
             metrics_response=one_of(MetricsRoutes, resources).response,
             sessions=parts.sessions,
             recognizer=counted,

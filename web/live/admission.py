@@ -63,14 +63,22 @@ class Admission:
     runner_limits: RunnerLimits
     max_message_bytes: int
 
-    async def admit(self, protocol: ClientProtocol, connection: HTTPConnection, held: AsyncExitStack) -> Admitted:
+    async def admit(
+        self,
+        protocol: ClientProtocol,
+        connection: HTTPConnection,
+        held: AsyncExitStack,
+        *,
+        first_message: bytes = b"",
+        scope: Scope = Scope.LIVE,
+    ) -> Admitted:
         """Check whether a session may start, and build what serves it; raises ClientError.
 
         The places that it needs are taken by `take_places`. What must run when the session ends is pushed on `held`.
         """
         await self.limits.check_handshake(connection)
-        handshake = handshake_of(connection)
-        caller = await self.auth.caller(connection, Scope.LIVE, uses=False, token=protocol.token(handshake))
+        handshake = handshake_of(connection, first_message)
+        caller = await self.auth.caller(connection, scope, uses=False, token=protocol.token(handshake))
         self.sessions.check_admission()
         await self.limits.check_minutes(caller)
         config = protocol.configured(caller.configured(self.config), handshake)
@@ -150,10 +158,11 @@ class Admission:
         return hashlib.sha256(caller.owner.encode()).hexdigest()[:_OWNER_DIGITS]
 
 
-def handshake_of(connection: HTTPConnection) -> Handshake:
+def handshake_of(connection: HTTPConnection, first_message: bytes = b"") -> Handshake:
     """Return what a protocol sees of a handshake."""
     return Handshake(
         query=tuple(connection.query_params.multi_items()),
         headers=connection.headers,
         subprotocols=tuple(connection.scope.get("subprotocols", ())),
+        first_message=first_message,
     )

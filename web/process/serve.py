@@ -9,10 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp
 
+from stream.lazy_import import lazy_import
 from stream.recognition.recognizer import Recognizer
 from stream.tls import PemError
 from stream.waiting import is_first
@@ -34,6 +36,11 @@ from web.transport.http import HttpConnection
 from web.transport.limits import EarlyAnswer, WireConfig, WireLimits, ask_application
 from web.transport.server import BACKLOG, GatewayServer
 from web.transport.websocket import LiveConnection
+
+if TYPE_CHECKING:
+    from web.grpc import server as grpc_service
+else:
+    grpc_service = lazy_import("web.grpc.server")
 
 # A stop waits for as long as a final may take, then for clients to receive it, then for files and the backend to close.
 _FAREWELL_SECONDS = 5.0
@@ -58,6 +65,7 @@ class RunningServer:
     drain: Callable[[], None]
     force: Callable[[], None]
     tls: ServerTls | None = None
+    grpc_port: int | None = None
 
 
 def stop_seconds(settings: Settings) -> float:
@@ -97,6 +105,7 @@ async def running(
         if settings.observability.metrics_port is not None:
             metrics_listener = _listen_for_metrics(settings.observability.metrics_port)
             await stack.enter_async_context(metrics_port(gateway.metrics_response, metrics_listener))
+        grpc_port = await stack.enter_async_context(_grpc(gateway, settings, tls))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:
@@ -117,6 +126,7 @@ async def running(
                 drain=server.drain,
                 force=force,
                 tls=tls,
+                grpc_port=grpc_port,
             )
         finally:
             server.drain()
@@ -125,9 +135,35 @@ async def running(
 
 def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None) -> GatewayServer:
     wire = wire or WireLimits(send_seconds=settings.server.send_limit_seconds)
-    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.early_answer)
+    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.live.early_answer)
     drain_seconds = settings.session.final_limit_seconds + _FAREWELL_SECONDS
     return GatewayServer(config, gateway.sessions, drain_seconds=drain_seconds)
+
+
+@asynccontextmanager
+async def _grpc(gateway: Gateway, settings: Settings, tls: ServerTls | None) -> AsyncIterator[int | None]:
+    """Serve Riva's calls while the context lasts, if there is a port for them; raises StartError."""
+    host, port = settings.server.host.strip("[]"), settings.server.grpc_port
+    if port is None:
+        yield None
+        return
+    options = grpc_service.GrpcOptions(
+        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        key_and_certificate=None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes()),
+        most_calls=settings.limits.streams,
+        stop_seconds=settings.session.final_limit_seconds + _FAREWELL_SECONDS,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            bound = await stack.enter_async_context(
+                grpc_service.grpc_server(options, gateway.live, gateway.bodies, gateway.metrics)
+            )
+        except grpc_service.ListenError:
+            raise StartError(
+                f"cannot listen on {options.address}, where NIYOSHA_GRPC_PORT is to be served; "
+                "stop what uses it, or set another port"
+            ) from None
+        yield bound
 
 
 async def _is_ready(server: GatewayServer, backend: Backend, serving: asyncio.Task[bool]) -> bool:

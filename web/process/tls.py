@@ -24,9 +24,14 @@ _LOCK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """TLS as the settings want it; a certificate of our own is at `self_signed`, and browsers show its fingerprint."""
+    """TLS as the settings want it, with its PEM files.
+
+    A certificate of our own is at `self_signed`, and browsers show its fingerprint.
+    """
 
     context: ssl.SSLContext
+    certificate: Path
+    key: Path
     self_signed: Path | None = None
     fingerprint: str | None = None
 
@@ -37,7 +42,9 @@ def server_tls(settings: ServerSettings, now: datetime, directory: Path | None =
     `now` has a time zone.
     """
     if settings.tls_cert is not None and settings.tls_key is not None:
-        return ServerTls(_modern(server_context(settings.tls_cert, settings.tls_key)))
+        return ServerTls(
+            _modern(server_context(settings.tls_cert, settings.tls_key)), settings.tls_cert, settings.tls_key
+        )
     if not settings.tls_self_signed:
         return None
     directory = directory or platformdirs.user_data_path("niyosha") / "tls"
@@ -52,7 +59,7 @@ def server_tls(settings: ServerSettings, now: datetime, directory: Path | None =
             der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
     except OSError as error:
         raise PemError(f"a certificate cannot be kept in {directory}: {error.strerror or error}") from None
-    return ServerTls(_modern(context), certificate, sha256(der).digest().hex(":").upper())
+    return ServerTls(_modern(context), certificate, key, certificate, sha256(der).digest().hex(":").upper())
 
 
 def _modern(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -14,6 +14,8 @@ class ServerSettings(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port for clients of NVIDIA Riva, at the same host, with the same TLS and tokens; none unless set."""
     tls_cert: Path | None = None
     """PEM file of the server's certificate, with the intermediate ones."""
     tls_key: Path | None = None

@@ -1,0 +1,1 @@
+"""NVIDIA Riva's protocol for clients: the messages of its recognition calls, serialized protobuf."""
