@@ -16,6 +16,7 @@ class Decoder:
 
     def __init__(self, whisper: Whisper, options: CallOptions, language: str) -> None:
         self._language = language
+        self._tokens = whisper.tokens
         self._options = options
         self._free: Whisper | BiasedWhisper = whisper
         self._candidates: Candidates | None = None
@@ -34,15 +35,18 @@ class Decoder:
         options = self._options
         language = request.language or self._language
         if self._candidates is not None:
-            decoding = self._candidates.recognize(request.samples, language, alternatives=options.alternatives)
+            decoding = self._candidates.recognize(request.samples, language, alternatives=options.decoded_alternatives)
             return decoding if decoding.hypotheses else _nothing(decoding)
         align = request.work is not Work.PARTIAL and options.word_times
-        decoding = self._free.decode(request.samples, language, request.search, align=align)
+        # Without the tokens of numerals the model writes numbers as they are spoken.
+        suppressed = self._tokens.numerals if options.is_verbatim else ()
+        search = replace(request.search, suppressed=suppressed)
+        decoding = self._free.decode(request.samples, language, search, align=align)
         # Words that the client has seen count as speech, whatever the check makes of the whole utterance.
         if not (request.search.prefix or request.sent_tokens or is_speech(request.samples, decoding)):
             return _nothing(decoding)
         if request.sent_tokens and not decoding.best.has_words:
-            search = replace(request.search, prefix=request.sent_tokens)
+            search = replace(search, prefix=request.sent_tokens)
             decoding = self._free.decode(request.samples, language, search, align=align)
         return decoding.ranked
 

@@ -28,8 +28,8 @@ class CallOptions:
 
     `model` is the name of one of our models or of any other. `phrases` are expected with the strength `boost`; with
     `closed_vocabulary` nothing else is recognized. `punctuation` asks for punctuation and capitals, `profanity_filter`
-    for masked swear words, `separates_stable_words` for a partial's stable words in a result of their own,
-    `first_pass_samples` for the text of an utterance after so much silence, before its end.
+    for masked swear words, `is_verbatim` for numbers in words, `separates_stable_words` for a partial's stable words in
+    a result of their own, `first_pass_samples` for the text of an utterance after so much silence, before its end.
     """
 
     language_code: str
@@ -43,8 +43,14 @@ class CallOptions:
     closed_vocabulary: bool = False
     profanity_filter: bool = False
     punctuation: bool = False
+    is_verbatim: bool = False
     separates_stable_words: bool = False
     first_pass_samples: int | None = None
+
+    @property
+    def decoded_alternatives(self) -> int:
+        """How many hypotheses to decode: without punctuation all, because several then have the same words."""
+        return MOST_ALTERNATIVES if self.alternatives > 1 and not self.punctuation else self.alternatives
 
     @property
     def work_class(self) -> WorkClass:
@@ -65,7 +71,7 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
     return CallOptions(
         language_code=config.language_code,
         audio=audio,
-        alternatives=min(max(1, config.max_alternatives), MOST_ALTERNATIVES),
+        alternatives=_alternatives(config.max_alternatives),
         word_times=config.enable_word_time_offsets,
         segmenter=segmenter,
         model=config.model,
@@ -74,9 +80,17 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         closed_vocabulary=_is_true(config.custom_configuration, _CLOSED_VOCABULARY),
         profanity_filter=config.profanity_filter,
         punctuation=config.enable_automatic_punctuation,
+        is_verbatim=config.verbatim_transcripts,
         separates_stable_words=_is_true(config.custom_configuration, _STABLE_WORDS),
         first_pass_samples=first_pass_samples(config.endpointing_config),
     )
+
+
+def _alternatives(requested: int) -> int:
+    """How many hypotheses a final has at most: as many as requested, within what the beam search finds."""
+    if requested < 0:
+        raise RequestError(f"max_alternatives is {requested}; it must be 0 or more, and {MOST_ALTERNATIVES} are sent")
+    return min(max(1, requested), MOST_ALTERNATIVES)
 
 
 def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:

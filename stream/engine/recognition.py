@@ -100,7 +100,7 @@ class Recognition:
         self._usage = None if is_file else usage
         self._decoder = decoder
         self._scheduler = scheduler
-        self._alternatives = options.alternatives
+        self._alternatives = options.decoded_alternatives
         self._first_pass_samples = options.first_pass_samples
         self._is_file = is_file
         self._writer = writer

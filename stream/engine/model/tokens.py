@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stream.engine.model.hypotheses import DecodedWord, Tokens
 
 ENGLISH_ONLY = "en-US"
 _LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2,3})\|>")
+_NUMERAL = re.compile("[0-9%$£¥]|âĤ¬")  # the last is how the byte-level vocabulary writes the euro sign
 _WORD_MARK = "Ġ"  # how the byte-level vocabulary writes the space that begins a word
 
 
@@ -34,6 +36,12 @@ class WhisperTokens:
         self._start = self._special("<|startoftranscript|>")
         self._no_times = self._special("<|notimestamps|>")
         self._languages = self._find_languages() if is_multilingual else {ENGLISH_ONLY: (self._start,)}
+
+    @cached_property
+    def numerals(self) -> Tokens:
+        """The tokens of text with a digit, a percent sign or the sign of a currency."""
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=False)
+        return tuple(sorted(number for token, number in vocabulary.items() if _NUMERAL.search(token)))
 
     @property
     def languages(self) -> tuple[str, ...]:

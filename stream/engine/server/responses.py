@@ -4,13 +4,15 @@ from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis
+from stream.engine.options import MOST_ALTERNATIVES
 from stream.engine.recognition import Final
-from stream.engine.text.profanity import mask, mask_hypothesis
+from stream.engine.server.text_style import TextStyle
 from stream.engine.utterance import Partial
 from vad import SAMPLE_RATE
 
 _FIRST_PASS, _STABLE, _UNSTABLE = 1.0, 0.9, 0.1  # the stabilities that Riva's own pipelines give
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
+_AS_RECOGNIZED = TextStyle()
 
 
 class ResponseBuilder:
@@ -20,10 +22,16 @@ class ResponseBuilder:
     """
 
     def __init__(
-        self, *, word_times: bool, masks_profanity: bool = False, separates_stable_words: bool = False
+        self,
+        *,
+        word_times: bool,
+        most_alternatives: int = MOST_ALTERNATIVES,
+        style: TextStyle = _AS_RECOGNIZED,
+        separates_stable_words: bool = False,
     ) -> None:
         self._word_times = word_times
-        self._masks_profanity = masks_profanity
+        self._most_alternatives = most_alternatives
+        self._style = style
         self._separates_stable_words = separates_stable_words
         self._has_text = False
 
@@ -37,7 +45,8 @@ class ResponseBuilder:
         the stability 1.0.
         """
         processed_seconds = (start_samples + partial.processed_samples) / SAMPLE_RATE
-        stable, tail = self._masked_text(partial.stable), self._masked_text(partial.tail)
+        stable, tail = self._style.text(partial.stable), self._style.text(partial.tail)
+        tail = f" {tail}" if stable and tail else tail
         if partial.is_first_pass:
             parts = [(stable + tail, _FIRST_PASS)]
         elif stable and tail and self._separates_stable_words:
@@ -84,22 +93,18 @@ class ResponseBuilder:
     def _alternatives(self, final: Final) -> list[asr.SpeechRecognitionAlternative]:
         if not final.hypotheses:
             return [asr.SpeechRecognitionAlternative(transcript="")]
-        alternatives = [
-            asr.SpeechRecognitionAlternative(
-                transcript=self._spaced(hypothesis.text),
-                confidence=hypothesis.confidence,
-                words=self._words(hypothesis, final.start_samples),
-            )
-            for hypothesis in map(self._masked, final.hypotheses)
-        ]
-        self._has_text = True
-        return alternatives
-
-    def _masked_text(self, text: str) -> str:
-        return mask(text) if self._masks_profanity else text
-
-    def _masked(self, hypothesis: Hypothesis) -> Hypothesis:
-        return mask_hypothesis(hypothesis) if self._masks_profanity else hypothesis
+        alternatives: dict[str, asr.SpeechRecognitionAlternative] = {}
+        for hypothesis in final.hypotheses:
+            written = self._style.hypothesis(hypothesis)
+            # Several hypotheses may differ in punctuation alone.
+            if written.text not in alternatives:
+                alternatives[written.text] = asr.SpeechRecognitionAlternative(
+                    transcript=self._spaced(written.text),
+                    confidence=hypothesis.confidence,
+                    words=self._words(written, final.start_samples),
+                )
+        self._has_text = self._has_text or any(alternatives)
+        return list(alternatives.values())[: self._most_alternatives]
 
     def _spaced(self, text: str) -> str:
         return f" {text}" if text and self._has_text else text

@@ -22,6 +22,7 @@ from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission, AdmissionRequest, FullError, Place
 from stream.engine.server.response_writer import ResponseWriter, StreamContext
 from stream.engine.server.responses import ResponseBuilder
+from stream.engine.server.text_style import TextStyle
 from stream.engine.utterance import Partial, Utterance
 from stream.recognition import places
 from stream.recognition.places import Refusal, WorkClass
@@ -253,7 +254,8 @@ def add_places_to_server(servicer: RecognitionServicer, server: grpc.aio.Server)
 def _builder(options: CallOptions) -> ResponseBuilder:
     return ResponseBuilder(
         word_times=options.word_times,
-        masks_profanity=options.profanity_filter,
+        most_alternatives=options.alternatives,
+        style=TextStyle(punctuation=options.punctuation, masks_profanity=options.profanity_filter),
         separates_stable_words=options.separates_stable_words,
     )
 

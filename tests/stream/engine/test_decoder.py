@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -86,3 +87,13 @@ def test_phrases_without_a_closed_vocabulary_leave_other_words_alone(whisper: Wh
     assert words_of(decoder.decode(request(clip_pcm("train.wav"))).best.text) == words_of(
         whisper.decode(samples_of(clip_pcm("train.wav"))).best.text
     )
+
+
+def test_verbatim_texts_have_numbers_in_words(whisper: Whisper) -> None:
+    texts = [
+        Decoder(whisper, replace(options(), is_verbatim=is_verbatim), "en-US")
+        .decode(request(clip_pcm("train.wav")))
+        .best.text
+        for is_verbatim in (False, True)
+    ]
+    assert texts == [f"The next train to the city leaves from platform {number}." for number in ("4", "four")]

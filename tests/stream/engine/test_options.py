@@ -41,9 +41,17 @@ def test_everything_is_taken_from_the_config() -> None:
     )
 
 
-@pytest.mark.parametrize(("asked", "given"), [(-1, 1), (0, 1), (1, 1), (5, 5), (30, 5)])
+@pytest.mark.parametrize(("asked", "given"), [(0, 1), (1, 1), (5, 5), (30, 5)])
 def test_one_to_five_alternatives_are_given(asked: int, given: int) -> None:
     assert read_config(config(max_alternatives=asked)).alternatives == given
+
+
+@pytest.mark.parametrize(("asked", "punctuation", "decoded"), [(1, False, 1), (3, True, 3), (3, False, 5)])
+def test_without_punctuation_all_hypotheses_are_decoded_for_several(
+    asked: int, punctuation: bool, decoded: int
+) -> None:
+    options = read_config(config(max_alternatives=asked, enable_automatic_punctuation=punctuation))
+    assert (options.alternatives, options.decoded_alternatives) == (asked, decoded)
 
 
 def contexts(*phrases: str, boost: float = 20.0) -> asr.SpeechContext:
@@ -76,14 +84,17 @@ def test_stable_words_are_separated_on_request(text: str, separates: bool) -> No
 
 
 def test_what_shapes_the_text_is_carried() -> None:
-    options = read_config(config(profanity_filter=True, enable_automatic_punctuation=True, model="base"))
-    assert (options.profanity_filter, options.punctuation, options.model) == (True, True, "base")
+    asked = {"profanity_filter": True, "enable_automatic_punctuation": True, "verbatim_transcripts": True}
+    options = read_config(config(**asked, model="base"))
+    assert (options.profanity_filter, options.punctuation, options.is_verbatim) == (True, True, True)
+    assert options.model == "base"
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
         ({"encoding": 77}, "encoding is 77; LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"),
+        ({"max_alternatives": -1}, "max_alternatives is -1; it must be 0 or more, and 5 are sent"),
         ({"stop_history": -5}, "endpointing_config: stop_history is -5; it must be 0 milliseconds or more"),
         (
             {"speech_contexts": [contexts(*map(str, range(300))), contexts(*map(str, range(299, 501)))]},

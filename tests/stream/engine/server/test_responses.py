@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
@@ -5,6 +7,7 @@ from riva.client.proto import riva_common_pb2 as common
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 from stream.engine.recognition import Final
 from stream.engine.server.responses import ResponseBuilder
+from stream.engine.server.text_style import TextStyle
 from stream.engine.utterance import Partial
 
 HYPOTHESIS = Hypothesis(
@@ -108,13 +111,39 @@ def test_offline_results_leave_out_utterances_without_words() -> None:
     ]
 
 
+def test_without_punctuation_texts_and_words_are_plain_and_alternatives_differ() -> None:
+    builder = ResponseBuilder(word_times=True, style=TextStyle(punctuation=False), separates_stable_words=True)
+    partial = builder.partial(Partial("So far,", " So good.", 16_000), 0, None)
+    assert [result.alternatives[0].transcript for result in partial.results] == ["so far", " so good"]
+    same = Hypothesis(tuple(replace(word, text=word.text.upper()) for word in HYPOTHESIS.words), -0.2)
+    final = builder.final(Final((HYPOTHESIS, same, SECOND_BEST), 0, 16_000), None).results[0]
+    assert [alternative.transcript for alternative in final.alternatives] == ["good morning", "god"]
+    assert [word.word for word in final.alternatives[0].words] == ["good", "morning"]
+    assert final.alternatives[0].confidence == pytest.approx(HYPOTHESIS.confidence)
+
+
+def test_no_more_alternatives_are_sent_than_requested() -> None:
+    for most in (1, 2):
+        builder = ResponseBuilder(word_times=False, most_alternatives=most)
+        (result,) = builder.final(Final((HYPOTHESIS, SECOND_BEST), 0, 16_000), None).results
+        assert len(result.alternatives) == most
+
+
+def test_a_partial_of_a_mark_alone_has_no_text() -> None:
+    builder = ResponseBuilder(word_times=True, style=TextStyle(punctuation=False), separates_stable_words=True)
+    partial = builder.partial(Partial("So far", " ...", 16_000), 0, None)
+    assert [(result.alternatives[0].transcript, round(result.stability, 1)) for result in partial.results] == [
+        ("so far", 0.9)
+    ]
+
+
 def test_swear_words_are_masked_if_asked_in_partials_and_finals() -> None:
     words = (
         DecodedWord(text="Oh", tokens=(1,), start_samples=0, end_samples=1600, confidence=0.9),
         DecodedWord(text="shit,", tokens=(2,), start_samples=1600, end_samples=4800, confidence=0.8),
     )
     final = Final((Hypothesis(words),), 0, 16_000)
-    masking = ResponseBuilder(word_times=True, masks_profanity=True, separates_stable_words=True)
+    masking = ResponseBuilder(word_times=True, style=TextStyle(masks_profanity=True), separates_stable_words=True)
     (alternative,) = masking.final(final, None).results[0].alternatives
     assert alternative.transcript == "Oh s***,"
     assert [(word.word, word.start_time) for word in alternative.words] == [("Oh", 0), ("s***,", 100)]

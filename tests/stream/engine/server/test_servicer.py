@@ -247,7 +247,9 @@ async def test_the_newest_id_is_echoed(stub: LocalEngine) -> None:
 
 
 async def test_alternatives_are_given_in_finals(stub: LocalEngine) -> None:
-    result = await (await Call(stub, max_alternatives=4).open()).send_and_read(clip_pcm("library.wav"))
+    result = await (await Call(stub, max_alternatives=4, enable_automatic_punctuation=True).open()).send_and_read(
+        clip_pcm("library.wav")
+    )
     alternatives = result.finals[0].alternatives
     assert 2 <= len({alternative.transcript for alternative in alternatives}) == len(alternatives) <= 4
     confidences = [alternative.confidence for alternative in alternatives]
@@ -400,7 +402,7 @@ async def test_streams_side_by_side_hear_their_own_words(stub: LocalEngine) -> N
 
 async def test_recognize_reads_a_whole_file(stub: LocalEngine) -> None:
     pcm = silence(1.5).join(clip_pcm(clip) for clip in LONG_CLIPS[:2])
-    config = asr.RecognitionConfig(enable_word_time_offsets=True, max_alternatives=2)
+    config = asr.RecognitionConfig(enable_word_time_offsets=True, max_alternatives=2, enable_automatic_punctuation=True)
     response = await stub.Recognize(asr.RecognizeRequest(config=config, audio=pcm, id=common.RequestId(value="file")))
     assert response.id.value == "file"
     assert [words_of(result.alternatives[0].transcript) for result in response.results] == [
