@@ -12,6 +12,7 @@ import pytest
 from tests.support.canary import leak
 from tests.support.loops.loop_bound import long_callbacks
 from tests.support.loops.virtual_time import VirtualTimeLoop
+from tests.support.ports import unused_port
 from tests.support.processes import NIYOSHA, STUCK_SECONDS, url_in
 from tests.support.tiers import register
 
@@ -74,13 +75,20 @@ def callbacks_are_short(request: pytest.FixtureRequest, callbacks: list[str]) ->
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def wyoming_port() -> int:
+    """Wyoming's port of `server`."""
+    return unused_port()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, wyoming_port: int) -> Iterator[str]:
     """Base URL of a `niyosha serve` with the embedded engine, one for the whole run."""
     database = tmp_path_factory.mktemp("server") / "niyosha.db"
     command = [*NIYOSHA, "serve", "--port", "0", "--quiet"]
     settings = {
         "NIYOSHA_IDLE_MS": "1000",
         "NIYOSHA_IDLE_LIMIT_SECONDS": "2",
+        "NIYOSHA_WYOMING_PORT": str(wyoming_port),
         "NIYOSHA_DATABASE_URL": f"sqlite:///{database}",
     }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:

@@ -60,7 +60,10 @@ class Limits:
 
     async def check_handshake(self, connection: HTTPConnection) -> None:
         """Count a handshake of this address; raises ClientError if there were too many, refused ones included."""
-        source = source_of(connection)
+        await self.check_source(source_of(connection))
+
+    async def check_source(self, source: str) -> None:
+        """Do the same for an address as `source_of_host` returns it."""
         _, window = await self._counted(lambda store: store.add(f"handshakes:{source}", 1, 1))
         if window.amount > self._amounts.handshakes_per_second:
             self._refused.add(source, self._clock() + window.resets_in_seconds)

@@ -79,6 +79,12 @@ class Admission:
         await self.limits.check_handshake(connection)
         handshake = handshake_of(connection, first_message)
         caller = await self.auth.caller(connection, scope, uses=False, token=protocol.token(handshake))
+        return await self.admit_caller(protocol, caller, handshake, held)
+
+    async def admit_caller(
+        self, protocol: ClientProtocol, caller: Caller, handshake: Handshake, held: AsyncExitStack
+    ) -> Admitted:
+        """Do the same for a caller who is known, and whose handshake was counted."""
         self.sessions.check_admission()
         await self.limits.check_minutes(caller)
         config = protocol.configured(caller.configured(self.config), handshake)

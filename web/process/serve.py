@@ -29,7 +29,9 @@ from web.process.descriptors import connections_within, raise_limit
 from web.process.metrics_server import HOST as METRICS_HOST
 from web.process.metrics_server import metrics_port
 from web.process.tls import ServerTls, server_tls
+from web.process.wyoming_server import wyoming_server
 from web.settings.settings import Settings
+from web.settings.wyoming import WyomingSettings
 from web.store.database.database import Database, UnusableDatabaseError
 from web.transport.connection_table import ConnectionTable
 from web.transport.http import HttpConnection
@@ -79,6 +81,7 @@ async def running(
     recognizer: Recognizer | None = None,
     *,
     listener: socket.socket | None = None,
+    wyoming_listener: socket.socket | None = None,
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
     watches_loop: bool = False,
@@ -86,8 +89,9 @@ async def running(
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
     `recognizer` stands in for the one that the settings choose. `listener` is a bound socket, closed in the end; unless
-    given, one is opened where the settings say. `wire` are the limits of a connection, those of the settings unless
-    given; `clock` tells the time of day. A server whose loop is its own `watches_loop`.
+    given, one is opened where the settings say, as for `wyoming_listener`, if they have a port for it. `wire` are the
+    limits of a connection, those of the settings unless given; `clock` tells the time of day. A server whose loop is
+    its own `watches_loop`.
     """
     async with AsyncExitStack() as stack:
         tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
@@ -106,6 +110,8 @@ async def running(
             metrics_listener = _listen_for_metrics(settings.observability.metrics_port)
             await stack.enter_async_context(metrics_port(gateway.metrics_response, metrics_listener))
         grpc_port = await stack.enter_async_context(_grpc(gateway, settings, tls))
+        wyoming_listener = wyoming_listener or _listen_for_wyoming(settings.wyoming)
+        await stack.enter_async_context(wyoming_server(gateway.live, settings, wyoming_listener))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
         def force() -> None:
@@ -217,6 +223,15 @@ def _listen_for_metrics(port: int) -> socket.socket:
         f"cannot serve metrics on {METRICS_HOST} port {port}", "set NIYOSHA_METRICS_PORT to another one"
     ):
         return socket.create_server((METRICS_HOST, port))
+
+
+def _listen_for_wyoming(wyoming: WyomingSettings) -> socket.socket | None:
+    host, port = wyoming.host, wyoming.port
+    if port is None:
+        return None
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with _start_errors(f"cannot serve Wyoming on {host} port {port}", "set NIYOSHA_WYOMING_PORT to another one"):
+        return socket.create_server((host.strip("[]"), port), family=family)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from web.settings.observability import ObservabilitySettings
 from web.settings.server import ServerSettings
 from web.settings.session import SessionSettings
 from web.settings.store import StoreSettings
+from web.settings.wyoming import WyomingSettings
 
 __all__ = ["Settings", "SettingsError", "read_settings", "setting_names"]
 
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     observability: ObservabilitySettings
     session: SessionSettings
     store: StoreSettings
+    wyoming: WyomingSettings
 
     def __init__(self, **overrides: Any) -> None:
         """Read the environment; `overrides` are settings by their names, such as `port`, and win."""
@@ -55,6 +57,16 @@ class Settings(BaseModel):
                 f"NIYOSHA_HOST is {self.server.host!r}, which other machines can reach, and nobody would be asked for "
                 "a key. Set NIYOSHA_TOKEN_SECRET to at least 32 random bytes (`niyosha token --new-secret` makes "
                 "some), or keep to 127.0.0.1 and put a proxy that authenticates in front"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _wyoming_passes_no_key_by(self) -> Self:
+        wyoming = self.wyoming
+        if self.access.is_keyed and wyoming.owner is None and not is_loopback(wyoming.host):
+            raise ValueError(
+                f"NIYOSHA_WYOMING_HOST is {wyoming.host!r}, which other machines can reach, and Wyoming has no keys. "
+                "Set NIYOSHA_WYOMING_OWNER to the owner (`sub`) of whatever is said there, or keep to 127.0.0.1"
             )
         return self
 

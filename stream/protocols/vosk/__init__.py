@@ -1,0 +1,1 @@
+"""The protocol of the Vosk server, which telephone switches and Jitsi have clients of."""

@@ -57,6 +57,31 @@ def test_a_wrong_setting_is_refused_with_its_value_and_what_is_allowed(
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_wyoming_is_served_beside_a_key_on_loopback(host: str) -> None:
+    assert read_settings({"token_secret": "s" * 32, "wyoming_port": 10_300, "wyoming_host": host}).wyoming.host == host
+
+
+def test_wyoming_passes_a_key_by_only_for_a_named_owner() -> None:
+    overrides = {"token_secret": "s" * 32, "wyoming_port": 10_300, "wyoming_host": "0.0.0.0"}
+    with pytest.raises(SettingsError) as caught:
+        read_settings(overrides)
+    assert str(caught.value) == (
+        "NIYOSHA_WYOMING_HOST is '0.0.0.0', which other machines can reach, and Wyoming has no keys. Set "
+        "NIYOSHA_WYOMING_OWNER to the owner (`sub`) of whatever is said there, or keep to 127.0.0.1"
+    )
+    assert read_settings(overrides | {"wyoming_owner": "home"}).wyoming.owner == "home"
+
+
+def test_without_a_key_wyoming_may_have_any_address() -> None:
+    assert read_settings({"wyoming_port": 10_300, "wyoming_host": "0.0.0.0"}).wyoming.port == 10_300
+
+
+def test_wyoming_settings_without_a_port_are_refused() -> None:
+    with pytest.raises(SettingsError, match="have no effect without NIYOSHA_WYOMING_PORT: set it too"):
+        read_settings({"wyoming_owner": "home"})
+
+
 def test_defaults_that_are_no_json_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIYOSHA_STREAM_DEFAULTS", "{")
     with pytest.raises(SettingsError, match="stream_defaults"):

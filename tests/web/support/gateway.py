@@ -1,6 +1,7 @@
 """Gateways in the test's process, with recognizers that each connection chooses for itself."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -71,10 +72,12 @@ async def running_gateway(
     *,
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
+    wyoming_listener: socket.socket | None = None,
 ) -> AsyncIterator[str]:
     """Run a gateway on the test's own loop; gives the base that `tests.web.support.sockets` takes.
 
-    What lasts is timed on the clock of the loop, `clock` tells the time of day.
+    What lasts is timed on the clock of the loop, `clock` tells the time of day. `wyoming_listener` is a bound socket
+    for Wyoming's port.
     """
     settings, recognizer = settings or Settings(port=0), recognizer or ScriptedRecognizer()
     async with AsyncExitStack() as stack:
@@ -82,7 +85,9 @@ async def running_gateway(
         if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
             stack.enter_context(held_while_sqlite_works())
             listener, _ = await stack.enter_async_context(listening())
-        server = running(settings, recognizer, listener=listener, wire=wire, clock=clock)
+        server = running(
+            settings, recognizer, listener=listener, wyoming_listener=wyoming_listener, wire=wire, clock=clock
+        )
         yield (await stack.enter_async_context(server)).url
 
 
