@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 LIVE_PATH = "/v1/speech/asrlive"
+REALTIME_PATH = "/v1/realtime"
 HEALTH_PATH = "/v1/speech/healthcheck"
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stream.errors import ClientError, Problem
+from stream.paths import REALTIME_PATH
 from stream.protocols.farsava.messages import failure
 from stream.protocols.openai.errors import error_body
 
@@ -26,7 +27,7 @@ _BY_STATUS = {
 }
 
 # The paths of OpenAI's API, and those below them, whether they are served or not.
-_OPENAI_PATHS = ("/v1/audio", "/v1/models")
+_OPENAI_PATHS = ("/v1/audio", "/v1/models", REALTIME_PATH)
 
 PROBLEM_KEY = "niyosha.problem"
 """The key of the type of an error in the scope of its request, for the log and the metrics."""

@@ -2,7 +2,8 @@
 
 from stream.protocols.deepgram.protocol import Deepgram
 from stream.protocols.farsava.protocol import Farsava
+from stream.protocols.openai.realtime.protocol import OpenAIRealtime
 from stream.protocols.protocol import ClientProtocol
 from stream.protocols.vosk.protocol import Vosk
 
-PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(), Deepgram(), Vosk())
+PROTOCOLS: tuple[ClientProtocol, ...] = (Farsava(), Deepgram(), OpenAIRealtime(), Vosk())

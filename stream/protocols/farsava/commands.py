@@ -46,12 +46,16 @@ def strict_json(text: str | bytes, *, is_counted: bool = False) -> object:
 
     ValueError also for what would take long, unless its values are counted already.
     """
-    if not is_counted and len(text) > _SHORT_CHARACTERS:
-        _check_marks(text if isinstance(text, str) else text.decode())
+    if not is_counted:
+        check_marks(text)
     return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
 
 
-def _check_marks(text: str) -> None:
+def check_marks(text: str | bytes) -> None:
+    """Raise ValueError for JSON of so many values or escapes that it would take long to parse."""
+    if len(text) <= _SHORT_CHARACTERS:
+        return
+    text = text if isinstance(text, str) else text.decode()
     if sum(map(text.count, '[{,:"')) > _MOST_MARKS or text.count("\\") > _MOST_ESCAPES:
         raise ValueError(f"more than {_MOST_MARKS} values or {_MOST_ESCAPES} escapes")
 
