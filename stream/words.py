@@ -1,9 +1,12 @@
 """Normalize words and texts for comparison: without case, punctuation and accents."""
 
 import unicodedata
+from functools import lru_cache
 
 # How many words caches keep: of those that a language has, people say few, and unsettled text repeats them.
 WORDS_KEPT = 4096
+# Punctuation that is a part of words: masked profanity, and signs that are pronounced.
+_SPOKEN_SIGNS = frozenset("*%#@&")
 
 
 def word_key(word: str) -> str:
@@ -17,3 +20,18 @@ def spoken_form(text: str) -> str:
         text = unicodedata.normalize("NFKD", text.casefold())
     kept = (letter if letter.isalnum() else " " * (letter.isspace() or letter == "-") for letter in text.casefold())
     return " ".join("".join(kept).split())
+
+
+@lru_cache(WORDS_KEPT)
+def bare_word(text: str) -> str:
+    """Return a word in lower case without the punctuation around it; what is nothing else stays."""
+    first, last = 0, len(text)
+    while first < last and _is_punctuation(text[first]):
+        first += 1
+    while last > first and _is_punctuation(text[last - 1]):
+        last -= 1
+    return text[first:last].lower() or text.lower()
+
+
+def _is_punctuation(letter: str) -> bool:
+    return letter not in _SPOKEN_SIGNS and unicodedata.category(letter).startswith("P")

@@ -1,6 +1,6 @@
 import pytest
 
-from stream.words import spoken_form, word_key
+from stream.words import bare_word, spoken_form, word_key
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,25 @@ def test_the_spoken_form_has_no_capitals_marks_or_accents(text: str, spoken: str
 )
 def test_the_key_of_a_word_is_its_letters_and_digits(word: str, key: str) -> None:
     assert word_key(word) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("Hello,", "hello"),
+        ("don't", "don't"),
+        ("'Tis", "tis"),
+        ("U.S.", "u.s"),
+        ("$5.00", "$5.00"),
+        ("50%.", "50%"),
+        ("f***", "f***"),
+        ("«Ja!»", "ja"),
+        ("¿Qué?", "qué"),
+        ("Straße?!", "straße"),
+        ("سلام،", "سلام"),
+        ("--", "--"),
+        ("", ""),
+    ],
+)
+def test_a_bare_word_is_in_lower_case_without_the_punctuation_around_it(text: str, bare: str) -> None:
+    assert bare_word(text) == bare

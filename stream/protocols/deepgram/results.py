@@ -1,41 +1,22 @@
 """Hypotheses as Deepgram's alternatives: words with times, with and without punctuation."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import msgspec
 
 from stream.protocols.deepgram.messages import Alternative, Word
 from stream.session import events
 from stream.session.utterance import spread
-from stream.words import WORDS_KEPT
+from stream.words import bare_word
 from vad import SAMPLE_RATE
 
-# Punctuation that is a part of words: masked profanity, and signs that are pronounced.
-_SPOKEN_SIGNS = frozenset("*%#@&")
 _NO_TEXT = Alternative("", 0.0, [])
 
 
 def seconds(samples: int) -> float:
     """Return a position on the connection's clock in seconds, rounded to milliseconds."""
     return round(samples / SAMPLE_RATE, 3)
-
-
-@lru_cache(WORDS_KEPT)
-def bare_word(text: str) -> str:
-    """Return a word in lower case without the punctuation around it; what is nothing else stays."""
-    first, last = 0, len(text)
-    while first < last and _is_punctuation(text[first]):
-        first += 1
-    while last > first and _is_punctuation(text[last - 1]):
-        last -= 1
-    return text[first:last].lower() or text.lower()
-
-
-def _is_punctuation(letter: str) -> bool:
-    return letter not in _SPOKEN_SIGNS and unicodedata.category(letter).startswith("P")
 
 
 def alternatives(

@@ -1,10 +1,8 @@
 """The messages of the Vosk server's protocol: texts of a client parsed, results as JSON."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 
 import msgspec
@@ -12,7 +10,7 @@ import msgspec
 from stream.errors import ClientError, Problem, quoted, shown
 from stream.protocols.farsava.commands import strict_json
 from stream.session.events import Alternative, Hypothesis, Word
-from stream.words import WORDS_KEPT
+from stream.words import bare_word, word_key
 from vad import SAMPLE_RATE
 
 MOST_ALTERNATIVES = 5
@@ -20,8 +18,6 @@ MOST_ALTERNATIVES = 5
 
 # The recognizer's word for "none of the phrases" in a Vosk grammar.
 _UNKNOWN_PHRASE = "[unk]"
-# Punctuation that is written with a word and belongs to it: masked words, times, e-mail addresses.
-_WORD_MARKS = frozenset("*'’%&@#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +174,10 @@ def _text(words: Sequence[Word] | chain[Word], style: ResultStyle) -> str:
 
 
 def _word(text: str, style: ResultStyle) -> str:
-    return text if style.is_written else bare_word(text)
-
-
-@lru_cache(WORDS_KEPT)
-def bare_word(text: str) -> str:
-    """Return a word in small letters, without the punctuation around it; "" for punctuation alone."""
-    start, end = 0, len(text)
-    while start < end and _is_punctuation(text[start]):
-        start += 1
-    while end > start and _is_punctuation(text[end - 1]):
-        end -= 1
-    return text[start:end].lower()
-
-
-def _is_punctuation(character: str) -> bool:
-    return unicodedata.category(character).startswith("P") and character not in _WORD_MARKS
+    """Return a word in the style; "" for punctuation alone, which models of Vosk do not write."""
+    if style.is_written:
+        return text
+    return bare_word(text) if word_key(text) else ""
 
 
 def _seconds(samples: int) -> float:

@@ -1,30 +1,8 @@
-import pytest
-
 from stream.protocols.deepgram.messages import Alternative, Word
-from stream.protocols.deepgram.results import alternative, alternatives, bare_word, placed
+from stream.protocols.deepgram.results import alternative, alternatives, placed
 from stream.session import events
 
 HELLO = events.Alternative((events.Word("Hello,", 8000, 16_000, 0.91237, 1), events.Word("Bob!", 16_000, 24_000)), 0.8)
-
-
-@pytest.mark.parametrize(
-    ("text", "bare"),
-    [
-        ("Hello,", "hello"),
-        ("don't", "don't"),
-        ("'Tis", "tis"),
-        ("U.S.", "u.s"),
-        ("$5.00", "$5.00"),
-        ("50%.", "50%"),
-        ("f***", "f***"),
-        ("Straße?!", "straße"),
-        ("سلام،", "سلام"),
-        ("--", "--"),
-        ("", ""),
-    ],
-)
-def test_a_word_is_in_lower_case_without_the_punctuation_around_it(text: str, bare: str) -> None:
-    assert bare_word(text) == bare
 
 
 def test_formatted_words_have_their_punctuation_in_a_field_of_their_own() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ClientError, Problem
-from stream.protocols.vosk.messages import Config, Eof, Reset, ResultStyle, bare_word, parse, partial, result
+from stream.protocols.vosk.messages import Config, Eof, Reset, ResultStyle, parse, partial, result
 from stream.session.events import Alternative, Hypothesis, Word
 from tests.support.tiers import examples
 
@@ -121,17 +121,6 @@ def test_partial_text_joins_open_utterances() -> None:
     assert partial([], ResultStyle()) == '{"partial":""}'
 
 
-@pytest.mark.parametrize(
-    ("word", "bare"),
-    [
-        ("Don't", "don't"),
-        ("«Ja!»", "ja"),
-        ("5:30.", "5:30"),
-        ("f***,", "f***"),
-        ("-", ""),
-        ("50%", "50%"),
-        ("¿Qué?", "qué"),
-    ],
-)
-def test_bare_words_have_no_punctuation_around_them(word: str, bare: str) -> None:
-    assert bare_word(word) == bare
+def test_words_are_bare_and_punctuation_alone_is_none() -> None:
+    words = tuple(map(Word, ("Don't", "-", "f***,", "Go!")))
+    assert json.loads(result([settled(Alternative(words))], ResultStyle()))["text"] == "don't f*** go"
