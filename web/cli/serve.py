@@ -30,6 +30,11 @@ _ONE_COMMAND: dict[str, object] = {
     "tls_key": None,
     "tls_self_signed": False,
     "job_streams": 2,
+    "metrics_port": None,
+    "grpc_port": None,
+    "wyoming_port": None,
+    "wyoming_host": "127.0.0.1",
+    "wyoming_owner": None,
 }
 # A checkout has it, which is where `make serve` is typed.
 _SAMPLE = Path("tests/clips/quick.wav")
