@@ -189,13 +189,18 @@ def measure(streams: int, seconds: float, words_per_second: float, *, is_half_si
         },
     )
     try:
-        for pid, cores in ((gateway.process.pid, _GATEWAY_CORE), (riva.process.pid, _LOAD_CORE), (0, _LOAD_CORE)):
-            _pin(pid, cores)
+        pin_apart(gateway, riva)
         return uvloop.run(_load(gateway, streams, seconds, speech(is_half_silent=is_half_silent)))
     finally:
         gateway.process.kill()
         gateway.discard()
         riva.stop()
+
+
+def pin_apart(gateway: Server, riva: Server) -> None:
+    """Pin the gateway to one core, and its recognizer and this process to another."""
+    for pid, cores in ((gateway.process.pid, _GATEWAY_CORE), (riva.process.pid, _LOAD_CORE), (0, _LOAD_CORE)):
+        _pin(pid, cores)
 
 
 def _pin(pid: int, cores: set[int]) -> None:
