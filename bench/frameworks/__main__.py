@@ -20,10 +20,8 @@ async def main(server: Server, clips: list[Path], only: str) -> None:
                 continue
             for clip in clips:
                 outcome = await _tried(module.transcribe, make, server, clip)
-                texts = " | ".join(outcome.finals)
-                print(
-                    f"{framework:8} {name:32} {clip.name:12} {outcome.interims:3} interim, final: {texts} ({outcome.end})"
-                )
+                texts, what = " | ".join(outcome.finals), f"{framework:8} {name:32} {clip.name:12}"
+                print(f"{what} {outcome.interims:3} interim, final: {texts} ({outcome.end})")
 
 
 async def _tried(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from livekit import rtc
@@ -50,9 +51,10 @@ async def transcribe(service: stt.STT, clip: Path) -> Outcome:
     return Outcome(interims=interims, finals=tuple(finals), end="ended")
 
 
-def session() -> object:
+def session() -> AbstractAsyncContextManager[object]:
     """Return the context in which plugins may open HTTP connections."""
-    return utils.http_context.open()
+    opened: AbstractAsyncContextManager[object] = utils.http_context.open()
+    return opened
 
 
 def _frame(part: bytes, rate: int) -> rtc.AudioFrame:
