@@ -28,12 +28,13 @@ from web.rest.languages import LanguageRoutes
 from web.rest.longrunning import LongRunningRoutes
 from web.rest.metrics import MetricsRoutes
 from web.rest.openai.models import OpenAIModelRoutes
+from web.rest.openai.realtime import OpenAIRealtimeRoutes
 from web.rest.openai.transcriptions import OpenAITranscriptionRoutes
 from web.rest.ovh import OvhRoutes
 from web.rest.pages import PageRoutes
 from web.rest.recognize import RecognizeRoutes
 from web.rest.recordings import RecordingAdmission, ShortTranscriptions, Transcriber
-from web.rest.tokens import TokenRoutes
+from web.rest.tokens import SessionTokens, TokenRoutes
 from web.rest.transcriptions import TranscriptionRoutes
 from web.settings.settings import Settings
 from web.store.database.database import Database
@@ -190,6 +191,20 @@ def _tokens(parts: Parts) -> TokenRoutes:
     return TokenRoutes(auth=parts.auth, issuer=mint, fair_share=parts.fair_share, clock=parts.clock)
 
 
+def _session_tokens(parts: Parts) -> SessionTokens:
+    return SessionTokens(auth=parts.auth, issuer=token_issuer(parts.settings.access), clock=parts.clock)
+
+
+def _openai_realtime(parts: Parts) -> OpenAIRealtimeRoutes:
+    session = parts.settings.session
+    return OpenAIRealtimeRoutes(
+        tokens=_session_tokens(parts),
+        fair_share=parts.fair_share,
+        config=session.config,
+        stream_seconds=session.runner_limits.stream_seconds,
+    )
+
+
 def _health(parts: Parts) -> HealthRoutes:
     return HealthRoutes(
         sessions=parts.sessions, recognizer=parts.recognizer, limits=parts.limits, database=parts.database
@@ -217,6 +232,7 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     OvhRoutes: _ovh,
     OpenAITranscriptionRoutes: _openai_transcriptions,
     OpenAIModelRoutes: lambda parts: OpenAIModelRoutes(auth=parts.auth, created=int(parts.clock())),
+    OpenAIRealtimeRoutes: _openai_realtime,
     TokenRoutes: _tokens,
     LanguageRoutes: lambda parts: LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
     ConfigurationRoutes: lambda parts: ConfigurationRoutes(config=parts.settings.session.config),

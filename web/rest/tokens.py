@@ -1,6 +1,7 @@
 """`POST /v1/tokens`: trade a key that stays on a server for a token that a browser may have."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -25,7 +26,7 @@ USUAL_SECONDS = 60
 MOST_SECONDS_ONCE = 600
 MOST_SECONDS = 43_200
 _MOST_BYTES = 4096
-_NO_STORE = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class TokenRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -103,21 +104,64 @@ class TokenRoutes:
         """Answer 201 with a token for the caller's, for one use by default."""
         issuer = self.issuer
         if issuer is None:
-            detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
-            raise ClientError(Problem.NOT_FOUND, detail)
+            raise _no_issuer()
         caller = await self.auth.caller(request, Scope.TOKENS)
         wanted = await _token_request(request, self.fair_share)
         scopes = _scopes(wanted, caller)
         now = self.clock()
         token = issuer.exchanged(caller, scopes, now, wanted.seconds, one_use=wanted.one_use)
         body = msgspec.json.encode(TradedToken(token, timestamp(expiry(caller, now, wanted.seconds))))
-        return Response(body, 201, _NO_STORE, JSON_TYPE)
+        return Response(body, 201, NO_STORE, JSON_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionToken:
+    """A token for the handshake of one live session; it expires at `expires_at`, in seconds since 1970."""
+
+    value: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTokens:
+    """Trades keys for tokens of single live sessions, for protocols with calls of their own for that."""
+
+    auth: Authenticator
+    issuer: TokenIssuer | None
+    clock: Clock
+
+    async def caller(self, request: Request) -> Caller:
+        """Return the caller, who may have tokens for live sessions; raises ClientError."""
+        if self.issuer is None and self.auth.asks_for_token:
+            raise _no_issuer()
+        caller = await self.auth.caller(request, Scope.TOKENS)
+        if self.issuer is not None:
+            caller.check(Scope.LIVE)
+        return caller
+
+    def token(self, caller: Caller, seconds: float, config: Mapping[str, object]) -> SessionToken | None:
+        """Return a token whose session begins with these keys of the configuration; None where none is needed."""
+        if self.issuer is None:
+            return None
+        now, seconds = self.clock(), min(seconds, MOST_SECONDS_ONCE)
+        caller = replace(caller, config={**caller.config, **config})
+        value = self.issuer.exchanged(caller, {Scope.LIVE}, now, seconds, one_use=True)
+        return SessionToken(value, int(expiry(caller, now, seconds)))
+
+
+def _no_issuer() -> ClientError:
+    detail = "this server makes no tokens; they come from whoever has the keys, or none is needed"
+    return ClientError(Problem.NOT_FOUND, detail)
+
+
+async def optional_object(request: Request, fair_share: FairShare, most_bytes: int) -> dict[str, object]:
+    """Read a JSON object, an empty one where there is no body."""
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return await read_object(request, fair_share, most_bytes) if has_body else {}
 
 
 async def _token_request(request: Request, fair_share: FairShare) -> TokenRequest:
-    """Read the body, which may be missing."""
-    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    body = await read_object(request, fair_share, _MOST_BYTES) if has_body else {}
+    body = await optional_object(request, fair_share, _MOST_BYTES)
     if body.get("scope", "") is None:
         del body["scope"]
     return converted(body, TokenRequest if body.get("oneUse") is False else OneUseRequest, shown)

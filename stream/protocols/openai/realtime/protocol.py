@@ -17,9 +17,9 @@ from stream.protocols.openai.realtime.client_events import EventError, RealtimeC
 from stream.protocols.openai.realtime.items import Items
 from stream.protocols.openai.realtime.session_settings import (
     PCM_HERTZ,
-    SessionSettings,
     SettingsUpdate,
     UpdateReader,
+    first_settings,
 )
 from stream.protocols.openai.realtime.writer import BetaWriter, GaWriter, RealtimeWriter, ShownSession, error_fields
 from stream.protocols.protocol import Adapter, ClientProtocol, Handshake, Message, Opening
@@ -36,8 +36,6 @@ from stream.session.events import (
     Unsettled,
 )
 
-USUAL_MODEL = "whisper-1"
-"""The model that is shown where a client names none; every name stands for the recognizer of the server."""
 _INTENT = "transcription"
 _SUBPROTOCOL, _BETA_SUBPROTOCOL = "realtime", "openai-beta.realtime-v1"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
@@ -113,7 +111,7 @@ class RealtimeAdapter(Adapter):
         self._expires_at = int(opening.opened_at + opening.limits.stream_seconds)
         self._max_seconds = opening.limits.stream_seconds
         self._writer: RealtimeWriter = BetaWriter() if is_beta(opening.handshake) else GaWriter()
-        self._settings = SessionSettings(model=opening.handshake.parameter("model") or USUAL_MODEL)
+        self._settings = first_settings(opening.config, opening.handshake.parameter("model"))
         self._updates = UpdateReader(opening.config)
         # The updates that the session has not answered yet.
         self._pending: deque[SettingsUpdate] = deque()

@@ -12,6 +12,8 @@ from stream.protocols.openai.transcription_prompt import clean_phrases, phrases_
 
 PCM_HERTZ = 24_000
 """The rate of PCM where a client names none."""
+USUAL_MODEL = "whisper-1"
+"""The model that is shown where a client names none; every name stands for the recognizer of the server."""
 LOGPROBS = "item.input_audio_transcription.logprobs"
 _BOUNDS = {key.name: key for key in KEYS if isinstance(key, IntegerKey)}
 _G711_HERTZ = 8000
@@ -53,6 +55,12 @@ class SessionSettings:
     threshold: float | None = None
     eagerness: str | None = None
     has_logprobs: bool = False
+
+
+def first_settings(config: SessionConfig, model: str | None = None) -> SessionSettings:
+    """Return the settings of a session that begins with a configuration."""
+    language = config.language_code if "languageCode" in config.explicit else None
+    return SessionSettings(model=model or USUAL_MODEL, language=language)
 
 
 @dataclass(frozen=True, slots=True)
