@@ -63,6 +63,11 @@ class AudioDecoder:
         return self.kind is not None and self.kind.handling is Handling.SEEKABLE
 
     @property
+    def is_compressed(self) -> bool:
+        """Whether the next step is FFmpeg's, and may take long."""
+        return self._codec is not None or streamed_kind(self._format.encoding) is not None
+
+    @property
     def damaged_packets(self) -> int:
         """How many packets of a compressed recording could not be decoded."""
         return 0 if self._codec is None else self._codec.damaged_packets
@@ -147,8 +152,10 @@ class AudioDecoder:
             return
         is_recording, is_explicit = self._format.is_recording, self._format.encoding_is_explicit
         kind = identify(beginning.head, is_whole=is_recording, is_declared=is_explicit)
+        is_detected = kind is not None and kind.encoding in self._format.detected_encodings
         if kind is not None:
-            check_kind(kind, beginning.head, self._format)
+            if not is_detected:
+                check_kind(kind, beginning.head, self._format)
         elif self._format.needs_header:
             # An MP3 stream without a tag has no signature.
             if not may_begin_stream(MP3, beginning.head):
@@ -157,6 +164,9 @@ class AudioDecoder:
         elif is_explicit or not is_recording:
             kind = streamed_kind(self._format.encoding)
         self._choose(kind)
+        if is_detected:
+            # From here on the caller knows that a step may take long.
+            yield self._nothing
         # Zeros before a file are filler, otherwise silence.
         zero_bytes = beginning.zero_bytes if self._wav is None else 0
         for start in range(0, zero_bytes, _ZEROS_BYTES):

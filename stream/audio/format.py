@@ -31,7 +31,7 @@ class AudioFormat:
     `channels` is how many are recognized: 1 mixes all channels, or takes the `first_channel_only`; 2 separates two
     interleaved ones. `interleaved_channels` is how many channels headerless samples have, 0 for `channels`.
     `is_recording` is for a whole file, which its own first bytes identify; so they do where live audio `needs_header`,
-    and headerless samples are refused then.
+    and headerless samples are refused then. `detected_encodings` are those that they may identify in other live audio.
     """
 
     encoding: Encoding = Encoding.LINEAR16
@@ -44,3 +44,4 @@ class AudioFormat:
     interleaved_channels: int = 0
     first_channel_only: bool = False
     needs_header: bool = False
+    detected_encodings: frozenset[Encoding] = frozenset()

@@ -1,19 +1,14 @@
 """Decode the audio of one call, in any encoding of Riva's, to PCM16 at 16 kHz."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from stream.audio.containers.declaration import MismatchError, TextError
-from stream.audio.containers.signatures import FLAC, OGG, kind_of_signature, streamed_kind
 from stream.audio.decoder import AudioDecoder, Samples
 from stream.audio.format import Encoding
 from stream.engine.audio_options import SERVED_ENCODINGS, AudioOptions
 from stream.errors import ClientError, Problem
 from vad import SAMPLE_BYTES, SAMPLE_RATE
 
-# The bytes that identify FLAC and Ogg: their marks, and the version of an Ogg page.
-_MARK_BYTES = 5
-_DETECTED_KINDS = (FLAC, OGG)
 # A compressed file of a megabyte can hold days of silence; this is as long as the longest recording that Niyosha takes.
 _LONGEST_COMPRESSED_SECONDS = 4 * 3600
 
@@ -39,53 +34,29 @@ class AudioReader:
 
     def __init__(self, options: AudioOptions) -> None:
         self._encoding_name = options.encoding_name
-        self._format = options.audio_format
-        self._head = b""
-        self._decoder = None if options.detects_encoding else AudioDecoder(self._format)
+        self._decoder = AudioDecoder(options.audio_format)
         self._decoded_samples = 0
 
     @property
     def is_compressed(self) -> bool:
         """Whether the next step may take long, so that it should run in a thread."""
-        return streamed_kind(self._format.encoding) is not None
+        return self._decoder.is_compressed
 
     def push(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the samples that the next chunk completes."""
-        if self._decoder is not None:
-            yield from self._checked(self._decoder.push(chunk))
-            return
-        self._head += chunk
-        if len(self._head) >= _MARK_BYTES:
-            yield from self._begin()
+        return self._checked(self._decoder.push(chunk))
 
     def identify(self) -> Iterator[bytes]:
         """Yield what was held back while the kind of audio was unknown."""
-        if self._decoder is None and self._head:
-            yield from self._begin()
-        if self._decoder is not None:
-            yield from self._checked(self._decoder.identify())
+        return self._checked(self._decoder.identify())
 
     def flush(self) -> Iterator[bytes]:
         """Yield the last samples at the end of the audio; half a sample is dropped."""
-        yield from self.identify()
-        if self._decoder is not None:
-            yield from self._checked(self._decoder.flush())
+        return self._checked(self._decoder.flush())
 
     def close(self) -> None:
         """Release what decoding holds."""
-        if self._decoder is not None:
-            self._decoder.close()
-
-    def _begin(self) -> Iterator[bytes]:
-        """Choose the encoding by the first bytes, and decode them."""
-        kind = kind_of_signature(self._head)
-        if kind in _DETECTED_KINDS and kind.encoding is not None:
-            self._format = replace(self._format, encoding=kind.encoding, encoding_is_explicit=True)
-            # From here on the caller knows that steps may take long.
-            yield b""
-        head, self._head = self._head, b""
-        self._decoder = AudioDecoder(self._format)
-        yield from self._checked(self._decoder.push(head))
+        self._decoder.close()
 
     def _checked(self, steps: Iterator[Samples]) -> Iterator[bytes]:
         try:
@@ -113,4 +84,5 @@ class AudioReader:
             found = error.found.replace(Encoding.LINEAR16.value, "LINEAR_PCM")
             name = self._encoding_name
             return f"the header of the audio says {found}, but encoding is {name}; leave it out or make them agree"
-        return f"the audio is {error.found}, but encoding is {self._encoding_name}; {SERVED_ENCODINGS}"
+        declared = f", but encoding is {self._encoding_name}" if self._encoding_name else ""
+        return f"the audio is {error.found}{declared}; {SERVED_ENCODINGS}"

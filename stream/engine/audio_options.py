@@ -9,28 +9,27 @@ from stream.audio.layout import MOST_CHANNELS
 from stream.configuration.config import SAMPLE_RATES_HERTZ
 from vad import SAMPLE_RATE
 
-_UNSPECIFIED = riva_audio_pb2.AudioEncoding.ENCODING_UNSPECIFIED
 _ENCODINGS = {
-    _UNSPECIFIED: Encoding.LINEAR16,
+    riva_audio_pb2.AudioEncoding.ENCODING_UNSPECIFIED: Encoding.LINEAR16,
     riva_audio_pb2.AudioEncoding.LINEAR_PCM: Encoding.LINEAR16,
     riva_audio_pb2.AudioEncoding.FLAC: Encoding.FLAC,
     riva_audio_pb2.AudioEncoding.MULAW: Encoding.MULAW,
     riva_audio_pb2.AudioEncoding.OGGOPUS: Encoding.OGG_OPUS,
     riva_audio_pb2.AudioEncoding.ALAW: Encoding.ALAW,
 }
+_DETECTED_ENCODINGS = frozenset({Encoding.FLAC, Encoding.OGG_OPUS})
 SERVED_ENCODINGS = "LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"
 
 
 @dataclass(frozen=True, slots=True)
 class AudioOptions:
-    """The format of a call's audio, and Riva's name of its encoding.
+    """The format of a call's audio, and Riva's name of its encoding, "" if that is left out.
 
-    With `detects_encoding` the encoding is left out, and a FLAC or Ogg file is decoded by its own first bytes.
+    Without a name a FLAC or Ogg file is decoded by its own first bytes.
     """
 
     audio_format: AudioFormat
     encoding_name: str
-    detects_encoding: bool = False
 
 
 def audio_options(config: riva_asr_pb2.RecognitionConfig) -> AudioOptions:
@@ -56,8 +55,9 @@ def audio_options(config: riva_asr_pb2.RecognitionConfig) -> AudioOptions:
         first_channel_only=True,
         # Samples of G.711 may look like text. A WAV header may say anything where PCM is declared.
         encoding_is_explicit=encoding is not Encoding.LINEAR16,
+        detected_encodings=frozenset() if config.encoding else _DETECTED_ENCODINGS,
     )
-    return AudioOptions(audio_format, _name(config.encoding), detects_encoding=config.encoding == _UNSPECIFIED)
+    return AudioOptions(audio_format, _name(config.encoding) if config.encoding else "")
 
 
 def _name(encoding: int) -> str:

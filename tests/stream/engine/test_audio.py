@@ -1,4 +1,6 @@
 import struct
+import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -133,9 +135,36 @@ def test_what_is_no_file_of_the_declared_encoding_is_refused(file: bytes, declar
     assert refusal(file, encoding=declared).startswith("the audio cannot be decoded as ")
 
 
-@pytest.mark.parametrize("file", [MP3, MP3[1000:], encoded(PCM, 48_000, container="webm")])
-def test_an_undeclared_file_of_an_encoding_that_is_not_served_is_refused(file: bytes) -> None:
-    assert refusal(*cut(file, 700)).startswith("the audio is ")
+@pytest.mark.parametrize(
+    ("file", "name"), [(MP3, "MP3"), (MP3[1000:], "MP3"), (encoded(PCM, 48_000, container="webm"), "WebM")]
+)
+def test_an_undeclared_file_of_an_encoding_that_is_not_served_is_refused(file: bytes, name: str) -> None:
+    sentence = f"the audio is {name}; LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"
+    assert refusal(*cut(file, 700)) == sentence
+
+
+def test_a_file_is_detected_behind_a_tag_and_only_at_the_beginning() -> None:
+    tag = b"ID3\x04\0\0\0\0\x00\x0a" + bytes(10)
+    assert read(tag + FILES["FLAC"][1]) == PCM
+    in_the_middle = PCM[:1000] + FILES["Ogg"][1]
+    assert refusal(in_the_middle) == "the audio is Ogg; LINEAR_PCM, FLAC, MULAW, OGGOPUS and ALAW are served"
+
+
+@examples(60)
+@given(
+    st.sampled_from([*(file for _, file in FILES.values()), MP3, wav(PCM), PCM]),
+    st.sampled_from([UNSPECIFIED, LINEAR_PCM, *LAWS, *(encoding for encoding, _ in FILES.values())]),
+    st.lists(st.tuples(st.integers(0, 20_000), st.binary(max_size=4)), max_size=5),
+)
+def test_damaged_bytes_give_samples_or_an_audio_error(
+    file: bytes, encoding: Any, damages: list[tuple[int, bytes]]
+) -> None:
+    damaged = bytearray(file[:20_000])
+    for place, damage in damages:
+        damaged[place : place + len(damage)] = damage
+    with suppress(AudioError):
+        assert not len(read(bytes(damaged), encoding=encoding, rate=8000)) % 2
+    assert "codec" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_the_first_of_several_channels_is_recognized() -> None:

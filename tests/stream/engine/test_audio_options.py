@@ -12,8 +12,13 @@ def options(**fields: Any) -> AudioOptions:
 
 
 def test_what_is_left_out_is_mono_at_16_khz_of_an_encoding_that_is_detected() -> None:
-    expected = AudioFormat(transfer=AudioTransfer.RAW, interleaved_channels=1, first_channel_only=True)
-    assert options() == AudioOptions(expected, "ENCODING_UNSPECIFIED", detects_encoding=True)
+    expected = AudioFormat(
+        transfer=AudioTransfer.RAW,
+        interleaved_channels=1,
+        first_channel_only=True,
+        detected_encodings=frozenset({Encoding.FLAC, Encoding.OGG_OPUS}),
+    )
+    assert options() == AudioOptions(expected, "")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,7 @@ def test_what_is_left_out_is_mono_at_16_khz_of_an_encoding_that_is_detected() ->
 )
 def test_every_encoding_of_riva_is_served(name: str, encoding: Encoding, is_explicit: bool) -> None:
     found = options(encoding=name)
-    assert (found.encoding_name, found.detects_encoding) == (name, False)
+    assert (found.encoding_name, found.audio_format.detected_encodings) == (name, frozenset())
     assert (found.audio_format.encoding, found.audio_format.encoding_is_explicit) == (encoding, is_explicit)
 
 
