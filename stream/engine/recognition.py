@@ -83,7 +83,7 @@ class Recognition:
 
     The utterances of a file are decoded only once, when they are complete: a file arrives as fast as it is read, so
     that a partial would be outdated at once. `usage` accounts for the decoding time of the session's finals. All calls
-    share `codec_turn`, which bounds how many decode compressed audio at once. `close` it in the end.
+    share `codec_turn`, which bounds how many decode compressed audio at once. `aclose` it in the end.
     """
 
     def __init__(
@@ -130,9 +130,13 @@ class Recognition:
             await self._take(events, is_speech=False)
         await self._take(self._segmenter.cut(), is_speech=False)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Release what the decoding of audio holds."""
-        self._audio.close()
+        if self._audio.is_compressed:
+            # This waits for FFmpeg to end its step.
+            await asyncio.to_thread(self._audio.close)
+        else:
+            self._audio.close()
 
     async def follow(self, *, wants_partials: bool) -> None:
         """Decode the open utterance as it grows, whenever a decode is due, until cancelled."""

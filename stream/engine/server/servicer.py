@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -70,7 +70,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
             try:
                 options = read_config(request.config)
                 collector = _FinalCollector()
-                with closing(self._recognition(options, _OFFLINE, collector, place)) as recognition:
+                async with aclosing(self._recognition(options, _OFFLINE, collector, place)) as recognition:
                     await recognition.feed(request.audio)
                     await recognition.drain()
             except (RequestError, AudioError) as error:
@@ -181,7 +181,7 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         options = read_config(first.streaming_config.config)
         wants_partials = first.streaming_config.interim_results and not place.is_file
         writer = ResponseWriter(context, _builder(options), _id_of(first), wants_partials=wants_partials)
-        with closing(self._recognition(options, _ONLINE, writer, place)) as recognition:
+        async with aclosing(self._recognition(options, _ONLINE, writer, place)) as recognition:
             # Clients that wait for the metadata see a refusal as it is; during a write their library would turn it into
             # INTERNAL.
             await context.send_initial_metadata(())
