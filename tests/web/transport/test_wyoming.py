@@ -221,6 +221,16 @@ async def test_what_is_no_event_is_refused_and_the_connection_closed(sent: bytes
         writer.close()
 
 
+async def test_a_refused_client_that_goes_on_sending_reads_why() -> None:
+    """Over TCP, where a connection that is closed with bytes unread is reset."""
+    async with port() as there:
+        reader, writer = await there.streams()
+        writer.write(b"GET / HTTP/1.1\r\n" + bytes(300_000))
+        await writer.drain()
+        assert json.loads((await reader.read()).splitlines()[-1])["code"] == "invalid_message"
+        writer.close()
+
+
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("sent", [b"", b'{"type": "pi'])
 async def test_a_silent_client_is_disconnected(sent: bytes) -> None:
@@ -286,6 +296,20 @@ async def test_connections_beyond_the_most_close_the_longest_idle_one(monkeypatc
             assert b"pong" in await reader.readline()
         for _, writer in opened:
             writer.close()
+
+
+@pytest.mark.virtual_time
+async def test_while_all_connections_are_in_use_further_ones_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.process.wyoming_server.MOST_CONNECTIONS", 1)
+    async with port() as there, there.client() as client:
+        await client.write_event(AudioStart(16_000, 2, 1).event())
+        await client.write_event(Ping().event())
+        await received(client, "pong")
+        reader, writer = await there.streams()
+        assert await reader.read() == b""
+        writer.close()
+        await client.write_event(AudioStop().event())
+        assert transcript(await received(client)) == ""
 
 
 @pytest.mark.virtual_time
