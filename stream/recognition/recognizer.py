@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stream.recognition.places import Refusal
@@ -37,13 +37,15 @@ class RecognizerFullError(RecognizerError):
 class Capacity:
     """Places for live sessions: how many there are and are free, None for no limit, and how many are taken.
 
-    `waiting` is what waits at the recognizer to be decoded.
+    `waiting` is what waits at the recognizer to be decoded. The numbers are those of one gateway, or of all of them
+    together (`is_of_all`).
     """
 
     places: int | None = None
     taken: int = 0
     free: int | None = None
     waiting: int = 0
+    is_of_all: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

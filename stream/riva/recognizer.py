@@ -131,6 +131,7 @@ class RivaRecognizer:
             taken=sum(one.taken for one in capacities),
             free=None if None in free else sum(filter(None, free)),
             waiting=sum(one.waiting for one in capacities),
+            is_of_all=all(one.is_of_all for one in capacities),
         )
 
     async def open(self, options: RecognitionOptions) -> RivaStream:

@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 
 from stream.recognition.check_results import CheckResult, CheckResults
 from stream.recognition.recognizer import Recognizer
-from stream.waiting import is_first
+from stream.waiting import Changes, is_first
 from web.section import Section
+from web.workers.share import Share
 
 SettingsT = TypeVar("SettingsT", bound=Section)
 # A server is there or is not.
@@ -48,6 +49,28 @@ class Backend:
         return await is_first(self.recognizer.ready(), self.gave_up.wait(), seconds=seconds)
 
 
+def _always() -> bool:
+    """Say of a backend without a process that it is not known to be down."""
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the workers of one server share of a backend: nothing where each connects to servers by itself.
+
+    `address` is where they connect, `is_answering` what `changes` signals the changes of. `ready_seconds`, `gave_up`,
+    `failure` and `drop` are those of a `Backend`.
+    """
+
+    address: str | None = None
+    is_answering: Callable[[], bool] = _always
+    changes: Changes = field(default_factory=Changes)
+    ready_seconds: float = READY_SECONDS
+    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: str = "the recognizer cannot start"
+    drop: Callable[[], None] = _no_process
+
+
 class BackendKind(Protocol[SettingsT]):
     """A kind of backend, such as a package of this room: its settings choose it, and it runs with them."""
 
@@ -63,6 +86,14 @@ class BackendKind(Protocol[SettingsT]):
 
         Unless it `watches` its servers, their state changes only with `Backend.check`.
         """
+        ...
+
+    def hosted(self, settings: SettingsT, /) -> AbstractAsyncContextManager[Host]:
+        """Run what the workers of one server share while the context lasts; raises SettingsError."""
+        ...
+
+    def joined(self, settings: SettingsT, host: Host, share: Share, /) -> AbstractAsyncContextManager[Backend]:
+        """Run it in a worker, with its share, beside what its parent hosts; raises SettingsError."""
         ...
 
     def parts(self, settings: SettingsT, /) -> Mapping[str, SettingsT]:

@@ -5,10 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from web.backends.backend import Backend, BackendKind
+from web.backends.backend import Backend, BackendKind, Host
 from web.backends.embedded import backend as embedded
 from web.backends.riva import backend as riva
 from web.section import Section
+from web.workers.share import Share
 
 # By the names of their sections. The first that its settings choose is run. The embedded engine needs no setting, and
 # comes last.
@@ -25,6 +26,14 @@ class ChosenBackend:
     def running(self, *, watches: bool = True) -> AbstractAsyncContextManager[Backend]:
         """Run it while the context lasts; raises SettingsError."""
         return self.kind.running(self.settings, watches=watches)
+
+    def hosted(self) -> AbstractAsyncContextManager[Host]:
+        """Run what the workers of one server share while the context lasts; raises SettingsError."""
+        return self.kind.hosted(self.settings)
+
+    def joined(self, host: Host, share: Share) -> AbstractAsyncContextManager[Backend]:
+        """Run it in a worker while the context lasts; raises SettingsError."""
+        return self.kind.joined(self.settings, host, share)
 
     def parts(self) -> "Mapping[str, ChosenBackend]":
         """Return what is checked one by one, by title."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from web.cli import worker as worker_command
     from web.observability import logs
     from web.process import event_loop, stopping
+    from web.process.workers import job as worker_job
     from web.supervision import parent_process
 else:
     token_issuer = lazy_import("web.auth.token_issuer")
@@ -37,6 +38,7 @@ else:
     worker_command = lazy_import("web.cli.worker")
     logs = lazy_import("web.observability.logs")
     stopping = lazy_import("web.process.stopping")
+    worker_job = lazy_import("web.process.workers.job")
 
 app = typer.Typer(name="niyosha", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,6 +66,9 @@ def serve(  # noqa: PLR0917
     tls_self_signed: Annotated[
         bool | None, typer.Option("--tls-self-signed", help="Serve TLS with a certificate that is made here.")
     ] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Processes that share the port; `auto` for one a core.", metavar="N|auto")
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
     """Start the server."""
@@ -76,9 +81,20 @@ def serve(  # noqa: PLR0917
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "tls_self_signed": tls_self_signed,
+        "workers": workers,
     }
     with stopping.StopSignals.taken() as signals:
         event_loop.run(serve_command.serve(_given(overrides), signals))
+
+
+@app.command(hidden=True)
+def serve_worker(job: Annotated[str, typer.Argument(help="What to do, as its parent writes it.")]) -> None:
+    """Serve as one of several workers; `niyosha serve --workers` starts them."""
+    parent_process.die_with_parent()
+    work = worker_job.Job.read(job)
+    logs.configure_logs(work.log_level, worker=work.number)
+    with stopping.StopSignals.taken() as signals:
+        event_loop.run(serve_command.serve_worker(work, signals))
 
 
 @app.command()

@@ -6,8 +6,8 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import typer
@@ -16,9 +16,15 @@ from stream.temporary import temporary_directory
 from web.cli.settings import settings_for
 from web.cli.transcribe import ServerStartError
 from web.observability.logs import configure_logs
-from web.process.serve import RunningServer, StartError, running, stop_seconds
+from web.process.listening import StartError
+from web.process.serve import RunningServer, running, stop_seconds
 from web.process.stopping import StopSignals
+from web.process.workers.child import running_worker, when_parent_ends
+from web.process.workers.job import Job
+from web.process.workers.parent import parent_stop_seconds, running_workers
 from web.settings.settings import SettingsError
+from web.supervision.parent_process import READY
+from web.supervision.restarts import CANNOT_START
 
 # A server for one command: on loopback, for everybody there, doing the work itself.
 _ONE_COMMAND: dict[str, object] = {
@@ -35,44 +41,84 @@ _ONE_COMMAND: dict[str, object] = {
     "wyoming_port": None,
     "wyoming_host": "127.0.0.1",
     "wyoming_owner": None,
+    "workers": 1,
 }
 # A checkout has it, which is where `make serve` is typed.
 _SAMPLE = Path("tests/clips/quick.wav")
 
 
 async def serve(overrides: Mapping[str, object], signals: StopSignals) -> None:
-    """Serve until a signal; exit with 1 if not everything was delivered."""
-    starting = asyncio.current_task()
-    server: RunningServer | None = None
-
-    def finish() -> None:
-        # A server that has not started yet has nothing to finish.
-        if server is not None:
-            server.drain()
-        elif starting is not None:
-            starting.cancel()
-
-    def drop() -> None:
-        if server is not None:
-            server.force()
-
+    """Serve until a signal, with one process or several; exit with 1 if not everything was delivered."""
     try:
         settings = settings_for(overrides)
-        signals.listen(stop_seconds(settings), finish, drop)
-        async with running(settings, watches_loop=True) as server:
-            # What is loaded by now stays. A collection that looked through it would stop every stream for some 70 ms.
-            gc.collect()
-            gc.freeze()
-            _announce(server, is_keyed=settings.access.is_keyed)
-            is_delivered = await server.stopped
+    except SettingsError as error:
+        sys.exit(f"niyosha: {error}")
+    is_keyed = settings.access.is_keyed
+    if settings.server.workers == 1:
+        server, limit_seconds = running(settings, watches_loop=True), stop_seconds(settings)
+    else:
+        server, limit_seconds = running_workers(settings, overrides), parent_stop_seconds(settings)
+    stopping = _Stopping(signals, limit_seconds)
+    try:
+        await stopping.serve(server, lambda running: _announce(running, is_keyed=is_keyed))
     except (SettingsError, StartError) as error:
         sys.exit(f"niyosha: {error}")
-    except asyncio.CancelledError:
-        if not signals.count:
-            raise
-        return
-    if not is_delivered:
-        sys.exit(1)
+
+
+async def serve_worker(job: Job, signals: StopSignals) -> None:
+    """Serve as one of several workers until a signal, or until the parent ends.
+
+    Exit with 1 if not everything was delivered, with `CANNOT_START` if to start again would change nothing.
+    """
+    try:
+        settings = settings_for(job.overrides)
+        stopping = _Stopping(signals, stop_seconds(settings))
+        when_parent_ends(stopping.finish)
+        await stopping.serve(running_worker(settings, job), lambda _: typer.echo(f"{READY} its part"))
+    except (SettingsError, StartError) as error:
+        typer.echo(f"niyosha: {error}", err=True)
+        sys.exit(CANNOT_START)
+
+
+class _Stopping:
+    """Lets a server end when it is asked to, whether it has started or not."""
+
+    def __init__(self, signals: StopSignals, limit_seconds: float) -> None:
+        self._signals = signals
+        self._starting = asyncio.current_task()
+        self._server: RunningServer | None = None
+        self._is_asked = False
+        signals.listen(limit_seconds, self.finish, self._drop)
+
+    def finish(self) -> None:
+        """Let the server finish; one that has not started yet has nothing to finish."""
+        self._is_asked = True
+        if self._server is not None:
+            self._server.drain()
+        elif self._starting is not None:
+            self._starting.cancel()
+
+    def _drop(self) -> None:
+        if self._server is not None:
+            self._server.force()
+
+    async def serve(
+        self, running: AbstractAsyncContextManager[RunningServer], announce: Callable[[RunningServer], None]
+    ) -> None:
+        """Run a server until it has ended; exit with 1 if not everything was delivered."""
+        try:
+            async with running as self._server:
+                # What is loaded by now stays. A collection that looked through it would stop every stream for 70 ms.
+                gc.collect()
+                gc.freeze()
+                announce(self._server)
+                is_delivered = await self._server.stopped
+        except asyncio.CancelledError:
+            if not self._is_asked:
+                raise
+            return
+        if not is_delivered:
+            sys.exit(1)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from web.auth.origins import OriginRules
 from web.auth.token_issuer import TokenIssuer
 from web.clock import Clock
 from web.limits.limits import Amounts, Limits, limiting
+from web.limits.store import Store
 from web.settings.access import AccessSettings
 from web.settings.settings import Settings
 
@@ -43,8 +44,13 @@ def authenticator(
     )
 
 
-def counted_limits(settings: Settings, loop_clock: Clock) -> AbstractAsyncContextManager[Limits]:
-    """Count limits in this process, or in Redis where the settings name one, while the context lasts."""
+def counted_limits(
+    settings: Settings, loop_clock: Clock, of_workers: Store | None = None
+) -> AbstractAsyncContextManager[Limits]:
+    """Count limits while the context lasts: in Redis where the settings name one, else with the workers of the server.
+
+    Without workers they are counted in this process.
+    """
     limits = settings.limits
     amounts = Amounts(
         streams=limits.streams,
@@ -53,7 +59,7 @@ def counted_limits(settings: Settings, loop_clock: Clock) -> AbstractAsyncContex
         handshakes_per_second=limits.handshakes_per_second,
         minutes_per_day=limits.minutes_per_day,
     )
-    return limiting(amounts, limits.limits_url, loop_clock)
+    return limiting(amounts, limits.limits_url, loop_clock, of_workers)
 
 
 def _expected(access: AccessSettings) -> Expected:

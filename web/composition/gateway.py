@@ -1,12 +1,11 @@
 """Build the gateway from the settings: what its resources share, its work in the background, its application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
-from starlette.responses import Response
 
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
@@ -16,6 +15,7 @@ from web.composition.access import authenticator, counted_limits, origin_rules
 from web.composition.recordings import recording_queue, recording_steps, recordings_in
 from web.composition.resources import Parts, built, one_of
 from web.jobs.cleanup import Cleanup
+from web.jobs.queue import Queue
 from web.jobs.retention_clock import RetentionClock
 from web.jobs.training import Trainer
 from web.live.endpoint import Live
@@ -33,6 +33,9 @@ from web.store.retried_writes import retried_writes
 from web.store.shared import Notes, TokenUses
 from web.store.transcriptions import Transcriptions
 from web.tasks import running_task
+from web.workers.link import WorkerLink
+from web.workers.seat import Seat
+from web.workers.share import WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Gateway:
     app: Starlette
     live: Live
     bodies: BodyBudgets
-    metrics_response: Callable[[], Awaitable[Response]]
+    own_metrics: MetricsRoutes
     sessions: Sessions
     recognizer: Recognizer
     metrics: Metrics
@@ -50,17 +53,24 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(
-    settings: Settings, database: Database, recognizer: Recognizer, *, clock: Clock = wall_clock
+    settings: Settings,
+    database: Database,
+    recognizer: Recognizer,
+    *,
+    clock: Clock = wall_clock,
+    seat: Seat | None = None,
 ) -> AsyncIterator[Gateway]:
     """Work on what waits in the database, and build the application, until the context ends.
 
-    `database` is open and migrated, `recognizer` may not be ready yet, `clock` tells the time of day.
+    `database` is open and migrated, `recognizer` may not be ready yet, `clock` tells the time of day. One of several
+    workers has a `seat`.
     """
     metrics, tracing = Metrics(), Tracing(settings.observability.tracing_endpoint)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(tracing.running())
         counted = CountedRecognizer(recognizer, metrics, tracing)
-        parts = await stack.enter_async_context(_shared(settings, database, counted, metrics, clock))
+        shared = _shared(settings, database, counted, metrics=metrics, clock=clock, seat=seat)
+        parts = await stack.enter_async_context(shared)
         retention_clock = RetentionClock(Notes(database), clock=clock, boot_clock=boot_clock)
         cleanup = Cleanup(
             parts.transcriptions,
@@ -69,7 +79,9 @@ async def running_gateway(
             database=database,
             retention_clock=retention_clock,
         )
-        works = parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()
+        works = [parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()]
+        if seat is not None:
+            works.append(_wake_when_announced(parts.queue, seat.link))
         for work in works:
             await stack.enter_async_context(running_task(work))
         resources = built(parts)
@@ -78,7 +90,7 @@ async def running_gateway(
             app=app,
             live=one_of(Live, resources),
             bodies=parts.bodies,
-            metrics_response=one_of(MetricsRoutes, resources).response,
+            own_metrics=one_of(MetricsRoutes, resources),
             sessions=parts.sessions,
             recognizer=counted,
             metrics=metrics,
@@ -87,16 +99,26 @@ async def running_gateway(
 
 @asynccontextmanager
 async def _shared(
-    settings: Settings, database: Database, recognizer: Recognizer, metrics: Metrics, clock: Clock
+    settings: Settings,
+    database: Database,
+    recognizer: Recognizer,
+    *,
+    metrics: Metrics,
+    clock: Clock,
+    seat: Seat | None,
 ) -> AsyncIterator[Parts]:
     """Build what routes share, for as long as the context lasts."""
     loop_clock = asyncio.get_running_loop().time
-    async with counted_limits(settings, loop_clock) as limits, retried_writes() as writes:
+    of_workers = None if seat is None else seat.link.store
+    async with counted_limits(settings, loop_clock, of_workers) as limits, retried_writes() as writes:
+        # A store that other servers use, too, comes before the one of the workers of this server.
         use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
+        if use_shared is None and of_workers is not None:
+            use_shared = of_workers.use
         transcriptions = Transcriptions(database, settings.store.retention_seconds, clock=clock)
         recordings = recordings_in(database, settings, clock)
         models = LanguageModels(database, clock=clock)
-        bodies = BodyBudgets(settings.store.recording_limit_bytes)
+        bodies = BodyBudgets(settings.store.recording_limit_bytes, WHOLE.count if seat is None else seat.share.count)
         steps = recording_steps(settings, recordings, recognizer, limits.recording_meter, disk=bodies.disk)
         yield Parts(
             settings=settings,
@@ -112,9 +134,17 @@ async def _shared(
             # A model leaves room for the phrases of a request.
             trainer=Trainer(models, transcriptions, recognizer.most_phrases * 4 // 5),
             steps=steps,
-            queue=recording_queue(settings, database, steps, recordings),
+            queue=recording_queue(settings, database, steps, recordings, seat),
             bodies=bodies,
             metrics=metrics,
             fair_share=FairShare(steady_clock),
             clock=clock,
+            seat=seat,
         )
+
+
+async def _wake_when_announced(queue: Queue, link: WorkerLink) -> None:
+    """Wake the queue whenever a worker announces work, until cancelled."""
+    while True:
+        await link.announced()
+        queue.wake()

@@ -17,6 +17,7 @@ from web.settings.settings import Settings
 from web.settings.store import StoreSettings
 from web.store.database.database import Database, libpq_url
 from web.store.recordings import Recordings
+from web.workers.seat import Seat
 
 if TYPE_CHECKING:
     from web.jobs import postgres_queue
@@ -62,8 +63,14 @@ def recording_steps(
     return Steps(recordings, recognizer, options, meter_for, disk=disk)
 
 
-def recording_queue(settings: Settings, database: Database, steps: Steps, recordings: Recordings) -> Queue:
+def recording_queue(
+    settings: Settings, database: Database, steps: Steps, recordings: Recordings, seat: Seat | None = None
+) -> Queue:
     """Return the queue of this process: PostgreSQL's, which others share, or its own on SQLite."""
+    streams = settings.store.job_streams
     if database.path is not None:
-        return SqliteQueue(steps, recordings, settings.store.job_streams, database.path.with_suffix(".lock"))
-    return postgres_queue.PostgresQueue(steps, recordings, settings.store.job_streams, libpq_url(database.url))
+        # One worker at a time works on a file, with all streams of the server.
+        announce = None if seat is None else seat.link.announce
+        return SqliteQueue(steps, recordings, streams, database.path.with_suffix(".lock"), announce=announce)
+    streams = streams if seat is None else seat.share.of(streams)
+    return postgres_queue.PostgresQueue(steps, recordings, streams, libpq_url(database.url))

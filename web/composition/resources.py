@@ -42,6 +42,7 @@ from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
 from web.store.retried_writes import RetriedWrites
 from web.store.transcriptions import Transcriptions
+from web.workers.seat import Seat
 
 _Resource = TypeVar("_Resource")
 
@@ -67,6 +68,7 @@ class Parts:
     metrics: Metrics
     fair_share: FairShare
     clock: Clock
+    seat: Seat | None
 
 
 def _admission(parts: Parts) -> RecordingAdmission:
@@ -206,8 +208,13 @@ def _openai_realtime(parts: Parts) -> OpenAIRealtimeRoutes:
 
 
 def _health(parts: Parts) -> HealthRoutes:
+    seat = parts.seat
     return HealthRoutes(
-        sessions=parts.sessions, recognizer=parts.recognizer, limits=parts.limits, database=parts.database
+        sessions=parts.sessions,
+        recognizer=parts.recognizer,
+        limits=parts.limits,
+        database=parts.database,
+        has_started=None if seat is None else lambda: seat.link.state.has_started,
     )
 
 
@@ -219,6 +226,7 @@ def _metrics(parts: Parts) -> MetricsRoutes:
         recordings=parts.recordings,
         steps=parts.steps,
         numbers=parts.metrics,
+        collect=None if parts.seat is None else parts.seat.link.collect,
     )
 
 

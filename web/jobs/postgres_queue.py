@@ -78,6 +78,9 @@ class PostgresQueue:
         if self._pool is not None:
             self._pool.finish()
 
+    def wake(self) -> None:
+        """Do nothing: PostgreSQL itself notifies every worker."""
+
     async def run(self) -> None:
         try:
             while not self._is_finishing:

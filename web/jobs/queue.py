@@ -23,6 +23,10 @@ class Queue(Protocol):
         """Announce segments that wait in the database to be recognized."""
         ...
 
+    def wake(self) -> None:
+        """Look for work that another worker of this server has announced."""
+        ...
+
     async def run(self) -> None:
         """Work until cancelled, first on what an earlier process left."""
         ...

@@ -21,7 +21,17 @@ _log = structlog.get_logger()
 class SqliteQueue:
     """Recognizes at most `streams` segments at once, recordings in turn; it keeps no state but the tables."""
 
-    def __init__(self, steps: Steps, recordings: Recordings, streams: int, lock: Path) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        recordings: Recordings,
+        streams: int,
+        lock: Path,
+        *,
+        announce: Callable[[], None] | None = None,
+    ) -> None:
+        """`announce` tells the other workers of a server of work, which the one with the lock does."""
+        self._announce = announce
         self._steps = steps
         self._recordings = recordings
         self._streams = streams
@@ -32,9 +42,19 @@ class SqliteQueue:
         self._paused: set[SegmentKey] = set()
 
     async def announce_recording(self, recording_id: str) -> None:
-        self._wake.set()
+        self._announce_work()
 
     async def announce_segments(self, keys: Sequence[SegmentKey]) -> None:
+        self._announce_work()
+
+    def _announce_work(self) -> None:
+        if self._announce is None or self._lock.is_locked:
+            self.wake()
+        else:
+            self._announce()
+
+    def wake(self) -> None:
+        """Look for work now."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -157,10 +157,13 @@ class Limits:
 
 
 @asynccontextmanager
-async def limiting(amounts: Amounts, url: str, clock: Clock) -> AsyncIterator[Limits]:
-    """Count limits at a memory:, redis:// or rediss:// URL while the context lasts."""
+async def limiting(amounts: Amounts, url: str, clock: Clock, of_workers: Store | None = None) -> AsyncIterator[Limits]:
+    """Count limits at a memory:, redis:// or rediss:// URL while the context lasts.
+
+    `of_workers` is where the workers of a server count in place of the memory of one process.
+    """
     if url.startswith("memory:"):
-        yield Limits(amounts, clock)
+        yield Limits(amounts, clock, of_workers)
         return
     async with redis.redis_store(url) as shared:
         yield Limits(amounts, clock, shared, shared.use)

@@ -10,6 +10,8 @@ from stream.errors import ClientError, Problem
 # When a request will end is not known; suggest a short retry.
 _RETRY_SECONDS = 5
 _MIB = 1 << 20
+LARGEST_BODY_BYTES = 16 << 20
+"""The largest body that is held in memory: a minute of 48 kHz stereo as base64 in JSON."""
 # Enough for some uploads of short recordings, with a copy of each whose format needs a file.
 _LEAST_DISK_BYTES = 512 << 20
 # The free disk space that uploads leave for the database and the log.
@@ -102,17 +104,27 @@ class Held:
 class BodyBudgets:
     """The budgets for request bodies: memory for those that have to be complete, disk for uploaded files.
 
-    On disk an owner may have one recording of the largest allowed size, and all owners together two of them.
+    On disk an owner may have one recording of the largest allowed size, and all owners together two of them. The
+    workers of a server have equal shares, each with room for one body of the largest size.
     """
 
-    # Three of the largest JSON bodies; while one is parsed, it takes as much again for a moment.
+    # Three of the largest bodies; while one is parsed, it takes as much again for a moment.
     _MEMORY_OF_OWNER_BYTES = 48 << 20
     _MEMORY_BYTES = 96 << 20
 
-    def __init__(self, recording_bytes: int) -> None:
-        self.memory = Budget(name="memory", of_owner=self._MEMORY_OF_OWNER_BYTES, overall=self._MEMORY_BYTES)
+    def __init__(self, recording_bytes: int, workers: int = 1) -> None:
+        of_owner, overall = (
+            max(LARGEST_BODY_BYTES, share_bytes // workers)
+            for share_bytes in (self._MEMORY_OF_OWNER_BYTES, self._MEMORY_BYTES)
+        )
+        self.memory = Budget(name="memory", of_owner=of_owner, overall=overall)
         disk_bytes = max(recording_bytes, _LEAST_DISK_BYTES)
-        self.disk = Budget(name="disk space", of_owner=disk_bytes, overall=2 * disk_bytes, free=_free_disk_bytes)
+        self.disk = Budget(
+            name="disk space",
+            of_owner=disk_bytes,
+            overall=max(disk_bytes, 2 * disk_bytes // workers),
+            free=_free_disk_bytes,
+        )
 
 
 def _free_disk_bytes() -> float:

@@ -22,13 +22,23 @@ class _Redaction:
     redactor = Redactor()
 
 
+def enabled_level() -> int:
+    """Return the lowest level that is logged, as `configure_logs` takes it."""
+    levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+    log = structlog.get_logger()
+    return next((level for level in levels if log.is_enabled_for(level)), logging.CRITICAL)
+
+
 def hide(secrets: Iterable[str]) -> None:
     """Redact these secrets in everything that is logged from now on."""
     _Redaction.redactor = Redactor(frozenset(secrets))
 
 
-def configure_logs(level: int = logging.INFO) -> None:
-    """Configure structlog, and logging with the warnings of the libraries in the same format."""
+def configure_logs(level: int = logging.INFO, *, worker: int | None = None) -> None:
+    """Configure structlog, and logging with the warnings of the libraries in the same format.
+
+    One of several workers has its number in each line.
+    """
     # gRPC's core writes to standard error itself unless this is set before it is loaded.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     shared: list[Processor] = [
@@ -37,6 +47,8 @@ def configure_logs(level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _describe_exception,
     ]
+    if worker is not None:
+        shared.insert(0, _numbered(worker))
     last: list[Processor] = [_redact, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, *last],
@@ -57,6 +69,15 @@ def configure_logs(level: int = logging.INFO) -> None:
     uvicorn_log = logging.getLogger("uvicorn.error")
     uvicorn_log.setLevel(logging.WARNING)
     uvicorn_log.addFilter(_is_not_false_alarm)
+
+
+def _numbered(worker: int) -> Processor:
+    """Return what adds the number of a worker to each event."""
+
+    def numbered(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {**event, "worker": worker}
+
+    return numbered
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):

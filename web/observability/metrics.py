@@ -30,7 +30,7 @@ _LATENCY_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, math.inf)
 _DISCONNECTED = "none"
 # Gauges of Prometheus' own collectors that cannot be added up.
-_MERGES_OF_PROCESSES = {
+MERGES_OF_PROCESSES = {
     "niyosha": Merge.MAX,
     "python_info": Merge.MAX,
     "process_start_time_seconds": Merge.MIN,
@@ -44,7 +44,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._merges = dict(_MERGES_OF_PROCESSES)
+        self._merges = dict(MERGES_OF_PROCESSES)
         self._outboxes: set[Outbox] = set()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -2,47 +2,45 @@
 
 import asyncio
 import math
-import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp
 
-from stream.lazy_import import lazy_import
 from stream.recognition.recognizer import Recognizer
-from stream.tls import PemError
 from stream.waiting import is_first
-from web.auth.keys import KeysError, check_file
-from web.backends.backend import Backend
+from web.backends.backend import Backend, Host
 from web.backends.registry import chosen_backend
 from web.clock import Clock, wall_clock
 from web.composition.gateway import Gateway, running_gateway
-from web.composition.recordings import opened_database
 from web.observability.loop_watch import watched_loop
 from web.process.descriptors import connections_within, raise_limit
-from web.process.metrics_server import HOST as METRICS_HOST
+from web.process.grpc_port import grpc_port_of
+from web.process.listening import (
+    StartError,
+    base_url,
+    check_keys,
+    listen,
+    listen_for_metrics,
+    listen_for_wyoming,
+    tls_of,
+    usable_database,
+)
 from web.process.metrics_server import metrics_port
-from web.process.tls import ServerTls, server_tls
+from web.process.tls import ServerTls
 from web.process.wyoming_server import wyoming_server
 from web.settings.settings import Settings
-from web.settings.wyoming import WyomingSettings
-from web.store.database.database import Database, UnusableDatabaseError
+from web.transport.accepting import ConnectionCounts
 from web.transport.connection_table import ConnectionTable
 from web.transport.http import HttpConnection
 from web.transport.limits import EarlyAnswer, WireConfig, WireLimits, ask_application
-from web.transport.server import BACKLOG, GatewayServer
+from web.transport.server import GatewayServer
 from web.transport.websocket import LiveConnection
-
-if TYPE_CHECKING:
-    from web.grpc import server as grpc_service
-else:
-    grpc_service = lazy_import("web.grpc.server")
+from web.workers.seat import Seat
 
 # A stop waits for as long as a final may take, then for clients to receive it, then for files and the backend to close.
 _FAREWELL_SECONDS = 5.0
@@ -50,8 +48,16 @@ _CLOSE_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
-class StartError(Exception):
-    """The server cannot start; the text says why and what to do."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What a server that is one of several workers has of the others: a seat, their backend, their connections."""
+
+    seat: Seat
+    host: Host
+    counts: ConnectionCounts
+    grpc_port: int | None
+    watch: Callable[[Gateway], AbstractAsyncContextManager[None]]
+    """Lets the parent read the metrics of this worker while the context lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,11 @@ class RunningServer:
 
 def stop_seconds(settings: Settings) -> float:
     """Return how long a stop takes at most, whoever talks and whatever is stuck."""
-    return settings.session.final_limit_seconds + _FAREWELL_SECONDS + _CLOSE_SECONDS
+    return _drain_seconds(settings) + _CLOSE_SECONDS
+
+
+def _drain_seconds(settings: Settings) -> float:
+    return settings.session.final_limit_seconds + _FAREWELL_SECONDS
 
 
 @asynccontextmanager
@@ -85,32 +95,37 @@ async def running(
     wire: WireLimits | None = None,
     clock: Clock = wall_clock,
     watches_loop: bool = False,
+    worker: WorkerParts | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Run a server and wait for its recognizer; raises StartError. Leaving the context drains the server.
 
     `recognizer` stands in for the one that the settings choose. `listener` is a bound socket, closed in the end; unless
     given, one is opened where the settings say, as for `wyoming_listener`, if they have a port for it. `wire` are the
     limits of a connection, those of the settings unless given; `clock` tells the time of day. A server whose loop is
-    its own `watches_loop`.
+    its own `watches_loop`. One of several workers is given what it has of the others; their parent serves the metrics.
     """
     async with AsyncExitStack() as stack:
-        tls = _tls(settings, datetime.fromtimestamp(clock(), UTC))
+        tls = tls_of(settings, clock)
         if listener is None:
-            listener = _listen(settings)
+            listener = listen(settings)
         stack.callback(listener.close)
-        database = await stack.enter_async_context(_database(settings))
-        await _check_keys(settings)
+        database = await stack.enter_async_context(usable_database(settings))
+        await check_keys(settings)
         backend = Backend(recognizer=recognizer) if recognizer is not None else None
         if backend is None:
-            backend = await stack.enter_async_context(chosen_backend(settings.backends).running())
-        composed = running_gateway(settings, database, backend.recognizer, clock=clock)
+            backend = await stack.enter_async_context(_backend(settings, worker))
+        seat = None if worker is None else worker.seat
+        composed = running_gateway(settings, database, backend.recognizer, clock=clock, seat=seat)
         gateway = await stack.enter_async_context(composed)
-        server = _server(gateway, settings, wire, tls)
-        if settings.observability.metrics_port is not None:
-            metrics_listener = _listen_for_metrics(settings.observability.metrics_port)
-            await stack.enter_async_context(metrics_port(gateway.metrics_response, metrics_listener))
-        grpc_port = await stack.enter_async_context(_grpc(gateway, settings, tls))
-        wyoming_listener = wyoming_listener or _listen_for_wyoming(settings.wyoming)
+        server = _server(gateway, settings, wire, tls, worker)
+        if worker is not None:
+            await stack.enter_async_context(worker.watch(gateway))
+        else:
+            wyoming_listener = wyoming_listener or listen_for_wyoming(settings.wyoming)
+            await stack.enter_async_context(_metrics_port(gateway, settings))
+        shared_port = None if worker is None else worker.grpc_port
+        calls = grpc_port_of(gateway, settings, tls, shared_port=shared_port, stop_seconds=_drain_seconds(settings))
+        grpc_port = await stack.enter_async_context(calls)
         await stack.enter_async_context(wyoming_server(gateway.live, settings, wyoming_listener))
         serving = asyncio.create_task(server.run_until_stopped(listener))
 
@@ -126,7 +141,7 @@ async def running(
                 # Stalls during the start hold up nobody and are not counted.
                 await stack.enter_async_context(watched_loop(gateway.metrics.loop_stall.set_function))
             yield RunningServer(
-                url=_base_url(listener, tls),
+                url=base_url(listener, tls),
                 is_ready=is_ready,
                 stopped=serving,
                 drain=server.drain,
@@ -139,37 +154,28 @@ async def running(
             await _wait_for_end(serving, stop_seconds(settings))
 
 
-def _server(gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None) -> GatewayServer:
+def _backend(settings: Settings, worker: WorkerParts | None) -> AbstractAsyncContextManager[Backend]:
+    chosen = chosen_backend(settings.backends)
+    return chosen.running() if worker is None else chosen.joined(worker.host, worker.seat.share)
+
+
+def _server(
+    gateway: Gateway, settings: Settings, wire: WireLimits | None, tls: ServerTls | None, worker: WorkerParts | None
+) -> GatewayServer:
     wire = wire or WireLimits(send_seconds=settings.server.send_limit_seconds)
-    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.live.early_answer)
-    drain_seconds = settings.session.final_limit_seconds + _FAREWELL_SECONDS
-    return GatewayServer(config, gateway.sessions, drain_seconds=drain_seconds)
+    config = _uvicorn_config(gateway.app, settings, wire, tls, gateway.live.early_answer, worker=worker)
+    counts = None if worker is None else worker.counts
+    return GatewayServer(config, gateway.sessions, drain_seconds=_drain_seconds(settings), counts=counts)
 
 
 @asynccontextmanager
-async def _grpc(gateway: Gateway, settings: Settings, tls: ServerTls | None) -> AsyncIterator[int | None]:
-    """Serve Riva's calls while the context lasts, if there is a port for them; raises StartError."""
-    host, port = settings.server.host.strip("[]"), settings.server.grpc_port
-    if port is None:
-        yield None
-        return
-    options = grpc_service.GrpcOptions(
-        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        key_and_certificate=None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes()),
-        most_calls=settings.limits.streams,
-        stop_seconds=settings.session.final_limit_seconds + _FAREWELL_SECONDS,
-    )
+async def _metrics_port(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
+    """Serve the metrics of this process while the context lasts, if there is a port for them; raises StartError."""
     async with AsyncExitStack() as stack:
-        try:
-            bound = await stack.enter_async_context(
-                grpc_service.grpc_server(options, gateway.live, gateway.bodies, gateway.metrics)
-            )
-        except grpc_service.ListenError:
-            raise StartError(
-                f"cannot listen on {options.address}, where NIYOSHA_GRPC_PORT is to be served; "
-                "stop what uses it, or set another port"
-            ) from None
-        yield bound
+        if settings.observability.metrics_port is not None:
+            listener = listen_for_metrics(settings.observability.metrics_port)
+            await stack.enter_async_context(metrics_port(gateway.own_metrics.response, listener))
+        yield
 
 
 async def _is_ready(server: GatewayServer, backend: Backend, serving: asyncio.Task[bool]) -> bool:
@@ -192,77 +198,20 @@ async def _wait_for_end(serving: asyncio.Task[bool], seconds: float) -> None:
         serving.result()
 
 
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database while the context lasts; raises StartError."""
-    async with AsyncExitStack() as stack:
-        try:
-            database = await stack.enter_async_context(opened_database(settings.store))
-        except UnusableDatabaseError as error:
-            raise StartError(str(error)) from None
-        yield database
-
-
-async def _check_keys(settings: Settings) -> None:
-    if settings.access.token_jwks is not None:
-        try:
-            await check_file(settings.access.token_jwks)
-        except KeysError as error:
-            raise StartError(f"NIYOSHA_TOKEN_JWKS is {settings.access.token_jwks!r}: {error}") from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.server.host, settings.server.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with _start_errors(f"cannot listen on {host} port {port}", "choose another port with --port"):
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
-
-
-def _listen_for_metrics(port: int) -> socket.socket:
-    with _start_errors(
-        f"cannot serve metrics on {METRICS_HOST} port {port}", "set NIYOSHA_METRICS_PORT to another one"
-    ):
-        return socket.create_server((METRICS_HOST, port))
-
-
-def _listen_for_wyoming(wyoming: WyomingSettings) -> socket.socket | None:
-    host, port = wyoming.host, wyoming.port
-    if port is None:
-        return None
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with _start_errors(f"cannot serve Wyoming on {host} port {port}", "set NIYOSHA_WYOMING_PORT to another one"):
-        return socket.create_server((host.strip("[]"), port), family=family)
-
-
-@contextmanager
-def _start_errors(problem: str, remedy: str) -> Iterator[None]:
-    """Say in words why an address cannot be listened on."""
-    try:
-        yield
-    except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise StartError(f"{problem}: {why}; stop what uses it, or {remedy}") from None
-
-
-def _tls(settings: Settings, now: datetime) -> ServerTls | None:
-    try:
-        return server_tls(settings.server, now)
-    except PemError as error:
-        raise StartError(f"TLS is not possible: {error}") from None
-
-
 def _uvicorn_config(
     app: ASGIApp,
     settings: Settings,
     wire: WireLimits,
     tls: ServerTls | None = None,
     early_answer: EarlyAnswer = ask_application,
+    *,
+    worker: WorkerParts | None = None,
 ) -> WireConfig:
     return WireConfig(
         app,
         wire,
         early_answer,
-        connection_table=_connection_table(settings),
+        connection_table=_connection_table(settings, worker),
         http=HttpConnection,
         ws=LiveConnection,
         ws_max_size=settings.server.max_message_bytes,
@@ -280,18 +229,13 @@ def _uvicorn_config(
     )
 
 
-def _connection_table(settings: Settings) -> ConnectionTable:
+def _connection_table(settings: Settings, worker: WorkerParts | None) -> ConnectionTable:
     def is_proxy(host: str) -> bool:
         return any(ip_address(host) in network for network in settings.server.trusted_proxies)
 
-    most = connections_within(raise_limit())
-    return ConnectionTable(most=most, of_source=settings.server.connections_per_address, is_proxy=is_proxy)
-
-
-def _base_url(listener: socket.socket, tls: ServerTls | None) -> str:
-    address = listener.getsockname()
-    if isinstance(address, str):
-        return f"unix:{address}"
-    scheme = "http" if tls is None else "https"
-    host, port = address[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    most, of_source = connections_within(raise_limit()), settings.server.connections_per_address
+    if worker is None:
+        return ConnectionTable(most=most, of_source=of_source, is_proxy=is_proxy)
+    # The connections of an address are spread as all are, so that a worker gets about its share of them.
+    of_source = worker.seat.share.limit(of_source)
+    return ConnectionTable(most=most, of_source=of_source, is_proxy=is_proxy, on_change=worker.counts.publish)

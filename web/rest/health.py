@@ -1,6 +1,7 @@
 """Health routes: the reference's health check, and the probes of orchestrators."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -87,6 +88,8 @@ class HealthRoutes:
     recognizer: Recognizer
     limits: Limits
     database: Database
+    has_started: Callable[[], bool] | None = None
+    """Whether all workers of this server have started; None where it is one process."""
 
     @route(HEALTHCHECK)
     async def healthcheck(self, _: Request) -> Response:
@@ -114,6 +117,8 @@ class HealthRoutes:
     async def check_admission(self, capacity: Capacity | None) -> None:
         """Raise ClientError unless a new stream would be admitted."""
         self.sessions.check_admission()
+        if self.has_started is not None and not self.has_started():
+            raise ClientError(Problem.OVERLOADED, "the server is starting")
         if not self.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready")
         await self.limits.check_stream(_ANYBODY)

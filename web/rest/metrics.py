@@ -1,18 +1,20 @@
-"""`GET /metrics`: the metrics of this process, for Prometheus."""
+"""`GET /metrics`: the metrics of this server, for Prometheus."""
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream.errors import ClientError
+from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import Capacity, Recognizer, ServerStatus
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Scope
 from web.jobs.steps import Steps
+from web.limits.store import StoreUnavailableError
+from web.observability.merging import Merge
 from web.observability.metrics import Metrics
 from web.rest.health import HealthRoutes
 from web.routes.operations import SERVER, Answer, Media, Operation, route
@@ -27,7 +29,7 @@ METRICS = Operation(
     path="/metrics",
     id="getMetrics",
     tag=SERVER,
-    summary="Get the numbers of this process, for Prometheus",
+    summary="Get the numbers of this server, for Prometheus",
     description="Where tokens are asked for, one with the scope `metrics`.",
     answers={200: Answer(description="Prometheus' text format", content={"text/plain": Media(str)})},
 )
@@ -35,7 +37,10 @@ METRICS = Operation(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsRoutes:
-    """All metrics of this process; the gauges are updated when they are read."""
+    """All metrics of this process; the gauges are updated when they are read.
+
+    One of several workers answers with those of all, which `collect` returns as text.
+    """
 
     auth: Authenticator
     health: HealthRoutes
@@ -43,19 +48,25 @@ class MetricsRoutes:
     recordings: Recordings
     steps: Steps
     numbers: Metrics
+    collect: Callable[[], Awaitable[bytes]] | None = None
 
     @route(METRICS)
     async def metrics(self, request: Request) -> Response:
         """Answer all metrics; a keyed server requires the scope `metrics`."""
         await self.auth.caller(request, Scope.METRICS)
-        return await self.response()
+        if self.collect is None:
+            return await self.response()
+        try:
+            return metrics_response(await self.collect())
+        except StoreUnavailableError:
+            raise ClientError(Problem.OVERLOADED, "the workers of this server cannot be asked now") from None
 
     async def response(self) -> Response:
-        """Update the gauges and write all metrics."""
-        await self._look()
-        return Response(self.numbers.text(), media_type=_TEXT_TYPE, headers={"Cache-Control": "no-store"})
+        """Update the gauges and write all metrics of this process."""
+        await self.look()
+        return metrics_response(self.numbers.text())
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Set the gauges that are not updated by events."""
         numbers = self.numbers
         numbers.recognizer_ready.set(self.recognizer.is_ready)
@@ -81,11 +92,17 @@ class MetricsRoutes:
         return True
 
 
+def metrics_response(text: bytes) -> Response:
+    """Return the response with metrics as text."""
+    return Response(text, media_type=_TEXT_TYPE, headers={"Cache-Control": "no-store"})
+
+
 def _show_places(numbers: Metrics, capacity: Capacity) -> None:
     numbers.places.set(math.nan if capacity.places is None else capacity.places)
     numbers.places_free.set(math.nan if capacity.free is None else capacity.free)
     numbers.places_taken.set(capacity.taken)
     numbers.decodes_waiting.set(capacity.waiting)
+    numbers.merge_places(Merge.MAX if capacity.is_of_all else Merge.SUM)
 
 
 def _show_servers(numbers: Metrics, servers: Sequence[ServerStatus]) -> None:

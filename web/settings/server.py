@@ -4,9 +4,13 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from web.section import Section
+from web.settings.cores import usable_cores
+
+MOST_WORKERS = 256
+_AUTO = "auto"
 
 
 class ServerSettings(Section):
@@ -16,6 +20,8 @@ class ServerSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port for clients of NVIDIA Riva, at the same host, with the same TLS and tokens; none unless set."""
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
+    """Processes that share the port, limits and jobs; `auto` for as many as there are cores to use."""
     tls_cert: Path | None = None
     """PEM file of the server's certificate, with the intermediate ones."""
     tls_key: Path | None = None
@@ -30,6 +36,15 @@ class ServerSettings(Section):
     """The largest message of a live connection."""
     send_limit_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """A client that takes no message for so long is cut off."""
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers_are_counted(cls, workers: object) -> object:
+        if workers == _AUTO:
+            return min(usable_cores(), MOST_WORKERS)
+        if isinstance(workers, str) and not workers.isdecimal():
+            raise ValueError(f"must be {_AUTO}, or a number of processes from 1 to {MOST_WORKERS}")
+        return workers
 
     @model_validator(mode="after")
     def _tls_agrees(self) -> Self:

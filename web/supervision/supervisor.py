@@ -1,7 +1,8 @@
 """Keep a child process running: start it again when it dies, and replace it when it hangs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -11,6 +12,7 @@ from web.supervision.heartbeat import BEAT_SECONDS, HangLimits, Health, Heartbea
 from web.supervision.parent_process import READY
 from web.supervision.restarts import GivenUp, Restarts
 
+_NOT_STARTED = 1
 _log = structlog.get_logger()
 
 
@@ -35,6 +37,10 @@ class Child(Protocol):
         """Ask it to end, and end it if it does not."""
 
 
+def _ignore() -> None:
+    """Do nothing when a child has ended."""
+
+
 class Supervisor:
     """Runs one child after the other until it is given up, which sets `gave_up`, or retired."""
 
@@ -46,22 +52,28 @@ class Supervisor:
         *,
         name: str,
         restarts: Restarts | None = None,
+        on_end: Callable[[], None] = _ignore,
+        labels: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         """Supervise what `start` starts: it writes once a second, and `READY` as soon as it is ready.
 
-        `changes` is signalled whenever `is_answering` changes. `name` is what the log calls the child.
+        `changes` is signalled whenever `is_answering` changes. `name` is what the log calls the child,
+        `labels` are in its lines. `on_end` is called when one has ended.
         """
         self.gave_up = asyncio.Event()
         self.failure: GivenUp | None = None
         self.exit_code: int | None = None  # of the latest child that ended
         self.starts = 0
         self._name = name
+        self._log = _log.bind(**labels)
+        self._on_end = on_end
         self._restarts = restarts or Restarts()
         self._changes = changes
         self._was_answering = False
         self._start = start
         self._limits = limits
-        self.pid: int | None = None  # of the child that runs now
+        self.pid: int | None = None
+        """The process that runs now."""
         self._heartbeat: Heartbeat | None = None
         self._hangs = 0  # in a row
         self._child: Child | None = None
@@ -95,7 +107,7 @@ class Supervisor:
             code = self.exit_code = await self._run_once()
             if self._retired.is_set():
                 return
-            _log.error(f"{self._name}_died", exit_code=code)
+            self._log.error(f"{self._name}_died", exit_code=code)
             after = self._restarts.ended(clock(), code)
             if isinstance(after, GivenUp):
                 self.failure = after
@@ -104,13 +116,17 @@ class Supervisor:
             await first_of(self._retired.wait(), seconds=after)
 
     async def _run_once(self) -> int:
-        """Run a child until it ends, killed if it hangs."""
-        child = await self._start()
+        """Run a child until it ends, killed if it hangs; return its exit code."""
+        try:
+            child = await self._start()
+        except OSError as error:  # no memory, or no process left
+            self._log.error(f"{self._name}_not_started", error=error.strerror)
+            return _NOT_STARTED
         self._child, self.pid = child, child.pid
         if self._retired.is_set():
             child.kill()
         self.starts += 1
-        _log.info(f"{self._name}_started", pid=child.pid)
+        self._log.info(f"{self._name}_started", pid=child.pid)
         heartbeat = Heartbeat(self._limits, asyncio.get_running_loop().time(), hangs=self._hangs)
         self._heartbeat = heartbeat
         besides = [
@@ -124,6 +140,7 @@ class Supervisor:
             await asyncio.gather(*besides, return_exceptions=True)
             self._heartbeat = self._child = self.pid = None
             self._note_health()
+            self._on_end()
             await child.stop()
 
     async def _watch(self, child: Child, heartbeat: Heartbeat) -> None:
@@ -136,7 +153,7 @@ class Supervisor:
             await asyncio.sleep(BEAT_SECONDS)
         self._note_health()
         self._hangs += 1
-        _log.error(f"{self._name}_hung", pid=child.pid)
+        self._log.error(f"{self._name}_hung", pid=child.pid)
         child.kill()
 
     async def _listen(self, child: Child, heartbeat: Heartbeat) -> None:

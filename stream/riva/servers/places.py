@@ -92,7 +92,7 @@ async def capacity_of_engine(channel: PooledChannel, metadata: Metadata) -> Capa
     except grpc.aio.AioRpcError as error:
         raise riva_error(error.code(), error.details(), error.trailing_metadata()) from None
     numbers = {name: int(value.number_value) for name, value in response.fields.items()}
-    return Capacity(**{name: numbers.get(name, 0) for name in ("places", "taken", "free", "waiting")})
+    return Capacity(**{name: numbers.get(name, 0) for name in ("places", "taken", "free", "waiting")}, is_of_all=True)
 
 
 class CountedPlaces:

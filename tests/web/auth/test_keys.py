@@ -28,7 +28,8 @@ from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
 from tests.web.support.sockets import converse, http_client, refusal
 from tests.web.support.tokens import SECRET, bearer, claims, token
 from web.auth.keys import KEEP_SECONDS, REFRESH_SECONDS, KeysError, PublicKeys, check_file, loader, parsed
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.settings.settings import Settings
 
 # For tests of the gateway that is shared.

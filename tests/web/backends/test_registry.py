@@ -22,7 +22,8 @@ from web.backends.registry import chosen_backend
 from web.backends.riva import backend as riva
 from web.backends.riva.settings import RivaSettings
 from web.cli.doctor import examine_everything
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.section import Section, named
 from web.settings.settings import Settings, SettingsError, read_settings
 

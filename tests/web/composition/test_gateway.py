@@ -4,7 +4,8 @@ import pytest
 
 from tests.web.support.gateway import running_gateway
 from web.backends.riva import backend as riva
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.settings.settings import Settings
 from web.store.database.database import Database
 

@@ -19,7 +19,8 @@ from tests.support.recognizers import MuteStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm, cut
 from tests.web.support.tokens import SECRET, token
 from web.grpc.calls import _address
-from web.process.serve import RunningServer, StartError, running
+from web.process.listening import StartError
+from web.process.serve import RunningServer, running
 from web.settings.settings import Settings
 
 PAUSE = bytes(2 * 16_000)

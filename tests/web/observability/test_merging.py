@@ -38,7 +38,7 @@ def server(*workers: Metrics, ended: list[Family] | None = None) -> Server:
 
 def test_one_worker_alone_reads_as_by_itself() -> None:
     alone = Metrics()
-    alone.streams_opened.inc(3)
+    alone.recognizer_streams.inc(3)
     alone.answered("/v1/speech/asr", "POST", 200, 0.2)
     own = [line for line in alone.text().splitlines() if not line.startswith((b"process_", b"#"))]
     assert own
@@ -47,14 +47,14 @@ def test_one_worker_alone_reads_as_by_itself() -> None:
 
 def test_counters_and_histograms_of_workers_are_added_up() -> None:
     one, other = of_two()
-    one.streams_closed.labels("close").inc(2)
-    other.streams_closed.labels("close").inc(3)
-    other.streams_closed.labels("idle").inc()
+    one.warnings.labels("gap").inc(2)
+    other.warnings.labels("gap").inc(3)
+    other.warnings.labels("slow").inc()
     one.final.observe(0.12)
     other.final.observe(0.7)
     both = server(one, other)
-    assert both.value("niyosha_streams_closed_total", cause="close") == 5
-    assert both.value("niyosha_streams_closed_total", cause="idle") == 1
+    assert both.value("niyosha_warnings_total", code="gap") == 5
+    assert both.value("niyosha_warnings_total", code="slow") == 1
     assert both.value("niyosha_final_seconds_count") == 2
     assert both.value("niyosha_final_seconds_bucket", le="0.15") == 1
     assert both.value("niyosha_final_seconds_bucket", le="0.75") == 2
@@ -63,17 +63,17 @@ def test_counters_and_histograms_of_workers_are_added_up() -> None:
 def test_what_a_worker_counted_outlives_it_and_its_gauges_do_not() -> None:
     ended, running = of_two()
     for metrics, streams in ((ended, 5), (running, 2)):
-        metrics.streams_opened.inc(streams)
-        metrics.live_streams.set(streams)
+        metrics.recognizer_streams.inc(streams)
+        metrics.segments_in_work.set(streams)
     left = server(running, ended=added_up(ended.families()))
-    assert left.value("niyosha_streams_opened_total") == 7
-    assert left.value("niyosha_live_streams") == 2
+    assert left.value("niyosha_recognizer_streams_total") == 7
+    assert left.value("niyosha_job_segments_in_work") == 2
 
 
 @pytest.mark.parametrize(
     ("name", "labels", "expected"),
     [
-        ("niyosha_live_streams", {}, 6),
+        ("niyosha_job_segments_in_work", {}, 6),
         ("niyosha_ready", {}, 2),
         ("niyosha_loop_stall_seconds", {}, 4),
         ("niyosha_job_segments_waiting", {}, 4),
@@ -85,7 +85,7 @@ def test_what_a_worker_counted_outlives_it_and_its_gauges_do_not() -> None:
 def test_each_gauge_is_merged_by_what_it_means(name: str, labels: dict[str, str], expected: float) -> None:
     workers = of_two()
     for metrics, amount in zip(workers, (2, 4), strict=True):
-        for gauge in (metrics.live_streams, metrics.ready, metrics.loop_stall, metrics.segments_waiting):
+        for gauge in (metrics.segments_in_work, metrics.ready, metrics.loop_stall, metrics.segments_waiting):
             gauge.set(amount)
         metrics.places.set(amount)
         metrics.server_up.labels("a:1").set(amount)

@@ -28,8 +28,11 @@ from tests.support.sounds import clip_pcm
 from tests.web.live.test_endpoint import scripted
 from tests.web.support.sockets import address, converse, refusal
 from tests.web.support.tokens import SECRET, token
+from web.observability.merging import Family
 from web.observability.metrics import Metrics
-from web.process.serve import StartError, running
+from web.observability.parent_metrics import ParentMetrics
+from web.process.listening import StartError
+from web.process.serve import running
 from web.settings.settings import Settings, read_settings
 
 SPEECH = clip_pcm("quick.wav") + bytes(32000)
@@ -347,10 +350,10 @@ def test_every_metric_is_described() -> None:
     documented = set(re.findall(r"`niyosha_(\w+)`", text))
     assert documented == {
         (family.name + suffix(family)).removeprefix("niyosha_")
-        for family in Metrics().registry.collect()
+        for family in [*Metrics().families(), *ParentMetrics(int, int).families()]
         if family.name.startswith("niyosha")
     }
 
 
-def suffix(family: Metric) -> str:
+def suffix(family: Family) -> str:
     return {"counter": "_total", "info": "_info"}.get(family.type, "")

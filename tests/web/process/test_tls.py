@@ -17,7 +17,8 @@ from tests.support.processes import niyosha, started
 from tests.support.recognizers import ScriptedRecognizer
 from tests.support.sounds import clip_pcm
 from tests.web.support.sockets import converse
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.process.tls import ServerTls, server_tls
 from web.settings.settings import Settings
 

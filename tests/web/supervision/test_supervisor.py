@@ -8,74 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from stream.waiting import Changes
+from tests.web.supervision.children import ScriptedChild
 from web.supervision.heartbeat import HANG_LIMITS
-from web.supervision.parent_process import READY
 from web.supervision.restarts import CANNOT_START, GivenUp, Restarts
 from web.supervision.supervisor import Supervisor
 
 pytestmark = pytest.mark.virtual_time
-
-KILLED = -9
-
-
-class ScriptedChild:
-    """Is ready after `loads` seconds, beats until `silent_after`, and works then or does not; dies by itself or not."""
-
-    def __init__(
-        self,
-        *,
-        loads: float = 1.0,
-        silent_after: float = 1e9,
-        beats_while_loading: bool = True,
-        works: bool = False,
-        dies: tuple[float, int] | None = None,
-    ) -> None:
-        self.pid = 4711
-        self.began = self.ended_at = -1.0
-        self.was_killed = self.was_stopped = False
-        self._loads, self._silent_after, self._works, self._dies = loads, silent_after, works, dies
-        self._beats_while_loading = beats_while_loading
-        self._is_ready = False
-        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.began = loop.time()
-        if self._dies is not None:
-            loop.call_later(self._dies[0], self._end, self._dies[1])
-
-    async def wait(self) -> int:
-        return await asyncio.shield(self._code)
-
-    async def read(self) -> bytes:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1.0)
-            age = loop.time() - self.began
-            if self._code.done():
-                return b""
-            if age > self._silent_after or (age < self._loads and not self._beats_while_loading):
-                continue
-            if age >= self._loads and not self._is_ready:
-                self._is_ready = True
-                return f".{READY} unix:x\n".encode()
-            return b"."
-
-    def is_working(self) -> bool:
-        return self._works
-
-    def kill(self) -> None:
-        self.was_killed = True
-        self._end(KILLED)
-
-    async def stop(self) -> None:
-        self.was_stopped = True
-        self._end(0)
-
-    def _end(self, code: int) -> None:
-        if not self._code.done():
-            self.ended_at = asyncio.get_running_loop().time()
-            self._code.set_result(code)
 
 
 @asynccontextmanager
@@ -221,3 +159,22 @@ async def test_a_child_that_is_dropped_is_killed_and_has_no_successor() -> None:
         assert child.was_killed
         assert never.began < 0
         assert not supervisor.is_answering
+
+
+async def test_a_child_for_which_there_is_no_process_is_started_later() -> None:
+    child, failures = ScriptedChild(), [BlockingIOError(11, "Resource temporarily unavailable")] * 3
+
+    async def start() -> ScriptedChild:
+        if failures:
+            raise failures.pop()
+        child.start()
+        return child
+
+    began = asyncio.get_running_loop().time()
+    supervisor = Supervisor(start, HANG_LIMITS, Changes(), name="child")
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.sleep(10)
+    assert supervisor.is_answering
+    assert child.began - began == pytest.approx(0.1 + 0.2 + 0.4, abs=0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

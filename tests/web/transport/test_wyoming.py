@@ -28,7 +28,8 @@ from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import converse, http_client
 from tests.web.support.tokens import SECRET, bearer
 from tests.web.transport.serving import listening
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.settings.settings import Settings
 
 SILENCE = bytes(32_000)

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 
 from stream.recognition.check_results import CheckResults, failed, passed
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.waiting import is_first
-from web.backends.backend import Backend
+from web.backends.backend import Backend, Host
 from web.backends.embedded.process import EngineProcess, engine_process
 from web.backends.embedded.settings import EngineSettings
 from web.backends.riva.backend import checked, connected
+from web.workers.share import Share
 
 # Loading a large model takes a while. One that is downloaded first may take longer; the gateway then serves as soon as
 # it is there.
@@ -34,33 +35,58 @@ def parts(settings: EngineSettings) -> Mapping[str, EngineSettings]:
 @asynccontextmanager
 async def running(settings: EngineSettings, *, watches: bool = True) -> AsyncIterator[Backend]:
     """Run the engine while the context lasts; it is watched in any case, as its process is."""
-    async with engine_process(settings) as engine, connected_backend(engine) as backend:
+    async with hosted(settings) as host, connected_backend(host) as backend:
         yield backend
 
 
 @asynccontextmanager
-async def connected_backend(engine: EngineProcess) -> AsyncIterator[Backend]:
-    """Keep a connection to the engine while the context lasts."""
+async def hosted(settings: EngineSettings) -> AsyncIterator[Host]:
+    """Run the engine of all workers while the context lasts."""
+    async with engine_process(settings) as engine:
+        yield host_of(engine)
+
+
+def joined(_settings: EngineSettings, host: Host, _share: Share) -> AbstractAsyncContextManager[Backend]:
+    """Use the engine that the parent runs, which shares its places out itself."""
+    return connected_backend(host)
+
+
+def host_of(engine: EngineProcess) -> Host:
+    """Return what is to be known of an engine that runs."""
+    return Host(
+        address=engine.address,
+        is_answering=lambda: engine.supervisor.is_answering,
+        changes=engine.changes,
+        ready_seconds=READY_SECONDS,
+        gave_up=engine.supervisor.gave_up,
+        failure="the embedded engine cannot start; it says why above",
+        drop=engine.supervisor.drop,
+    )
+
+
+@asynccontextmanager
+async def connected_backend(host: Host) -> AsyncIterator[Backend]:
+    """Keep a connection to an engine while the context lasts."""
     options = RivaOptions(
-        uris=(engine.address,),
+        uris=(host.address or "",),
         keepalive_seconds=_KEEPALIVE_SECONDS,
         label="embedded",
-        is_answering=lambda: engine.supervisor.is_answering,
+        is_answering=host.is_answering,
     )
-    async with connected(options, changes=engine.changes) as recognizer:
+    async with connected(options, changes=host.changes) as recognizer:
         yield Backend(
             recognizer=recognizer,
-            ready_seconds=READY_SECONDS,
-            gave_up=engine.supervisor.gave_up,
-            failure="the embedded engine cannot start; it says why above",
-            drop=engine.supervisor.drop,
-            check=partial(_checked, engine, options, recognizer),
+            ready_seconds=host.ready_seconds,
+            gave_up=host.gave_up,
+            failure=host.failure,
+            drop=host.drop,
+            check=partial(_checked, host, options, recognizer),
         )
 
 
-async def _checked(engine: EngineProcess, options: RivaOptions, recognizer: RivaRecognizer, now: float) -> CheckResults:
+async def _checked(host: Host, options: RivaOptions, recognizer: RivaRecognizer, now: float) -> CheckResults:
     began = asyncio.get_running_loop().time()
-    if not await is_first(recognizer.ready(), engine.supervisor.gave_up.wait(), seconds=READY_SECONDS):
+    if not await is_first(recognizer.ready(), host.gave_up.wait(), seconds=READY_SECONDS):
         advice = "it says why above; NIYOSHA_MODEL names the model that it loads"
         yield failed("engine", "it does not start", advice)
         return

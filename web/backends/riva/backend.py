@@ -1,7 +1,7 @@
 """Run the recognizer of the Riva servers that the settings name."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
 
 from stream.recognition.check_results import CheckResults, Verdict, failed
@@ -9,10 +9,11 @@ from stream.recognition.recognizer import RecognizerError
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.riva.diagnostics.checks import check_server
 from stream.waiting import Changes
-from web.backends.backend import Backend
+from web.backends.backend import Backend, Host
 from web.backends.riva.options import riva_options
 from web.backends.riva.settings import RivaSettings
 from web.tasks import running_task
+from web.workers.share import Share
 
 SETTINGS = RivaSettings
 
@@ -35,6 +36,18 @@ async def running(settings: RivaSettings, *, watches: bool = True) -> AsyncItera
     options = riva_options(settings)
     async with connected(options, watches=watches) as recognizer:
         yield Backend(recognizer=recognizer, check=partial(checked, options, recognizer))
+
+
+@asynccontextmanager
+async def hosted(_settings: RivaSettings) -> AsyncIterator[Host]:
+    """Host nothing: each worker connects to the servers by itself."""
+    yield Host()
+
+
+def joined(settings: RivaSettings, _host: Host, share: Share) -> AbstractAsyncContextManager[Backend]:
+    """Keep connections of a worker, which gives each server its share of the live streams."""
+    sessions = None if settings.sessions is None else share.limit(settings.sessions)
+    return running(settings.model_copy(update={"sessions": sessions}))
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ class RivaSettings(Section):
     most_phrases: Annotated[int, Field(ge=0, le=100_000)] = MOST_PHRASES
     """How many phrases the Riva server takes for a stream."""
     sessions: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Live streams that this process gives each Riva server at once; without one as many as it does not refuse."""
+    """Live streams that this server gives each Riva server at once; without one as many as it does not refuse."""
 
     @field_validator("uri")
     @classmethod

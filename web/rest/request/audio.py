@@ -12,7 +12,7 @@ from stream.audio.base64 import Base64Decoder
 from stream.errors import ClientError, Problem, quoted
 from stream.runtime.fairness import FairShare
 from web.jobs.steps import EMPTY_AUDIO
-from web.memory.budget import BodyBudgets
+from web.memory.budget import LARGEST_BODY_BYTES, BodyBudgets
 from web.rest.request.body import (
     MULTIPART_TYPE,
     Body,
@@ -26,8 +26,7 @@ from web.rest.request.body import (
 from web.rest.request.json_text import LONG_BYTES, JsonText
 from web.routes.operations import JSON_TYPE
 
-MOST_JSON_BYTES = 16 << 20
-"""A minute of 48 kHz stereo in base64; it is held in memory."""
+MOST_JSON_BYTES = LARGEST_BODY_BYTES
 _CHUNK_BYTES = 1 << 16
 
 

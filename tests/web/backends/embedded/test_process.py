@@ -14,7 +14,7 @@ from stream.protocols.farsava.messages import DoneMessage, PartialMessage, decod
 from tests.support.processes import STUCK_SECONDS, child_of, started
 from tests.support.sounds import clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import http_client, received, talking
-from web.backends.embedded.backend import connected_backend
+from web.backends.embedded.backend import connected_backend, host_of
 from web.backends.embedded.process import engine_process
 from web.backends.embedded.settings import EngineSettings
 from web.process.serve import running
@@ -66,7 +66,7 @@ async def test_a_stopped_engine_is_replaced_and_no_word_is_lost() -> None:
     settings = read_settings(PATIENT)
     async with (
         engine_process(EngineSettings(), LIMITS) as engine,
-        connected_backend(engine) as backend,
+        connected_backend(host_of(engine)) as backend,
         running(settings, backend.recognizer) as server,
         http_client(server.url) as client,
     ):

@@ -17,7 +17,8 @@ from tests.support.places import ROOT
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import ScriptedRecognizer
 from tests.web.support.gateway import held_while_sqlite_works
-from web.process.serve import StartError, running
+from web.process.listening import StartError
+from web.process.serve import running
 from web.settings.settings import Settings
 from web.store.database.database import (
     Database,
