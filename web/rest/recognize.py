@@ -19,6 +19,7 @@ from web.rest.response.documented import DONE, LOCATION, TO_TRANSCRIPTION, TRANS
 from web.rest.response.formats import EXTENDED, OutputFormat, is_extended
 from web.rest.response.transcription import address_of, transcription_response
 from web.routes.operations import JSON_TYPE, Answer, Media, Operation, json_content, route
+from web.store.transcriptions import Transcription, stored
 
 # A minute, and the padding of encoders.
 _MOST_SECONDS = 61.0
@@ -75,8 +76,9 @@ class RecognizeRoutes:
                 raise ClientError(Problem.INVALID_CONFIG, "audio must hold data; asrlongrunning takes a uri")
             config = await self.admission.configured(caller, received.values)
             finished = await self.transcriber.transcribe(caller, config, received.audio, _MOST_SECONDS)
-        transcription = await self.kept.keep(owner, config, finished)
+        summary = await self.kept.keep(owner, config, finished)
+        transcription = Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
         response = await transcription_response(transcription, OutputFormat.JSON, self.fair_share, extended=extended)
         response.status_code = config.asr_status
-        response.headers["Location"] = address_of(transcription.summary.id)
+        response.headers["Location"] = address_of(summary.id)
         return response

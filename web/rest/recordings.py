@@ -23,7 +23,7 @@ from web.routes.operations import Tag
 from web.store.languagemodels import LanguageModels
 from web.store.retried_writes import RetriedWrites
 from web.store.tables import Kind, Status
-from web.store.transcriptions import Summary, Transcription, Transcriptions, new_id, stored
+from web.store.transcriptions import Summary, Transcriptions, new_id
 
 RECORDINGS = Tag("recordings", "short ones answered at once, long ones in the background")
 # Refusals of a configuration, of audio, and of a whole request.
@@ -116,8 +116,8 @@ class ShortTranscriptions:
     retried_writes: RetriedWrites
     clock: Clock
 
-    async def keep(self, owner: str, config: SessionConfig, finished: Finished) -> Transcription:
-        """Return what was recognized as a transcription with an id; store it unless `store` is false."""
+    async def keep(self, owner: str, config: SessionConfig, finished: Finished) -> Summary:
+        """Give what was recognized an id, and store it unless `store` is false."""
         summary = Summary(
             id=new_id(),
             kind=Kind.SHORT,
@@ -129,7 +129,7 @@ class ShortTranscriptions:
         )
         if config.store:
             await self.retried_writes.finish(partial(self._store, owner, summary, finished))
-        return Transcription(summary, tuple(stored(one) for one in finished.settled), finished.received)
+        return summary
 
     async def _store(self, owner: str, summary: Summary, finished: Finished) -> None:
         await self.transcriptions.open(summary.id, owner, summary.kind, whole_seconds=summary.whole_seconds)

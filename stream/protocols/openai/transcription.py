@@ -2,7 +2,8 @@
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -98,9 +99,10 @@ class OpenAIVerboseTranscription(msgspec.Struct, frozen=True, forbid_unknown_fie
     ] = msgspec.UNSET
 
 
-def text_of(utterances: Sequence[Settled]) -> str:
-    """Return the text of settled utterances in their order."""
-    return " ".join(one.hypothesis.best.transcript for one in utterances)
+def text_pieces(utterances: Iterable[Settled]) -> Iterator[str]:
+    """Yield the text of settled utterances in their order, one at a time."""
+    for number, one in enumerate(utterances):
+        yield f"{' ' if number else ''}{one.hypothesis.best.transcript}"
 
 
 def usage_of(finished: Finished) -> OpenAIUsage:
@@ -110,21 +112,35 @@ def usage_of(finished: Finished) -> OpenAIUsage:
 
 def json_pieces(finished: Finished, request: TranscriptionRequest) -> Iterator[bytes]:
     """Yield an `OpenAITranscription` in pieces; the work for each is that of an utterance."""
-    yield _opened(OpenAITranscription(text_of(finished.settled), usage_of(finished)))
-    if request.with_logprobs:
-        yield from _list("logprobs", (logprobs(one, is_first=not n) for n, one in enumerate(finished.settled)))
-    yield b"}"
+    return with_text(OpenAITranscription("", usage_of(finished)), finished, logprob_pieces(finished, request))
 
 
 def verbose_pieces(finished: Finished, request: TranscriptionRequest, language_code: str) -> Iterator[bytes]:
     """Yield an `OpenAIVerboseTranscription` in pieces, as `json_pieces` does; the tag is that of the recognizer."""
     usage = usage_of(finished)
-    text = text_of(finished.settled)
-    yield _opened(OpenAIVerboseTranscription("transcribe", language_name(language_code), usage.seconds, text, usage))
+    body = OpenAIVerboseTranscription("transcribe", language_name(language_code), usage.seconds, "", usage)
+    lists: list[Iterator[bytes]] = []
     if Granularity.SEGMENT in request.granularities:
-        yield from _list("segments", ([segment(number, one)] for number, one in enumerate(finished.settled)))
+        lists.append(_list("segments", ([segment(number, one)] for number, one in enumerate(finished.settled))))
     if Granularity.WORD in request.granularities:
-        yield from _list("words", map(words, finished.settled))
+        lists.append(_list("words", map(words, finished.settled)))
+    return with_text(body, finished, chain.from_iterable(lists))
+
+
+def logprob_pieces(finished: Finished, request: TranscriptionRequest) -> Iterator[bytes]:
+    """Yield the field `logprobs` after other fields; nothing where it is not asked for."""
+    if request.with_logprobs:
+        yield from _list("logprobs", (logprobs(one, is_first=not n) for n, one in enumerate(finished.settled)))
+
+
+def with_text(body: msgspec.Struct, finished: Finished, more_fields: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a body as JSON in pieces: its empty `text` filled, and more fields after its own."""
+    head, mark, tail = msgspec.json.encode(body).partition(b'"text":"')
+    yield head + mark
+    for text in text_pieces(finished.settled):
+        yield msgspec.json.encode(text)[1:-1]
+    yield tail[:-1]
+    yield from more_fields
     yield b"}"
 
 
@@ -193,11 +209,6 @@ def _logarithm(confidence: float) -> float:
 def _compression_ratio(text: str) -> float:
     data = text.encode()
     return round(len(data) / len(zlib.compress(data)), 4)
-
-
-def _opened(body: msgspec.Struct) -> bytes:
-    """The body without its last brace, for more fields."""
-    return msgspec.json.encode(body)[:-1]
 
 
 def _list(name: str, parts: Iterator[Sequence[msgspec.Struct]]) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """The events of a streamed transcription, as server-sent events: text as it is settled, and never taken back."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -10,10 +11,11 @@ from stream.protocols.openai.errors import openai_error
 from stream.protocols.openai.transcription import (
     OpenAILogprob,
     OpenAIUsage,
+    logprob_pieces,
     logprobs,
     segment,
-    text_of,
     usage_of,
+    with_text,
 )
 from stream.protocols.openai.transcription_request import Granularity, ResponseFormat, TranscriptionRequest
 from stream.session.events import Finished, Settled
@@ -22,8 +24,8 @@ COMMENT = b":\n\n"
 """An event that clients skip: it keeps a connection open while nothing is said."""
 _DELTA, _SEGMENT, _DONE = "transcript.text.delta", "transcript.text.segment", "transcript.text.done"
 _ERROR = "error"
+_EVENT_END = b"\n\n"
 _EVENT_NAMES = [_DELTA, _SEGMENT, _DONE, _ERROR]
-_Logprobs = list[OpenAILogprob] | msgspec.UnsetType
 
 
 class OpenAIStreamEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ class TextDelta(msgspec.Struct, frozen=True):
 
     type: str
     delta: str
-    logprobs: _Logprobs = msgspec.UNSET
+    logprobs: list[OpenAILogprob] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TextSegment(msgspec.Struct, frozen=True):
@@ -62,15 +64,14 @@ class TextDone(msgspec.Struct, frozen=True):
 
     type: str
     text: str
-    usage: Annotated[OpenAIUsage, Meta(description="how much audio was recognized")]
-    logprobs: _Logprobs = msgspec.UNSET
+    usage: OpenAIUsage
 
 
 class TranscriptionEvents:
     """Writes the events of one transcription in their order."""
 
     def __init__(self, request: TranscriptionRequest) -> None:
-        self._with_logprobs = request.with_logprobs
+        self._request = request
         self._with_segments = (
             request.response_format is ResponseFormat.VERBOSE_JSON and Granularity.SEGMENT in request.granularities
         )
@@ -83,23 +84,18 @@ class TranscriptionEvents:
             return b""
         is_first, number = not self._segments, self._segments
         self._segments += 1
-        found = logprobs(utterance, is_first=is_first) if self._with_logprobs else msgspec.UNSET
+        found = logprobs(utterance, is_first=is_first) if self._request.with_logprobs else msgspec.UNSET
         written = _event(_DELTA, TextDelta(_DELTA, text if is_first else f" {text}", found))
         if self._with_segments:
             one = segment(number, utterance)
             written += _event(_SEGMENT, TextSegment(_SEGMENT, f"seg_{number}", one.start, one.end, one.text))
         return written
 
-    def done(self, finished: Finished) -> bytes:
-        """Write the end of a recording that was recognized."""
-        found: _Logprobs = msgspec.UNSET
-        if self._with_logprobs:
-            found = [
-                one
-                for number, utterance in enumerate(finished.settled)
-                for one in logprobs(utterance, is_first=not number)
-            ]
-        return _event(_DONE, TextDone(_DONE, text_of(finished.settled), usage_of(finished), found))
+    def done_pieces(self, finished: Finished) -> Iterator[bytes]:
+        """Yield the end of a recording that was recognized; the work for each piece is that of an utterance."""
+        yield _head(_DONE)
+        yield from with_text(TextDone(_DONE, "", usage_of(finished)), finished, logprob_pieces(finished, self._request))
+        yield _EVENT_END
 
 
 def failed(error: ClientError) -> bytes:
@@ -109,4 +105,8 @@ def failed(error: ClientError) -> bytes:
 
 def _event(name: str, data: msgspec.Struct) -> bytes:
     """Write an event; JSON has no line breaks, which would end it."""
-    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+    return _head(name) + msgspec.json.encode(data) + _EVENT_END
+
+
+def _head(name: str) -> bytes:
+    return f"event: {name}\ndata: ".encode()

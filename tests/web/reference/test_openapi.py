@@ -35,6 +35,7 @@ OPERATIONS = {
 }
 CLIP = CLIPS / "quick.wav"
 ASR, LONG = "/v1/speech/asr", "/v1/speech/asrlongrunning"
+OPENAI = "/v1/audio/transcriptions"
 TRANSCRIPTIONS = "/v1/speech/transcriptions"
 NOBODY = "11111111-2222-4333-8444-555555555555"
 UPLOAD = {"config": {}, "audio": {"upload": True}}
@@ -199,6 +200,11 @@ def test_the_example_is_what_the_clip_gets(server: str) -> None:
         check(ASR, response)
         ovh = http.post("/api/v1/en-gb/asr/recognize", files={"audio": CLIP.read_bytes()})
         check("/api/v1/{language}/asr/recognize", ovh)
+        fields = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+        for more in ({"include[]": "logprobs"}, fields):
+            openai = http.post(OPENAI, files={"file": CLIP.read_bytes()}, data={"model": "whisper-1"} | more)
+            check(OPENAI, openai)
+            assert openai.json()["text"].split() == words(DONE["results"])
     assert response.json()["duration"] == DONE["duration"]
     assert words(response.json()["results"]) == words(DONE["results"])
     assert words(ovh.json()[0]["alternatives"]) == words(RECOGNIZED[0]["alternatives"])

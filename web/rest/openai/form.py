@@ -1,5 +1,6 @@
 """The form of a transcription, as the OpenAPI document describes it and as it is read."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
@@ -95,7 +96,7 @@ def texts_of(parts: FormData) -> Sequence[tuple[str, str]]:
     return [(name, value) for name, value in parts.multi_items() if isinstance(value, str)]
 
 
-def recording_in(parts: FormData) -> Audio:
+async def recording_in(parts: FormData) -> Audio:
     """Return the only `file` of a form; raises FieldError unless it is one whose sound can be decoded."""
     given = parts.getlist("file")
     if len(given) != 1 or not isinstance(given[0], UploadFile):
@@ -106,7 +107,8 @@ def recording_in(parts: FormData) -> Audio:
         audio = uploaded_audio(upload)
     except ClientError as error:
         raise of_file(error) from None
-    kind = kind_of_recording(upload.file)
+    # A file may begin with tags of any length.
+    kind = await asyncio.to_thread(kind_of_recording, upload.file)
     upload.file.seek(0)
     if kind is None or kind.handling is Handling.NONE:
         found = "of no known format" if kind is None else kind.name

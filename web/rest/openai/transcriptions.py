@@ -1,8 +1,9 @@
 """`POST /v1/audio/transcriptions`: recognize a file as OpenAI's API does; `translations` are refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from stream.audio.format import Encoding
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem, quoted
+from stream.protocols.farsava.results import result
 from stream.protocols.openai.errors import FieldError
 from stream.protocols.openai.models import preset_of
 from stream.protocols.openai.transcription import (
@@ -17,7 +19,7 @@ from stream.protocols.openai.transcription import (
     OpenAIVerboseTranscription,
     json_pieces,
     language_name,
-    text_of,
+    text_pieces,
     verbose_pieces,
 )
 from stream.protocols.openai.transcription_events import COMMENT, OpenAIStreamEvent, TranscriptionEvents, failed
@@ -25,6 +27,7 @@ from stream.protocols.openai.transcription_request import ResponseFormat, Transc
 from stream.recognition.options import recognition_options
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
 from stream.recordings.recognize_file import OnSettled, ignore_settled
+from stream.recordings.subtitles import srt_pieces, vtt_pieces
 from stream.runtime.fairness import FairShare
 from stream.session.events import Finished, Settled
 from web.auth.authenticator import Authenticator
@@ -39,11 +42,10 @@ from web.rest.request.audio import Audio
 from web.rest.request.body import MULTIPART_TYPE, Body, read_parts
 from web.rest.response.documented import DONE, LOCATION
 from web.rest.response.formats import OutputFormat
-from web.rest.response.transcription import address_of, joined_in_turns, transcription_response
+from web.rest.response.transcription import MEDIA_TYPES, address_of, joined_in_turns
 from web.routes.operations import JSON_TYPE, Answer, Header, Media, Operation, route
-from web.store.transcriptions import Transcription
+from web.store.transcriptions import Summary
 
-_TEXT_TYPE = "text/plain; charset=utf-8"
 _EXAMPLE = {
     "text": DONE["results"][0]["transcript"],  # type: ignore[index]
     "usage": {"type": "duration", "seconds": DONE["duration"]},
@@ -118,7 +120,7 @@ class OpenAITranscriptionRoutes:
         async with AsyncExitStack() as held:
             reading = read_parts(Body(request), self.most_bytes, self.bodies, caller.owner, FORM_LIMITS)
             parts = await held.enter_async_context(reading)
-            job = await self._job(caller, transcription_request(texts_of(parts)), recording_in(parts))
+            job = await self._job(caller, transcription_request(texts_of(parts)), await recording_in(parts))
             if not job.request.is_streamed:
                 return await while_connected(request.receive, self._answer(job))
 
@@ -153,7 +155,7 @@ class OpenAITranscriptionRoutes:
             audio=audio,
         )
 
-    async def _recognize(self, job: _Job, on_settled: OnSettled = ignore_settled) -> tuple[Finished, Transcription]:
+    async def _recognize(self, job: _Job, on_settled: OnSettled = ignore_settled) -> tuple[Finished, Summary]:
         try:
             finished = await self.transcriber.transcribe(
                 job.caller, job.config, job.audio, self.most_seconds, on_settled
@@ -163,25 +165,10 @@ class OpenAITranscriptionRoutes:
         return finished, await self.kept.keep(job.caller.owner, job.config, finished)
 
     async def _answer(self, job: _Job) -> Response:
-        finished, transcription = await self._recognize(job)
-        response = await self._written(job, finished, transcription)
-        if job.config.store:
-            response.headers["Location"] = address_of(transcription.summary.id)
-        return response
-
-    async def _written(self, job: _Job, finished: Finished, transcription: Transcription) -> Response:
-        match job.request.response_format:
-            case ResponseFormat.TEXT:
-                return Response(f"{text_of(finished.settled)}\n", media_type=_TEXT_TYPE)
-            case ResponseFormat.JSON:
-                pieces = json_pieces(finished, job.request)
-            case ResponseFormat.VERBOSE_JSON:
-                pieces = verbose_pieces(finished, job.request, job.language_code)
-            case ResponseFormat.SRT:
-                return await transcription_response(transcription, OutputFormat.SRT, self.fair_share, extended=False)
-            case ResponseFormat.VTT:
-                return await transcription_response(transcription, OutputFormat.VTT, self.fair_share, extended=False)
-        return Response(await joined_in_turns(pieces, self.fair_share), media_type=JSON_TYPE)
+        finished, summary = await self._recognize(job)
+        kind, pieces = _written(job, finished)
+        headers = {"Location": address_of(summary.id)} if job.config.store else None
+        return Response(await joined_in_turns(pieces, self.fair_share), 200, headers, MEDIA_TYPES[kind])
 
     async def _send_events(self, job: _Job, send: SendPiece) -> None:
         events = TranscriptionEvents(job.request)
@@ -190,7 +177,23 @@ class OpenAITranscriptionRoutes:
             await send(events.settled(utterance))
 
         finished, _ = await self._recognize(job, send_settled)
-        await send(events.done(finished))
+        await send(await joined_in_turns(events.done_pieces(finished), self.fair_share))
+
+
+def _written(job: _Job, finished: Finished) -> tuple[OutputFormat, Iterator[bytes]]:
+    """Return the kind of the answer, and the answer in pieces."""
+    best = (result(one.hypothesis.best) for one in finished.settled)
+    match job.request.response_format:
+        case ResponseFormat.TEXT:
+            return OutputFormat.TEXT, (text.encode() for text in chain(text_pieces(finished.settled), ("\n",)))
+        case ResponseFormat.JSON:
+            return OutputFormat.JSON, json_pieces(finished, job.request)
+        case ResponseFormat.VERBOSE_JSON:
+            return OutputFormat.JSON, verbose_pieces(finished, job.request, job.language_code)
+        case ResponseFormat.SRT:
+            return OutputFormat.SRT, (piece.encode() for piece in srt_pieces(best))
+        case ResponseFormat.VTT:
+            return OutputFormat.VTT, (piece.encode() for piece in vtt_pieces(best))
 
 
 def _served_language(languages: Sequence[str], recognizer: Recognizer) -> str:

@@ -63,6 +63,11 @@ class _FormParser(MultiPartParser):
 
     spool_max_size = _SPOOLED_BYTES
 
+    def close(self) -> None:
+        """Close every file, also one whose part has no end, which is not in the form."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 class Body:
     """The body of a request, whose first bytes can be read before its kind is known."""
@@ -259,6 +264,7 @@ async def _parsed_form(
         yield data
     finally:
         await data.close()
+        parser.close()
 
 
 async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:

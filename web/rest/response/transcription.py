@@ -30,7 +30,7 @@ from web.store.tables import Status
 from web.store.transcriptions import StoredUtterance, Summary, Transcription
 
 _SAMPLES_PER_MS = SAMPLE_RATE / 1000
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     OutputFormat.JSON: JSON_TYPE,
     OutputFormat.TEXT: "text/plain; charset=utf-8",
     OutputFormat.SRT: "application/x-subrip; charset=utf-8",
@@ -174,7 +174,7 @@ async def transcription_response(
 ) -> Response:
     """Write the transcription in a format; text and captions have what is settled so far."""
     body = await joined_in_turns(_written(transcription, written, extended=extended), fair_share)
-    return Response(body, media_type=_MEDIA_TYPES[written])
+    return Response(body, media_type=MEDIA_TYPES[written])
 
 
 async def joined_in_turns(pieces: Iterator[bytes], fair_share: FairShare) -> bytes:

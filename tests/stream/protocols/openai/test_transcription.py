@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stream.protocols.openai.transcription import json_pieces, language_name, segment, text_of, verbose_pieces
+from stream.protocols.openai.transcription import json_pieces, language_name, segment, text_pieces, verbose_pieces
 from stream.protocols.openai.transcription_request import Granularity, ResponseFormat, TranscriptionRequest
 from stream.session.events import Finished
 from tests.stream.protocols.openai.utterances import BOTH, BYE, HELLO, finished, settled, word
@@ -94,5 +94,11 @@ def test_a_long_recording_is_written_in_small_pieces() -> None:
     many = finished(*(settled(n, *[word("word", n, n + 0.5, 0.5)] * 20) for n in range(200)))
     pieces = list(verbose_pieces(many, request(*Granularity), "en"))
     assert len(pieces) > 400
-    assert max(map(len, pieces[1:])) < 2000
-    assert text_of(many.settled) == json.loads(b"".join(pieces))["text"]
+    assert max(map(len, pieces)) < 2000
+    assert "".join(text_pieces(many.settled)) == json.loads(b"".join(pieces))["text"]
+
+
+@pytest.mark.parametrize("text", ['"text":""', "back\\slash", "line\nbreak", "\u2028 کوه"])
+def test_any_text_is_valid_json(text: str) -> None:
+    odd = finished(settled(1, word(text)), settled(2, word(text)))
+    assert short(odd)["text"] == verbose(odd, *Granularity)["text"] == f"{text} {text}"

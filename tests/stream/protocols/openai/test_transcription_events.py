@@ -25,7 +25,7 @@ def events(written: bytes) -> list[Any]:
 
 def written(request: TranscriptionRequest) -> list[Any]:
     writer = TranscriptionEvents(request)
-    return events(b"".join([*map(writer.settled, BOTH.settled), COMMENT, writer.done(BOTH)]))
+    return events(b"".join([*map(writer.settled, BOTH.settled), COMMENT, *writer.done_pieces(BOTH)]))
 
 
 @pytest.mark.parametrize("text_format", [ResponseFormat.JSON, ResponseFormat.TEXT])
@@ -74,7 +74,7 @@ def test_an_utterance_without_words_is_no_event() -> None:
 
 def test_line_breaks_in_a_text_end_no_event() -> None:
     broken = finished(settled(1, word("a\n\ndata: b")))
-    (done,) = events(TranscriptionEvents(TranscriptionRequest(model="m")).done(broken))
+    (done,) = events(b"".join(TranscriptionEvents(TranscriptionRequest(model="m")).done_pieces(broken)))
     assert done["text"] == "a\n\ndata: b"
 
 
