@@ -112,6 +112,18 @@ async def test_health_is_answered_when_all_connections_are_used(monkeypatch: pyt
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["connections_full"]
 
 
+@pytest.mark.virtual_time
+async def test_a_refusal_of_a_full_server_has_the_shape_of_its_path() -> None:
+    async with serving(application()) as (server, place), AsyncExitStack() as stack:
+        wire_config(server.config).connection_table._most = 2
+        for _ in range(2):
+            await reading(await stack.enter_async_context(connected(place)))
+        client = await stack.enter_async_context(connected(place))
+        await client.send(GET.replace(b"/page", b"/v1/models"))
+        status, body = await answer(client)
+    assert (status, json.loads(body)["error"]["code"]) == (503, "overloaded")
+
+
 async def reading(client: RawClient) -> None:
     """Ask for something that has no end."""
     before = len(begun)

@@ -51,6 +51,11 @@ def test_words_of_unknown_confidence_have_no_log_probability() -> None:
     assert short(finished(settled(1, word("Hello"))), with_logprobs=True)["logprobs"] == []
 
 
+def test_only_some_words_may_have_a_log_probability() -> None:
+    some = finished(settled(1, word("Hello")), BYE, settled(3, word("there")))
+    assert [one["token"] for one in short(some, with_logprobs=True)["logprobs"]] == [" Bye."]
+
+
 def test_a_verbose_answer_has_segments_unless_only_words_are_asked_for() -> None:
     body = verbose(BOTH, Granularity.SEGMENT)
     assert list(body) == ["task", "language", "duration", "text", "usage", "segments"]
