@@ -135,7 +135,7 @@ async def test_a_reset_ends_the_open_utterance(gateway: Gateway) -> None:
 @pytest.mark.parametrize("query", ["vad=off", "vad=manual", "vad=off&interimResults=false"])
 async def test_without_a_detector_resets_and_the_end_are_results(gateway: Gateway, query: str) -> None:
     pieces = cut(clip_pcm("quick.wav")[:48_000], 16_000)
-    sent = [*pieces, '{"reset" : 1}', *pieces, EOF_MESSAGE]
+    sent: list[bytes | str] = [*pieces, '{"reset" : 1}', *pieces, EOF_MESSAGE]
     made = await call(gateway.base, RATE_16000, *sent, query=query)
     assert [one["text"] for one in made.results] == ["w0 w1 w2 w3 w4 w5"] * 2
     assert len(made.replies) == len(sent)
