@@ -87,13 +87,21 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Processor time that the process itself has used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_seconds(self.process.pid)
+
+    def family_cpu_seconds(self) -> float:
+        """Processor time of the process and of its children so far."""
+        return self.cpu_seconds() + sum(map(_cpu_seconds, self.children))
 
 
 def _memory_mb(pid: int, field_name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field_name)) / 1024
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _database_url(folder: str) -> str:

@@ -13,6 +13,7 @@ import base64
 import os
 import time
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from statistics import median, quantiles
 from typing import cast
@@ -158,9 +159,9 @@ async def _load(gateway: Server, streams: int, seconds: float, frames: list[byte
         for number, talker in enumerate(talkers):
             tasks.create_task(_speak(talker, began + number * CHUNK_SECONDS / streams, until))
         await asyncio.sleep(_WARM_UP_SECONDS)
-        load.is_counted, cpu_before, at = True, gateway.cpu_seconds(), time.perf_counter()
+        load.is_counted, cpu_before, at = True, gateway.family_cpu_seconds(), time.perf_counter()
         await asyncio.sleep(seconds)
-        load.is_counted, cpu, passed = False, gateway.cpu_seconds() - cpu_before, time.perf_counter() - at
+        load.is_counted, cpu, passed = False, gateway.family_cpu_seconds() - cpu_before, time.perf_counter() - at
     lost = load.lost
     for talker in talkers:
         talker.close()
@@ -175,12 +176,16 @@ async def _load(gateway: Server, streams: int, seconds: float, frames: list[byte
     )
 
 
-def measure(streams: int, seconds: float, words_per_second: float, *, is_half_silent: bool = False) -> Row:
-    """Measure one number of streams against a gateway of its own."""
+def measure(
+    streams: int, seconds: float, words_per_second: float, *, is_half_silent: bool = False, workers: int = 1
+) -> Row:
+    """Measure one number of streams against a gateway of its own, with so many workers on the same core."""
     riva = Server.run("bench.gateway.echo_server", "--words-per-second", str(words_per_second))
     gateway = Server.start(
         "--riva-uri",
         riva.url,
+        "--workers",
+        str(workers),
         environment={
             "NIYOSHA_HANDSHAKES_PER_SECOND": "10000",
             "NIYOSHA_STREAMS": "10000",
@@ -199,7 +204,8 @@ def measure(streams: int, seconds: float, words_per_second: float, *, is_half_si
 
 def pin_apart(gateway: Server, riva: Server) -> None:
     """Pin the gateway to one core, and its recognizer and this process to another."""
-    for pid, cores in ((gateway.process.pid, _GATEWAY_CORE), (riva.process.pid, _LOAD_CORE), (0, _LOAD_CORE)):
+    pids = (gateway.process.pid, *gateway.children)
+    for pid, cores in (*((pid, _GATEWAY_CORE) for pid in pids), (riva.process.pid, _LOAD_CORE), (0, _LOAD_CORE)):
         _pin(pid, cores)
 
 
@@ -222,14 +228,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, metavar="N")
     parser.add_argument("--half-silent", action="store_true", help="four seconds of speech, then as many of silence")
     parser.add_argument("--words-per-second", type=float, default=0.0, metavar="N", help="of the text, 0 for one word")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], metavar="N", help="processes, by turns")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="of all levels, interleaved")
     arguments = parser.parse_args()
     table = Table(title="half silent" if arguments.half_silent else "speech all the time")
-    for column in ("streams", "busy", "us a chunk", "p50 ms", "p99 ms", "lost"):
+    for column in ("streams", "workers", "busy", "us a chunk", "p50 ms", "p99 ms", "lost"):
         table.add_column(column, justify="right")
-    for streams in arguments.streams:
-        row = measure(streams, arguments.seconds, arguments.words_per_second, is_half_silent=arguments.half_silent)
+    for _, streams, workers in product(range(arguments.rounds), arguments.streams, arguments.workers):
+        row = measure(
+            streams,
+            arguments.seconds,
+            arguments.words_per_second,
+            is_half_silent=arguments.half_silent,
+            workers=workers,
+        )
         figures = (f"{row.busy:.0%}", f"{row.chunk_us:.0f}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}", str(row.lost))
-        table.add_row(str(streams), *figures)
+        table.add_row(str(streams), str(workers), *figures)
     Console(width=110).print(table)
 
 

@@ -16,7 +16,7 @@ def usable_cores(root: Path = _ROOT) -> int:
     """
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return max(1, min(cores, math.ceil(_share(root))))
+    return max(1, math.ceil(min(cores, _share(root))))
 
 
 def _share(root: Path) -> float:

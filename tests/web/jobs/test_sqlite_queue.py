@@ -1,7 +1,7 @@
 """The queue on SQLite: fair, bounded, and one process at a time for each file."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
@@ -32,11 +32,13 @@ class NotedRecognizer(GatedRecognizer):
 
 
 @asynccontextmanager
-async def queue_of(office: Desk, recognizer: GatedRecognizer, streams: int = 2) -> AsyncIterator[SqliteQueue]:
+async def queue_of(
+    office: Desk, recognizer: GatedRecognizer, streams: int = 2, announce: Callable[[], None] | None = None
+) -> AsyncIterator[SqliteQueue]:
     """A queue as the server has it, running until the context ends."""
     assert office.database.path is not None
     lock = office.database.path.with_suffix(".lock")
-    queue = SqliteQueue(office.steps(recognizer), office.recordings, streams, lock)
+    queue = SqliteQueue(office.steps(recognizer), office.recordings, streams, lock, announce=announce)
     running = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -200,3 +202,19 @@ async def test_a_recording_at_a_uri_is_fetched(sqlite_url: str) -> None:
         await queue.announce_recording(recording.id)
         result = await office.ended(recording.id)
     assert result.summary.status is Status.FAILED
+
+
+async def test_work_that_one_worker_accepts_is_done_at_once_by_the_worker_with_the_lock(sqlite_url: str) -> None:
+    recognizer, announced = NotedRecognizer(), list[str]()
+    async with (
+        desk(sqlite_url) as office,
+        queue_of(office, recognizer, announce=lambda: announced.append("by the first")) as first,
+    ):
+        async with queue_of(office, GatedRecognizer(), announce=first.wake) as second:
+            await asyncio.sleep(0.5)
+            keys = await office.filled(1)
+            await second.announce_segments(keys)
+            await office.ended(keys[0][0])
+        await first.announce_segments(await office.filled(1))
+        assert recognizer.times_asked == [pytest.approx(0.5, abs=0.2)]
+        assert announced == []

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import shutil
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -153,3 +154,14 @@ async def test_an_upload_that_finds_no_room_may_be_made_again(monkeypatch: pytes
             patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
             assert (await http.put(address, content=film)).status_code == 503
         assert (await http.put(address, content=film)).status_code == 200
+
+
+@pytest.mark.parametrize(("workers", "of_owner", "overall"), [(1, 48, 96), (2, 24, 48), (4, 16, 24), (64, 16, 16)])
+def test_workers_share_the_memory_and_each_has_room_for_one_body(workers: int, of_owner: int, overall: int) -> None:
+    memory = BodyBudgets(4 << 30, workers).memory
+    assert refusal(memory, "a", of_owner << 20) is None
+    assert refusal(memory, "a", (of_owner << 20) + 1) is Problem.RATE_LIMITED
+    with ExitStack() as stack:
+        for number in range(overall * 2):
+            stack.enter_context(memory.open(str(number))).require(1 << 19)
+        assert refusal(memory, "one more", 1) is Problem.OVERLOADED

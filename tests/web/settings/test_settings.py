@@ -124,3 +124,17 @@ def test_a_wrong_secret_is_refused_and_not_repeated() -> None:
         "NIYOSHA_TOKEN_SECRET: it has 6 bytes; at least 32 random ones are needed; "
         "NIYOSHA_LIMITS_URL: must be memory://, redis://host:port or rediss://host:port"
     )
+
+
+def test_workers_are_a_number_or_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.settings.server.usable_cores", lambda: 6)
+    assert read_settings({}).server.workers == 1
+    assert read_settings({"workers": "3"}).server.workers == 3
+    monkeypatch.setenv("NIYOSHA_WORKERS", "auto")
+    assert read_settings({}).server.workers == 6
+
+
+@pytest.mark.parametrize("workers", ["0", "257", "-1", "1.5", "all", ""])
+def test_another_number_of_workers_is_refused(workers: str) -> None:
+    with pytest.raises(SettingsError, match=r"^NIYOSHA_WORKERS is '?[^ ]*: .*(auto|greater|less)"):
+        read_settings({"workers": workers})
