@@ -14,10 +14,12 @@ import pytest
 from playwright.async_api import Browser, Page, Response, Route, expect
 
 from stream.session.events import Alternative, Hypothesis, RecognitionOptions, Word
+from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm, wav
 from tests.support.tiers import tiered
-from tests.web.pages.browser import expect_state, opened, start, stop
+from tests.web.pages.accessibility import violations
+from tests.web.pages.browser import expect_state, opened, start, stop, track_states
 from tests.web.pages.conftest import own_settings
 from vad import SAMPLE_RATE
 from web.process.serve import RunningServer, running
@@ -167,13 +169,58 @@ async def test_recordings_go_on_beside_what_is_said_meanwhile(
         opened(speaking_browser, server.url) as page,
     ):
         await choose(page, first=talk(0, 4), second=talk(10, 3))
-        await expect(page.locator("#progress")).to_be_visible()
+        rows = page.get_by_role("list", name="Files that are read").get_by_role("listitem")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first.get_by_role("progressbar", name="Reading first.wav")).to_be_visible()
+        # The microphone asks first, and nothing happens if the question is cancelled.
         await start(page)
+        question = page.get_by_role("dialog", name="A file is still being read")
+        await expect(question).to_contain_text("“first.wav” is read to")
+        assert await violations(page) == []
+        await question.get_by_role("button", name="Cancel").click()
+        await expect_state(page, "Ready")
+        await expect(rows).to_have_count(2)
+        assert await track_states(page) == []
+        await start(page)
+        await question.get_by_role("button", name="Speak, and read on").click()
         await expect_state(page, "Listening")
         finals.open()
         await expect(page.get_by_role("log")).to_contain_text(spoken(12))
         await stop(page)
         assert (await shown(page))[:7] == due(0, 4) + due(10, 3)
+
+
+async def test_a_file_can_be_cancelled_and_keeps_its_text(
+    speaking_browser: Browser, tmp_path: Path, empty_database: Path
+) -> None:
+    finals = Finals(1)
+    async with (
+        talking_server(tmp_path, empty_database, finals) as server,
+        opened(speaking_browser, server.url) as page,
+        httpx.AsyncClient(base_url=server.url) as client,
+    ):
+        await choose(page, first=talk(0, 4), second=talk(10, 3), third=talk(20, 3))
+        async with asyncio.timeout(STUCK_SECONDS):
+            while not finals.waiting:
+                await asyncio.sleep(0.05)
+        finals.release(1)
+        log = page.get_by_role("log")
+        await expect(log.locator("p")).to_have_count(1)
+        first = await shown(page)
+        await page.get_by_role("button", name="Cancel second.wav").click()
+        async with page.expect_response(lambda response: response.request.method == "DELETE"):
+            await page.get_by_role("button", name="Cancel first.wav").click()
+        await expect(page.get_by_text("third.wav")).to_be_visible()
+        # The server deleted what was cancelled; its text so far is still downloaded.
+        name, text = await downloaded(page, "txt")
+        assert (name, text.decode().splitlines()) == ("first.txt", first)
+        await start(page)
+        await page.get_by_role("button", name="Stop reading, and speak").click()
+        await expect_state(page, "Listening")
+        await expect(page.locator("#progress")).to_be_hidden()
+        await stop(page)
+        await expect(log).to_contain_text(first[0])
+        assert (await client.get("/v1/speech/transcriptions")).json()["transcriptions"][1:] == []
 
 
 async def test_a_server_that_is_away_for_a_moment_costs_no_text(

@@ -14,9 +14,9 @@ import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /** How each format is downloaded: its media type, and its text. */
 const FORMATS = {
-  txt: { type: "text/plain", write: (/** @type {Transcript} */ { spoken }) => textOf(spoken) },
-  srt: { type: "application/x-subrip", write: (/** @type {Transcript} */ { spoken }) => srt(spoken) },
-  vtt: { type: "text/vtt", write: (/** @type {Transcript} */ { spoken }) => vtt(spoken) },
+  txt: { type: "text/plain", write: textOf },
+  srt: { type: "application/x-subrip", write: srt },
+  vtt: { type: "text/vtt", write: vtt },
   json: { type: "application/json", write: toJson },
 };
 
@@ -144,10 +144,38 @@ export class Transcript {
   download(format, now) {
     const parts = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes()];
     const [year, month, day, hour, minute] = parts.map((part) => String(part).padStart(2, "0"));
-    const { type, write } = FORMATS[format];
     const name = `niyosha-${year}-${month}-${day}-${hour}${minute}.${format}`;
-    return { name, type: `${type}; charset=utf-8`, text: write(this) };
+    return { name, ...written(this.spoken, this.duration, format) };
   }
+}
+
+/**
+ * A recording as a file, for one whose text the server does not have.
+ * @param {Recording} recording
+ * @param {Format} format
+ */
+export function downloadOf({ name, lines }, format) {
+  const duration = Math.max(0, ...lines.flatMap(({ words }) => words.map(({ endTime }) => endTime)));
+  return { name: fileName(name, format), ...written(lines, duration, format) };
+}
+
+/**
+ * The name of a recording's file with the extension of a format.
+ * @param {string} name
+ * @param {Format} format
+ */
+export function fileName(name, format) {
+  return `${name.replace(/\.[^.]*$/, "")}.${format}`;
+}
+
+/**
+ * @param {Line[]} lines
+ * @param {number} duration in seconds
+ * @param {Format} format
+ */
+function written(lines, duration, format) {
+  const { type, write } = FORMATS[format];
+  return { type: `${type}; charset=utf-8`, text: write(lines, duration) };
 }
 
 /** @param {{ lines: Line[] }[]} parts */
@@ -162,10 +190,11 @@ function textOf(lines) {
 
 /**
  * As the server answers a transcription, with what the page knows of it.
- * @param {Transcript} transcript
+ * @param {Line[]} lines
+ * @param {number} duration in seconds
  */
-function toJson({ duration, spoken }) {
-  const results = spoken.map(({ transcript, confidence, words }) => ({ transcript, confidence, words }));
+function toJson(lines, duration) {
+  const results = lines.map(({ transcript, confidence, words }) => ({ transcript, confidence, words }));
   return `${JSON.stringify({ duration, status: "done", results }, null, 2)}\n`;
 }
 

@@ -14,6 +14,7 @@ import { ensureToken, getToken, refuseToken } from "./token.js";
  * @typedef {object} ListenerOptions
  * @property {() => import("../client/live.js").Config} [config] called when a session begins
  * @property {() => import("../client/listening.js").Choice} [choice] of the microphone, called when a session begins
+ * @property {() => Promise<boolean>} [mayBegin] called first when the button is pressed
  * @property {() => void} [onBegin] a session begins
  * @property {(event: import("../client/live.js").LiveEvent) => void} onEvent
  * @property {() => void} [onEnd] no more text follows
@@ -106,12 +107,14 @@ export class Listener {
 
   /** @param {AbortController} stopping */
   async #run(stopping) {
-    const { config, choice, onBegin, onEnd, onAudio, onMicrophone } = this.#options;
+    const { config, choice, mayBegin, onBegin, onEnd, onAudio, onMicrophone } = this.#options;
     this.#stopping = stopping;
     this.#isMuted = false;
     this.notify("");
     const awake = stayAwake();
     try {
+      if (mayBegin && !(await mayBegin())) stopping.abort();
+      stopping.signal.throwIfAborted();
       await ensureToken();
       onBegin?.();
       this.#listening = new Listening(LIVE_URL, {

@@ -1,5 +1,6 @@
 // Token of a server that requires one: the user enters a key once, and only the token that it is traded for is kept.
 
+import { ask } from "./dialog.js";
 import { text } from "./language.js";
 import { LiveError, retryAfterMsOf, unreachable } from "../client/retry.js";
 
@@ -41,23 +42,13 @@ export async function ensureToken() {
 
 /** @returns {Promise<string>} the key, or "" */
 async function askUser() {
-  const dialog = document.createElement("dialog");
-  const form = Object.assign(document.createElement("form"), { method: "dialog" });
-  const title = Object.assign(document.createElement("h2"), { textContent: text("token.title"), id: "token-title" });
-  dialog.setAttribute("aria-labelledby", title.id);
   const label = document.createElement("label");
   const field = Object.assign(document.createElement("input"), {
     type: "password", autocomplete: "off", required: true, spellcheck: false,
   });
   label.append(text("token.label"), field);
-  const use = Object.assign(document.createElement("button"), { textContent: text("token.use") });
-  form.append(title, label, use);
-  dialog.append(form);
-  document.body.append(dialog);
-  dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  dialog.remove();
-  return field.value.trim();
+  const answer = await ask({ title: text("token.title"), field: label, answers: [{ answer: "use", label: "token.use" }] });
+  return answer === "" ? "" : field.value.trim();
 }
 
 /**

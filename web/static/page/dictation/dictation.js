@@ -2,19 +2,20 @@
 
 import { Broadcaster } from "../broadcast.js";
 import { element } from "../elements.js";
-import { recognizeFile, writtenFile } from "./files.js";
+import { writtenFile } from "./files.js";
 import { number, speakLanguage, text } from "../language.js";
 import { Latency } from "../latency.js";
 import { Lines } from "./lines.js";
 import { Listener } from "../listener.js";
 import { Panel } from "./panel.js";
-import { Recording } from "../../client/recording.js";
+import { Recordings } from "./recordings.js";
 import { sentence } from "../sentences.js";
 import { choiceOf, configOf } from "../settings.js";
 import { keptToken } from "../token.js";
-import { Transcript } from "../../client/transcript.js";
+import { Transcript, downloadOf, fileName } from "../../client/transcript.js";
 
 const COPIED_MS = 2_000;
+const SAVING_MS = 60_000;
 const EARLIER_LINES = 100;
 // A reader who is nearer to the end of the text follows it.
 const FOLLOWING_PX = 120;
@@ -25,11 +26,6 @@ const broadcaster = new Broadcaster();
 let latency = new Latency();
 /** When the first session of the transcript began. @type {number | undefined} */
 let startedAt;
-/** Cancels the recordings that are still to be read. */
-let reading = new AbortController();
-/** Resolves when all recordings so far are read, one after the other. */
-let read = Promise.resolve();
-
 const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (key, settings) => {
   if (key in choiceOf(settings) || key in (choiceOf(settings).processing ?? {})) {
     latency.restart();
@@ -42,6 +38,7 @@ const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (k
 const listener = new Listener({
   config: () => configOf(panel.settings),
   choice: () => choiceOf(panel.settings),
+  mayBegin: () => recordings.mayListen(),
   onBegin: begin,
   onEvent: take,
   onEnd: end,
@@ -50,6 +47,21 @@ const listener = new Listener({
     latency.restart();
     void panel.showMicrophones();
   },
+});
+
+// The text of a recording comes below what is there, and above later speech.
+const recordings = new Recordings({
+  settings: () => panel.settings,
+  onTake: () => listener.stop(),
+  onAdd: (recording) => transcript.add(recording),
+  onEdit(recording, edits) {
+    const { length } = recording.lines;
+    const before = length - edits.reduce((sum, { line }) => sum + (line ? 1 : -1), 0);
+    const settled = transcript.done.length - length + before;
+    const first = transcript.countBefore(recording) - (settled - lines.count);
+    change(() => lines.edit(edits, first));
+  },
+  notify: (words) => listener.notify(words),
 });
 
 function begin() {
@@ -81,56 +93,6 @@ function end() {
     transcript.giveUp();
     lines.giveUp();
   });
-}
-
-/**
- * Read recordings; their text comes below what is there, and above later speech.
- * @param {Iterable<File>} files
- */
-async function takeFiles(files) {
-  await listener.stop();
-  listener.notify("");
-  const { signal } = reading;
-  for (const file of files) {
-    const recording = new Recording(file.name);
-    transcript.add(recording);
-    read = read.then(() => readFile(file, recording, signal));
-  }
-}
-
-/**
- * @param {File} file
- * @param {Recording} recording takes its text
- * @param {AbortSignal} signal
- */
-async function readFile(file, recording, signal) {
-  if (signal.aborted) return;
-  const bar = /** @type {HTMLProgressElement} */ (element("progress"));
-  bar.hidden = false;
-  bar.removeAttribute("value");
-  try {
-    // The server would take an unknown format for bare samples.
-    if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
-      return listener.notify(text("file.unfit"));
-    }
-    await recognizeFile(file, {
-      config: configOf(panel.settings),
-      signal,
-      getToken: keptToken,
-      onAccepted: (transcriptionId) => (recording.transcriptionId = transcriptionId),
-      onProgress: (share) => (bar.value = share),
-      onResults(results, isWhole) {
-        const first = transcript.countBefore(recording) - (transcript.done.length - lines.count);
-        const edits = recording.merge(results, isWhole);
-        if (edits.length > 0) change(() => lines.edit(edits, first));
-      },
-    });
-    if (recording.lines.length === 0) listener.notify(text("file.empty"));
-  } catch (error) {
-    if (!signal.aborted) listener.notify(sentence(error));
-  } finally {
-    bar.hidden = true;
-  }
 }
 
 /**
@@ -168,8 +130,7 @@ function showEarlier() {
 }
 
 function clear() {
-  reading.abort();
-  reading = new AbortController();
+  recordings.cancelAll();
   transcript.clear();
   if (listener.isIdle) startedAt = undefined;
   lines.clear();
@@ -201,11 +162,17 @@ async function download(format) {
     const { name, type, text } = transcript.download(format, new Date());
     save(name, new Blob([text], { type }));
   }
-  for (const { name, transcriptionId, lines } of transcript.recordings) {
+  for (const recording of transcript.recordings) {
+    const { name, transcriptionId, lines } = recording;
     if (lines.length === 0) continue;
+    if (!transcriptionId) {
+      const { name, type, text } = downloadOf(recording, format);
+      save(name, new Blob([text], { type }));
+      continue;
+    }
     try {
-      const written = await writtenFile(transcriptionId, format, { signal: reading.signal, getToken: keptToken });
-      save(`${name.replace(/\.[^.]*$/, "")}.${format}`, written);
+      const signal = AbortSignal.timeout(SAVING_MS);
+      save(fileName(name, format), await writtenFile(transcriptionId, format, { signal, getToken: keptToken }));
     } catch (error) {
       listener.notify(sentence(error));
     }
@@ -242,27 +209,8 @@ element("configure").addEventListener("click", () => {
   if (!isHidden) void panel.fetchChoices();
 });
 
-const file = /** @type {HTMLInputElement} */ (element("file"));
-element("choose").addEventListener("click", () => file.click());
-file.addEventListener("change", () => {
-  // Clearing the value empties the list.
-  if (file.files?.length) void takeFiles([...file.files]);
-  file.value = "";
-});
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-document.addEventListener("dragleave", ({ relatedTarget }) => {
-  if (!relatedTarget) document.body.classList.remove("dropping");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  if (event.dataTransfer?.files.length) void takeFiles([...event.dataTransfer.files]);
-});
-
 speakLanguage(() => {
   panel.write();
+  recordings.show();
   showButtons();
 });

@@ -55,6 +55,15 @@ export async function writtenFile(transcriptionId, format, options) {
 }
 
 /**
+ * Delete a transcription; what is not recognized yet will not be. Rejects with a LiveError.
+ * @param {string} transcriptionId
+ * @param {RequestOptions} options
+ */
+export async function deleteFile(transcriptionId, options) {
+  await send(addressOf(transcriptionId, {}), options, { method: "DELETE" });
+}
+
+/**
  * @param {string} transcriptionId
  * @param {FileOptions} options
  */

@@ -1,0 +1,142 @@
+// The recordings of the dictation view: chosen or dropped, read by the server, cancelled, downloaded.
+
+import { ask } from "../dialog.js";
+import { element } from "../elements.js";
+import { percent, text } from "../language.js";
+import { sentence } from "../sentences.js";
+import { configOf } from "../settings.js";
+import { keptToken } from "../token.js";
+import { Recording } from "../../client/recording.js";
+import { FileList } from "./filelist.js";
+import { FileQueue } from "./filequeue.js";
+import { deleteFile, recognizeFile } from "./files.js";
+
+/**
+ * @typedef {{ file: File, recording: Recording }} Item
+ * @typedef {object} RecordingsOptions
+ * @property {() => import("../settings.js").Settings} settings
+ * @property {() => Promise<void>} onTake called before files are taken
+ * @property {(recording: Recording) => void} onAdd it is to be read
+ * @property {(recording: Recording, edits: import("../../client/recording.js").Edit[]) => void} onEdit its lines changed
+ * @property {(sentence: string) => void} notify
+ */
+
+/** Reads the files that the user chooses or drops, one after the other. */
+export class Recordings {
+  #options;
+  /** @type {FileQueue<Item>} */
+  #queue;
+  /** @type {FileList} */
+  #list;
+
+  /** @param {RecordingsOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#queue = new FileQueue((job) => this.#read(job), () => this.show());
+    this.#list = new FileList((job) => this.#cancel(/** @type {import("./filequeue.js").Job<Item>} */ (job)));
+    this.#watch();
+  }
+
+  /** Whether files are still to be read. */
+  get isReading() {
+    return this.#queue.jobs.length > 0;
+  }
+
+  /** Write the list of the files, in the language of the page. */
+  show() {
+    this.#list.show(this.#queue.jobs);
+  }
+
+  /** Read no more; the server goes on with what it has. */
+  cancelAll() {
+    this.#queue.cancelAll();
+  }
+
+  /**
+   * Ask what becomes of the files, if the microphone is started while they are read.
+   * @returns {Promise<boolean>} whether to start
+   */
+  async mayListen() {
+    const [job] = this.#queue.jobs;
+    if (!job) return true;
+    const answer = await ask({
+      title: text("file.ask"),
+      sentences: [text("file.askWhat", { name: job.name, share: percent(job.share ?? 0) })],
+      answers: [{ answer: "both", label: "file.both" }, { answer: "stop", label: "file.stop" }],
+    });
+    if (answer === "stop") for (const job of [...this.#queue.jobs]) this.#cancel(job);
+    return answer !== "";
+  }
+
+  /** @param {Iterable<File>} files */
+  async #take(files) {
+    const { onTake, onAdd, notify } = this.#options;
+    await onTake();
+    notify("");
+    for (const file of files) {
+      const recording = new Recording(file.name);
+      onAdd(recording);
+      this.#queue.add(file.name, { file, recording });
+    }
+  }
+
+  /** @param {import("./filequeue.js").Job<Item>} job */
+  #cancel(job) {
+    this.#queue.cancel(job);
+    const { recording } = job.item;
+    const { transcriptionId } = recording;
+    if (!transcriptionId) return;
+    // What was read stays on the page; the server has no use for the rest.
+    recording.transcriptionId = "";
+    void deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken }).catch(() => {});
+  }
+
+  /** @param {import("./filequeue.js").Job<Item>} job */
+  async #read(job) {
+    const { signal } = job;
+    const { file, recording } = job.item;
+    const { settings, onEdit, notify } = this.#options;
+    try {
+      // The server would take an unknown format for bare samples.
+      if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
+        return notify(text("file.unfit"));
+      }
+      await recognizeFile(file, {
+        config: configOf(settings()),
+        signal,
+        getToken: keptToken,
+        onAccepted: (transcriptionId) => (recording.transcriptionId = transcriptionId),
+        onProgress: (share) => this.#queue.progress(job, share),
+        onResults(results, isWhole) {
+          const edits = recording.merge(results, isWhole);
+          if (edits.length > 0) onEdit(recording, edits);
+        },
+      });
+      if (recording.lines.length === 0) notify(text("file.empty"));
+    } catch (error) {
+      if (!signal.aborted) notify(sentence(error));
+    }
+  }
+
+  #watch() {
+    const chosen = /** @type {HTMLInputElement} */ (element("file"));
+    element("choose").addEventListener("click", () => chosen.click());
+    chosen.addEventListener("change", () => {
+      // Clearing the value empties the list.
+      if (chosen.files?.length) void this.#take([...chosen.files]);
+      chosen.value = "";
+    });
+    document.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    });
+    document.addEventListener("dragleave", ({ relatedTarget }) => {
+      if (!relatedTarget) document.body.classList.remove("dropping");
+    });
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      if (event.dataTransfer?.files.length) void this.#take([...event.dataTransfer.files]);
+    });
+  }
+}
