@@ -4,6 +4,7 @@ from ipaddress import ip_address
 
 LIVE_PATH = "/v1/speech/asrlive"
 REALTIME_PATH = "/v1/realtime"
+NIM_PATH = "/nim/v1/realtime"
 HEALTH_PATH = "/v1/speech/healthcheck"
 
 

@@ -27,6 +27,7 @@ from web.rest.languagemodels import LanguageModelRoutes
 from web.rest.languages import LanguageRoutes
 from web.rest.longrunning import LongRunningRoutes
 from web.rest.metrics import MetricsRoutes
+from web.rest.nim import NimRoutes
 from web.rest.openai.models import OpenAIModelRoutes
 from web.rest.openai.realtime import OpenAIRealtimeRoutes
 from web.rest.openai.transcriptions import OpenAITranscriptionRoutes
@@ -241,6 +242,9 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     OpenAITranscriptionRoutes: _openai_transcriptions,
     OpenAIModelRoutes: lambda parts: OpenAIModelRoutes(auth=parts.auth, created=int(parts.clock())),
     OpenAIRealtimeRoutes: _openai_realtime,
+    NimRoutes: lambda parts: NimRoutes(
+        tokens=_session_tokens(parts), fair_share=parts.fair_share, config=parts.settings.session.config
+    ),
     TokenRoutes: _tokens,
     LanguageRoutes: lambda parts: LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
     ConfigurationRoutes: lambda parts: ConfigurationRoutes(config=parts.settings.session.config),

@@ -25,7 +25,7 @@ from stream.protocols.openai.realtime.items import (
 from stream.protocols.openai.realtime.session_settings import LOGPROBS, USUAL_THRESHOLD, SessionSettings
 from vad import SAMPLE_RATE
 
-_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _Fields = dict[str, object]
 
 
@@ -66,11 +66,11 @@ class RealtimeWriter(ABC):
                 yield "input_audio_buffer.committed", {"previous_item_id": previous_id, "item_id": item_id}
                 yield from self.items(event)
             case TextAdded(item_id, text):
-                yield f"{_TRANSCRIPTION}.delta", {"item_id": item_id, "content_index": 0, "delta": text}
+                yield f"{TRANSCRIPTION}.delta", {"item_id": item_id, "content_index": 0, "delta": text}
             case Completed():
-                yield f"{_TRANSCRIPTION}.completed", _completed(event, settings)
+                yield f"{TRANSCRIPTION}.completed", _completed(event, settings)
             case Failed(item_id):
-                yield f"{_TRANSCRIPTION}.failed", {"item_id": item_id, "content_index": 0, "error": _FAILURE}
+                yield f"{TRANSCRIPTION}.failed", {"item_id": item_id, "content_index": 0, "error": FAILURE}
             case Cleared():
                 yield "input_audio_buffer.cleared", {}
 
@@ -142,9 +142,10 @@ def error_fields(error: ClientError, event_id: str | None = None) -> _Fields:
     return {"error": details | {"event_id": event_id}}
 
 
-_FAILURE = msgspec.to_builtins(
+FAILURE: dict[str, object] = msgspec.to_builtins(
     openai_error(ClientError(Problem.RECOGNIZER_FAILED, "the recognizer failed; nothing of this audio is known")).error
 )
+"""Why an item has no text."""
 
 
 def _completed(event: Completed, settings: SessionSettings) -> _Fields:

@@ -1,0 +1,1 @@
+"""The realtime protocol of NVIDIA Speech NIM microservices."""
