@@ -9,9 +9,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from stream.lazy_import import lazy_import
 from stream.temporary import temporary_directory
 from web.cli.settings import settings_for
 from web.cli.transcribe import ServerStartError
@@ -19,12 +21,16 @@ from web.observability.logs import configure_logs
 from web.process.listening import StartError
 from web.process.serve import RunningServer, running, stop_seconds
 from web.process.stopping import StopSignals
-from web.process.workers.child import running_worker, when_parent_ends
-from web.process.workers.job import Job
-from web.process.workers.parent import parent_stop_seconds, running_workers
 from web.settings.settings import SettingsError
 from web.supervision.parent_process import READY
 from web.supervision.restarts import CANNOT_START
+
+if TYPE_CHECKING:
+    from web.process.workers import child, parent
+    from web.process.workers.job import Job
+else:
+    child = lazy_import("web.process.workers.child")
+    parent = lazy_import("web.process.workers.parent")
 
 # A server for one command: on loopback, for everybody there, doing the work itself.
 _ONE_COMMAND: dict[str, object] = {
@@ -57,7 +63,7 @@ async def serve(overrides: Mapping[str, object], signals: StopSignals) -> None:
     if settings.server.workers == 1:
         server, limit_seconds = running(settings, watches_loop=True), stop_seconds(settings)
     else:
-        server, limit_seconds = running_workers(settings, overrides), parent_stop_seconds(settings)
+        server, limit_seconds = parent.running_workers(settings, overrides), parent.stop_seconds(settings)
     stopping = _Stopping(signals, limit_seconds)
     try:
         await stopping.serve(server, lambda running: _announce(running, is_keyed=is_keyed))
@@ -65,7 +71,7 @@ async def serve(overrides: Mapping[str, object], signals: StopSignals) -> None:
         sys.exit(f"niyosha: {error}")
 
 
-async def serve_worker(job: Job, signals: StopSignals) -> None:
+async def serve_worker(job: "Job", signals: StopSignals) -> None:
     """Serve as one of several workers until a signal, or until the parent ends.
 
     Exit with 1 if not everything was delivered, with `CANNOT_START` if to start again would change nothing.
@@ -73,8 +79,8 @@ async def serve_worker(job: Job, signals: StopSignals) -> None:
     try:
         settings = settings_for(job.overrides)
         stopping = _Stopping(signals, stop_seconds(settings))
-        when_parent_ends(stopping.finish)
-        await stopping.serve(running_worker(settings, job), lambda _: typer.echo(f"{READY} its part"))
+        child.when_parent_ends(stopping.finish)
+        await stopping.serve(child.running_worker(settings, job), lambda _: typer.echo(f"{READY} its part"))
     except (SettingsError, StartError) as error:
         typer.echo(f"niyosha: {error}", err=True)
         sys.exit(CANNOT_START)

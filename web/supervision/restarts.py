@@ -20,7 +20,8 @@ class GivenUp(Enum):
 class Restarts:
     """The pauses before the starts of one child, which grow while it dies young.
 
-    After `most_deaths` deaths in a row, each within ten seconds of a start, it is given up; None for never.
+    It is given up after `most_deaths` deaths in a row, of which all but the first came within ten seconds of the start;
+    None for never.
     """
 
     def __init__(self, most_deaths: int | None = None) -> None:

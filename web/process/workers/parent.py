@@ -14,6 +14,7 @@ from web.backends.registry import chosen_backend
 from web.clock import Clock, wall_clock
 from web.observability.logs import enabled_level
 from web.observability.parent_metrics import ParentMetrics
+from web.process import serve
 from web.process.grpc_port import reserved_grpc_port
 from web.process.listening import (
     StartError,
@@ -26,7 +27,7 @@ from web.process.listening import (
     usable_database,
 )
 from web.process.metrics_server import metrics_port
-from web.process.serve import RunningServer, stop_seconds
+from web.process.serve import RunningServer
 from web.process.workers.job import Files, Job, plain
 from web.process.workers.pool import LostWorkerError, WorkerPool
 from web.process.workers.reports import Reports
@@ -43,9 +44,9 @@ _START_SECONDS = 60.0
 _OUTLIVES_SECONDS = 2.0
 
 
-def parent_stop_seconds(settings: Settings) -> float:
+def stop_seconds(settings: Settings) -> float:
     """Return how long a stop takes at most, whatever is stuck."""
-    return stop_seconds(settings) + _OUTLIVES_SECONDS
+    return serve.stop_seconds(settings) + _OUTLIVES_SECONDS
 
 
 @asynccontextmanager
@@ -97,7 +98,7 @@ async def running_workers(
             )
         finally:
             server.pool.drain()
-            await asyncio.wait([serving], timeout=parent_stop_seconds(settings))
+            await asyncio.wait([serving], timeout=stop_seconds(settings))
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
@@ -117,7 +118,7 @@ class _Parent:
         """`job` is that of each worker, but for its number."""
         count, files = job.count, job.files
         self._settings, self._job, self._files, self._host = settings, job, files, host
-        self._drain_seconds = stop_seconds(settings)
+        self._drain_seconds = serve.stop_seconds(settings)
         self._counts = ConnectionCounts.make(files.connections, count)
         self.pool = WorkerPool(self._start, count, on_end=self._on_end)
         self._metrics = ParentMetrics(lambda: self.pool.answering, lambda: self.pool.replaced)

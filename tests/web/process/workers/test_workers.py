@@ -23,6 +23,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support.ports import unused_port
 from tests.support.processes import STUCK_SECONDS, niyosha, started, url_in
 from tests.support.sounds import clip_pcm, words_of
+from tests.support.tiers import IS_LONG
 from tests.web.rest.recordings import asked, ended
 from tests.web.support.sockets import http_client, received, talking
 from tests.web.support.tokens import SECRET, bearer, token
@@ -207,6 +208,28 @@ async def test_a_recording_is_recognized_once_and_seen_by_every_worker(server: S
             assert (await ended(other, transcription_id)).json() == answer.json()
     text = " ".join(result["transcript"] for result in answer.json()["results"])
     assert words_of(text)[:4] == ["the", "quick", "brown", "fox"]
+
+
+@pytest.mark.skipif(not IS_LONG, reason="another server, and what tests of the queue on PostgreSQL show already")
+async def test_a_recording_on_postgresql_is_recognized_once_by_two_workers(postgres_url: str) -> None:
+    with two_workers(NIYOSHA_DATABASE_URL=postgres_url, NIYOSHA_TOKEN_SECRET=SECRET) as (_, server):
+        headers = bearer(sub=uuid.uuid4().hex)
+        body = asked(clip_pcm("quick.wav"), audioEncoding="LINEAR16", sampleRateHertz=16_000)
+        transcription_ids = []
+        for _ in range(4):
+            async with http_client(server.url, headers=headers) as client:
+                accepted = await client.post("/v1/speech/asrlongrunning", json=body)
+                assert accepted.status_code == 201, accepted.text
+                transcription_ids.append(accepted.json()["transcriptionId"])
+        async with http_client(server.url, headers=headers) as client:
+            for transcription_id in transcription_ids:
+                results = (await ended(client, transcription_id)).json()["results"]
+                assert words_of(results[0]["transcript"])[:4] == ["the", "quick", "brown", "fox"]
+        streams = (await server.metrics()).value("niyosha_recognizer_streams_total")
+        assert streams == len(transcription_ids)
+        once = token(jti=uuid.uuid4().hex, one_use=True)
+        errors = [await is_refused(server, f"jwt={once}") for _ in range(4)]
+        assert [error is None for error in errors] == [True, False, False, False]
 
 
 @pytest.mark.fault(48)
