@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from stream.configuration.config import OFF, SessionConfig
+from stream.configuration.config import MANUAL, OFF, SessionConfig
 from stream.configuration.presets import PRESETS
 from stream.errors import ClientError, Problem, shown
 from stream.paths import REALTIME_PATH
@@ -20,6 +20,7 @@ from stream.protocols.openai.realtime.session_settings import (
     SettingsUpdate,
     UpdateReader,
     first_settings,
+    is_committed,
 )
 from stream.protocols.openai.realtime.writer import BetaWriter, GaWriter, RealtimeWriter, ShownSession, error_fields
 from stream.protocols.protocol import Adapter, ClientProtocol, Handshake, Message, Opening
@@ -69,13 +70,14 @@ class OpenAIRealtime(ClientProtocol):
 
     def configured(self, config: SessionConfig, handshake: Handshake) -> SessionConfig:
         intent = handshake.parameter("intent")
-        if intent not in (None, _INTENT):
+        # Some clients add the intent to an address that has it, and so join the two.
+        if intent is not None and intent.partition("?")[0] != _INTENT:
             detail = f"intent is {shown(intent)}; it must be {_INTENT}, all that this server does"
             raise FieldError(Problem.INVALID_CONFIG, detail, param="intent", code="unsupported_value")
         model = handshake.parameter("model")
-        return realtime_config(
-            config.with_message({"asrModel": model}, audio_began=False) if model in PRESETS else config
-        )
+        if model in PRESETS:
+            config = config.with_message({"asrModel": model}, audio_began=False)
+        return realtime_config(config, model)
 
     def refusal(self, error: ClientError) -> bytes:
         return error_body(error)
@@ -84,15 +86,16 @@ class OpenAIRealtime(ClientProtocol):
         return RealtimeAdapter(opening)
 
 
-def realtime_config(config: SessionConfig) -> SessionConfig:
+def realtime_config(config: SessionConfig, model: str | None = None) -> SessionConfig:
     """Return the configuration with which a session begins, where that of the server or the token sets nothing else."""
+    # Clients wait for the events of the detector, or commit their audio.
+    vad = MANUAL if is_committed(model) else config.vad
     return replace(
         config,
         audio_transfer="raw",
         channels=1,
         sample_rate_hertz=config.sample_rate_hertz if "sampleRateHertz" in config.explicit else PCM_HERTZ,
-        # Clients wait for the events of the detector.
-        vad=SessionConfig().vad if config.vad == OFF else config.vad,
+        vad=SessionConfig().vad if vad == OFF else vad,
     )
 
 
@@ -112,7 +115,7 @@ class RealtimeAdapter(Adapter):
         self._max_seconds = opening.limits.stream_seconds
         self._writer: RealtimeWriter = BetaWriter() if is_beta(opening.handshake) else GaWriter()
         self._settings = first_settings(opening.config, opening.handshake.parameter("model"))
-        self._updates = UpdateReader(opening.config)
+        self._updates = UpdateReader(opening.config, opening.handshake.parameter("model"))
         # The updates that the session has not answered yet.
         self._pending: deque[SettingsUpdate] = deque()
         self._items = Items(f"item_{suffix}_")

@@ -38,6 +38,8 @@ _EAGERNESS_MS = {
     "low": 2 * PRESETS["default"].hangover_ms,
 }
 _DETECTIONS = ("server_vad", "semantic_vad")
+# OpenAI's models that have no turn detection: their clients commit, and send no `turn_detection`.
+_COMMITTED_MODELS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,11 @@ def first_settings(config: SessionConfig, model: str | None = None) -> SessionSe
     return SessionSettings(model=model or USUAL_MODEL, language=language)
 
 
+def is_committed(model: str | None) -> bool:
+    """Whether clients of a model commit their audio, unless they ask for a detector."""
+    return model is not None and model.startswith(_COMMITTED_MODELS)
+
+
 @dataclass(frozen=True, slots=True)
 class SettingsUpdate:
     """A change of settings, and the keys of the configuration that it sets."""
@@ -81,9 +88,20 @@ class UpdateReader:
     Where a client takes a setting back, that of `config` holds again, with which the connection began.
     """
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, model: str | None = None) -> None:
+        """Take the configuration, and the model that the client named before, if any."""
+        self._model = model
         self._config = config
         self._terms: dict[str, tuple[str, ...]] = {"prompt": (), "keywords": ()}
+        self._has_detection = False
+
+    @property
+    def _usual_vad(self) -> str:
+        return self._detector if is_committed(self._model) else self._config.vad
+
+    @property
+    def _detector(self) -> str:
+        return self._config.vad if self._config.vad not in (MANUAL, OFF) else SessionConfig().vad
 
     def read(self, session: Mapping[str, object]) -> SettingsUpdate:
         """Return what an update asks for; raises FieldError naming the field."""
@@ -98,6 +116,7 @@ class UpdateReader:
         if isinstance(transcription := fields.object("transcription"), Mapping):
             self._transcription(transcription, fields.path("transcription"), changes, values)
         if "turn_detection" in fields.values:
+            self._has_detection = True
             detection = fields.object("turn_detection")
             self._detection(detection, fields.path("turn_detection"), changes, values)
         if "noise_reduction" in fields.values:
@@ -113,6 +132,8 @@ class UpdateReader:
             changes["model"] = model
             if model in PRESETS:
                 values["asrModel"] = model
+            if not self._has_detection:
+                values["vad"] = MANUAL if is_committed(model) else self._usual_vad
         if "language" in given or "languages" in given:
             language = _language(given, path)
             changes["language"] = language
@@ -140,7 +161,7 @@ class UpdateReader:
         kind = given.get("type", "server_vad")
         if kind not in _DETECTIONS:
             raise _refused(f"{path}.type", kind, f"null, or one of {', '.join(_DETECTIONS)}")
-        values["vad"] = config.vad if config.vad not in (MANUAL, OFF) else SessionConfig().vad
+        values["vad"] = self._detector
         threshold, eagerness = _threshold(given, path), None
         pause_ms = _span_ms(given, "silence_duration_ms", path, "hangoverMs", config.hangover_ms)
         if kind == "semantic_vad":

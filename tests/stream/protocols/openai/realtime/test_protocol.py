@@ -186,6 +186,28 @@ def test_detection_can_be_switched_off_and_on_after_the_first_audio() -> None:
     assert not errors(answers)
 
 
+def shown_detection(message: dict[str, Any]) -> object:
+    return message["session"]["audio"]["input"]["turn_detection"]
+
+
+def test_a_model_whose_clients_commit_has_no_detector_unless_one_is_asked_for() -> None:
+    whisper = {"transcription": {"model": "gpt-realtime-whisper"}}
+    other = {"transcription": {"model": "gpt-4o-transcribe"}}
+    answers = client().converse(update(whisper), update(other), update(whisper), append(SENTENCE), COMMIT, GONE)
+    shown = [shown_detection(message) for message in answers.of("session.updated")]
+    assert [detection is None for detection in shown] == [True, False, True]
+    assert transcripts(answers) == ["w0 w1 w2 w3"]
+    asked = client().converse(update(whisper | {"turn_detection": {"type": "server_vad"}}), update(whisper), GONE)
+    assert None not in [shown_detection(message) for message in asked.of("session.updated")]
+
+
+def test_the_address_may_name_such_a_model() -> None:
+    named = Handshake(headers={}, query=(("intent", "transcription"), ("model", "gpt-live-transcribe")))
+    created, updated = client(named).converse(update({"transcription": {"model": "whisper-1"}}), GONE).messages
+    assert shown_detection(created) is None
+    assert shown_detection(updated) is not None
+
+
 # --- the session ---
 
 
@@ -389,6 +411,11 @@ def test_another_intent_is_refused_in_the_shape_of_openai() -> None:
         "param": "intent",
         "code": "unsupported_value",
     }
+
+
+@pytest.mark.parametrize("intent", ["transcription", "transcription?intent=transcription"])
+def test_an_intent_that_was_added_twice_is_taken(intent: str) -> None:
+    OpenAIRealtime().configured(SessionConfig(), Handshake(headers={}, query=(("intent", intent),)))
 
 
 def test_the_key_is_found_in_the_subprotocols() -> None:
