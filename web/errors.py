@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from stream.errors import ClientError, Problem
 from stream.paths import REALTIME_PATH
+from stream.protocols.deepgram.errors import refusal
+from stream.protocols.deepgram.protocol import LISTEN_PATH
 from stream.protocols.farsava.messages import failure
 from stream.protocols.openai.errors import error_body
 
@@ -36,6 +38,11 @@ PROBLEM_KEY = "niyosha.problem"
 def has_openai_errors(path: str) -> bool:
     """Whether refusals of this path have the shape of OpenAI's API."""
     return any(path == one or path.startswith(f"{one}/") for one in _OPENAI_PATHS)
+
+
+def has_deepgram_errors(path: str) -> bool:
+    """Whether refusals of this path have the shape of Deepgram's API."""
+    return path == LISTEN_PATH
 
 
 class ProblemResponse(Response):
@@ -64,6 +71,8 @@ class ProblemResponse(Response):
 
 
 def _body(error: ClientError, path: str) -> bytes:
+    if has_deepgram_errors(path):
+        return msgspec.json.encode(refusal(error))
     return error_body(error) if has_openai_errors(path) else msgspec.json.encode(failure(error.problem, error.detail))
 
 

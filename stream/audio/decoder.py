@@ -159,7 +159,7 @@ class AudioDecoder:
         elif self._format.needs_header:
             # An MP3 stream without a tag has no signature.
             if not may_begin_stream(MP3, beginning.head):
-                raise no_header()
+                raise no_header(self._format)
             kind = MP3
         elif is_explicit or not is_recording:
             kind = streamed_kind(self._format.encoding)

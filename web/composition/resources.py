@@ -22,6 +22,7 @@ from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 from web.reference.documents import DocumentRoutes
 from web.rest.configuration import ConfigurationRoutes
+from web.rest.deepgram.listen import DeepgramRoutes
 from web.rest.health import HealthRoutes
 from web.rest.languagemodels import LanguageModelRoutes
 from web.rest.languages import LanguageRoutes
@@ -122,6 +123,20 @@ def _openai_transcriptions(parts: Parts) -> OpenAITranscriptionRoutes:
         fair_share=parts.fair_share,
         most_bytes=store.recording_limit_bytes,
         most_seconds=store.recording_limit_minutes * 60,
+    )
+
+
+def _deepgram(parts: Parts) -> DeepgramRoutes:
+    return DeepgramRoutes(
+        auth=parts.auth,
+        limits=parts.limits,
+        admission=_admission(parts),
+        transcriber=_transcriber(parts),
+        kept=_kept(parts),
+        bodies=parts.bodies,
+        fair_share=parts.fair_share,
+        fetch=fetch_options(parts.settings),
+        most_seconds=parts.settings.store.recording_limit_minutes * 60,
     )
 
 
@@ -245,6 +260,7 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     NimRoutes: lambda parts: NimRoutes(
         tokens=_session_tokens(parts), fair_share=parts.fair_share, config=parts.settings.session.config
     ),
+    DeepgramRoutes: _deepgram,
     TokenRoutes: _tokens,
     LanguageRoutes: lambda parts: LanguageRoutes(auth=parts.auth, recognizer=parts.recognizer),
     ConfigurationRoutes: lambda parts: ConfigurationRoutes(config=parts.settings.session.config),

@@ -109,7 +109,8 @@ def _refusal(status: str, answer: Schema) -> Markup:
     if "type" in fields:
         links = between((link(f"#error-{kind}", kind) for kind in fields["type"]["enum"]), ", ")
     else:
-        codes = fields["error"]["properties"]["code"]["enum"]
+        code = fields["err_code"] if "err_code" in fields else fields["error"]["properties"]["code"]
+        codes = code["enum"]
         links = between((element("code", code) for code in codes), ", ")
     headers = [element("code", name) for name in answer.get("headers", {})]
     return joined((element("b", status), " ", *links, *(joined((" with ", header)) for header in headers)))

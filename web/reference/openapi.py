@@ -7,18 +7,26 @@ from importlib.metadata import version
 import msgspec
 
 from stream.errors import Problem
+from stream.protocols.deepgram.errors import refusal
 from stream.protocols.farsava.messages import failure
 from stream.protocols.openai.errors import openai_error
-from web.errors import has_openai_errors
+from web.errors import has_deepgram_errors, has_openai_errors
 from web.reference.examples import EXAMPLES
-from web.reference.schemas import media_schema, openai_problem_schema, problem_schema, rest_schemas
+from web.reference.schemas import (
+    deepgram_problem_schema,
+    media_schema,
+    openai_problem_schema,
+    problem_schema,
+    rest_schemas,
+)
+from web.rest.response.documented import EXAMPLE_ID
 from web.routes.operations import JSON_TYPE, Answer, Header, Link, Media, Operation, operations
 from web.routes.schemas import Schema
 
 _ABOUT = """\
 Recordings in, text out. Live recognition is a WebSocket, described by `/asyncapi.json`; `/docs` shows both to people.
 Every answer from 400 on has the same body: `detail` is for people, programs look at `type`. Below `/v1/audio` and
-`/v1/models` it is OpenAI's instead."""
+`/v1/models` it is OpenAI's instead, and at `/v1/listen` Deepgram's."""
 _JWT = "a JWT with `sub`, `exp`, `iss` and `aud`, such as `niyosha token` makes"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _JWT},
@@ -126,16 +134,14 @@ def _refusals(path: str, problems: set[Problem]) -> dict[str, Schema]:
 
 def _refusal(path: str, status: HTTPStatus, problems: list[Problem]) -> Schema:
     error = EXAMPLES[problems[0]]
-    has_openai_shape = has_openai_errors(path)
-    example = openai_error(error) if has_openai_shape else failure(error.problem, error.detail)
+    schema, example = problem_schema(problems), msgspec.to_builtins(failure(error.problem, error.detail))
+    if has_openai_errors(path):
+        schema, example = openai_problem_schema(problems), msgspec.to_builtins(openai_error(error))
+    elif has_deepgram_errors(path):
+        schema, example = deepgram_problem_schema(problems), msgspec.to_builtins(refusal(error, EXAMPLE_ID))
     described: Schema = {
         "description": _meanings(problems),
-        "content": {
-            JSON_TYPE: {
-                "schema": openai_problem_schema(problems) if has_openai_shape else problem_schema(problems),
-                "example": msgspec.to_builtins(example),
-            }
-        },
+        "content": {JSON_TYPE: {"schema": schema, "example": example}},
     }
     header = _HEADERS_OF.get(status)
     return described if header is None else described | {"headers": {header: _header(_HEADERS[header])}}

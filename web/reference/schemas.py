@@ -7,6 +7,7 @@ from typing import get_args, get_origin
 import msgspec
 
 from stream.errors import Problem
+from stream.protocols.deepgram.errors import DeepgramRefusal, err_code
 from stream.protocols.farsava.messages import Failure
 from stream.protocols.openai.errors import OpenAIError, error_codes
 from web.reference.structures import error_fields, list_of, one_of, pinned, structures
@@ -57,7 +58,7 @@ _DETECTOR_KEYS = ("prerollMs", "maxUtteranceMs", "vadAggressiveness")
 def rest_schemas(operations: Iterable[Operation]) -> dict[str, Schema]:
     """Build every schema of operations by name: their bodies, what is inside them, errors, the configuration."""
     kinds = {kind for operation in operations for media in _media(operation) for kind in _structs(media.kind)}
-    built = structures(kinds | {Failure, OpenAIError}, _MEANINGS)
+    built = structures(kinds | {Failure, OpenAIError, DeepgramRefusal}, _MEANINGS)
     for kind in kinds:
         rules = getattr(kind, "schema_rules", None)
         if rules is not None:
@@ -95,6 +96,14 @@ def openai_problem_schema(problems: Collection[Problem]) -> Schema:
     codes = [code for problem in problems for code in error_codes(problem)]
     inner = {"properties": {"code": one_of(codes, "the kind of error")}}
     return {"allOf": [reference(OpenAIError.__name__), {"properties": {"error": inner}}]}
+
+
+def deepgram_problem_schema(problems: Collection[Problem]) -> Schema:
+    """The body of an error that is one of these, as Deepgram's API has it."""
+    codes = list(dict.fromkeys(map(err_code, problems)))
+    return {
+        "allOf": [reference(DeepgramRefusal.__name__), {"properties": {"err_code": one_of(codes, "the kind of error")}}]
+    }
 
 
 def _media(operation: Operation) -> Iterator[Media]:

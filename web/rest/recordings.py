@@ -54,10 +54,18 @@ class RecordingAdmission:
 
         `check` may refuse what the recording itself sets.
         """
-        config = caller.configured(self.config).with_message(values, audio_began=False)
-        if check is not None:
-            check(config)
-        return await self.models.look_up(config, caller.owner)
+
+        def with_values(config: SessionConfig) -> SessionConfig:
+            changed = config.with_message(values, audio_began=False)
+            if check is not None:
+                check(changed)
+            return changed
+
+        return await self.adapted(caller, with_values)
+
+    async def adapted(self, caller: Caller, adapt: Callable[[SessionConfig], SessionConfig]) -> SessionConfig:
+        """Return what `adapt` makes of the caller's configuration, with the phrases of its language model."""
+        return await self.models.look_up(adapt(caller.configured(self.config)), caller.owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

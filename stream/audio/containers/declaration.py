@@ -69,12 +69,13 @@ def contradiction(key: str, declared: str, found: str) -> MismatchError:
     )
 
 
-def no_header() -> ClientError:
-    """Make the error for live audio that has to be a file and does not begin like one."""
+def no_header(declared: AudioFormat) -> ClientError:
+    """Make the error for audio that has to be a file and does not begin like one."""
+    known = "a recording" if declared.is_recording else streamed_formats()
     return ClientError(
         Problem.INVALID_AUDIO,
         "the audio does not begin like a file that is known, and its encoding was not declared; "
-        f"send {streamed_formats()}, and declare the encoding of what has no header",
+        f"send {known}, and declare the encoding of what has no header",
     )
 
 

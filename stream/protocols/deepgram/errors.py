@@ -2,8 +2,10 @@
 
 import re
 import uuid
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from stream.errors import ClientError, Problem
 from stream.session.events import EndCause, Finished
@@ -51,12 +53,12 @@ _NAMES = {
 _NAME = re.compile(r"(?<![\w./])(" + "|".join(map(re.escape, _NAMES)) + r")(?!\w)")
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class DeepgramRefusal(msgspec.Struct, frozen=True):
     """The body of a refused request; `err_msg` is for people."""
 
-    err_code: str
-    err_msg: str
-    request_id: str
+    err_code: Annotated[str, Meta(description="the kind of error")]
+    err_msg: Annotated[str, Meta(description="a sentence for people")]
+    request_id: Annotated[str, Meta(description="names this request alone")]
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, tag="Error", tag_field="type"):
@@ -67,10 +69,14 @@ class ErrorMessage(msgspec.Struct, frozen=True, tag="Error", tag_field="type"):
     message: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def refusal(error: ClientError, request_id: str | None = None) -> Refusal:
+def refusal(error: ClientError, request_id: str | None = None) -> DeepgramRefusal:
     """Return the body of a refused request; one without an id so far gets one."""
-    err_code = _ERR_CODES.get(error.problem, error.problem.value.http.name)
-    return Refusal(err_code, description(error), request_id or str(uuid.uuid4()))
+    return DeepgramRefusal(err_code(error.problem), description(error), request_id or str(uuid.uuid4()))
+
+
+def err_code(problem: Problem) -> str:
+    """Return Deepgram's code for a refusal; where it has none, the name of the HTTP status."""
+    return _ERR_CODES.get(problem, problem.value.http.name)
 
 
 def fault(problem: Problem, detail: str) -> ErrorMessage:

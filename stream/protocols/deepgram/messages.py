@@ -2,27 +2,32 @@
 
 from functools import cache
 from importlib.metadata import version
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from stream.protocols.deepgram.errors import ErrorMessage
 
+Seconds = Annotated[float, Meta(description="seconds from the first sample")]
 MODEL_ID = "7b1a0d1c-2f2a-5a6e-9d0c-3a4f0e6b8c11"
 """The id of the only model: that of the recognizer, whatever name a client gives it."""
 
 
-class Word(msgspec.Struct, frozen=True):
+class DeepgramWord(msgspec.Struct, frozen=True):
     """`start` and `end` are seconds from the first sample; `word` is in lower case, without punctuation.
 
     `speaker` counts from 0.
     """
 
-    word: str
-    start: float
-    end: float
+    word: Annotated[str, Meta(description="in lower case, without punctuation")]
+    start: Seconds
+    end: Seconds
     confidence: float
-    punctuated_word: str | msgspec.UnsetType = msgspec.UNSET
-    speaker: int | msgspec.UnsetType = msgspec.UNSET
+    punctuated_word: Annotated[str | msgspec.UnsetType, Meta(description="as it is written")] = msgspec.UNSET
+    speaker: Annotated[int | msgspec.UnsetType, Meta(description="counts from 0", extra_json_schema={"minimum": 0})] = (
+        msgspec.UNSET
+    )
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -30,7 +35,7 @@ class Alternative(msgspec.Struct, frozen=True):
 
     transcript: str
     confidence: float
-    words: list[Word]
+    words: list[DeepgramWord]
 
 
 class ChannelResult(msgspec.Struct, frozen=True):
@@ -39,19 +44,19 @@ class ChannelResult(msgspec.Struct, frozen=True):
     alternatives: list[Alternative]
 
 
-class ModelInfo(msgspec.Struct, frozen=True):
+class DeepgramModelInfo(msgspec.Struct, frozen=True):
     """A model: its name as the client gave it, and our version."""
 
-    name: str
-    version: str
-    arch: str
+    name: Annotated[str, Meta(description="as the client gave it")]
+    version: Annotated[str, Meta(description="of this server")]
+    arch: Annotated[str, Meta(description="this server")]
 
 
 class ResultsMetadata(msgspec.Struct, frozen=True):
     """What every result has."""
 
     request_id: str
-    model_info: ModelInfo
+    model_info: DeepgramModelInfo
     model_uuid: str
 
 
@@ -95,7 +100,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, tag="Metadata", tag_fi
     duration: float
     channels: int
     models: list[str]
-    model_info: dict[str, ModelInfo]
+    model_info: dict[str, DeepgramModelInfo]
 
 
 class ConfigureSuccess(msgspec.Struct, frozen=True, tag="ConfigureSuccess", tag_field="type"):
@@ -116,9 +121,9 @@ class ConfigureFailure(msgspec.Struct, frozen=True, tag="ConfigureFailure", tag_
 Message = Results | SpeechStarted | UtteranceEnd | Metadata | ConfigureSuccess | ConfigureFailure | ErrorMessage
 
 
-def model_info(name: str) -> ModelInfo:
+def model_info(name: str) -> DeepgramModelInfo:
     """Return what is said of the model that a client calls so."""
-    return ModelInfo(name or "default", _version(), "niyosha")
+    return DeepgramModelInfo(name or "default", _version(), "niyosha")
 
 
 def encode(message: Message) -> str:

@@ -1,17 +1,17 @@
 """The query of Deepgram's listen API, checked, and the configuration that it stands for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from stream.audio.format import AudioTransfer, Encoding
 from stream.audio.layout import MOST_CHANNELS
 from stream.configuration.config import KEYS, SessionConfig
 from stream.configuration.keys import IntegerKey
-from stream.errors import ClientError, Problem, quoted, shown
+from stream.errors import quoted, shown
+from stream.protocols.deepgram.query import Query, parse_integer, parse_number, refused
 from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
 
 _KEYS = {key.name: key for key in KEYS}
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 # `opus` is Opus in Ogg here: bare packets have no beginning and no end in a stream of bytes.
 _ENCODINGS = {
     "linear16": Encoding.LINEAR16,
@@ -76,9 +76,11 @@ class ListenRequest:
 def listen_request(query: Iterable[tuple[str, str]]) -> ListenRequest:
     """Read the parameters of a query, in any order; raises ClientError, and ignores those that nobody knows."""
     parameters = _Parameters(query)
-    parameters.check_refused()
-    is_formatted = parameters.flag("punctuate") or parameters.flag("smart_format")
+    parameters.checkrefused()
+    smart_format, paragraphs = parameters.flag("smart_format"), parameters.flag("paragraphs")
+    is_formatted = parameters.flag("punctuate") or smart_format or paragraphs
     pause_ms, finds_endpoints = parameters.endpointing()
+    pause_ms = parameters.utterance_pause_ms() or pause_ms
     values: dict[str, object] = {
         "audioTransfer": AudioTransfer.RAW.value,
         "interimResults": parameters.flag("interim_results"),
@@ -103,70 +105,38 @@ def listen_request(query: Iterable[tuple[str, str]]) -> ListenRequest:
         masks_profanity=parameters.flag("profanity_filter") if parameters.one("profanity_filter") else None,
         tags=tuple(parameters.all("tag")),
         utterances=parameters.flag("utterances"),
-        paragraphs=parameters.flag("paragraphs"),
+        paragraphs=paragraphs or smart_format,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameters:
-    """The values of each parameter, by its name."""
+class _Parameters(Query):
+    """The parameters of a query, as the configuration has them."""
 
-    query: Iterable[tuple[str, str]]
-    _texts: dict[str, list[str]] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        for name, text in self.query:
-            self._texts.setdefault(name, []).append(text)
-
-    def all(self, name: str) -> list[str]:
-        return [text for text in self._texts.get(name, []) if text]
-
-    def one(self, name: str) -> str | None:
-        """Return the only value, None where it is missing or empty."""
-        texts = self._texts.get(name, [])
-        if len(texts) > 1:
-            raise _refused(f"{name} is given {len(texts)} times; it may be given once")
-        return texts[0] if texts and texts[0] else None
-
-    def flag(self, name: str) -> bool:
-        text = self.one(name)
-        if text is None:
-            return False
-        truth = _TRUTHS.get(text.lower())
-        if truth is None:
-            raise _refused(f"{name} is {quoted(text)}; it must be true or false")
-        return truth
-
-    def integer(self, name: str, least: int, most: int) -> int | None:
-        text = self.one(name)
-        if text is None:
-            return None
-        number = _integer(text)
-        if number is None or not least <= number <= most:
-            raise _refused(f"{name} is {quoted(text)}; it must be between {least} and {most}")
-        return number
-
-    def asks_for(self, name: str) -> bool:
-        """Whether a parameter asks for something, be it true or a text; repeated ones may."""
-        return any(text.lower() not in ("false", "0") for text in self.all(name))
-
-    def check_refused(self) -> None:
+    def checkrefused(self) -> None:
         for name in _REFUSED:
             if self.asks_for(name):
                 given = quoted(self.all(name)[0])
-                raise _refused(f"{name} is {given}, which this server does not do; leave {name} out")
+                raise refused(f"{name} is {given}, which this server does not do; leave {name} out")
 
     def endpointing(self) -> tuple[int | None, bool]:
         """Return the pause that ends an utterance in milliseconds, if it is given, and whether ends are reported."""
         text = (self.one("endpointing") or "true").lower()
         if text in ("true", "false", "0"):
             return None, text == "true"
-        milliseconds = _integer(text)
+        milliseconds = parse_integer(text)
         if milliseconds is None or milliseconds < 0:
-            raise _refused(f"endpointing is {quoted(text)}; it must be milliseconds, true or false")
-        bounds = _KEYS["hangoverMs"]
-        assert isinstance(bounds, IntegerKey)  # noqa: S101
-        return max(bounds.minimum, min(milliseconds, bounds.maximum)), True
+            raise refused(f"endpointing is {quoted(text)}; it must be milliseconds, true or false")
+        return _hangover_ms(milliseconds), True
+
+    def utterance_pause_ms(self) -> int | None:
+        """Return the pause between the utterances of a recording, None where it is not given."""
+        text = self.one("utt_split")
+        if text is None:
+            return None
+        split_seconds = parse_number(text)
+        if split_seconds is None or split_seconds < 0:
+            raise refused(f"utt_split is {quoted(text)}; it must be seconds")
+        return _hangover_ms(round(1000 * split_seconds))
 
     def language(self) -> dict[str, object]:
         text = self.one("language")
@@ -193,7 +163,7 @@ class _Parameters:
         phrases, boost = self.all("keyterm"), 0.0
         for text in self.all("keywords"):
             word, _, intensifier = text.rpartition(":")
-            factor = _number(intensifier) if word else None
+            factor = parse_number(intensifier) if word else None
             if factor is None:
                 phrases.append(text)
             elif factor > 0:
@@ -209,14 +179,14 @@ class _Parameters:
         """Return the keys and the fields of the configuration that describe the audio."""
         name = (self.one("encoding") or "").lower()
         if name and name not in _ENCODINGS:
-            raise _refused(
+            raise refused(
                 f"encoding is {quoted(name)}; it must be one of {', '.join(_ENCODINGS)}, or left out for a file"
             )
         channels = self.integer("channels", 1, MOST_CHANNELS)
         is_split = self.flag("multichannel")
         kept = (channels or (1 if name else 2)) if is_split else 1
         if kept > 2:
-            raise _refused(f"channels is {kept} with multichannel; at most 2 are recognized each on its own")
+            raise refused(f"channels is {kept} with multichannel; at most 2 are recognized each on its own")
         values: dict[str, object] = {"channels": kept, "extended": True}
         changes: dict[str, object] = {"needs_header": not name, "interleaved_channels": channels or 1}
         if not name:
@@ -231,7 +201,7 @@ class _Parameters:
         if text is None:
             usual = _USUAL_HERTZ.get(encoding)
             if usual is None:
-                raise _refused(f"sample_rate is missing; encoding {encoding} needs it")
+                raise refused(f"sample_rate is missing; encoding {encoding} needs it")
             return usual
         return _checked("sampleRateHertz", _KEYS["sampleRateHertz"].from_text(text), "sample_rate")
 
@@ -240,21 +210,12 @@ def _checked(key_name: str, value: object, name: str) -> object:
     """Check a value of a key of the configuration that is a parameter of this name."""
     key = _KEYS[key_name]
     if not key.accepts(value):
-        raise _refused(f"{name} is {shown(value)}; it must be {key.allowed}")
+        raise refused(f"{name} is {shown(value)}; it must be {key.allowed}")
     return value
 
 
-def _integer(text: str) -> int | None:
-    return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 10 else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if abs(number) <= MOST_BOOST else None
-
-
-def _refused(detail: str) -> ClientError:
-    return ClientError(Problem.INVALID_CONFIG, detail)
+def _hangover_ms(milliseconds: int) -> int:
+    """Return the pause that ends an utterance, within its bounds."""
+    bounds = _KEYS["hangoverMs"]
+    assert isinstance(bounds, IntegerKey)  # noqa: S101
+    return max(bounds.minimum, min(milliseconds, bounds.maximum))

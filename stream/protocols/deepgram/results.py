@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import msgspec
 
-from stream.protocols.deepgram.messages import Alternative, Word
+from stream.protocols.deepgram.messages import Alternative, DeepgramWord
 from stream.session import events
 from stream.session.utterance import spread
 from stream.words import bare_word
@@ -17,6 +18,11 @@ _NO_TEXT = Alternative("", 0.0, [])
 def seconds(samples: int) -> float:
     """Return a position on the connection's clock in seconds, rounded to milliseconds."""
     return round(samples / SAMPLE_RATE, 3)
+
+
+def timestamp(epoch_seconds: float) -> str:
+    """Return a point in time as RFC 3339 has it, in UTC."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def alternatives(
@@ -44,8 +50,8 @@ def confidence(value: float) -> float:
     return max(round(value, 4), 0.0001) if value > 0 else 0.0
 
 
-def _word(word: events.Word, *, is_formatted: bool, has_speakers: bool) -> Word:
-    return Word(
+def _word(word: events.Word, *, is_formatted: bool, has_speakers: bool) -> DeepgramWord:
+    return DeepgramWord(
         bare_word(word.text),
         seconds(word.start),
         seconds(word.end),

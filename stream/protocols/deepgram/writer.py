@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import defaultdict
-from datetime import UTC, datetime
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
@@ -21,7 +20,7 @@ from stream.protocols.deepgram.messages import (
     model_info,
 )
 from stream.protocols.deepgram.parameters import ListenRequest
-from stream.protocols.deepgram.results import alternatives, placed, seconds
+from stream.protocols.deepgram.results import alternatives, placed, seconds, timestamp
 from stream.session import events
 from stream.session.commands import Refused
 from stream.session.events import EndCause, Reason
@@ -169,8 +168,3 @@ class MessageWriter:
                     models=[MODEL_ID],
                     model_info={MODEL_ID: self._info},
                 )
-
-
-def timestamp(epoch_seconds: float) -> str:
-    """Return a point in time as RFC 3339 has it, in UTC."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -157,6 +157,9 @@ def kinds(operation: Any) -> Iterator[str]:
             if "error" in fields:
                 assert fields["error"]["properties"]["code"]["enum"]
                 continue
+            if "err_code" in fields:
+                assert fields["err_code"]["enum"]
+                continue
             assert fields["code"]["enum"] == [int(status)]
             yield from fields["type"]["enum"]
 

@@ -194,7 +194,7 @@ def test_a_declared_route_is_documented() -> None:
 def test_structs_are_documented_with_their_rules_and_what_is_inside_them() -> None:
     assert set(DOCUMENT["components"]["schemas"]) == {
         *("Bell", "Ring", "Clapper", "Metal"),
-        *("Configuration", "Error"),
+        *("Configuration", "Error", "DeepgramRefusal", "OpenAIError", "OpenAIErrorDetails"),
     }
     assert is_request({"times": 2})
     assert is_request({"times": 1, "strength": {"material": {"metal": "bronze"}}})

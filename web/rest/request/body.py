@@ -29,8 +29,8 @@ _DROP_SECONDS = 3.0
 # A body that is held in memory must arrive at this average rate after a grace time.
 _GRACE_SECONDS = 60.0
 _LEAST_BYTES_A_SECOND = 16 << 10
-# Larger files are on disk.
-_SPOOLED_BYTES = 1 << 16
+SPOOLED_BYTES = 1 << 16
+"""Larger files are on disk."""
 _JSON_SPACE = b" \t\r\n"
 _MOST_HEAD_BYTES = 4096
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -61,7 +61,7 @@ def check_media_type(request: Request, *allowed: str) -> None:
 class _FormParser(MultiPartParser):
     """The library's parser, which keeps less of a file in memory."""
 
-    spool_max_size = _SPOOLED_BYTES
+    spool_max_size = SPOOLED_BYTES
 
     def close(self) -> None:
         """Close every file, also one whose part has no end, which is not in the form."""
@@ -237,7 +237,7 @@ async def read_parts(
     with stores.memory.open(owner) as memory, stores.disk.open(owner) as disk:
 
         def hold(total_bytes: int) -> None:
-            memory.require(min(total_bytes, limits.most_parts * (limits.most_text_bytes + _SPOOLED_BYTES)))
+            memory.require(min(total_bytes, limits.most_parts * (limits.most_text_bytes + SPOOLED_BYTES)))
             disk.require(total_bytes)
 
         async with _parsed_form(body.request, body.pieces(most_bytes, hold), limits) as parts:

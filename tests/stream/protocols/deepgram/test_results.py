@@ -1,4 +1,4 @@
-from stream.protocols.deepgram.messages import Alternative, Word
+from stream.protocols.deepgram.messages import Alternative, DeepgramWord
 from stream.protocols.deepgram.results import alternative, alternatives, placed
 from stream.session import events
 
@@ -8,18 +8,18 @@ HELLO = events.Alternative((events.Word("Hello,", 8000, 16_000, 0.91237, 1), eve
 def test_formatted_words_have_their_punctuation_in_a_field_of_their_own() -> None:
     made = alternative(HELLO, is_formatted=True)
     assert made.transcript == "Hello, Bob!"
-    assert made.words == [Word("hello", 0.5, 1.0, 0.9124, "Hello,"), Word("bob", 1.0, 1.5, 0.0, "Bob!")]
+    assert made.words == [DeepgramWord("hello", 0.5, 1.0, 0.9124, "Hello,"), DeepgramWord("bob", 1.0, 1.5, 0.0, "Bob!")]
 
 
 def test_text_without_formatting_has_neither_punctuation_nor_capitals() -> None:
     made = alternative(HELLO, is_formatted=False)
     assert made.transcript == "hello bob"
-    assert made.words == [Word("hello", 0.5, 1.0, 0.9124), Word("bob", 1.0, 1.5, 0.0)]
+    assert made.words == [DeepgramWord("hello", 0.5, 1.0, 0.9124), DeepgramWord("bob", 1.0, 1.5, 0.0)]
 
 
 def test_speakers_count_from_zero_and_only_where_they_are_wanted() -> None:
     words = alternative(HELLO, is_formatted=False, has_speakers=True).words
-    assert words == [Word("hello", 0.5, 1.0, 0.9124, speaker=0), Word("bob", 1.0, 1.5, 0.0)]
+    assert words == [DeepgramWord("hello", 0.5, 1.0, 0.9124, speaker=0), DeepgramWord("bob", 1.0, 1.5, 0.0)]
 
 
 def test_there_is_always_an_alternative() -> None:

@@ -1,0 +1,1 @@
+"""Deepgram's listen API for recordings."""
