@@ -31,12 +31,10 @@ SERVICES: dict[str, Callable[[Server], FrameProcessor]] = {
     "deepgram": lambda server: DeepgramSTTService(api_key=KEY, base_url=f"ws://{server.http}"),
     "nvidia": lambda server: NvidiaSTTService(server=server.grpc, use_ssl=False),
     "openai": lambda server: OpenAISTTService(api_key=KEY, base_url=f"http://{server.http}/v1"),
-    "openai realtime": lambda server: OpenAIRealtimeSTTService(
-        api_key=KEY, base_url=f"ws://{server.http}/v1/realtime?intent=transcription"
-    ),
+    "openai realtime": lambda server: OpenAIRealtimeSTTService(api_key=KEY, base_url=f"ws://{server.http}/v1/realtime"),
     "openai realtime, server's turns": lambda server: OpenAIRealtimeSTTService(
         api_key=KEY,
-        base_url=f"ws://{server.http}/v1/realtime?intent=transcription",
+        base_url=f"ws://{server.http}/v1/realtime",
         turn_detection={"type": "server_vad"},
     ),
 }
