@@ -7,6 +7,7 @@ from stream.audio.format import AudioTransfer, Encoding
 from stream.audio.layout import MOST_CHANNELS
 from stream.configuration.config import KEYS, SessionConfig
 from stream.configuration.keys import IntegerKey
+from stream.configuration.presets import PRESETS
 from stream.errors import quoted, shown
 from stream.protocols.deepgram.query import Query, parse_integer, parse_number, refused
 from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
@@ -26,6 +27,9 @@ _ENCODINGS = {
 _USUAL_HERTZ = {"mulaw": 8000, "alaw": 8000}
 _WITHOUT_RATE = ("flac", "opus", "ogg-opus", "mp3")
 _MOST_PAUSE_MS = 60_000
+# Frameworks ask for 10 or 25 ms (LiveKit's default), after which Deepgram's model goes on with the sentence. Here such a
+# pause would end the utterance between two words, and words at the cut get worse.
+_LEAST_ENDPOINTING_MS = PRESETS["command_and_search"].hangover_ms
 _PRESETS = {"phonecall": "phone_call", "voicemail": "phone_call", "video": "video"}
 # What a result would lack without a word: such requests are refused.
 _REFUSED = (
@@ -126,7 +130,7 @@ class _Parameters(Query):
         milliseconds = parse_integer(text)
         if milliseconds is None or milliseconds < 0:
             raise refused(f"endpointing is {quoted(text)}; it must be milliseconds, true or false")
-        return _hangover_ms(milliseconds), True
+        return _hangover_ms(max(milliseconds, _LEAST_ENDPOINTING_MS)), True
 
     def utterance_pause_ms(self) -> int | None:
         """Return the pause between the utterances of a recording, None where it is not given."""

@@ -82,8 +82,9 @@ def test_channels_are_mixed_unless_they_are_many(query: str, recognized: int, in
     [
         ("", 800, True),
         ("true", 800, True),
-        ("10", 100, True),
+        ("10", 300, True),
         ("300", 300, True),
+        ("450", 450, True),
         ("90000", 5000, True),
         ("false", 800, False),
         ("False", 800, False),
