@@ -126,7 +126,7 @@ async def test_the_page_is_light_and_fetches_nothing_from_another_host(
     assert [url for url in urls if not url.startswith(own)] == []
     assert f"{own[0]}/static/page/dictation/dictation.js" in urls
     assert any(url.startswith(f"{own[1]}/v1/speech/asrlive?") for url in urls)
-    assert 50_000 < weight < 150_000
+    assert 50_000 < weight < 200_000
 
 
 async def test_settings_show_the_defaults_of_the_server(speaking_browser: Browser) -> None:

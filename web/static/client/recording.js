@@ -4,6 +4,7 @@
  * @typedef {import("./live.js").Result} Result
  * @typedef {import("./transcript.js").Line} Line
  * @typedef {{ channel: number, startTime: number, endTime: number }} Place seconds from the begin of the recording
+ * @typedef {{ name: string, transcriptionId: string, isWhole: boolean, lines: (Line & Place)[] }} KeptRecording
  * @typedef {{ at: number, line?: Line }} Edit
  *   One change of `lines`: a line that is put in at an index, or without `line` the one there is taken out.
  */
@@ -15,11 +16,25 @@ export class Recording {
   /** Names the downloads. */
   name;
   /** Its id at the server; empty until the server has it. */
-  transcriptionId = "";
+  transcriptionId;
+  /** Whether nothing more is to come. */
+  isWhole;
 
-  /** @param {string} name of the file */
-  constructor(name) {
+  /**
+   * @param {string} name of the file
+   * @param {Partial<Pick<KeptRecording, "transcriptionId" | "isWhole" | "lines">>} [kept] what is known of it
+   */
+  constructor(name, { transcriptionId = "", isWhole = false, lines = [] } = {}) {
     this.name = name;
+    this.transcriptionId = transcriptionId;
+    this.isWhole = isWhole;
+    this.#lines = [...lines];
+  }
+
+  /** What has to be kept to have it again. @returns {KeptRecording} */
+  get kept() {
+    const { name, transcriptionId, isWhole } = this;
+    return { name, transcriptionId, isWhole, lines: [...this.#lines] };
   }
 
   /** The utterances with text, by their begin, then their channel. @returns {Line[]} */
@@ -39,6 +54,7 @@ export class Recording {
     const edits = [];
     for (const result of results) this.#place(result, edits);
     if (isWhole) {
+      this.isWhole = true;
       const kept = new Set(results.map(keyOf));
       this.#remove((line) => !kept.has(keyOf(line)), edits);
     }

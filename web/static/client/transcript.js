@@ -9,6 +9,9 @@ import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
  *   The newest state of one utterance; `number` is an integer that rises in the order of speech.
  * @typedef {Utterance & { isOpen: boolean }} Line
  *   Open until its final comes or is given up; times are seconds from the begin of the first session.
+ * @typedef {{ offset: number, lines: Line[] }} Session
+ * @typedef {Session | import("./recording.js").KeptRecording} Part
+ * @typedef {{ parts: Part[] }} Kept plain data, which a browser can store
  * @typedef {keyof typeof FORMATS} Format
  */
 
@@ -24,7 +27,7 @@ const FORMATS = {
 export class Transcript {
   /**
    * Lines in the order of speech; those without text stay, as they record that their final has arrived.
-   * @type {({ offset: number, lines: Line[] } | Recording)[]}
+   * @type {(Session | Recording)[]}
    */
   #parts = [{ offset: 0, lines: [] }];
 
@@ -70,6 +73,44 @@ export class Transcript {
   countBefore(recording) {
     const before = withText(this.#parts.slice(0, this.#parts.indexOf(recording)));
     return before.filter(({ isOpen }) => !isOpen).length;
+  }
+
+  /** All that has to be kept to have the transcript again, without what has no text. @returns {Kept} */
+  get kept() {
+    const parts = this.#parts.map((part) => (part instanceof Recording ? part.kept : { ...part, lines: [...part.lines] }));
+    const hasText = (/** @type {Part} */ part) => part.lines.some(({ transcript }) => transcript !== "");
+    return { parts: parts.filter((part) => hasText(part) || ("name" in part && part.transcriptionId !== "")) };
+  }
+
+  /**
+   * Put what was kept before what there is by now: that comes later, and a session that ran on over `clear` is one again.
+   * @param {Kept} kept
+   */
+  restore({ parts }) {
+    const [running, ...later] = this.#parts;
+    /** @type {(Session | Recording)[]} */
+    const restored = parts.map((part) => ("name" in part ? new Recording(part.name, part) : { ...part }));
+    const last = restored[restored.length - 1];
+    this.#parts = restored;
+    if (last && "offset" in last && "offset" in running && last.offset === running.offset) {
+      const numbers = new Set(running.lines.map(({ number }) => number));
+      last.lines = [...last.lines.filter(({ number }) => !numbers.has(number)), ...running.lines];
+      last.lines.sort((one, other) => one.number - other.number);
+    } else {
+      this.#append(running);
+    }
+    for (const part of later) this.#append(part);
+  }
+
+  /** @param {Session | Recording} part */
+  #append(part) {
+    if (part instanceof Recording) {
+      this.#parts.push(part);
+      return;
+    }
+    const offset = toMs(Math.max(part.offset, this.duration));
+    const lines = part.lines.map((line) => ({ ...line, words: line.words.map((word) => later(word, offset - part.offset)) }));
+    this.#parts.push({ offset, lines });
   }
 
   /** Keep the open lines as they are, when nothing will settle them. */

@@ -53,6 +53,14 @@ export function percent(share) {
 }
 
 /**
+ * A moment as the language writes it, in the user's time zone.
+ * @param {string} time ISO 8601
+ */
+export function moment(time) {
+  return new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
+}
+
+/**
  * Write the page's texts, now and after each change: into elements with `data-text` or `data-label` (the name for
  * screen readers, and a tooltip). `rewrite` writes the texts that scripts made.
  * @param {() => void} [rewrite]

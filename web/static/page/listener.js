@@ -113,9 +113,8 @@ export class Listener {
     this.notify("");
     const awake = stayAwake();
     try {
-      if (mayBegin && !(await mayBegin())) stopping.abort();
+      if ((mayBegin && !(await mayBegin())) || !(await ensureToken())) stopping.abort();
       stopping.signal.throwIfAborted();
-      await ensureToken();
       onBegin?.();
       this.#listening = new Listening(LIVE_URL, {
         signal: stopping.signal,

@@ -31,13 +31,17 @@ export function refuseToken() {
   isNeeded = isTraded = true;
 }
 
-/** Ask the user for a key if the server requires a token and there is none. Call it inside a click. */
+/**
+ * Ask the user for a key if the server requires a token and there is none. Call it inside a click.
+ * @returns {Promise<boolean>} false if the user cancelled
+ */
 export async function ensureToken() {
-  if (!isNeeded) return;
+  if (!isNeeded) return true;
   const key = await askUser();
-  if (key === "") return;
+  if (key === "") return false;
   sessionStorage.setItem(KEY, await trade(key, KEPT_TOKEN));
   isNeeded = false;
+  return true;
 }
 
 /** @returns {Promise<string>} the key, or "" */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Recording } from "../../../../web/static/client/recording.js";
 import { cues } from "../../../../web/static/client/subtitles.js";
 import { Transcript } from "../../../../web/static/client/transcript.js";
 
@@ -213,4 +214,64 @@ test("files of an empty transcript are empty", () => {
   assert.equal(transcript.download("srt", NOW).text, "");
   assert.equal(transcript.download("vtt", NOW).text, "WEBVTT\n");
   assert.deepEqual(JSON.parse(transcript.download("json", NOW).text), { duration: 0, status: "done", results: [] });
+});
+
+/** @param {number} number @param {string} transcript @param {number} [at] @param {boolean} [isFinal] */
+const spokenAt = (number, transcript, at = 0, isFinal = true) => ({
+  number, isFinal, transcript, confidence: 0.5,
+  words: [{ word: transcript, startTime: at + 0.1, endTime: at + 1, confidence: 0.5 }],
+});
+
+test("a transcript that was kept comes back with its recordings and times", () => {
+  const before = new Transcript();
+  before.begin();
+  before.show(spokenAt(1, "one"));
+  const recording = new Recording("talk.wav", { transcriptionId: "id" });
+  before.add(recording);
+  recording.merge([{ ...spokenAt(0, "read"), channel: 0, startTime: 0, endTime: 1 }]);
+  const after = new Transcript();
+  after.restore(structuredClone(before.kept));
+  assert.equal(after.text, "one\nread");
+  assert.deepEqual(after.recordings.map(({ name, transcriptionId }) => [name, transcriptionId]), [["talk.wav", "id"]]);
+  after.begin();
+  after.show(spokenAt(1, "two"));
+  assert.equal(after.text, "one\nread\ntwo");
+  assert.ok(after.lines[2].words[0].startTime > after.lines[0].words[0].endTime);
+});
+
+test("a transcript without text keeps nothing", () => {
+  const transcript = new Transcript();
+  transcript.begin();
+  assert.deepEqual(transcript.kept, { parts: [] });
+});
+
+test("what was cleared comes back above what came since, in one session", () => {
+  const transcript = new Transcript();
+  transcript.begin();
+  transcript.show(spokenAt(1, "one"));
+  transcript.show(spokenAt(2, "tw", 2, false));
+  const { kept } = transcript;
+  transcript.clear();
+  transcript.show(spokenAt(2, "two", 2));
+  transcript.show(spokenAt(3, "three", 4));
+  transcript.restore(kept);
+  assert.equal(transcript.text, "one\ntwo\nthree");
+  transcript.show(spokenAt(4, "four", 6));
+  assert.equal(transcript.lines.at(-1)?.words[0].startTime, 6.1);
+});
+
+test("what was cleared comes before later sessions, whose times are moved behind it", () => {
+  const transcript = new Transcript();
+  transcript.begin();
+  transcript.show(spokenAt(1, "one", 9));
+  const recording = new Recording("talk.wav");
+  transcript.add(recording);
+  recording.merge([{ ...spokenAt(0, "read"), channel: 0, startTime: 0, endTime: 1 }]);
+  const { kept } = transcript;
+  transcript.clear();
+  transcript.begin();
+  transcript.show(spokenAt(1, "two"));
+  transcript.restore(kept);
+  assert.equal(transcript.text, "one\nread\ntwo");
+  assert.equal(transcript.lines[2].words[0].startTime, 10.1);
 });

@@ -1,21 +1,22 @@
 // The dictation view: its buttons, and how its parts work together.
 
+import { Autosave } from "./autosave.js";
 import { Broadcaster } from "../broadcast.js";
+import { TabDraft } from "./drafts.js";
 import { element } from "../elements.js";
-import { writtenFile } from "./files.js";
 import { number, speakLanguage, text } from "../language.js";
 import { Latency } from "../latency.js";
 import { Lines } from "./lines.js";
 import { Listener } from "../listener.js";
 import { Panel } from "./panel.js";
+import { PastView } from "./pastview.js";
 import { Recordings } from "./recordings.js";
-import { sentence } from "../sentences.js";
+import { copyText, saveTranscript } from "./saving.js";
 import { choiceOf, configOf } from "../settings.js";
-import { keptToken } from "../token.js";
-import { Transcript, downloadOf, fileName } from "../../client/transcript.js";
+import { Recording } from "../../client/recording.js";
+import { Transcript } from "../../client/transcript.js";
 
 const COPIED_MS = 2_000;
-const SAVING_MS = 60_000;
 const EARLIER_LINES = 100;
 // A reader who is nearer to the end of the text follows it.
 const FOLLOWING_PX = 120;
@@ -24,6 +25,14 @@ const transcript = new Transcript();
 const lines = new Lines(element("settled"), element("open"));
 const broadcaster = new Broadcaster();
 let latency = new Latency();
+const draft = new TabDraft();
+const autosave = new Autosave(() => draft.save(transcript.kept));
+/** What the last Clear removed. @type {import("../../client/transcript.js").Kept | undefined} */
+let cleared;
+/** Whether the text was copied or downloaded as it is. */
+let isSaved = true;
+/** Whether the text of the last visit is back. */
+let isResumed = false;
 /** When the first session of the transcript began. @type {number | undefined} */
 let startedAt;
 const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (key, settings) => {
@@ -103,6 +112,8 @@ function change(edit) {
   const { scrollHeight, clientHeight, scrollTop } = document.documentElement;
   const isFollowing = scrollHeight - clientHeight - scrollTop < FOLLOWING_PX;
   edit();
+  isSaved = false;
+  if (isResumed) autosave.changed();
   if (isFollowing) lines.trim();
   showButtons();
   if (isFollowing) window.scrollTo(0, document.documentElement.scrollHeight);
@@ -113,6 +124,9 @@ function showButtons() {
   element("hint").hidden = !isEmpty;
   for (const id of ["copy", "clear"]) /** @type {HTMLButtonElement} */ (element(id)).disabled = isEmpty;
   element("download").hidden = isEmpty;
+  element("undo").hidden = cleared === undefined;
+  // One takes the other's place.
+  element("clear").hidden = isEmpty && cleared !== undefined;
   const before = transcript.done.length - lines.count;
   element("earlier").hidden = before === 0;
   element("earlier").textContent = text("earlier", { count: number(before) });
@@ -130,6 +144,7 @@ function showEarlier() {
 }
 
 function clear() {
+  cleared = transcript.kept;
   recordings.cancelAll();
   transcript.clear();
   if (listener.isIdle) startedAt = undefined;
@@ -141,54 +156,48 @@ function clear() {
   element("listen").focus();
 }
 
+function undo() {
+  if (!cleared) return;
+  transcript.restore(cleared);
+  cleared = undefined;
+  show();
+  element(transcript.isEmpty ? "listen" : "copy").focus();
+}
+
+/** Show the transcript from its begin, as another one was put in its place. */
+function show() {
+  change(() => lines.reset(transcript.done));
+}
+
 async function copy() {
-  try {
-    await navigator.clipboard.writeText(transcript.text);
-  } catch {
-    listener.notify(text("copyRefused"));
-    return;
-  }
+  const failure = await copyText(transcript.text);
+  if (failure) return listener.notify(failure);
+  isSaved = true;
   element("copy").textContent = text("copied");
   setTimeout(() => (element("copy").textContent = text("copy")), COPIED_MS);
 }
 
-/**
- * Save the text: each recording as the server writes it, and the sessions as a file of their own.
- * @param {import("../../client/transcript.js").Format} format
- */
+/** @param {import("../../client/transcript.js").Format} format */
 async function download(format) {
   element("download").removeAttribute("open");
-  if (transcript.spoken.length > 0) {
-    const { name, type, text } = transcript.download(format, new Date());
-    save(name, new Blob([text], { type }));
-  }
-  for (const recording of transcript.recordings) {
-    const { name, transcriptionId, lines } = recording;
-    if (lines.length === 0) continue;
-    if (!transcriptionId) {
-      const { name, type, text } = downloadOf(recording, format);
-      save(name, new Blob([text], { type }));
-      continue;
-    }
-    try {
-      const signal = AbortSignal.timeout(SAVING_MS);
-      save(fileName(name, format), await writtenFile(transcriptionId, format, { signal, getToken: keptToken }));
-    } catch (error) {
-      listener.notify(sentence(error));
-    }
-  }
+  const failure = await saveTranscript(transcript, format);
+  if (failure) listener.notify(failure);
+  else isSaved = true;
 }
 
-/**
- * @param {string} name
- * @param {Blob} content
- */
-function save(name, content) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href));
+/** Take the text that a reload or a crash left, and go on with the recordings that the server still reads. */
+async function resume() {
+  const kept = await draft.take();
+  if (kept) {
+    transcript.restore(kept);
+    transcript.giveUp();
+    show();
+    for (const recording of transcript.recordings) {
+      if (recording.transcriptionId && !recording.isWhole) recordings.resume(recording);
+    }
+  }
+  // Nothing is saved over a draft that was not read yet.
+  isResumed = true;
 }
 
 /** @param {number} ms */
@@ -198,6 +207,7 @@ function seconds(ms) {
 
 element("copy").addEventListener("click", copy);
 element("clear").addEventListener("click", clear);
+element("undo").addEventListener("click", undo);
 element("earlier").addEventListener("click", showEarlier);
 element("download").addEventListener("click", ({ target }) => {
   const { format } = /** @type {HTMLElement} */ (target).dataset;
@@ -209,6 +219,21 @@ element("configure").addEventListener("click", () => {
   if (!isHidden) void panel.fetchChoices();
 });
 
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") void autosave.flush();
+});
+addEventListener("beforeunload", (event) => {
+  void autosave.flush();
+  if (!transcript.isEmpty && !isSaved) event.preventDefault();
+});
+
+new PastView(async ({ transcriptionId }, name) => {
+  await listener.stop();
+  const recording = new Recording(name, { transcriptionId });
+  transcript.add(recording);
+  recordings.resume(recording);
+});
+void resume();
 speakLanguage(() => {
   panel.write();
   recordings.show();

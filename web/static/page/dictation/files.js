@@ -18,6 +18,7 @@ import { sleep } from "../../client/waiting.js";
  */
 
 const RECORDINGS = new URL("v1/speech/asrlongrunning", document.baseURI);
+const TRANSCRIPTIONS = new URL("v1/speech/transcriptions", document.baseURI);
 const POLL_MS = 400;
 // Answers grow with the text: polling must not become most of the work of page and server.
 const PAUSES_PER_ANSWER = 10;
@@ -41,7 +42,18 @@ export async function recognizeFile(file, options) {
     return upload(wav, options);
   });
   options.onAccepted(accepted.transcriptionId);
-  await follow(accepted.transcriptionId, options);
+  await followFile(accepted.transcriptionId, options);
+}
+
+/**
+ * List the caller's transcriptions, newest first; rejects with a LiveError.
+ * @param {string | undefined} next the address that an earlier part gave
+ * @param {RequestOptions} options
+ */
+export async function listFiles(next, options) {
+  // The address is the server's own, which a proxy may serve below another path.
+  const query = next === undefined ? "" : new URL(next, TRANSCRIPTIONS).search;
+  return bodyOf(await send(new URL(query, TRANSCRIPTIONS), options));
 }
 
 /**
@@ -64,10 +76,11 @@ export async function deleteFile(transcriptionId, options) {
 }
 
 /**
+ * Take the results of a transcription until it is done. Rejects with a LiveError, or with the signal's reason.
  * @param {string} transcriptionId
- * @param {FileOptions} options
+ * @param {Omit<FileOptions, "config" | "onAccepted">} options
  */
-async function follow(transcriptionId, options) {
+export async function followFile(transcriptionId, options) {
   const { signal, onProgress, onResults } = options;
   const address = addressOf(transcriptionId, { extended: "true" });
   for (;;) {
@@ -116,7 +129,7 @@ async function upload(sound, options) {
  * @param {Record<string, string>} query
  */
 function addressOf(transcriptionId, query) {
-  return new URL(`transcriptions/${transcriptionId}?${new URLSearchParams(query)}`, RECORDINGS);
+  return new URL(`transcriptions/${transcriptionId}?${new URLSearchParams(query)}`, TRANSCRIPTIONS);
 }
 
 /**

@@ -71,6 +71,15 @@ export class Lines {
   }
 
   /**
+   * Show only these lines, the last of them if there are too many.
+   * @param {Line[]} lines
+   */
+  reset(lines) {
+    this.#settled.replaceChildren();
+    this.prepend(lines.slice(-MOST_LINES));
+  }
+
+  /**
    * Show lines from before the first one again.
    * @param {Line[]} lines
    */

@@ -9,10 +9,10 @@ import { keptToken } from "../token.js";
 import { Recording } from "../../client/recording.js";
 import { FileList } from "./filelist.js";
 import { FileQueue } from "./filequeue.js";
-import { deleteFile, recognizeFile } from "./files.js";
+import { deleteFile, followFile, recognizeFile } from "./files.js";
 
 /**
- * @typedef {{ file: File, recording: Recording }} Item
+ * @typedef {{ file: File | undefined, recording: Recording }} Item without a file the server has it
  * @typedef {object} RecordingsOptions
  * @property {() => import("../settings.js").Settings} settings
  * @property {() => Promise<void>} onTake called before files are taken
@@ -68,6 +68,14 @@ export class Recordings {
     return answer !== "";
   }
 
+  /**
+   * Read what the server has and the page does not.
+   * @param {Recording} recording
+   */
+  resume(recording) {
+    this.#queue.add(recording.name, { file: undefined, recording });
+  }
+
   /** @param {Iterable<File>} files */
   async #take(files) {
     const { onTake, onAdd, notify } = this.#options;
@@ -85,7 +93,8 @@ export class Recordings {
     this.#queue.cancel(job);
     const { recording } = job.item;
     const { transcriptionId } = recording;
-    if (!transcriptionId) return;
+    // What is only shown again stays at the server.
+    if (!transcriptionId || !job.item.file) return;
     // What was read stays on the page; the server has no use for the rest.
     recording.transcriptionId = "";
     void deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken }).catch(() => {});
@@ -98,20 +107,21 @@ export class Recordings {
     const { settings, onEdit, notify } = this.#options;
     try {
       // The server would take an unknown format for bare samples.
-      if (file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
+      if (file && file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
         return notify(text("file.unfit"));
       }
-      await recognizeFile(file, {
+      const options = {
         config: configOf(settings()),
         signal,
         getToken: keptToken,
-        onAccepted: (transcriptionId) => (recording.transcriptionId = transcriptionId),
-        onProgress: (share) => this.#queue.progress(job, share),
-        onResults(results, isWhole) {
+        onAccepted: (/** @type {string} */ transcriptionId) => (recording.transcriptionId = transcriptionId),
+        onProgress: (/** @type {number} */ share) => this.#queue.progress(job, share),
+        onResults: (/** @type {import("./files.js").FileResult[]} */ results, /** @type {boolean} */ isWhole) => {
           const edits = recording.merge(results, isWhole);
-          if (edits.length > 0) onEdit(recording, edits);
+          if (edits.length > 0 || isWhole) onEdit(recording, edits);
         },
-      });
+      };
+      await (file ? recognizeFile(file, options) : followFile(recording.transcriptionId, options));
       if (recording.lines.length === 0) notify(text("file.empty"));
     } catch (error) {
       if (!signal.aborted) notify(sentence(error));
