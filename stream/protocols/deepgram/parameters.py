@@ -27,8 +27,8 @@ _ENCODINGS = {
 _USUAL_HERTZ = {"mulaw": 8000, "alaw": 8000}
 _WITHOUT_RATE = ("flac", "opus", "ogg-opus", "mp3")
 _MOST_PAUSE_MS = 60_000
-# Frameworks ask for 10 or 25 ms (LiveKit's default), after which Deepgram's model goes on with the sentence. Here such a
-# pause would end the utterance between two words, and words at the cut get worse.
+# Frameworks ask for 10 or 25 ms (LiveKit's default), after which Deepgram's model goes on with the sentence. Here such
+# a pause would end the utterance between two words, and words at the cut get worse.
 _LEAST_ENDPOINTING_MS = PRESETS["command_and_search"].hangover_ms
 _PRESETS = {"phonecall": "phone_call", "voicemail": "phone_call", "video": "video"}
 # What a result would lack without a word: such requests are refused.

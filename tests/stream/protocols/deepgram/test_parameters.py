@@ -237,7 +237,7 @@ OMI = (
     ("query", "interim_results", "hertz", "hangover_ms", "vad_events"),
     [
         (PIPECAT, True, 16_000, 600, False),
-        (LIVEKIT, True, 16_000, 100, True),
+        (LIVEKIT, True, 16_000, 300, True),
         (JAMBONZ, True, 8000, 500, True),
         (OMI, False, 8000, 300, False),
     ],
