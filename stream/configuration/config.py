@@ -87,9 +87,9 @@ class SessionConfig:
     """The configuration in force; `explicit` names the keys that somebody set.
 
     `trained_phrases` is what a trained `language_model` stands for, once it was looked up; `is_file` when nobody
-    waits for each word. Protocols with other keys set the last four. `interleaved_channels` and `needs_header` are
-    those of `AudioFormat`; a session reports pauses of `pause_ms` between words, 0 for none. Where the recognizer does
-    not distinguish speakers, `wants_speakers` is refused.
+    waits for each word. Protocols with other keys set the last five. `interleaved_channels`, `first_channel_only` and
+    `needs_header` are those of `AudioFormat`; a session reports pauses of `pause_ms` between words, 0 for none. Where
+    the recognizer does not distinguish speakers, `wants_speakers` is refused.
     """
 
     audio_encoding: str = "LINEAR16"
@@ -118,6 +118,7 @@ class SessionConfig:
     trained_phrases: tuple[str, ...] = ()
     is_file: bool = False
     interleaved_channels: int = 0
+    first_channel_only: bool = False
     needs_header: bool = False
     pause_ms: int = 0
     wants_speakers: bool = False
@@ -141,6 +142,7 @@ class SessionConfig:
             encoding_is_explicit="audioEncoding" in self.explicit,
             rate_is_explicit="sampleRateHertz" in self.explicit,
             interleaved_channels=self.interleaved_channels,
+            first_channel_only=self.first_channel_only,
             needs_header=self.needs_header,
         )
 

@@ -1,9 +1,13 @@
 """The configuration of a call: Riva's RecognitionConfig as keys of ours."""
 
+from dataclasses import replace
+
 from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
-from stream.configuration.config import KEYS
+from stream.audio.format import AudioTransfer
+from stream.audio.layout import MOST_CHANNELS
+from stream.configuration.config import KEYS, SessionConfig
 from stream.configuration.keys import IntegerKey, NumberKey
 from stream.errors import ClientError, Problem
 
@@ -17,45 +21,46 @@ _ENCODINGS = {
 # Files of these have their own rate, and clients send the recognizer's.
 _HAS_OWN_RATE = frozenset({AudioEncoding.FLAC, AudioEncoding.OGGOPUS})
 _RANGES = {key.name: key for key in KEYS if isinstance(key, IntegerKey | NumberKey)}
-_MOST_CHANNELS = 2
+_MOST_SEPARATED = 2
 
 
-def values_of(config: pb.RecognitionConfig) -> dict[str, object]:
-    """Return the keys that a call sets; raises ClientError for what cannot be recognized as it is asked for.
+def configured(config: SessionConfig, asked: pb.RecognitionConfig, **values: object) -> SessionConfig:
+    """Return a configuration with what a call asks for, and `values`; raises ClientError.
 
-    `maxAlternatives`, `boost` and `hangoverMs` have narrower ranges here than Riva's, and take the nearest value.
+    `maxAlternatives`, `boost` and `hangoverMs` have narrower ranges here than Riva's, and take the nearest value. Of
+    several channels the first is recognized, unless they are to be separated.
     """
+    is_separate = asked.enable_separate_recognition_per_channel
+    return replace(
+        config.with_message(_values_of(asked) | values, audio_began=False),
+        interleaved_channels=asked.audio_channel_count,
+        first_channel_only=not is_separate,
+    )
+
+
+def _values_of(asked: pb.RecognitionConfig) -> dict[str, object]:
     values: dict[str, object] = {
-        "profanityFilter": config.profanity_filter,
-        "punctuation": config.enable_automatic_punctuation,
+        "audioTransfer": AudioTransfer.RAW.value,
+        "profanityFilter": asked.profanity_filter,
+        "punctuation": asked.enable_automatic_punctuation,
         # The key is about Farsava's messages, which Riva's clients do not get; two channels need it.
         "extended": True,
     }
-    if config.encoding != AudioEncoding.ENCODING_UNSPECIFIED:
-        values["audioEncoding"] = _encoding(config.encoding)
-    if config.sample_rate_hertz and config.encoding not in _HAS_OWN_RATE:
-        values["sampleRateHertz"] = config.sample_rate_hertz
-    if config.language_code:
-        values["languageCode"] = config.language_code
-    if config.max_alternatives:
-        values["maxAlternatives"] = _nearest("maxAlternatives", config.max_alternatives)
-    if config.speech_contexts:
-        values |= _phrases(config)
-    if config.audio_channel_count > 1:
-        values |= _channels(config)
-    if config.endpointing_config.stop_history > 0:
-        values["hangoverMs"] = _nearest("hangoverMs", config.endpointing_config.stop_history)
+    if asked.encoding != AudioEncoding.ENCODING_UNSPECIFIED:
+        values["audioEncoding"] = _encoding(asked.encoding)
+    if asked.sample_rate_hertz and asked.encoding not in _HAS_OWN_RATE:
+        values["sampleRateHertz"] = asked.sample_rate_hertz
+    if asked.language_code:
+        values["languageCode"] = asked.language_code
+    if asked.max_alternatives:
+        values["maxAlternatives"] = _nearest("maxAlternatives", asked.max_alternatives)
+    if asked.speech_contexts:
+        values |= _phrases(asked)
+    if asked.audio_channel_count > 1:
+        values |= _channels(asked)
+    if asked.endpointing_config.stop_history > 0:
+        values["hangoverMs"] = _nearest("hangoverMs", asked.endpointing_config.stop_history)
     return values
-
-
-def takes_first_channel(config: pb.RecognitionConfig) -> bool:
-    """Whether only the first of two interleaved channels is recognized, as Riva does unless told otherwise.
-
-    Files say themselves how many channels they have, and all of them are mixed.
-    """
-    is_raw = config.encoding in (AudioEncoding.LINEAR_PCM, AudioEncoding.ENCODING_UNSPECIFIED)
-    is_mixed = not config.enable_separate_recognition_per_channel
-    return is_raw and is_mixed and config.audio_channel_count == _MOST_CHANNELS
 
 
 def _encoding(encoding: int) -> str:
@@ -75,12 +80,14 @@ def _phrases(config: pb.RecognitionConfig) -> dict[str, object]:
 
 
 def _channels(config: pb.RecognitionConfig) -> dict[str, object]:
-    if config.audio_channel_count > _MOST_CHANNELS:
+    count, is_separate = config.audio_channel_count, config.enable_separate_recognition_per_channel
+    most = _MOST_SEPARATED if is_separate else MOST_CHANNELS
+    if count > most:
+        separated = " and recognized separately" if is_separate else ""
         raise ClientError(
-            Problem.INVALID_CONFIG,
-            f"audio_channel_count is {config.audio_channel_count}; at most {_MOST_CHANNELS} are recognized",
+            Problem.INVALID_CONFIG, f"audio_channel_count is {count}{separated}; it must be at most {most}"
         )
-    return {"channels": _MOST_CHANNELS} if config.enable_separate_recognition_per_channel else {}
+    return {"channels": count} if is_separate else {}
 
 
 def _nearest(name: str, value: float) -> float:

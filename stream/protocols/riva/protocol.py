@@ -10,8 +10,7 @@ from riva.client.proto import riva_common_pb2
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.protocols.protocol import Adapter, ClientProtocol, Handshake, Message, Opening
-from stream.protocols.riva.channels import FirstChannel
-from stream.protocols.riva.configuration import takes_first_channel, values_of
+from stream.protocols.riva.configuration import configured
 from stream.protocols.riva.errors import ENDS, STATUS_OF_PROBLEM
 from stream.protocols.riva.responses import ResponseWriter
 from stream.session.commands import ClientInput, Close, Finalize, KeepAlive, Reply
@@ -31,8 +30,7 @@ class RivaStreaming(ClientProtocol):
 
     def configured(self, config: SessionConfig, handshake: Handshake) -> SessionConfig:
         streaming = _streaming_config(handshake)
-        values = values_of(streaming.config) | {"interimResults": streaming.interim_results}
-        return config.with_message(values, audio_began=False)
+        return configured(config, streaming.config, interimResults=streaming.interim_results)
 
     def refusal(self, error: ClientError) -> bytes:
         return error.detail.encode()
@@ -40,7 +38,7 @@ class RivaStreaming(ClientProtocol):
     def open(self, opening: Opening) -> Adapter:
         request = _request(opening.handshake.first_message)
         config = request.streaming_config.config
-        return StreamingAdapter(config, ResponseWriter(config, _id(request)))
+        return StreamingAdapter(ResponseWriter(config, _id(request)))
 
 
 class RivaRecognize(ClientProtocol):
@@ -50,23 +48,22 @@ class RivaRecognize(ClientProtocol):
     path: ClassVar[str] = f"/{SERVICE}/Recognize"
 
     def configured(self, config: SessionConfig, handshake: Handshake) -> SessionConfig:
-        values = values_of(whole_request(handshake.first_message).config) | {"interimResults": False}
-        return replace(config.with_message(values, audio_began=False), is_file=True)
+        asked = whole_request(handshake.first_message).config
+        return replace(configured(config, asked, interimResults=False), is_file=True)
 
     def refusal(self, error: ClientError) -> bytes:
         return error.detail.encode()
 
     def open(self, opening: Opening) -> Adapter:
         request = whole_request(opening.handshake.first_message)
-        return WholeAdapter(request.config, ResponseWriter(request.config, _id(request)))
+        return WholeAdapter(ResponseWriter(request.config, _id(request)))
 
 
 class _RivaAdapter(Adapter):
     """What both calls have in common; it closes with a gRPC status and its message."""
 
-    def __init__(self, config: pb.RecognitionConfig, writer: ResponseWriter) -> None:
+    def __init__(self, writer: ResponseWriter) -> None:
         self._writer = writer
-        self._first_channel = FirstChannel() if takes_first_channel(config) else None
 
     def write_failure(self, problem: Problem, detail: str, config: SessionConfig) -> tuple[Message, ...]:
         return ()
@@ -80,25 +77,18 @@ class _RivaAdapter(Adapter):
             case Finished(cause=cause):
                 return ENDS[cause]
 
-    def _audio(self, data: bytes) -> bytes:
-        return data if self._first_channel is None else self._first_channel.push(data)
-
-    def _end(self) -> tuple[ClientInput, ...]:
-        rest = b"" if self._first_channel is None else self._first_channel.flush()
-        return (rest, Close()) if rest else (Close(),)
-
 
 class StreamingAdapter(_RivaAdapter):
     """Translates serialized StreamingRecognizeRequests and -Responses."""
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
         if message == END:
-            return self._end()
+            return (Close(),)
         request = _request(message)
         if request.HasField("streaming_config"):
             raise ClientError(Problem.INVALID_MESSAGE, "streaming_config may only be the first message of a stream")
         self._writer.request_id = _id(request) or self._writer.request_id
-        inputs: tuple[ClientInput, ...] = (self._audio(request.audio_content),) if request.audio_content else ()
+        inputs: tuple[ClientInput, ...] = (request.audio_content,) if request.audio_content else ()
         if request.runtime_config.get(_END_UTTERANCE, "").lower() == "true":
             inputs += (Finalize(),)
         return inputs or (KeepAlive(),)
@@ -117,7 +107,7 @@ class WholeAdapter(_RivaAdapter):
     """Takes the audio as it is, and writes one serialized RecognizeResponse at the end."""
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
-        return (self._audio(message),) if isinstance(message, bytes) else self._end()
+        return (message,) if isinstance(message, bytes) else (Close(),)
 
     def write(self, event: ClientEvent | Reply, config: SessionConfig) -> tuple[Message, ...]:
         match event:

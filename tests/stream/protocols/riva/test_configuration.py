@@ -4,11 +4,11 @@ from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
-from stream.protocols.riva.configuration import takes_first_channel, values_of
+from stream.protocols.riva import configuration
 
 
 def configured(**fields: object) -> SessionConfig:
-    return SessionConfig().with_message(values_of(pb.RecognitionConfig(**fields)), audio_began=False)
+    return configuration.configured(SessionConfig(), pb.RecognitionConfig(**fields))
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,29 @@ def test_more_alternatives_than_there_are_give_the_most_that_there_are() -> None
     assert configured(max_alternatives=30).max_alternatives == 5
 
 
-def test_two_channels_are_separated_only_on_request() -> None:
-    two = pb.RecognitionConfig(encoding=AudioEncoding.LINEAR_PCM, audio_channel_count=2)
-    assert (values_of(two).get("channels"), takes_first_channel(two)) == (None, True)
-    two.enable_separate_recognition_per_channel = True
-    assert (values_of(two).get("channels"), takes_first_channel(two)) == (2, False)
+def test_of_several_channels_the_first_is_recognized() -> None:
+    audio = configured(encoding=AudioEncoding.LINEAR_PCM, audio_channel_count=4).audio_format
+    assert (audio.channels, audio.interleaved_channels, audio.first_channel_only) == (1, 4, True)
+
+
+def test_two_channels_are_separated_on_request() -> None:
+    audio = configured(audio_channel_count=2, enable_separate_recognition_per_channel=True).audio_format
+    assert (audio.channels, audio.interleaved_channels, audio.first_channel_only) == (2, 2, False)
+
+
+def test_samples_are_never_taken_for_text() -> None:
+    assert configured().audio_transfer == "raw"
 
 
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
         ({"encoding": 77}, "encoding is 77; it must be one of LINEAR_PCM, FLAC, MULAW, OGGOPUS, ALAW"),
-        ({"audio_channel_count": 3}, "audio_channel_count is 3; at most 2 are recognized"),
+        ({"audio_channel_count": 99}, "audio_channel_count is 99; it must be at most 64"),
+        (
+            {"audio_channel_count": 3, "enable_separate_recognition_per_channel": True},
+            "audio_channel_count is 3 and recognized separately; it must be at most 2",
+        ),
         ({"sample_rate_hertz": 4000}, "sampleRateHertz is 4000; it must be between 8000 and 48000"),
     ],
 )
