@@ -266,8 +266,8 @@ class SessionRunner:
             case Close():
                 await self._end_audio(EndCause.CLOSE)
                 return 0.0
-            case Finalize():
-                self._feed(UtteranceFinalized())
+            case Finalize(channel):
+                self._feed(UtteranceFinalized(channel))
             case Discard():
                 self._feed(UtteranceDiscarded())
             case KeepAlive():

@@ -26,7 +26,9 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Finalize:
-    """The open utterance is to be settled now; the stream goes on."""
+    """The open utterance of a channel is to be settled now, of every channel without one; the stream goes on."""
+
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,9 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class UtteranceFinalized:
-    """The client wants the open utterance settled now."""
+    """The client wants the open utterance of a channel settled now, of every channel without one."""
+
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +372,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Finalized:
-    """Everything that was received before the client's command to finalize is settled, or was no speech."""
+    """Everything that was received before the client's command to finalize is settled, or was no speech.
+
+    `channel` is that of the command.
+    """
+
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

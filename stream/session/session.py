@@ -4,7 +4,6 @@ It does no I/O: `receive` an event, then drain `take_orders` and `take_events`. 
 count of received samples.
 """
 
-import math
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -41,6 +40,7 @@ from stream.session.events import (
     Warned,
     WordsPaused,
 )
+from stream.session.finalizing import FinalizeCommands
 from stream.session.output import SessionOutput
 from stream.session.quiet import QuietWatch
 from stream.session.utterance import Utterance
@@ -88,7 +88,7 @@ class Session:
         self._next_config: Configured | None = None
         self._utterance_count = 0
         # For each command to finalize that is to be answered: the last utterance that it is about.
-        self._finalizing: list[int] = []
+        self._finalizing = FinalizeCommands()
         self._failures_in_a_row = 0
         self._output = SessionOutput()
         self._quiet = QuietWatch()
@@ -195,24 +195,23 @@ class Session:
 
     def _end_utterances(self, event: UtteranceFinalized | UtteranceDiscarded | SenderPaused) -> None:
         match event:
-            case UtteranceFinalized():
-                self._finalize()
+            case UtteranceFinalized(channel):
+                self._finalize(channel)
             case UtteranceDiscarded():
                 self._discard()
             case SenderPaused():
                 self._cut(Reason.IDLE)
 
-    def _finalize(self) -> None:
-        if self._config.vad != OFF or not self._options.forces_endpoints:
-            self._cut(Reason.FINALIZE)
-        else:
-            for utterance in (channel.speaking for channel in self._channels):
-                if utterance is not None:
-                    utterance.is_forced = True
-                    self._output.order(ForceEndpoint(utterance.stream_id))
-        # Commands that are about the same utterances are answered once.
-        if self._utterance_count not in self._finalizing:
-            self._finalizing.append(self._utterance_count)
+    def _finalize(self, number: int | None) -> None:
+        for channel in self._channels:
+            if number not in (None, channel.index):
+                continue
+            if self._config.vad != OFF or not self._options.forces_endpoints:
+                self._follow(channel, channel.cut(), Reason.FINALIZE)
+            elif channel.speaking is not None:
+                channel.speaking.is_forced = True
+                self._output.order(ForceEndpoint(channel.speaking.stream_id))
+        self._finalizing.add(self._utterance_count, number)
         self._emit_finalized()
 
     def _discard(self) -> None:
@@ -227,10 +226,8 @@ class Session:
 
     def _emit_finalized(self) -> None:
         """Answer the commands to finalize whose utterances are all settled."""
-        first_open = min((c.unsettled[0].utterance_id for c in self._channels if c.unsettled), default=math.inf)
-        while self._finalizing and self._finalizing[0] < first_open:
-            self._finalizing.pop(0)
-            self._output.emit(Finalized())
+        for channel in self._finalizing.take(self._channels):
+            self._output.emit(Finalized(channel))
 
     def _cut(self, reason: Reason) -> None:
         for channel in self._channels:

@@ -1,6 +1,7 @@
 """The text messages of Deepgram's clients, parsed into commands and replies."""
 
 import json
+from dataclasses import dataclass
 
 from stream.configuration.config import KEYS
 from stream.errors import ClientError, quoted
@@ -13,17 +14,23 @@ _PHRASES = next(key for key in KEYS if key.name == "phrases")
 # Features that only tune the text; others would have to change it.
 _WITHOUT_EFFECT = ("numerals", "measurements", "filler_words")
 
-FINALIZING = object()
-"""The reply that marks in the order of the events where a command to finalize came; it is no message."""
+
+@dataclass(frozen=True, slots=True)
+class Finalizing:
+    """The reply that marks in the order of the events where a command to finalize came; it is no message."""
+
+    channel: int | None = None
 
 
-def parse_message(text: str, request_id: str) -> tuple[ClientInput, ...]:
-    """Read a text message; one that is not understood is answered, and the connection goes on."""
+def parse_message(text: str, request_id: str, channels: int = 1) -> tuple[ClientInput, ...]:
+    """Read a text message of a client with so many channels; one that is not understood is answered, no more."""
     match _object(text):
         case {"type": "KeepAlive"}:
             return (KeepAlive(),)
-        case {"type": "Finalize"}:
-            return Reply(FINALIZING), Finalize()
+        case {"type": "Finalize", "channel": int(channel)} if type(channel) is int and 0 <= channel < channels:
+            return Reply(Finalizing(channel)), Finalize(channel)
+        case {"type": "Finalize", **rest} if rest.get("channel") is None:
+            return Reply(Finalizing()), Finalize()
         case {"type": "CloseStream"}:
             return (Close(),)
         case {"type": "Configure", **rest}:

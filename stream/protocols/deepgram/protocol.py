@@ -68,11 +68,12 @@ class DeepgramAdapter(Adapter):
     def __init__(self, opening: Opening) -> None:
         request = listen_request(opening.handshake.query)
         self._request_id = opening.transcription_id
+        self._channels = opening.config.channels
         self._writer = MessageWriter(request, self._request_id, opening.opened_at, opening.limits.idle_seconds)
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
         if isinstance(message, str):
-            return parse_message(message, self._request_id)
+            return parse_message(message, self._request_id, self._channels)
         if not message:
             return (Close(),)
         self._writer.add_audio(message)

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
+from stream.protocols.deepgram.commands import Finalizing
 from stream.protocols.deepgram.errors import ErrorMessage, description, fault, silence
 from stream.protocols.deepgram.messages import (
     MODEL_ID,
@@ -61,10 +63,14 @@ class MessageWriter:
                 return [ConfigureFailure(self._request_id, code, description(error))]
             case ErrorMessage() | ConfigureSuccess() | ConfigureFailure():
                 return [content]
-            case _:
-                # A command to finalize is about the latest open utterance of each channel.
-                self._finalizing |= {channel: utterance_id for utterance_id, (channel, _) in self._open.items()}
-                return []
+            case Finalizing(number):
+                # A command to finalize is about the latest open utterance of its channels.
+                self._finalizing |= {
+                    channel: utterance_id
+                    for utterance_id, (channel, _) in self._open.items()
+                    if number in (None, channel)
+                }
+        return []
 
     def write(self, event: events.ClientEvent, config: SessionConfig) -> list[Message]:  # noqa: PLR0911 - as messages
         """Return the messages for an event."""
@@ -80,8 +86,10 @@ class MessageWriter:
                 return [self._interim(event, channels)]
             case events.Settled():
                 return [self._final(event, channels)]
-            case events.Finalized():
-                return self._answers(channels)
+            case events.Finalized(None):
+                return self._answers(range(channels), channels)
+            case events.Finalized(int(channel)):
+                return self._answers([channel], channels)
             case events.WordsPaused(last_word_end, channel):
                 return [UtteranceEnd([channel, channels], seconds(last_word_end))]
             case events.Finished():
@@ -116,10 +124,10 @@ class MessageWriter:
             from_finalize=from_finalize,
         )
 
-    def _answers(self, channels: int) -> list[Message]:
-        """Answer a command to finalize for each channel in which nothing was open."""
-        missing = [channel for channel in range(channels) if channel not in self._finalized]
-        self._finalized.clear()
+    def _answers(self, finalized: Iterable[int], channels: int) -> list[Message]:
+        """Answer a command to finalize for each of its channels in which nothing was open."""
+        missing = [channel for channel in finalized if channel not in self._finalized]
+        self._finalized -= set(finalized)
         return [self._empty(channel, channels) for channel in missing]
 
     def _empty(self, channel: int, channels: int) -> Results:

@@ -480,6 +480,21 @@ def test_a_finalize_is_answered_although_the_recognizer_failed() -> None:
     assert timeline.emitted[-1] == Finalized()
 
 
+def test_a_command_to_finalize_one_channel_leaves_the_other_alone() -> None:
+    timeline = Timeline(replace(EXTENDED, channels=2))
+    timeline.receive(*(AudioReceived((SPEECH_FRAME, SPEECH_FRAME)) for _ in range(20)))
+    timeline.receive(UtteranceFinalized(1), final(2, "b"))
+    assert [event.channel for event in timeline.emitted if isinstance(event, SpeechEnded)] == [1]
+    assert timeline.emitted[-1] == Finalized(1)
+    timeline.receive(UtteranceFinalized(), UtteranceFinalized(1), final(1, "a"))
+    # Nothing was open in the second channel any more.
+    assert [event for event in timeline.emitted if isinstance(event, Finalized)] == [
+        Finalized(1),
+        Finalized(1),
+        Finalized(),
+    ]
+
+
 def test_a_gap_spans_only_what_was_not_settled() -> None:
     timeline = Timeline(EXTENDED).hear(SPOKEN).receive(RecognitionFailed(1, settled=12 * FRAME_SAMPLES), CLOSE)
     (gap,) = [event for event in timeline.told if isinstance(event, Warned)]

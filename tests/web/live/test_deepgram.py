@@ -245,6 +245,18 @@ async def test_finalize_right_behind_an_endpoint_is_answered_by_its_result(gatew
 
 
 @shared
+async def test_finalize_of_one_channel_leaves_the_other_alone(gateway: Gateway) -> None:
+    mono = clip_pcm("quick.wav")[:48_000]
+    stereo = b"".join(mono[at : at + 2] * 2 for at in range(0, len(mono), 2))
+    query = f"{LINEAR}&channels=2&multichannel=true"
+    finalize = '{"type":"Finalize","channel":1}'
+    made = await call(gateway.base, *cut(stereo, 6400), finalize, 0.5, stereo, CLOSE, query=query)
+    answers = [message["channel_index"] for message in made.finals if message["from_finalize"]]
+    assert answers == [[1, 2]]
+    assert [message["channel_index"][0] for message in made.finals].count(0) == 1
+
+
+@shared
 async def test_an_empty_binary_message_ends_the_stream_as_well(gateway: Gateway) -> None:
     made = await call(gateway.base, clip_pcm("quick.wav"), b"")
     assert (len(made.texts), made.messages[-1]["type"], made.close_code) == (1, "Metadata", 1000)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocols.deepgram.commands import FINALIZING, parse_message
+from stream.protocols.deepgram.commands import Finalizing, parse_message
 from stream.protocols.deepgram.errors import ErrorMessage
 from stream.protocols.deepgram.messages import ConfigureFailure, ConfigureSuccess
 from stream.session.commands import ClientInput, Close, Configure, Finalize, KeepAlive, Reply
@@ -15,8 +15,9 @@ from tests.support.tiers import examples
     ("text", "inputs"),
     [
         ('{"type":"KeepAlive"}', (KeepAlive(),)),
-        ('{"type": "Finalize"}', (Reply(FINALIZING), Finalize())),
-        ('{"type": "Finalize", "channel": 0}', (Reply(FINALIZING), Finalize())),
+        ('{"type": "Finalize"}', (Reply(Finalizing()), Finalize())),
+        ('{"type": "Finalize", "channel": null}', (Reply(Finalizing()), Finalize())),
+        ('{"type": "Finalize", "channel": 0}', (Reply(Finalizing(0)), Finalize(0))),
         ('{"type":"CloseStream"}\n', (Close(),)),
     ],
 )
@@ -26,7 +27,18 @@ def test_each_message_is_a_command(text: str, inputs: tuple[ClientInput, ...]) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "close", "{", "[]", "null", '{"type":"keepalive"}', '{"type":1}', '{"Type":"Finalize"}', '{"type":"Results"}'],
+    [
+        "",
+        "close",
+        "{",
+        "[]",
+        "null",
+        '{"type":"keepalive"}',
+        '{"type":1}',
+        '{"Type":"Finalize"}',
+        '{"type":"Finalize","channel":1}',
+        '{"type":"Results"}',
+    ],
 )
 def test_any_other_text_is_answered_with_an_error(text: str) -> None:
     (reply,) = parse_message(text, "id")
