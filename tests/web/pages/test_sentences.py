@@ -35,6 +35,16 @@ CASES = [
         "The server does not take these settings: languageCode is “xx”.",
     ),
     (
+        {
+            "kind": "refused",
+            "type": "invalid_config",
+            "code": 400,
+            "detail": "languageCode is de, which no model of this server recognizes; served: en-US, fa. To serve",
+        },
+        "Nobody here recognizes German. Choose another spoken language; this server knows American English and "
+        "Persian.",
+    ),
+    (
         {"kind": "failed", "type": "recognizer_failed"},
         "The recognizer failed. What you see is kept; press the button to go on.",
     ),
@@ -48,6 +58,35 @@ CASES = [
 
 async def test_an_error_is_told_with_what_to_do(page: Page) -> None:
     assert [await page.evaluate(SAY, facts) for facts, _ in CASES] == [sentence for _, sentence in CASES]
+
+
+FILE_CASES = [
+    ("unsupported_media", "the audio is PDF; send a recording", "This is no recording. Choose a sound or a video."),
+    (
+        "invalid_audio",
+        "the audio cannot be decoded as FLAC: it does not begin as it must",
+        "This file is damaged, or its sound cannot be read. See whether it plays; if it does, save it as MP3, M4A or "
+        "WAV and choose that.",
+    ),
+    (
+        "invalid_audio",
+        "the audio cannot be decoded as MP4, M4A, MOV or 3GP: it has no audio stream",
+        "This video has no sound. Choose one in which somebody speaks.",
+    ),
+    ("invalid_audio", "the audio is empty", "This file is empty. Choose another one."),
+    (
+        "too_large",
+        "the body is too large; at most 5 bytes are taken",
+        "This file is too large for the server. Cut it into parts, or save only its sound, as MP3 or M4A.",
+    ),
+    ("recognizer_failed", "", "The recognizer failed. What you see is kept; press the button to go on."),
+]
+
+
+async def test_a_file_that_is_refused_is_told_with_what_to_do(page: Page) -> None:
+    script = SAY.replace("{ sentence }", "{ fileSentence }").replace("return sentence", "return fileSentence")
+    facts = [{"kind": "refused", "type": kind, "detail": detail} for kind, detail, _ in FILE_CASES]
+    assert [await page.evaluate(script, one) for one in facts] == [sentence for *_, sentence in FILE_CASES]
 
 
 async def test_whatever_is_told_in_english_is_told_in_persian(page: Page) -> None:

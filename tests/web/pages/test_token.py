@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from tests.support.places import CLIPS
 from tests.support.recognizers import ScriptedRecognizer
-from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop
+from tests.web.pages.accessibility import violations
+from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop, track_states
 from tests.web.support.tokens import SECRET, claims, token
 from web.process.serve import RunningServer, running
 from web.settings.settings import Settings
@@ -64,9 +65,7 @@ def payload(text: str) -> dict[str, Any]:
 
 
 async def paste(page: Page, key: str) -> None:
-    """Be asked for the key, after a first try without one, and give it."""
-    await start(page)
-    await expect_notice(page, REFUSED)
+    """Be asked for the key at the first press of the button, and give it."""
     await start(page)
     await page.get_by_role("textbox", name="Token").fill(key)
     await page.keyboard.press("Enter")
@@ -102,8 +101,7 @@ async def test_a_key_is_traded_and_kept_nowhere(speaking_browser: Browser, guard
         await start(page)
         await listen(page)
     assert traffic.trades[1:] == [held, held]
-    first, *used = traffic.connections
-    assert first == ""
+    used = traffic.connections
     assert len(set(used)) == len(used) == 2
     assert all(payload(one)["one_use"] and payload(one)["scope"] == "live recordings" for one in used)
 
@@ -116,7 +114,7 @@ async def test_a_token_that_is_no_key_is_used_as_it_is(speaking_browser: Browser
         await listen(page)
         await start(page)
         await listen(page)
-    assert traffic.connections == ["", plain, plain]
+    assert traffic.connections == [plain, plain]
     assert traffic.trades == [plain]
 
 
@@ -135,7 +133,7 @@ async def test_so_it_is_where_tokens_are_only_verified(
         traffic.watch(page)
         await paste(page, signed)
         await listen(page)
-    assert traffic.connections == ["", signed]
+    assert traffic.connections == [signed]
 
 
 async def test_a_key_that_is_refused_is_told_and_asked_for_again(
@@ -153,4 +151,45 @@ async def test_a_key_that_is_refused_is_told_and_asked_for_again(
         await page.keyboard.press("Enter")
         await listen(page)
     # Not even a connection was tried with it.
-    assert len(traffic.connections) == 2
+    assert len(traffic.connections) == 1
+
+
+async def test_a_first_visit_explains_the_key_and_can_be_cancelled(
+    speaking_browser: Browser, guarded: RunningServer
+) -> None:
+    traffic = Traffic()
+    async with opened(speaking_browser, guarded.url, may_log=True) as page:
+        traffic.watch(page)
+        await start(page)
+        question = page.get_by_role("dialog", name="This server asks for a key")
+        await expect(question).to_contain_text("Ask for one if you have none.")
+        assert await violations(page) == []
+        await question.get_by_role("button", name="Cancel").click()
+        await expect(question).to_be_hidden()
+        await expect_state(page, "Ready")
+        # Nothing was given, so that nothing was refused.
+        await expect(page.get_by_role("alert")).to_be_empty()
+        await start(page)
+        await expect(question).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(question).to_be_hidden()
+        await expect(page.get_by_role("alert")).to_be_empty()
+        # A file and the history ask as well.
+        await page.locator("#file").set_input_files(CLIPS / "yes.wav")
+        await question.get_by_role("button", name="Cancel").click()
+        await expect(page.get_by_role("alert")).to_be_empty()
+        assert await track_states(page) == []
+    assert traffic.connections == traffic.trades == traffic.requests == []
+
+
+async def test_a_server_that_was_away_at_first_asks_for_the_key_too(
+    speaking_browser: Browser, guarded: RunningServer
+) -> None:
+    async with opened(speaking_browser, "about:blank", may_log=True) as page:
+        await page.route("**/v1/speech/languages", lambda route: route.abort())
+        await page.goto(guarded.url)
+        await start(page)
+        await page.get_by_role("textbox", name="Token").fill(token(scope=SCOPES))
+        await page.keyboard.press("Enter")
+        await listen(page)
+        await expect(page.get_by_role("alert")).to_be_empty()

@@ -53,6 +53,22 @@ export function percent(share) {
 }
 
 /**
+ * The name of a language, or its code if it has none.
+ * @param {string} code BCP 47
+ */
+export function languageName(code) {
+  return new Intl.DisplayNames([current], { type: "language" }).of(code) ?? code;
+}
+
+/**
+ * Names as an enumeration.
+ * @param {string[]} names
+ */
+export function listed(names) {
+  return new Intl.ListFormat(current).format(names);
+}
+
+/**
  * A moment as the language writes it, in the user's time zone.
  * @param {string} time ISO 8601
  */

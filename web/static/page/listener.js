@@ -7,7 +7,8 @@ import { Listening } from "../client/listening.js";
 import { LiveError } from "../client/live.js";
 import { checkMicrophone, levelOf } from "../client/microphone.js";
 import { sentence, waitingSentence } from "./sentences.js";
-import { ensureToken, getToken, refuseToken } from "./token.js";
+import { SilenceWatch } from "./silence.js";
+import { checkToken, ensureToken, getToken, refuseToken } from "./token.js";
 
 /**
  * @typedef {import("../client/listening.js").ListeningState | "idle"} ListenerState
@@ -55,6 +56,7 @@ export class Listener {
     this.#options = options;
     page.button.addEventListener("click", () => this.toggle());
     showSpeech(false);
+    void checkToken();
     speakLanguage(() => this.#enter(this.#state));
     try {
       checkMicrophone();
@@ -107,35 +109,15 @@ export class Listener {
 
   /** @param {AbortController} stopping */
   async #run(stopping) {
-    const { config, choice, mayBegin, onBegin, onEnd, onAudio, onMicrophone } = this.#options;
+    const { mayBegin } = this.#options;
     this.#stopping = stopping;
     this.#isMuted = false;
     this.notify("");
     const awake = stayAwake();
     try {
-      if ((mayBegin && !(await mayBegin())) || !(await ensureToken())) stopping.abort();
-      stopping.signal.throwIfAborted();
-      onBegin?.();
-      this.#listening = new Listening(LIVE_URL, {
-        signal: stopping.signal,
-        config: config?.(),
-        choice: choice?.(),
-        getToken,
-        onMicrophone,
-        onState: (state, error) => this.#changeTo(state, error),
-        onAudio: (samples) => {
-          showLevel(levelOf(samples));
-          onAudio?.(samples);
-        },
-        onEvent: (event) => this.#take(event),
-        onMute: (isMuted) => {
-          this.#isMuted = isMuted;
-          this.notify(isMuted ? text("notice.muted") : "");
-        },
-      });
-      await this.#listening.run();
+      if (mayBegin && !(await mayBegin())) stopping.abort();
+      await this.#withToken(stopping, () => this.#listen(stopping));
     } catch (error) {
-      if (error instanceof LiveError && error.type === "unauthenticated") refuseToken();
       this.notify(error === stopping.signal.reason ? "" : sentence(error));
     } finally {
       awake();
@@ -144,7 +126,52 @@ export class Listener {
     showLevel(0);
     showSpeech(false);
     this.#enter("idle");
-    onEnd?.();
+    this.#options.onEnd?.();
+  }
+
+  /**
+   * Listen with a token, if the server requires one; a key is asked for before anything is called refused.
+   * @param {AbortController} stopping
+   * @param {() => Promise<void>} listen
+   */
+  async #withToken(stopping, listen) {
+    for (;;) {
+      if (!stopping.signal.aborted && !(await ensureToken())) stopping.abort();
+      stopping.signal.throwIfAborted();
+      try {
+        return await listen();
+      } catch (error) {
+        const isRefused = error instanceof LiveError && error.type === "unauthenticated";
+        if (!isRefused || refuseToken()) throw error;
+        this.#enter("idle");
+      }
+    }
+  }
+
+  /** @param {AbortController} stopping */
+  async #listen(stopping) {
+    const { config, choice, onBegin, onAudio, onMicrophone } = this.#options;
+    const silence = new SilenceWatch();
+    onBegin?.();
+    this.#listening = new Listening(LIVE_URL, {
+      signal: stopping.signal,
+      config: config?.(),
+      choice: choice?.(),
+      getToken,
+      onMicrophone,
+      onState: (state, error) => this.#changeTo(state, error),
+      onAudio: (samples) => {
+        showLevel(levelOf(samples));
+        if (silence.add(samples) && !this.#isMuted) this.notify(silence.isSilent ? text("notice.silent") : "");
+        onAudio?.(samples);
+      },
+      onEvent: (event) => this.#take(event),
+      onMute: (isMuted) => {
+        this.#isMuted = isMuted;
+        this.notify(isMuted ? text("notice.muted") : "");
+      },
+    });
+    await this.#listening.run();
   }
 
   /** @param {import("../client/live.js").LiveEvent} event */

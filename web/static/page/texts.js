@@ -37,6 +37,7 @@ export const ENGLISH = {
   "error.unauthenticated": "The server did not accept the token. Press the button to give another one.",
   "error.forbidden": "The server refused this page: {detail}. Open the page at the server’s own address.",
   "error.invalid_config": "The server does not take these settings: {detail}.",
+  "error.language": "Nobody here recognizes {language}. Choose another spoken language; this server knows {served}.",
   "error.notReady": "The recognizer is not ready. Press the button again in a few seconds.",
   "error.recognizer": "The recognizer failed. What you see is kept; press the button to go on.",
   "error.other": "{message}",
@@ -48,6 +49,7 @@ export const ENGLISH = {
   "notice.gap": "Some words are missing: the connection was away for too long.",
   "notice.slow": "The server is behind; the text comes later.",
   "notice.quiet": "No speech is heard. Speak louder or nearer, or look whether the microphone is muted.",
+  "notice.silent": "No sound has come for 20 seconds. See whether the microphone is switched off, or choose another one in the settings.",
   "notice.muted": "The microphone is muted. Switch it on at the device or in the system’s settings.",
 
   // the dictation view
@@ -81,6 +83,11 @@ export const ENGLISH = {
   "file.stop": "Stop reading, and speak",
   "file.empty": "Nothing was said in this file.",
   "file.unfit": "This is no recording. Choose a sound or a video.",
+  "file.unknown": "This file cannot be read: it is damaged, or of a kind that is not known here. Choose another one, or save it as MP3, M4A or WAV first.",
+  "file.damaged": "This file is damaged, or its sound cannot be read. See whether it plays; if it does, save it as MP3, M4A or WAV and choose that.",
+  "file.noSound": "This video has no sound. Choose one in which somebody speaks.",
+  "file.nothing": "This file is empty. Choose another one.",
+  "file.tooLarge": "This file is too large for the server. Cut it into parts, or save only its sound, as MP3 or M4A.",
   copy: "Copy",
   copied: "Copied",
   copyRefused: "The browser did not allow the text to be copied.",
@@ -117,8 +124,10 @@ export const ENGLISH = {
   "captions.leaveFull": "Leave the full screen (F)",
 
   // the token
-  "token.title": "This server asks for a token",
-  "token.label": "Token",
+  "token.title": "This server asks for a key",
+  "token.why": "Whoever runs this server has given keys to those who may use it. Ask for one if you have none.",
+  "token.kept": "The key itself is not kept: this tab exchanges it for a token that is good for eight hours.",
+  "token.label": "Key or token",
   "token.use": "Use it",
 
   // the commands view
@@ -185,6 +194,7 @@ export const PERSIAN = {
   "error.unauthenticated": "سرور توکن را نپذیرفت. دکمه را بزنید و توکن دیگری بدهید.",
   "error.forbidden": "سرور این صفحه را نپذیرفت: {detail}. صفحه را در نشانی خود سرور باز کنید.",
   "error.invalid_config": "سرور این تنظیم‌ها را نمی‌پذیرد: {detail}.",
+  "error.language": "اینجا {language} بازشناسی نمی‌شود. زبان گفتار دیگری برگزینید؛ این سرور {served} می‌داند.",
   "error.notReady": "بازشناس هنوز آماده نیست. چند ثانیهٔ دیگر دوباره دکمه را بزنید.",
   "error.recognizer": "بازشناس از کار افتاد. آنچه می‌بینید می‌ماند؛ برای ادامه دکمه را بزنید.",
   "notice.waiting": "ظرفیت سرور پر است. این صفحه در نوبت می‌ماند و خودش آغاز می‌کند؛ تا آن زمان چیزی شنیده نمی‌شود.",
@@ -195,6 +205,7 @@ export const PERSIAN = {
   "notice.gap": "بخشی از حرف‌ها نیست: اتصال زمان زیادی قطع بود.",
   "notice.slow": "سرور عقب است؛ متن دیرتر می‌آید.",
   "notice.quiet": "حرفی شنیده نمی‌شود. بلندتر یا نزدیک‌تر حرف بزنید، یا ببینید میکروفون بسته نباشد.",
+  "notice.silent": "بیست ثانیه است که صدایی نمی‌آید. ببینید میکروفون خاموش نباشد، یا در تنظیم‌ها میکروفون دیگری برگزینید.",
   "notice.muted": "صدای میکروفون بسته است. آن را روی دستگاه یا در تنظیمات سیستم باز کنید.",
 
   text: "متن",
@@ -226,6 +237,11 @@ export const PERSIAN = {
   "file.both": "حرف می‌زنم، خواندن هم ادامه یابد",
   "file.stop": "خواندن متوقف شود و حرف می‌زنم",
   "file.empty": "در این فایل چیزی گفته نشده است.",
+  "file.unknown": "این فایل خوانده نمی‌شود: آسیب دیده، یا نوع آن اینجا شناخته نیست. فایل دیگری برگزینید، یا آن را نخست به صورت MP3، M4A یا WAV ذخیره کنید.",
+  "file.damaged": "این فایل آسیب دیده است، یا صدای آن خوانده نمی‌شود. ببینید پخش می‌شود یا نه؛ اگر می‌شود، آن را به صورت MP3، M4A یا WAV ذخیره کنید و همان را برگزینید.",
+  "file.noSound": "این ویدیو صدا ندارد. فایلی برگزینید که کسی در آن حرف می‌زند.",
+  "file.nothing": "این فایل خالی است. فایل دیگری برگزینید.",
+  "file.tooLarge": "این فایل برای سرور بیش از اندازه بزرگ است. آن را چند تکه کنید، یا فقط صدایش را به صورت MP3 یا M4A ذخیره کنید.",
   "file.unfit": "این فایل صدا ندارد. فایلی صوتی یا ویدیویی برگزینید.",
   copy: "رونوشت",
   copied: "رونوشت شد",
@@ -262,8 +278,10 @@ export const PERSIAN = {
   "captions.full": "تمام‌صفحه (F)",
   "captions.leaveFull": "خروج از تمام‌صفحه (F)",
 
-  "token.title": "این سرور توکن می‌خواهد",
-  "token.label": "توکن",
+  "token.title": "این سرور کلید می‌خواهد",
+  "token.why": "گردانندهٔ این سرور به کسانی که می‌توانند از آن استفاده کنند کلید داده است. اگر ندارید از او بخواهید.",
+  "token.kept": "خود کلید نگه داشته نمی‌شود: این زبانه آن را با توکنی عوض می‌کند که هشت ساعت اعتبار دارد.",
+  "token.label": "کلید یا توکن",
   "token.use": "به کار ببر",
 
   // the commands view

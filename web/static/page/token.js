@@ -11,8 +11,12 @@ const KEPT_TOKEN = { oneUse: false, seconds: 28_800, scope: "tokens live recordi
 // The token is no key, or the server makes no tokens: use the token as it is.
 const NOT_TRADED = new Set([403, 404]);
 const TRADE_MS = 10_000;
+const LANGUAGES = new URL("v1/speech/languages", document.baseURI);
+const REFUSED = 401;
 let isNeeded = false;
 let isTraded = true;
+/** @type {Promise<void> | undefined} */
+let asking;
 
 /** The token for a request; "" until the server has required one. @returns {Promise<string>} */
 export async function keptToken() {
@@ -25,10 +29,26 @@ export async function getToken() {
   return kept && isTraded ? trade(kept) : kept;
 }
 
-/** The server refused the token: ask the user for another. */
+/**
+ * The server refused the token: ask the user for another.
+ * @returns {boolean} whether there was one
+ */
 export function refuseToken() {
+  const hadToken = sessionStorage.getItem(KEY) !== null;
   sessionStorage.removeItem(KEY);
   isNeeded = isTraded = true;
+  return hadToken;
+}
+
+/** Find out whether the server requires a token, so that the first click asks for a key and not for a microphone. */
+export function checkToken() {
+  asking ??= (async () => {
+    if (await keptToken()) return;
+    // A server that does not answer is reported by what needs it.
+    const response = await fetch(LANGUAGES).catch(() => undefined);
+    isNeeded ||= response?.status === REFUSED;
+  })();
+  return asking;
 }
 
 /**
@@ -51,7 +71,9 @@ async function askUser() {
     type: "password", autocomplete: "off", required: true, spellcheck: false,
   });
   label.append(text("token.label"), field);
-  const answer = await ask({ title: text("token.title"), field: label, answers: [{ answer: "use", label: "token.use" }] });
+  const sentences = [text("token.why"), text("token.kept")];
+  const answers = [{ answer: "use", label: /** @type {const} */ ("token.use") }];
+  const answer = await ask({ title: text("token.title"), sentences, field: label, answers });
   return answer === "" ? "" : field.value.trim();
 }
 

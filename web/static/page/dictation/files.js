@@ -23,7 +23,8 @@ const POLL_MS = 400;
 // Answers grow with the text: polling must not become most of the work of page and server.
 const PAUSES_PER_ANSWER = 10;
 const RETRY_MS = 10 * 60_000;
-const UNSUPPORTED = 415;
+// What the server cannot decode, a browser may: it plays some damaged files, and has codecs of its own.
+const UNREADABLE = new Set(["unsupported_media", "invalid_audio"]);
 // The server is busy, away or restarting; a recording that failed has other statuses.
 const BUSY = new Set([429, 502, 503, 504]);
 // Decoded by the browser, a recording takes 40 times the memory of its file.
@@ -37,7 +38,7 @@ const DECODABLE_BYTES = 64 * 1024 * 1024;
  */
 export async function recognizeFile(file, options) {
   const accepted = await upload(file, options).catch(async (error) => {
-    const wav = error.code === UNSUPPORTED && file.size <= DECODABLE_BYTES ? await decoded(file) : undefined;
+    const wav = UNREADABLE.has(error.type) ? await decoded(file) : undefined;
     if (!wav) throw error;
     return upload(wav, options);
   });
@@ -162,11 +163,20 @@ function bodyOf(response) {
 }
 
 /**
+ * Whether the browser knows what is in a file; true also for one that is too large to try.
+ * @param {File} file
+ */
+export async function isPlayable(file) {
+  return file.size > DECODABLE_BYTES || (await decoded(file)) !== undefined;
+}
+
+/**
  * Decode a file to WAV by the browser.
  * @param {File} file
  * @returns {Promise<Blob | undefined>} undefined if it cannot
  */
 async function decoded(file) {
+  if (file.size > DECODABLE_BYTES) return undefined;
   try {
     const context = new OfflineAudioContext(1, 1, RATE_HZ);
     const sound = await context.decodeAudioData(await file.arrayBuffer());

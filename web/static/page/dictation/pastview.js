@@ -49,16 +49,16 @@ export class PastView {
   }
 
   async #open() {
+    let failure = "";
     try {
       if (!(await ensureToken())) return;
     } catch (error) {
-      return this.#say(sentence(error));
-    } finally {
-      if (!this.#dialog.open) this.#dialog.showModal();
+      failure = sentence(error);
     }
     this.#past.restart();
-    this.#say("");
-    await this.#fetch();
+    this.#dialog.showModal();
+    this.#say(failure);
+    if (!failure) await this.#fetch();
   }
 
   async #fetchSearched() {

@@ -3,13 +3,13 @@
 import { ask } from "../dialog.js";
 import { element } from "../elements.js";
 import { percent, text } from "../language.js";
-import { sentence } from "../sentences.js";
+import { fileSentence, sentence } from "../sentences.js";
 import { configOf } from "../settings.js";
-import { keptToken } from "../token.js";
+import { ensureToken, keptToken } from "../token.js";
 import { Recording } from "../../client/recording.js";
 import { FileList } from "./filelist.js";
 import { FileQueue } from "./filequeue.js";
-import { deleteFile, followFile, recognizeFile } from "./files.js";
+import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
 
 /**
  * @typedef {{ file: File | undefined, recording: Recording }} Item without a file the server has it
@@ -81,6 +81,11 @@ export class Recordings {
     const { onTake, onAdd, notify } = this.#options;
     await onTake();
     notify("");
+    try {
+      if (!(await ensureToken())) return;
+    } catch (error) {
+      return notify(sentence(error));
+    }
     for (const file of files) {
       const recording = new Recording(file.name);
       onAdd(recording);
@@ -106,10 +111,6 @@ export class Recordings {
     const { file, recording } = job.item;
     const { settings, onEdit, notify } = this.#options;
     try {
-      // The server would take an unknown format for bare samples.
-      if (file && file.type !== "" && !/^(audio|video)\/|^application\/ogg/.test(file.type)) {
-        return notify(text("file.unfit"));
-      }
       const options = {
         config: configOf(settings()),
         signal,
@@ -122,9 +123,11 @@ export class Recordings {
         },
       };
       await (file ? recognizeFile(file, options) : followFile(recording.transcriptionId, options));
-      if (recording.lines.length === 0) notify(text("file.empty"));
+      // The server takes an unknown format for bare samples, in which there are no words.
+      if (recording.lines.length > 0 || signal.aborted) return;
+      notify(text(file && !(await isPlayable(file)) ? "file.unknown" : "file.empty"));
     } catch (error) {
-      if (!signal.aborted) notify(sentence(error));
+      if (!signal.aborted) notify(fileSentence(error));
     }
   }
 
