@@ -60,6 +60,11 @@ def _realtime_append(pcm: bytes) -> bytes:
     return _websocket_frame(1, json.dumps({"type": "input_audio_buffer.append", "audio": audio}).encode())
 
 
+def _nim_chunk(pcm: bytes) -> bytes:
+    """Return a chunk as NVIDIA's client sends it: each one is committed."""
+    return _realtime_append(pcm) + _websocket_frame(1, b'{"type":"input_audio_buffer.commit"}')
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """How a protocol's client begins, and how it sends a chunk at its rate; without a path on Wyoming's port."""
@@ -72,8 +77,10 @@ class Door:
 
 DOORS = {
     "farsava": Door(path=f"{LIVE_PATH}?audioTransfer=raw"),
+    "farsava, 24 kHz": Door(path=f"{LIVE_PATH}?audioTransfer=raw&sampleRateHertz=24000", rate=24_000),
     "deepgram": Door(path="/v1/listen?encoding=linear16&sample_rate=16000&interim_results=true"),
     "openai realtime": Door(path="/v1/realtime?intent=transcription", rate=24_000, chunk=_realtime_append),
+    "nim realtime": Door(path="/nim/v1/realtime", chunk=_nim_chunk),
     "vosk": Door(path="/vosk", beginning=_websocket_frame(1, b'{"config":{"sample_rate":16000}}')),
     "wyoming": Door(path=None, beginning=_wyoming_event("audio-start"), chunk=_wyoming_chunk),
 }
