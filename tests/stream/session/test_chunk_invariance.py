@@ -49,8 +49,8 @@ def speech(rate: int) -> bytes:
 class Lockstep:
     """The whole way from bytes to messages, with a recognizer that answers before the next frame."""
 
-    def __init__(self, rate: int) -> None:
-        config = SessionConfig(sample_rate_hertz=rate)
+    def __init__(self, rate: int, config: SessionConfig | None = None) -> None:
+        config = config or SessionConfig(sample_rate_hertz=rate)
         self._decoder = AudioDecoder(config.audio_format)
         self._framer = Framer()
         self._config = config
