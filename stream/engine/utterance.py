@@ -18,6 +18,9 @@ _TRUSTED_SAMPLES = 2 * SAMPLE_RATE  # decodes of less audio settle no word
 _SILENT_STEPS = 3
 # A word has more detected speech than this, a click or a breath has less.
 _STRAY_SAMPLES = 6 * FRAME_SAMPLES
+_WORD_SAMPLES = SAMPLE_RATE  # of detected speech: less may be a single word
+# The end of "six" or "eight" is as short as a click, and comes up to so long after the rest of the word.
+_CLOSURE_SAMPLES = SAMPLE_RATE * 2 // 10
 
 
 class UtteranceState(Enum):
@@ -63,6 +66,7 @@ class Utterance:
         self._decoded_samples = 0
         self._decoded_speech_samples = 0
         self._early_speech_samples = -1
+        self._early_pause_samples = 0
         self._transcript = Transcript()
         self._sent_tokens: Tokens = ()
 
@@ -74,7 +78,8 @@ class Utterance:
     def early_final_holds(self) -> bool:
         """Whether there was no speech since the audio of the last early final."""
         new_speech_samples = self._speech_samples - self._early_speech_samples
-        return self._early_speech_samples >= 0 and new_speech_samples < _STRAY_SAMPLES
+        stray_samples = _STRAY_SAMPLES if self._early_pause_samples >= _CLOSURE_SAMPLES else FRAME_SAMPLES
+        return self._early_speech_samples >= 0 and new_speech_samples < stray_samples
 
     @property
     def wants_first_pass(self) -> bool:
@@ -104,7 +109,9 @@ class Utterance:
         new_samples = self.n_samples - self._decoded_samples
         if self.state is not UtteranceState.GROWING or not self._speech_end_samples:
             return None
-        paused = self.n_samples - self._speech_end_samples >= intervals.pause_samples
+        is_word = self._speech_samples < _WORD_SAMPLES
+        pause_samples = intervals.word_pause_samples if is_word else intervals.pause_samples
+        paused = self.n_samples - self._speech_end_samples >= pause_samples
         if paused and not self.early_final_holds and self._speech_samples >= _STRAY_SAMPLES:
             return Work.EARLY_FINAL
         if self.n_samples < FIRST_PARTIAL_SAMPLES:
@@ -119,7 +126,11 @@ class Utterance:
         self._decoded_speech_samples = self._speech_samples
         if work is Work.EARLY_FINAL:
             self._early_speech_samples = self._speech_samples
-        search = Search(prefix=self._transcript.prefix, alternatives=1 if work is Work.PARTIAL else alternatives)
+            self._early_pause_samples = self.n_samples - self._speech_end_samples
+        is_partial = work is Work.PARTIAL
+        search = Search(
+            prefix=self._transcript.prefix, alternatives=1 if is_partial else alternatives, is_draft=is_partial
+        )
         return DecodeRequest(
             work=work,
             samples=samples_of(self._pcm),

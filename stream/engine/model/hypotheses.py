@@ -17,7 +17,8 @@ class Search:
     Every hypothesis begins with the tokens `prefix`. `context` is text from before the audio, or text that may be in
     it. At most `alternatives` hypotheses are returned, from a beam at least as wide; a beam of 1 is greedy search. No
     hypothesis contains a token of `suppressed`, or more than `most_tokens` after the prefix; None derives that from
-    the length of the audio.
+    the length of the audio. A draft is a search in audio that still grows: short audio gets less padding then, which is
+    a third of the work and repeats more texts.
     """
 
     prefix: Tokens = ()
@@ -26,6 +27,7 @@ class Search:
     beam_size: int = BEAM_SIZE
     suppressed: Tokens = ()
     most_tokens: int | None = None
+    is_draft: bool = False
 
     @property
     def widened(self) -> "Search":

@@ -13,16 +13,22 @@ _PARTIALS_SHARE = 0.9
 # identical, with the same word errors). Under load only longer pauses are worth a decode.
 _SHORTEST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 0.4
+# After a single word the answer is wanted soonest, and a decode in vain costs little: its padding is most of the audio.
+_PAUSE_AFTER_WORD_SECONDS = 0.15
 _FIRST_GUESS_SECONDS = 0.1
 _NEWEST_SHARE = 0.1  # of the latest decode in the running mean
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeIntervals:
-    """A partial is due after each `step_samples` of audio, an early final after `pause_samples` of silence."""
+    """A partial is due after each `step_samples` of audio, an early final after `pause_samples` of silence.
+
+    After a single word the pause is `word_pause_samples`.
+    """
 
     step_samples: int
     pause_samples: int
+    word_pause_samples: int
 
 
 class LoadControl:
@@ -42,4 +48,9 @@ class LoadControl:
         step_seconds = min(max(needed_seconds, _SHORTEST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         is_busy = step_seconds > _SHORTEST_STEP_SECONDS
         pause_seconds = _LONGEST_PAUSE_SECONDS if is_busy else _SHORTEST_PAUSE_SECONDS
-        return DecodeIntervals(round(step_seconds * SAMPLE_RATE), round(pause_seconds * SAMPLE_RATE))
+        word_pause_seconds = pause_seconds if is_busy else _PAUSE_AFTER_WORD_SECONDS
+        return DecodeIntervals(
+            step_samples=round(step_seconds * SAMPLE_RATE),
+            pause_samples=round(pause_seconds * SAMPLE_RATE),
+            word_pause_samples=round(word_pause_seconds * SAMPLE_RATE),
+        )

@@ -273,7 +273,8 @@ async def test_the_words_are_printed_with_times_and_speakers(address: str, tmp_p
 async def test_stability_and_confidence_are_printed(address: str) -> None:
     responses = await call(address, lambda client: stream(client, CLIPS / "yes.wav", streaming_config()))
     *partial, final, confidence, end = printed(responses, additional_info="confidence").splitlines()
-    assert partial == [">> yes", "Stability:    0.9000", "----"]
+    # The partial is the early final, or the whole text if the audio ended before that.
+    assert partial in ([">> yes", f"Stability:    {stability}", "----"] for stability in ("0.1000", "0.9000"))
     assert (final, confidence[:12], end) == ("## yes", "Confidence: ", "----")
 
 

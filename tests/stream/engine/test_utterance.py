@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,9 @@ from tests.support.sounds import SPEECH_FRAME, clip_pcm, clip_texts
 from tests.support.tiers import tiered
 from vad import FRAME_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassifier
 
-PACE = DecodeIntervals(step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4)
+PACE = DecodeIntervals(
+    step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4, word_pause_samples=SAMPLE_RATE * 15 // 100
+)
 
 
 def speak(utterance: Utterance, seconds: float) -> None:
@@ -67,7 +70,7 @@ def test_a_slower_pace_asks_for_more_sound() -> None:
     utterance = spoken(1)
     utterance.begin(Work.PARTIAL)
     speak(utterance, 1)
-    assert utterance.wants(DecodeIntervals(2 * SAMPLE_RATE, PACE.pause_samples)) is None
+    assert utterance.wants(replace(PACE, step_samples=2 * SAMPLE_RATE)) is None
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
@@ -91,6 +94,25 @@ def test_a_pause_of_250_ms_wants_an_early_final_once() -> None:
     fall_silent(utterance, 0.35)
     assert utterance.wants(PACE) is None
     assert utterance.early_final_holds
+
+
+def test_after_a_single_word_an_early_final_is_wanted_sooner() -> None:
+    utterance = spoken(0.5)
+    fall_silent(utterance, 0.14)
+    assert utterance.wants(PACE) is None
+    fall_silent(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.EARLY_FINAL
+
+
+def test_an_early_final_after_a_short_pause_lapses_with_any_speech() -> None:
+    utterance = spoken(0.5)
+    fall_silent(utterance, 0.15)
+    utterance.begin(Work.EARLY_FINAL)
+    assert utterance.early_final_holds
+    speak(utterance, 0.01)
+    assert not utterance.early_final_holds
+    fall_silent(utterance, 0.15)
+    assert utterance.wants(PACE) is Work.EARLY_FINAL
 
 
 def test_an_early_final_holds_through_a_click_and_not_through_a_word() -> None:

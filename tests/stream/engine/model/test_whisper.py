@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.engine.model.features import samples_of
+from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis, Search
-from stream.engine.model.whisper import LONGEST_SAMPLES, ModelError, Whisper
+from stream.engine.model.whisper import LONGEST_SAMPLES, Encoded, ModelError, Whisper
 from tests.stream.engine.support.calls import words_of
 from tests.support.sounds import clip_pcm, clip_texts
+from vad import SAMPLE_RATE
 
 
 @pytest.mark.parametrize(("clip", "text"), clip_texts().items())
@@ -48,14 +49,23 @@ def test_every_reading_begins_with_the_prefix(whisper: Whisper) -> None:
 def test_alternatives_differ_and_the_best_is_first(whisper: Whisper) -> None:
     hypotheses = whisper.decode(samples_of(clip_pcm("library.wav")), search=Search(alternatives=5)).hypotheses
     assert len({hypothesis.text for hypothesis in hypotheses}) == 5
-    scores = [hypothesis.logprob for hypothesis in hypotheses]
+    scores = [hypothesis.logprob * len(hypothesis.tokens) ** 0.5 for hypothesis in hypotheses]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < hypothesis.confidence <= 1 for hypothesis in hypotheses)
 
 
-def test_a_word_that_was_said_once_is_not_repeated(whisper: Whisper) -> None:
-    """Beam search with short padding reads "Yes. Yes. Yes."; the whole 30 s set it right."""
-    assert whisper.decode(samples_of(clip_pcm("yes.wav"))).best.text == "Yes."
+def test_a_single_word_is_decoded_once_and_not_repeated(whisper: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths_samples: list[int | None] = []
+    encode = whisper.encode
+
+    def counted(samples: Samples, language: str = "", length_samples: int | None = None) -> Encoded:
+        lengths_samples.append(length_samples)
+        return encode(samples, language, length_samples)
+
+    monkeypatch.setattr(whisper, "encode", counted)
+    _, decoding = Whisper.encode_and_generate(whisper, samples_of(clip_pcm("yes.wav")))  # not from the cache
+    assert decoding.best.text == "Yes."
+    assert lengths_samples == [10 * SAMPLE_RATE]
 
 
 def test_no_sound_at_all_is_no_speech(whisper: Whisper) -> None:

@@ -13,7 +13,9 @@ def pace_after(seconds: float, *, growing: int, workers: int = 2) -> DecodeInter
 
 
 def test_a_talker_alone_has_a_partial_each_half_second() -> None:
-    assert pace_after(0.1, growing=1) == DecodeIntervals(SAMPLE_RATE // 2, SAMPLE_RATE // 4)
+    assert pace_after(0.1, growing=1) == DecodeIntervals(
+        step_samples=SAMPLE_RATE // 2, pause_samples=SAMPLE_RATE // 4, word_pause_samples=SAMPLE_RATE * 15 // 100
+    )
 
 
 @pytest.mark.parametrize("growing", [8, 12, 20, 40])
@@ -44,4 +46,5 @@ def test_however_slow_the_decodes_there_is_a_partial_each_four_seconds() -> None
 
 
 def test_when_busy_only_a_longer_pause_is_worth_an_early_final() -> None:
-    assert pace_after(0.1, growing=20).pause_samples == SAMPLE_RATE * 4 // 10
+    pace = pace_after(0.1, growing=20)
+    assert pace.pause_samples == pace.word_pause_samples == SAMPLE_RATE * 4 // 10
