@@ -8,7 +8,8 @@ from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.text.bias import BiasedWhisper
 from stream.engine.text.candidates import Candidates
-from stream.engine.text.speech_check import is_speech
+from stream.engine.text.speech_check import is_speech, without_ghost_thanks
+from stream.engine.text.tones import is_clear_tone
 
 
 class Decoder:
@@ -34,6 +35,8 @@ class Decoder:
         """Recognize, blocking until done; the best hypothesis has no words if there is no speech."""
         options = self._options
         language = request.language or self._language
+        if not (request.search.prefix or request.sent_tokens) and is_clear_tone(request.samples):
+            return Decoding((Hypothesis(),), 1.0, language)
         if self._candidates is not None:
             decoding = self._candidates.recognize(request.samples, language, alternatives=options.decoded_alternatives)
             return decoding if decoding.hypotheses else _nothing(decoding)
@@ -48,6 +51,9 @@ class Decoder:
         if request.sent_tokens and not decoding.best.has_words:
             search = replace(search, prefix=request.sent_tokens)
             decoding = self._free.decode(request.samples, language, search, align=align)
+        if align:
+            kept_tokens = max(len(request.search.prefix), len(request.sent_tokens))
+            decoding = without_ghost_thanks(request.samples, decoding, kept_tokens)
         return decoding.ranked
 
 

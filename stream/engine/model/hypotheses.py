@@ -101,7 +101,17 @@ class Decoding:
         confidence. Repetitive hypotheses, those without words and duplicates are left out.
         """
         others = list({other.text: other for other in reversed(self.hypotheses) if other.has_words}.values())
-        others = [other for other in others if other.text != self.best.text and not is_repetitive(other.text)]
+        others = [
+            other for other in others if other.text != self.best.text and not _is_loop(other.text, self.best.text)
+        ]
         others.sort(key=lambda other: -other.confidence)
         limited = (replace(other, confidence_limit=self.best.confidence) for other in others)
         return replace(self, hypotheses=(self.best, *limited))
+
+
+def _is_loop(text: str, best: str) -> bool:
+    """Whether a text repeats itself; in digits, only if it has more of them than the best: "1999" may be a year."""
+    if is_repetitive(text):
+        return True
+    spaced = "".join(f" {letter} " if letter.isdigit() else letter for letter in text)
+    return sum(map(str.isdigit, text)) > sum(map(str.isdigit, best)) and is_repetitive(spaced)

@@ -125,8 +125,9 @@ class Whisper:
         return encoded, decoding
 
     def encode(self, samples: Samples, language: str = "", length_samples: int | None = None) -> Encoded:
-        """Encode `float32[n_samples]`, padded with silence to `length_samples`: by default by 6 s, or to 10 s if it has less than 2 s.
+        """Encode `float32[n_samples]`, padded with silence to `length_samples`.
 
+        By default that is 6 s more, or 10 s for less than 2 s of audio.
         Raises ValueError for more than 24 s of audio.
         """
         if len(samples) > LONGEST_SAMPLES:

@@ -1,11 +1,14 @@
 """Check whether audio contains speech: decoders find words in noise, tones and silence too."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import Decoding, Hypothesis
 from stream.engine.model.repetition import is_repetitive
 from stream.engine.text.tones import is_tone
+from stream.words import word_key
 from vad import SAMPLE_RATE
 
 # Of 297 clips of silence, noise, tones and music nearly all had a no-speech probability above 0.6, and none of those
@@ -28,6 +31,27 @@ _FRAME, _HOP = 160, 40  # 40 ms every 10 ms, at 4 kHz
 _PERIODS = np.arange(10, 58)  # 400 to 70 Hz, at 4 kHz
 # Added to the product of two energies: that of the quantization steps of PCM16, so that speech of -68 dB still counts.
 _FAINTEST = 1e-14
+# Whisper adds such a sentence in the silence after speech: the subtitles that it was trained on often end with it.
+_GHOSTS = (("thank", "you"), ("thanks",), ("thanks", "for", "watching"), ("thank", "you", "for", "watching"))
+# The times of words are off by 54 ms in the mean, so the word before may sound for longer than it has.
+_WORD_END_SAMPLES = SAMPLE_RATE // 20
+
+
+def without_ghost_thanks(samples: Samples, decoding: Decoding, kept_tokens: int) -> Decoding:
+    """Remove thanks after the last spoken word if there is no voice; the first `kept_tokens` stay.
+
+    The best hypothesis must have word times.
+    """
+    words = decoding.best.words
+    keys = tuple(word_key(word.text) for word in words)
+    n_ghosts = max((len(ghost) for ghost in _GHOSTS if keys[-len(ghost) :] == ghost), default=0)
+    spoken = words[: len(words) - n_ghosts]
+    if not n_ghosts or not spoken or sum(len(word.tokens) for word in spoken) < kept_tokens:
+        return decoding
+    if voiced_seconds(samples[spoken[-1].end_samples + _WORD_END_SAMPLES :]) >= _LEAST_VOICED_SECONDS:
+        return decoding
+    best = replace(decoding.best, words=spoken)
+    return replace(decoding, hypotheses=(best, *decoding.hypotheses[1:]))
 
 
 def is_speech(samples: Samples, decoding: Decoding) -> bool:

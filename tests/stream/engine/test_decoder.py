@@ -12,6 +12,7 @@ from stream.engine.model.whisper import Whisper
 from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
 from tests.stream.engine.support.calls import noise, silence, tone, words_of
+from tests.support.nonspeech import pcm_of, signal_tone
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import tiered
 from vad import SegmenterOptions
@@ -60,6 +61,14 @@ _WORDLESS = [silence(2), noise(3), noise(10, 0.005), tone(2), silence(0.05)]
 )
 def test_silence_noise_and_a_tone_have_no_words(whisper: Whisper, work: Work, sound: bytes) -> None:
     assert Decoder(whisper, options(), "en-US").decode(request(sound, work)).best.words == ()
+
+
+def test_a_ringing_tone_is_not_decoded(whisper: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Decoder(whisper, options(), "en-US")
+    monkeypatch.setattr(whisper, "encode_and_generate", None)
+    monkeypatch.setattr(whisper, "decode", None)
+    ringing = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
+    assert decoder.decode(request(pcm_of(ringing))).best.words == ()
 
 
 def test_settled_words_are_kept_even_when_the_sound_is_taken_for_silence(whisper: Whisper) -> None:

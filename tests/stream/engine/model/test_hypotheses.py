@@ -20,6 +20,11 @@ def test_loops_and_readings_without_a_word_are_no_alternatives() -> None:
     ]
 
 
+def test_repeated_digits_are_a_loop_if_the_best_has_fewer() -> None:
+    assert ranked(hypothesis("7", 0.5), hypothesis("7777", 0.4), hypothesis("77", 0.3)) == [("7", 0.5)]
+    assert ranked(hypothesis("1989", 0.5), hypothesis("1999", 0.4)) == [("1989", 0.5), ("1999", 0.4)]
+
+
 def test_each_text_comes_once() -> None:
     hypotheses = hypothesis("nine", 0.5), hypothesis("fine", 0.4), hypothesis("nine", 0.3), hypothesis("fine", 0.2)
     assert ranked(*hypotheses) == [("nine", 0.5), ("fine", 0.4)]

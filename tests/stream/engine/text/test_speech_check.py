@@ -4,7 +4,7 @@ import pytest
 from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
-from stream.engine.text.speech_check import is_speech, voiced_seconds
+from stream.engine.text.speech_check import is_speech, voiced_seconds, without_ghost_thanks
 from tests.support.nonspeech import nonspeech, signal_tone
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import tiered
@@ -82,3 +82,29 @@ def test_speech_in_noise_is_found(whisper: Whisper, clip: str) -> None:
     level = 10 ** (-10 / 20) * float(np.sqrt(np.mean(speech**2)))
     noisy = (speech + level * np.random.default_rng(5).standard_normal(len(speech))).astype(np.float32)
     assert is_speech(noisy, whisper.decode(noisy))
+
+
+def aligned(text: str, ends_seconds: list[float]) -> Decoding:
+    words = tuple(
+        DecodedWord(text=word, tokens=(number,), end_samples=int(end * SAMPLE_RATE))
+        for number, (word, end) in enumerate(zip(text.split(), ends_seconds, strict=True))
+    )
+    return Decoding((Hypothesis(words, -0.2),), 0.0, "en-US")
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_seconds", "kept_tokens", "result"),
+    [
+        ("Yes. Thank you.", [0.75, 1.2, 1.6], 0, "Yes."),
+        ("Yes. Thanks for watching!", [0.75, 1.2, 1.5, 1.6], 0, "Yes."),
+        ("Yes. Thank you.", [0.75, 1.2, 1.6], 3, "Yes. Thank you."),
+        ("Thank you.", [0.4, 0.75], 0, "Thank you."),
+        ("Oh, thank you.", [0.05, 0.4, 0.75], 0, "Oh, thank you."),
+        ("Yes, I thank", [0.05, 0.4, 0.75], 0, "Yes, I thank"),
+    ],
+)
+def test_thanks_after_the_voice_are_removed(
+    text: str, ends_seconds: list[float], kept_tokens: int, result: str
+) -> None:
+    samples = np.concatenate([_SPEECH, np.zeros(SAMPLE_RATE, dtype=np.float32)])
+    assert without_ghost_thanks(samples, aligned(text, ends_seconds), kept_tokens).best.text == result
