@@ -153,9 +153,9 @@ async def test_each_pause_has_one_first_pass_with_the_text_of_its_early_final() 
     async with recognizing(decoder, first_pass_samples=8000) as (recognition, writer):
         await feed(recognition, clip_pcm("yes.wav") + silence(1))
         assert writer.written == ["partial", "first pass"]
-        # The early final begins after 250 ms of silence, the first pass is sent after 500, in steps of 100.
+        # The early final of a word begins after 150 ms of silence, the first pass is sent after 500, in steps of 100.
         early, first_pass = writer.written_at
-        assert first_pass - early == pytest.approx(0.3)
+        assert first_pass - early == pytest.approx(0.4)
         await feed(recognition, clip_pcm("quick.wav") + silence(0.6))
         await recognition.end_utterance()
     assert writer.written.count("first pass") == 2
