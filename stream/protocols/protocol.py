@@ -17,6 +17,8 @@ from stream.session.events import ClientEvent, EndCause, Finished
 Message = bytes | str
 """A message on the wire: binary or text."""
 
+_CREDENTIALS = frozenset({"jwt"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
@@ -29,6 +31,11 @@ class Handshake:
     headers: Mapping[str, str]
     subprotocols: tuple[str, ...] = ()
     first_message: bytes = b""
+
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """The parameters but for the token that may be among them."""
+        return tuple(item for item in self.query if item[0] not in _CREDENTIALS)
 
     def parameter(self, name: str) -> str | None:
         """Return the first parameter of this name."""

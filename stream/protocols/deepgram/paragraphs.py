@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from stream.protocols.deepgram.messages import Seconds
-from stream.protocols.deepgram.results import seconds
+from stream.protocols.units import seconds
 from stream.session.events import Word
 from vad import SAMPLE_RATE
 

@@ -18,7 +18,8 @@ from stream.protocols.deepgram.messages import (
 )
 from stream.protocols.deepgram.paragraphs import DeepgramParagraphs, paragraphs
 from stream.protocols.deepgram.parameters import ListenRequest
-from stream.protocols.deepgram.results import alternative, confidence, seconds, timestamp
+from stream.protocols.deepgram.results import alternative, confidence, timestamp
+from stream.protocols.units import seconds
 from stream.session.events import Finished, Settled
 
 

@@ -7,17 +7,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from stream.protocols.deepgram.messages import Alternative, DeepgramWord
+from stream.protocols.units import seconds
 from stream.session import events
 from stream.session.utterance import spread
 from stream.words import bare_word
-from vad import SAMPLE_RATE
 
 _NO_TEXT = Alternative("", 0.0, [])
-
-
-def seconds(samples: int) -> float:
-    """Return a position on the connection's clock in seconds, rounded to milliseconds."""
-    return round(samples / SAMPLE_RATE, 3)
 
 
 def timestamp(epoch_seconds: float) -> str:

@@ -22,7 +22,8 @@ from stream.protocols.deepgram.messages import (
     model_info,
 )
 from stream.protocols.deepgram.parameters import ListenRequest
-from stream.protocols.deepgram.results import alternatives, placed, seconds, timestamp
+from stream.protocols.deepgram.results import alternatives, placed, timestamp
+from stream.protocols.units import seconds
 from stream.session import events
 from stream.session.commands import Refused
 from stream.session.events import EndCause, Reason

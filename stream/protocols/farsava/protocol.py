@@ -15,8 +15,6 @@ from stream.session.commands import ClientInput, Reply
 from stream.session.events import ClientEvent
 
 _SUBPROTOCOL = "farsava"
-# Parameters of the handshake that are no keys of the configuration.
-_CREDENTIALS = frozenset({"jwt"})
 
 
 class Farsava(ClientProtocol):
@@ -29,7 +27,7 @@ class Farsava(ClientProtocol):
         return _SUBPROTOCOL if _SUBPROTOCOL in handshake.subprotocols else None
 
     def configured(self, config: SessionConfig, handshake: Handshake) -> SessionConfig:
-        return config.with_query(item for item in handshake.query if item[0] not in _CREDENTIALS)
+        return config.with_query(handshake.settings)
 
     def refusal(self, error: ClientError) -> bytes:
         return msgspec.json.encode(failure(error.problem, error.detail))

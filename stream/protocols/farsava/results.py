@@ -7,19 +7,14 @@ from typing import TypeVar
 import msgspec
 
 from stream.protocols.farsava.messages import Done, DoneMessage, FullResult, WireResult, WireWord
+from stream.protocols.units import seconds
 from stream.session.events import Alternative, Word
 from stream.words import WORDS_KEPT
-from vad import SAMPLE_RATE
 
 # Clients commonly take at most 1 MiB a message; the rest is left to field names and escapes.
 MOST_DONE_BYTES = 900_000
 _encoder = msgspec.json.Encoder()
 _Done = TypeVar("_Done", Done, DoneMessage)
-
-
-def seconds(samples: int) -> float:
-    """Return a position on the connection's clock in seconds, rounded to milliseconds."""
-    return round(samples / SAMPLE_RATE, 3)
 
 
 def result(alternative: Alternative, *, with_speakers: bool = False) -> WireResult:

@@ -25,7 +25,8 @@ from stream.protocols.farsava.messages import (
     encode,
     failure,
 )
-from stream.protocols.farsava.results import full_result, plain_results, results, seconds, shortened
+from stream.protocols.farsava.results import full_result, plain_results, results, shortened
+from stream.protocols.units import seconds
 from stream.session.events import (
     ClientEvent,
     Discarded,

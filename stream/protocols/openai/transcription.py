@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from stream.lazy_import import lazy_import
-from stream.protocols.farsava.results import seconds
 from stream.protocols.openai.transcription_request import Granularity, TranscriptionRequest
+from stream.protocols.units import seconds
 from stream.session.events import Alternative, Finished, Settled, Word
 from vad import SAMPLE_RATE
 

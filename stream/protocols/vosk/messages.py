@@ -9,9 +9,9 @@ import msgspec
 
 from stream.errors import ClientError, Problem, quoted, shown
 from stream.protocols.farsava.commands import strict_json
+from stream.protocols.units import seconds
 from stream.session.events import Alternative, Hypothesis, Word
 from stream.words import bare_word, word_key
-from vad import SAMPLE_RATE
 
 MOST_ALTERNATIVES = 5
 """As many as the configuration's `maxAlternatives` takes; clients of Vosk ask for 10 or 20 and take fewer."""
@@ -160,8 +160,8 @@ def _words(words: Sequence[Word], style: ResultStyle, *, with_confidence: bool) 
         {
             # A recognizer without confidences leaves 0.0, which clients would take for noise.
             **({"conf": round(word.confidence, 3) or 1.0} if with_confidence else {}),
-            "end": _seconds(word.end),
-            "start": _seconds(word.start),
+            "end": seconds(word.end),
+            "start": seconds(word.start),
             "word": text,
         }
         for word in words
@@ -178,10 +178,6 @@ def _word(text: str, style: ResultStyle) -> str:
     if style.is_written:
         return text
     return bare_word(text) if word_key(text) else ""
-
-
-def _seconds(samples: int) -> float:
-    return round(samples / SAMPLE_RATE, 3)
 
 
 def _encoded(message: dict[str, object]) -> str:

@@ -17,8 +17,6 @@ from stream.session.events import ClientEvent, EndCause, Finalized, Finished, Se
 USUAL_RATE_HERTZ = 8000
 """What clients send that say nothing about it: telephones. The Vosk server's own default."""
 
-# Parameters of the handshake that are no keys of the configuration.
-_CREDENTIALS = frozenset({"jwt"})
 # RFC 6455, section 5.5: a control frame has 125 bytes, two of which are the code.
 _MOST_REASON_BYTES = 123
 
@@ -30,7 +28,7 @@ class Vosk(ClientProtocol):
     path: ClassVar[str] = "/vosk"
 
     def configured(self, config: SessionConfig, handshake: Handshake) -> SessionConfig:
-        config = config.with_query(item for item in handshake.query if item[0] not in _CREDENTIALS)
+        config = config.with_query(handshake.settings)
         if config.channels != 1:
             detail = f"channels is {config.channels}; with Vosk's protocol it must be 1"
             raise ClientError(Problem.INVALID_CONFIG, detail)

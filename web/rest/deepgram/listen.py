@@ -29,9 +29,9 @@ from web.limits.limits import Limits
 from web.live.admission import handshake_of
 from web.memory.budget import BodyBudgets, Held
 from web.rest.deepgram.documented import BODY, PARAMETERS
-from web.rest.openai.event_stream import while_connected
 from web.rest.recordings import REQUEST_PROBLEMS, RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.request.body import Body, media_type, read_object
+from web.rest.request.connected import while_connected
 from web.rest.request.spool import SpooledRecording, spooled
 from web.rest.response.documented import DONE, EXAMPLE_ID, HYPOTHESIS, LOCATION
 from web.rest.response.transcription import address_of

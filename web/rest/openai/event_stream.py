@@ -1,16 +1,16 @@
-"""Answers that are sent while the work for them goes on, and work that ends when its client leaves."""
+"""Answers that are sent while the work for them goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stream.errors import ClientError
 from web.errors import PROBLEM_KEY, problem_response
+from web.rest.request.connected import while_connected
 from web.tasks import running_task
 
 EVENT_STREAM_TYPE = "text/event-stream"
@@ -22,23 +22,6 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 SendPiece = Callable[[bytes], Awaitable[None]]
 T = TypeVar("T")
-
-
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of work; cancel it and raise ClientDisconnect when the client leaves before.
-
-    The body of the request must have been read.
-    """
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 class EventStreamResponse(Response):
@@ -122,8 +105,3 @@ async def _kept_open(pieces: _Pieces, comment: bytes) -> AsyncIterator[None]:
 
     async with running_task(comments()):
         yield
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

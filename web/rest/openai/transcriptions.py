@@ -34,12 +34,13 @@ from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope
 from web.limits.limits import Limits
 from web.memory.budget import BodyBudgets
-from web.rest.openai.event_stream import EVENT_STREAM_TYPE, EventStreamResponse, SendPiece, while_connected
+from web.rest.openai.event_stream import EVENT_STREAM_TYPE, EventStreamResponse, SendPiece
 from web.rest.openai.form import FORM, FORM_LIMITS, of_file, recording_in, texts_of
 from web.rest.openai.models import OPENAI
 from web.rest.recordings import REQUEST_PROBLEMS, RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.request.audio import Audio
 from web.rest.request.body import MULTIPART_TYPE, Body, read_parts
+from web.rest.request.connected import while_connected
 from web.rest.response.documented import DONE, LOCATION
 from web.rest.response.formats import OutputFormat
 from web.rest.response.transcription import MEDIA_TYPES, address_of, joined_in_turns

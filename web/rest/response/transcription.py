@@ -9,7 +9,8 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from stream.protocols.farsava.messages import AudioProgress, Done, WireResult, WireWord
-from stream.protocols.farsava.results import MOST_DONE_BYTES, plain_results, seconds, shortened, without_speakers
+from stream.protocols.farsava.results import MOST_DONE_BYTES, plain_results, shortened, without_speakers
+from stream.protocols.units import seconds
 from stream.recordings.subtitles import srt_pieces, vtt_pieces
 from stream.runtime.fairness import FairShare
 from vad import SAMPLE_RATE

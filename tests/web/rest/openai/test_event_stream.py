@@ -10,7 +10,8 @@ from starlette.types import Message
 
 from stream.errors import ClientError, Problem
 from web.errors import PROBLEM_KEY
-from web.rest.openai.event_stream import EventStreamResponse, SendPiece, while_connected
+from web.rest.openai.event_stream import EventStreamResponse, SendPiece
+from web.rest.request.connected import while_connected
 
 pytestmark = pytest.mark.virtual_time
 
