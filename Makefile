@@ -14,7 +14,7 @@ SCRIPTS := tests/web/static
 MODULES := $(SCRIPTS)/node_modules/.installed
 TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
 .PHONY: install serve test test-long test-flaky check format docs lock bench browser clean

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from stream import extras
 from stream.audio import AudioFormat, AudioTransfer, Encoding
 from stream.configuration.keys import (
     BooleanKey,
@@ -20,8 +21,8 @@ from stream.errors import ClientError, Problem, quoted
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRASES, USUAL_BOOST
 from vad import SegmenterOptions, frames_in
 
-MANUAL, OFF = "manual", "off"
-VAD_KINDS = ("webrtc", "silero", MANUAL, OFF)
+SILERO, MANUAL, OFF = "silero", "manual", "off"
+VAD_KINDS = ("webrtc", SILERO, MANUAL, OFF)
 SAMPLE_RATES_HERTZ = range(8000, 48_001)
 """The rates of headerless samples."""
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
@@ -207,6 +208,8 @@ class SessionConfig:
         """Refuse keys that contradict each other."""
         if self.channels == 2 and not self.extended:
             raise ClientError(Problem.INVALID_CONFIG, "channels is 2, which needs extended to be true")
+        if self.vad == SILERO and (missing := extras.SILERO.missing):
+            raise ClientError(Problem.INVALID_CONFIG, f"vad is silero, and on this server {missing}")
         for name in _DETECTOR_KEYS:
             if self.vad == OFF and name in self.explicit:
                 raise ClientError(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream.extras import ENGINE
 from stream.lazy_import import lazy_import
 from web.rest.response.formats import OutputFormat
 
 if TYPE_CHECKING:
+    from importlib import metadata
+
     from web.auth import token_issuer
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from web.process.workers import job as worker_job
     from web.supervision import parent_process
 else:
+    metadata = lazy_import("importlib.metadata")
     token_issuer = lazy_import("web.auth.token_issuer")
     parent_process = lazy_import("web.supervision.parent_process")
     event_loop = lazy_import("web.process.event_loop")
@@ -50,8 +55,18 @@ _Workers = Annotated[int | None, typer.Option(help="Decodings at once; by defaul
 _Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default ten a worker.", min=1, max=1000)]
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"niyosha {metadata.version('niyosha')}")
+        raise typer.Exit
+
+
 @app.callback()
-def niyosha() -> None:
+def niyosha(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and nothing else.", callback=_print_version)
+    ] = False,
+) -> None:
     """Real-time speech recognition behind a WebSocket."""
 
 
@@ -110,6 +125,8 @@ def engine(  # noqa: PLR0917
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", hidden=True)] = False,
 ) -> None:
     """Start the embedded engine alone: a server of Riva's protocol."""
+    if ENGINE.missing:
+        sys.exit(f"niyosha engine: {ENGINE.missing}")
     if exit_with_stdin:
         parent_process.die_with_parent()
     with stopping.StopSignals.taken() as signals:

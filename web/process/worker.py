@@ -3,16 +3,23 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
+from stream.lazy_import import lazy_import
 from stream.waiting import first_of
 from web.backends.backend import Backend
 from web.backends.registry import chosen_backend
 from web.clock import wall_clock
 from web.composition.access import counted_limits
 from web.composition.recordings import opened_database, recording_steps, recordings_in
-from web.jobs.postgres_queue import PostgresQueue
 from web.settings.settings import Settings
 from web.store.database.database import Database, UnusableDatabaseError, libpq_url
+
+if TYPE_CHECKING:
+    from web.jobs import postgres_queue
+else:
+    # An installation without PostgreSQL's driver gets as far as the sentence about its database.
+    postgres_queue = lazy_import("web.jobs.postgres_queue")
 
 # A database that does not answer cannot take anything back; other workers find that out by themselves.
 _GIVE_BACK_SECONDS = 5.0
@@ -53,7 +60,7 @@ async def _work(settings: Settings, say: Callable[[str], None], warn: Callable[[
         recordings = recordings_in(database, settings, wall_clock)
         steps = recording_steps(settings, recordings, backend.recognizer, limits.recording_meter)
         job_streams = settings.store.job_streams
-        queue = PostgresQueue(steps, recordings, job_streams, libpq_url(database.url))
+        queue = postgres_queue.PostgresQueue(steps, recordings, job_streams, libpq_url(database.url))
         # Until the recognizer is ready, other workers do what there is to do.
         if not await _wait_for_start(backend, stop, backend.ready_seconds):
             warn("The recognizer does not answer yet; the work begins when it does. `niyosha doctor` tells more.")
@@ -72,7 +79,9 @@ async def _wait_for_start(backend: Backend, stop: Stop, seconds: float | None = 
     return await first_of(backend.recognizer.ready(), backend.gave_up.wait(), stop.finish.wait(), seconds=seconds)
 
 
-async def _is_finished(queue: PostgresQueue, backend: Backend, stop: Stop, limit_seconds: float) -> bool:
+async def _is_finished(
+    queue: "postgres_queue.PostgresQueue", backend: Backend, stop: Stop, limit_seconds: float
+) -> bool:
     """Let the queue run until it has to stop, and within `limit_seconds` from then; return whether it ended itself."""
     running = asyncio.create_task(queue.run())
     try:

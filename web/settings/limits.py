@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from stream.extras import REDIS
 from web.section import Section
 
 
@@ -29,4 +30,6 @@ class LimitSettings(Section):
     def _limits_url_is_known(cls, url: str) -> str:
         if urlsplit(url).scheme not in ("memory", "redis", "rediss"):
             raise ValueError("must be memory://, redis://host:port or rediss://host:port")
+        if urlsplit(url).scheme != "memory" and REDIS.missing:
+            raise ValueError(REDIS.missing)
         return url

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from stream.extras import OTEL
 from web.section import Section
 
 
@@ -21,4 +22,6 @@ class ObservabilitySettings(Section):
     def _tracing_endpoint_is_http(cls, url: str | None) -> str | None:
         if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
             raise ValueError("must be http://host:port or https://host:port")
+        if url is not None and OTEL.missing:
+            raise ValueError(OTEL.missing)
         return url

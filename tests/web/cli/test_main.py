@@ -8,11 +8,13 @@ import select
 import signal
 import socket
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 from websockets.exceptions import InvalidStatus
 
 from tests.support.places import CLIPS
@@ -20,10 +22,13 @@ from tests.support.ports import unused_port
 from tests.support.processes import STUCK_SECONDS, child_of, niyosha, started, started_async, typed, url_in
 from tests.support.sounds import SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import converse, refusal
+from web.cli.main import app
 from web.cli.transcription import TranscribeOptions
 from web.process.serve import running
 from web.settings.settings import Settings
 from web.supervision.restarts import CANNOT_START
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,11 @@ def test_serve_prints_a_line_to_try_and_ends_with_its_engine() -> None:
     # A busy machine holds up the loop as well.
     events = [json.loads(line)["event"] for line in lines]
     assert [event for event in events if event != "loop_stalled"] == ["engine_started"]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    printed = CliRunner().invoke(app, ["--version"])
+    assert (printed.exit_code, printed.output) == (0, f"niyosha {PROJECT['version']}\n")
 
 
 def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 
+from stream.extras import ENGINE
 from stream.recognition.check_results import CheckResults, failed, passed
 from stream.riva import RivaOptions, RivaRecognizer
 from stream.waiting import is_first
@@ -12,6 +13,7 @@ from web.backends.backend import Backend, Host
 from web.backends.embedded.process import EngineProcess, engine_process
 from web.backends.embedded.settings import EngineSettings
 from web.backends.riva.backend import checked, connected
+from web.section import SettingsError
 from web.workers.share import Share
 
 # Loading a large model takes a while. One that is downloaded first may take longer; the gateway then serves as soon as
@@ -41,7 +43,9 @@ async def running(settings: EngineSettings, *, watches: bool = True) -> AsyncIte
 
 @asynccontextmanager
 async def hosted(settings: EngineSettings) -> AsyncIterator[Host]:
-    """Run the engine of all workers while the context lasts."""
+    """Run the engine of all workers while the context lasts; raises SettingsError if it is not installed."""
+    if ENGINE.missing:
+        raise SettingsError(f"NIYOSHA_RIVA_URI names no Riva server, and {ENGINE.missing}")
     async with engine_process(settings) as engine:
         yield host_of(engine)
 

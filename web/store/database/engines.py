@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from stream.extras import POSTGRES
 from stream.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class DatabaseError(ValueError):
 
 
 def check_url(url: str) -> None:
-    """Raise DatabaseError for a URL that cannot name a database; nothing is connected."""
-    parsed_url(url)
+    """Raise DatabaseError for a URL that names no database, or one without its driver; nothing is connected."""
+    if parsed_url(url).get_backend_name() != "sqlite" and POSTGRES.missing:
+        raise DatabaseError(POSTGRES.missing)
 
 
 def libpq_url(url: str) -> str:
