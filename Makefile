@@ -17,7 +17,7 @@ TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: install serve test test-long test-flaky check format docs lock bench browser clean
+.PHONY: install serve test test-long test-flaky check format package docs lock bench browser clean
 
 install: $(RUNTIME)
 
@@ -55,6 +55,14 @@ check: $(DEVELOPMENT) $(MODULES)
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The wheel and the sdist of the commit, in dist/, after the tests of such a build.
+package: $(DEVELOPMENT)
+	TEST_TIER=long $(BIN)/pytest tests/shipping/test_package.py
+	rm -rf dist .artefacts && mkdir -p .artefacts dist
+	git archive HEAD | tar --extract --directory .artefacts
+	cd .artefacts && ../$(BIN)/python -m hatchling build --directory ../dist
+	rm -rf .artefacts
 
 # The pages that are generated from the tables of the code.
 docs: $(RUNTIME)
