@@ -8,6 +8,10 @@ WORDS_KEPT = 4096
 # Punctuation that is a part of words: masked profanity, and signs that are pronounced.
 _SPOKEN_SIGNS = frozenset("*%#@&")
 
+_SENTENCE_ENDS = tuple(".?!。？！؟۔।॥")
+_HESITATIONS = ("...", "…")
+_CLOSING = "\"')]}»”’」』"
+
 
 def word_key(word: str) -> str:
     """Return the letters and digits of a word, case folded; "" for punctuation alone."""
@@ -20,6 +24,12 @@ def spoken_form(text: str) -> str:
         text = unicodedata.normalize("NFKD", text.casefold())
     kept = (letter if letter.isalnum() else " " * (letter.isspace() or letter == "-") for letter in text.casefold())
     return " ".join("".join(kept).split())
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a text ends with the mark of a sentence, maybe quoted; an ellipsis marks one that is not finished."""
+    text = text.rstrip(_CLOSING)
+    return text.endswith(_SENTENCE_ENDS) and not text.endswith(_HESITATIONS)
 
 
 @lru_cache(WORDS_KEPT)

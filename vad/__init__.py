@@ -13,6 +13,7 @@ from vad.segmenter import (
     SegmenterOptions,
     SegmentEvent,
     SegmentStarted,
+    SpeechResumed,
     segment,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "SegmentStarted",
     "Segmenter",
     "SegmenterOptions",
+    "SpeechResumed",
     "WebRtcClassifier",
     "frames_in",
     "make_classifier",

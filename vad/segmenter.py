@@ -71,7 +71,14 @@ class SegmentEnded:
     reason: EndReason
 
 
-SegmentEvent = SegmentStarted | SegmentAudio | SegmentEnded
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """Speech goes on at sample `start`, after a pause whose hangover was set."""
+
+    start: int
+
+
+SegmentEvent = SegmentStarted | SegmentAudio | SegmentEnded | SpeechResumed
 
 
 class Segmenter:
@@ -89,6 +96,8 @@ class Segmenter:
         self._start = 0
         self._speech_end = 0
         self._silent_frames = 0
+        # Set for the present pause only; None for that of the options.
+        self._hangover_frames: int | None = None
         self._continues = False
         # The latest frames outside of segments, and the classification of each.
         self._recent_pcm = bytearray()
@@ -107,6 +116,18 @@ class Segmenter:
     @property
     def is_open(self) -> bool:
         return self._open
+
+    @property
+    def speech_end(self) -> int:
+        """The end of the latest speech of the open segment."""
+        return self._speech_end
+
+    def set_hangover(self, frames: int) -> list[SegmentEvent]:
+        """End the open segment after `frames` without speech, at once if it has had as many; speech takes that back."""
+        if not self._open:
+            return []
+        self._hangover_frames = frames
+        return [self._end_segment(EndReason.ENDPOINT)] if self._silent_frames >= frames else []
 
     def push(self, pcm: bytes, speech: bytes) -> tuple[list[SegmentEvent], int]:
         """Take the next frames, `int16[n_samples]`, with a byte in `speech` for each: 1 for speech, 0 for none.
@@ -189,18 +210,22 @@ class Segmenter:
         """Add frames from number `first` on to the open segment, up to its end; return the number of the next frame."""
         begin, last = self._position, len(pcm) // SAMPLE_BYTES
         ended: SegmentEnded | None = None
+        events: list[SegmentEvent] = []
         index = first
         while index < len(speech) and ended is None:
             is_speech = speech[index]
             index += 1
             self._position = begin + min(index * FRAME_SAMPLES, last) - first * FRAME_SAMPLES
             if is_speech:
+                if self._hangover_frames is not None:
+                    self._hangover_frames = None
+                    events.append(SpeechResumed(begin + (index - 1 - first) * FRAME_SAMPLES))
                 self._silent_frames = 0
                 self._speech_end = self._position
             else:
                 self._silent_frames += 1
             ended = self._ended(is_speech=bool(is_speech))
-        events: list[SegmentEvent] = [SegmentAudio(begin, pcm[first * FRAME_BYTES : index * FRAME_BYTES])]
+        events.append(SegmentAudio(begin, pcm[first * FRAME_BYTES : index * FRAME_BYTES]))
         if ended is not None:
             events.append(ended)
         return events, index
@@ -208,7 +233,7 @@ class Segmenter:
     def _ended(self, *, is_speech: bool) -> SegmentEnded | None:
         """Decide whether the open segment ends behind the latest frame."""
         options = self.options
-        if self._silent_frames >= options.hangover_frames:
+        if self._silent_frames >= (self._hangover_frames or options.hangover_frames):
             return self._end_segment(EndReason.ENDPOINT)
         frames = (self._position - self._start) // FRAME_SAMPLES
         longest = options.longest_frames
@@ -219,6 +244,7 @@ class Segmenter:
 
     def _end_segment(self, reason: EndReason) -> SegmentEnded:
         self._open = False
+        self._hangover_frames = None
         return SegmentEnded(self._position, self._speech_end, reason)
 
 

@@ -22,6 +22,7 @@ from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_BOOST, MOST_PHRA
 from vad import SegmenterOptions, frames_in
 
 SILERO, MANUAL, OFF = "silero", "manual", "off"
+FIXED, ADAPTIVE = "fixed", "adaptive"
 VAD_KINDS = ("webrtc", SILERO, MANUAL, OFF)
 SAMPLE_RATES_HERTZ = range(8000, 48_001)
 """The rates of headerless samples."""
@@ -66,6 +67,13 @@ KEYS: tuple[Key, ...] = (
     ),
     IntegerKey("prerollMs", "preroll_ms", "audio kept from before the onset of speech", False, 0, 1000),
     IntegerKey("hangoverMs", "hangover_ms", "the pause that ends an utterance", False, 100, 5000),
+    ChoiceKey(
+        "endpointing",
+        "endpointing",
+        "`adaptive`: half of `hangoverMs` after a complete sentence, twice after an unfinished one",
+        False,
+        (FIXED, ADAPTIVE),
+    ),
     IntegerKey("maxUtteranceMs", "max_utterance_ms", "the longest utterance", False, 2000, 30000),
     PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, MOST_PHRASES, LONGEST_PHRASE),
     NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, MOST_BOOST),
@@ -108,6 +116,7 @@ class SessionConfig:
     vad_aggressiveness: int = PRESETS["default"].vad_aggressiveness
     preroll_ms: int = 300
     hangover_ms: int = PRESETS["default"].hangover_ms
+    endpointing: str = FIXED
     max_utterance_ms: int = 20_000
     phrases: tuple[str, ...] = ()
     boost: float = USUAL_BOOST
@@ -151,6 +160,11 @@ class SessionConfig:
     def is_manual(self) -> bool:
         """Whether utterances end at the client's command only, or where they are too long."""
         return self.vad == MANUAL
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the text of an utterance decides which pause ends it: nobody waits for the end of one in a file."""
+        return self.endpointing == ADAPTIVE and self.vad not in (MANUAL, OFF) and not self.is_file
 
     @property
     def segmenter_options(self) -> SegmenterOptions:
@@ -210,6 +224,10 @@ class SessionConfig:
             raise ClientError(Problem.INVALID_CONFIG, "channels is 2, which needs extended to be true")
         if self.vad == SILERO and (missing := extras.SILERO.missing):
             raise ClientError(Problem.INVALID_CONFIG, f"vad is silero, and on this server {missing}")
+        if self.endpointing == ADAPTIVE and self.vad == OFF:
+            raise ClientError(
+                Problem.INVALID_CONFIG, "endpointing is adaptive although vad is off; set it with webrtc or silero only"
+            )
         for name in _DETECTOR_KEYS:
             if self.vad == OFF and name in self.explicit:
                 raise ClientError(

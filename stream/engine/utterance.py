@@ -16,6 +16,10 @@ FIRST_PARTIAL_SAMPLES = SAMPLE_RATE * 8 // 10
 _TRUSTED_SAMPLES = 2 * SAMPLE_RATE  # decodes of less audio settle no word
 # Audio without detected speech is decoded after so many steps all the same: the detector misses soft speech.
 _SILENT_STEPS = 3
+# Within less silence the detector may still find the end of a word.
+_LEAST_PAUSE_SAMPLES = SAMPLE_RATE // 10
+# Of the end of a text that is still shown although the newest decode has another one.
+_CONTRADICTED_CONFIDENCE = 0.5
 # A word has more detected speech than this, a click or a breath has less.
 _STRAY_SAMPLES = 6 * FRAME_SAMPLES
 _WORD_SAMPLES = SAMPLE_RATE  # of detected speech: less may be a single word
@@ -35,13 +39,15 @@ class UtteranceState(Enum):
 class Partial:
     """The text so far: `stable` will not change any more, `tail` may; the text is `stable + tail`.
 
-    With `is_first_pass` it is the text of the whole utterance, which has probably ended.
+    With `is_first_pass` it is the text of the whole utterance, which has probably ended. `ending_confidence` is from 0
+    to 1 how sure its end is, 0.0 for unknown.
     """
 
     stable: str
     tail: str
     processed_samples: int
     is_first_pass: bool = False
+    ending_confidence: float = 0.0
 
     @property
     def has_text(self) -> bool:
@@ -109,9 +115,7 @@ class Utterance:
         new_samples = self.n_samples - self._decoded_samples
         if self.state is not UtteranceState.GROWING or not self._speech_end_samples:
             return None
-        is_word = self._speech_samples < _WORD_SAMPLES
-        pause_samples = intervals.word_pause_samples if is_word else intervals.pause_samples
-        paused = self.n_samples - self._speech_end_samples >= pause_samples
+        paused = self.n_samples - self._speech_end_samples >= self._pause_samples(intervals)
         if paused and not self.early_final_holds and self._speech_samples >= _STRAY_SAMPLES:
             return Work.EARLY_FINAL
         if self.n_samples < FIRST_PARTIAL_SAMPLES:
@@ -119,6 +123,14 @@ class Utterance:
         has_new_speech = self._speech_samples > self._decoded_speech_samples
         due_samples = intervals.step_samples if has_new_speech else _SILENT_STEPS * intervals.step_samples
         return Work.PARTIAL if not self._decoded_samples or new_samples >= due_samples else None
+
+    def _pause_samples(self, intervals: DecodeIntervals) -> int:
+        """After how much silence an early final is due: sooner for a first pass, unless the load is too high."""
+        is_word = self._speech_samples < _WORD_SAMPLES
+        pause_samples = intervals.word_pause_samples if is_word else intervals.pause_samples
+        if self._first_pass_samples is None or intervals.is_longer:
+            return pause_samples
+        return min(pause_samples, max(self._first_pass_samples, _LEAST_PAUSE_SAMPLES))
 
     def begin(self, work: Work, alternatives: int = 1) -> DecodeRequest:
         """Return a request for the audio so far, and note that it is being decoded."""
@@ -148,7 +160,9 @@ class Utterance:
             if self._transcript.stable_words:
                 self._language = decoding.language
         stable, tail = self._transcript.show(words, ended=request.work is Work.EARLY_FINAL)
-        return Partial(stable, tail, n_samples)
+        is_shown = self._transcript.shown == decoding.best.tokens
+        confidence = decoding.ending_confidence if is_shown else _CONTRADICTED_CONFIDENCE
+        return Partial(stable, tail, n_samples, ending_confidence=confidence)
 
     def note_sent(self) -> None:
         """Note that the newest partial was sent: the final will not be empty."""

@@ -6,6 +6,7 @@ from stream.configuration.config import LANGUAGE_MODELS, OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
 from stream.session.events import RecognitionOptions
+from stream.session.turns import first_pass_ms
 from stream.vocabulary.vocabularies import VocabularyLanguageError, vocabulary
 
 
@@ -44,7 +45,7 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
     return RecognitionOptions(
         language_code=language_code,
         max_alternatives=max(1, config.max_alternatives),
-        interim_results=config.interim_results,
+        interim_results=config.interim_results or config.is_adaptive,
         profanity_filter=config.profanity_filter,
         punctuation=config.punctuation,
         asr_model=config.asr_model,
@@ -53,6 +54,7 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         closed_vocabulary=bool(words),
         finds_endpoints_ms=config.hangover_ms if config.vad == OFF else None,
         is_file=config.is_file,
+        first_pass_ms=first_pass_ms(config.hangover_ms) if config.is_adaptive else None,
         forces_endpoints=config.vad == OFF and recognizer.forces_endpoints(config.asr_model),
     )
 

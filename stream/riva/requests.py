@@ -46,7 +46,7 @@ def opening_request(
         enable_word_time_offsets=True,
         enable_automatic_punctuation=session.punctuation,
         model=options.models.get(session.asr_model, ""),
-        endpointing_config=pb.EndpointingConfig(stop_history=endpoint_ms) if endpoint_ms else None,
+        endpointing_config=_endpointing(endpoint_ms, session.first_pass_ms or 0),
         custom_configuration=options.custom_configuration,
     )
     if options.most_speakers:
@@ -61,3 +61,10 @@ def opening_request(
     return pb.StreamingRecognizeRequest(
         streaming_config=pb.StreamingRecognitionConfig(config=config, interim_results=session.interim_results)
     )
+
+
+def _endpointing(endpoint_ms: int, first_pass_ms: int) -> pb.EndpointingConfig | None:
+    """Return what differs from the server's own endpointing: 0 for nothing."""
+    if not endpoint_ms and not first_pass_ms:
+        return None
+    return pb.EndpointingConfig(stop_history=endpoint_ms, stop_history_eou=first_pass_ms)

@@ -76,6 +76,15 @@ class Channel:
             self._classified += self._classifier.classify(whole)
         self._classified += bytes(n_frames - len(self._classified))
 
+    @property
+    def speech_end(self) -> int:
+        """The end of the latest speech of the open segment."""
+        return self._segmenter.speech_end
+
+    def set_hangover(self, frames: int) -> list[SegmentEvent]:
+        """End the open segment after `frames` without speech, unless speech goes on before."""
+        return self._segmenter.set_hangover(frames)
+
     def cut(self) -> list[SegmentEvent]:
         """End the open segment here."""
         return self._segmenter.cut()

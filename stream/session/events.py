@@ -126,7 +126,8 @@ class RecognitionOptions:
     settles by itself. `closed_vocabulary`: nothing but the phrases is expected. `session_id` is the same for all
     streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
     `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be asked to
-    settle now and go on, where it finds the endpoints.
+    settle now and go on, where it finds the endpoints. `first_pass_ms`: the pause after which it is to send the text of
+    all speech so far, with stability 1.0; None for no such text.
     """
 
     language_code: str
@@ -142,6 +143,7 @@ class RecognitionOptions:
     session_id: str = ""
     is_file: bool = False
     forces_endpoints: bool = False
+    first_pass_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +332,29 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The speaker has finished with a `confidence` from 0 to 1, at sample `end`, after a pause of adaptive length.
+
+    While it `is_eager` the utterance goes on: its endpoint confirms it, and a `TurnResumed` takes it back.
+    """
+
+    utterance_id: int
+    end: int
+    confidence: float
+    is_eager: bool
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """Speech of an utterance goes on at sample `start`: its eager `TurnEnded` was wrong."""
+
+    utterance_id: int
+    start: int
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Unsettled:
     """A hypothesis that may change, positions on the connection's clock; `revision` counts from 1.
 
@@ -427,5 +452,16 @@ class Finished:
 
 
 ClientEvent = (
-    Ready | SpeechStarted | SpeechEnded | Unsettled | Settled | Finalized | Discarded | WordsPaused | Warned | Finished
+    Ready
+    | SpeechStarted
+    | SpeechEnded
+    | TurnEnded
+    | TurnResumed
+    | Unsettled
+    | Settled
+    | Finalized
+    | Discarded
+    | WordsPaused
+    | Warned
+    | Finished
 )

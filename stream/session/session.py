@@ -22,6 +22,7 @@ from stream.session.events import (
     Finalized,
     FinishStream,
     ForceEndpoint,
+    Hypothesis,
     HypothesisReceived,
     LimitNears,
     OpenStream,
@@ -35,6 +36,8 @@ from stream.session.events import (
     SessionInput,
     SpeechEnded,
     SpeechStarted,
+    TurnEnded,
+    TurnResumed,
     UtteranceDiscarded,
     UtteranceFinalized,
     Warned,
@@ -43,6 +46,7 @@ from stream.session.events import (
 from stream.session.finalizing import FinalizeCommands
 from stream.session.output import SessionOutput
 from stream.session.quiet import QuietWatch
+from stream.session.turns import SpeechLevels, is_whole, judge, turn_confidence
 from stream.session.utterance import Utterance
 from vad import (
     FRAME_BYTES,
@@ -54,6 +58,7 @@ from vad import (
     SegmentEnded,
     SegmentEvent,
     SegmentStarted,
+    SpeechResumed,
     make_classifier,
     split_frames,
 )
@@ -240,6 +245,10 @@ class Session:
                     self._open_utterance(channel, start, onset)
                 case SegmentAudio(_, pcm) if channel.speaking is not None:
                     self._output.order(SendAudio(channel.speaking.stream_id, pcm))
+                    if channel.speaking.levels is not None:
+                        channel.speaking.levels.add(pcm)
+                case SpeechResumed(start) if channel.speaking is not None:
+                    self._resume_turn(channel.speaking, start)
                 case SegmentEnded(end, speech_end, reason):
                     self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
 
@@ -251,6 +260,7 @@ class Session:
         channel.unsettled.append(utterance)
         is_detected = self._config.vad not in (MANUAL, OFF)
         utterance.onset = onset if is_detected else None
+        utterance.levels = SpeechLevels() if self._config.is_adaptive else None
         self._output.samples.skipped += start - channel.segmented
         self._output.order(OpenStream(utterance.stream_id, self._options))
         if self._config.vad != OFF:
@@ -266,6 +276,8 @@ class Session:
         self._output.order(FinishStream(utterance.stream_id))
         if self._config.vad != OFF:
             self._output.emit(SpeechEnded(utterance.utterance_id, end, channel.index))
+        if self._config.is_adaptive and reason is Reason.ENDPOINT:
+            self._emit_turn_end(utterance, end, end - speech_end, is_eager=False)
         self._apply_next()
 
     # --- configuration ---
@@ -308,12 +320,38 @@ class Session:
             channel.split(utterance, self._boundary(channel, utterance, hypothesis.processed), self._utterance_count)
             utterance.reason = Reason.FINALIZE if utterance.is_forced else Reason.RECOGNIZER
         utterance.receive(hypothesis, event.latency)
+        self._judge_pause(channel, utterance, hypothesis)
         if hypothesis.best.words:
             self._quiet.find(self._channels[0].position)
         if hypothesis.is_final:
             self._output.inference_seconds += event.latency.recognizer_seconds
             self._failures_in_a_row = 0
         self._emit_news()
+
+    def _judge_pause(self, channel: Channel, utterance: Utterance, hypothesis: Hypothesis) -> None:
+        """Decide by an early text how long the present pause has to be to end the utterance."""
+        is_current = utterance is channel.speaking and utterance.origin + hypothesis.processed >= channel.speech_end
+        if utterance.levels is None or not is_current or not is_whole(hypothesis):
+            return
+        fall = utterance.levels.fall(channel.speech_end - utterance.start)
+        utterance.verdict = judge(hypothesis, fall, self._config.hangover_ms, self._options.language_code)
+        events = channel.set_hangover(utterance.verdict.hangover_frames)
+        if utterance.verdict.is_eager and not events and not utterance.has_eager_end:
+            utterance.has_eager_end = True
+            silent_samples = channel.position - channel.speech_end
+            self._emit_turn_end(utterance, channel.position, silent_samples, is_eager=True)
+        self._follow(channel, events, Reason.ENDPOINT)
+
+    def _emit_turn_end(self, utterance: Utterance, end: int, silent_samples: int, *, is_eager: bool) -> None:
+        confidence = turn_confidence(utterance.verdict, silent_samples)
+        self._output.emit(TurnEnded(utterance.utterance_id, end, confidence, is_eager, utterance.channel))
+
+    def _resume_turn(self, utterance: Utterance, start: int) -> None:
+        """Forget the verdict on a pause after which speech goes on."""
+        utterance.verdict = None
+        if utterance.has_eager_end:
+            utterance.has_eager_end = False
+            self._output.emit(TurnResumed(utterance.utterance_id, start, utterance.channel))
 
     def _boundary(self, channel: Channel, utterance: Utterance, processed: int) -> int:
         """Where the recognizer settled a stretch of its stream."""

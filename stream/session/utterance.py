@@ -14,6 +14,7 @@ from stream.session.events import (
     untimed_word,
 )
 from stream.session.stable_prefix import StablePrefix
+from stream.session.turns import SpeechLevels, Verdict
 
 
 @dataclass(slots=True)
@@ -23,7 +24,8 @@ class Utterance:
     `origin` is the first sample of its stream, from which the recognizer counts; `start` is the same unless
     the recognizer settled earlier utterances of that stream. `onset` is the first sample of its speech, None where
     no detector looks for it. `is_forced` once it was asked to settle this one, `lost` is how many samples at its end
-    were given up.
+    were given up. `levels` are those of its sound where endpointing is adaptive; `verdict` is on the present pause in
+    its speech, None before there is an early text; `has_eager_end` once an eager end of its turn was emitted.
     """
 
     utterance_id: int
@@ -44,6 +46,9 @@ class Utterance:
     lost: int = 0
     stable_prefix: StablePrefix = field(default_factory=StablePrefix)
     onset: int | None = None
+    levels: SpeechLevels | None = None
+    verdict: Verdict | None = None
+    has_eager_end: bool = False
 
     @property
     def is_complete(self) -> bool:

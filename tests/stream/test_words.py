@@ -1,6 +1,6 @@
 import pytest
 
-from stream.words import bare_word, spoken_form, word_key
+from stream.words import bare_word, ends_sentence, spoken_form, word_key
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,13 @@ def test_the_key_of_a_word_is_its_letters_and_digits(word: str, key: str) -> Non
 )
 def test_a_bare_word_is_in_lower_case_without_the_punctuation_around_it(text: str, bare: str) -> None:
     assert bare_word(text) == bare
+
+
+@pytest.mark.parametrize("text", ["It is.", "Is it?", "“It is!”", "(It is.)", "好的。", "این خوب است؟"])
+def test_a_sentence_ends_with_its_mark(text: str) -> None:
+    assert ends_sentence(text)
+
+
+@pytest.mark.parametrize("text", ["", "It is", "It is,", "It is...", "It is…", "It is…”", "3.5 of"])
+def test_other_marks_end_no_sentence(text: str) -> None:
+    assert not ends_sentence(text)

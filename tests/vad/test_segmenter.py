@@ -12,6 +12,7 @@ from vad import (
     SegmenterOptions,
     SegmentEvent,
     SegmentStarted,
+    SpeechResumed,
 )
 
 SHORT = SegmenterOptions(
@@ -157,3 +158,38 @@ def test_frames_pushed_together_are_segmented_as_one_by_one(marks: str, most_fra
     together, alone = Segmenter(SHORT), Segmenter(SHORT)
     assert _pushed(together, marks, most_frames) == _pushed(alone, marks)
     assert (together.position, together.held_from) == (alone.position, alone.held_from)
+
+
+def test_a_shorter_hangover_ends_a_segment_that_has_been_silent_for_as_long() -> None:
+    segmenter = Segmenter(SHORT)
+    assert segmenter.set_hangover(2) == []
+    _pushed(segmenter, "x" * 10 + "..")
+    assert segmenter.set_hangover(3) == []
+    assert segmenter.set_hangover(2) == [SegmentEnded(at(12), at(10), EndReason.ENDPOINT)]
+
+
+def test_speech_takes_a_set_hangover_back() -> None:
+    segmenter = Segmenter(SHORT)
+    _pushed(segmenter, "x" * 10 + "..")
+    segmenter.set_hangover(20)
+    events = _pushed(segmenter, "." * 10 + "xx" + "." * 6, most_frames=20)
+    assert [event for event in events if not isinstance(event, SegmentAudio)] == [
+        SpeechResumed(at(22)),
+        SegmentEnded(at(30), at(24), EndReason.ENDPOINT),
+    ]
+
+
+def test_the_next_segment_has_the_hangover_of_the_options() -> None:
+    segmenter = Segmenter(SHORT)
+    _pushed(segmenter, "x" * 10 + "..")
+    segmenter.set_hangover(2)
+    events = _pushed(segmenter, "x" * 10 + "." * 6)
+    assert events[-1] == SegmentEnded(at(28), at(22), EndReason.ENDPOINT)
+
+
+def test_the_longest_segment_ends_within_a_longer_hangover() -> None:
+    segmenter = Segmenter(SHORT)
+    _pushed(segmenter, "x" * 45 + "..")
+    segmenter.set_hangover(100)
+    events = _pushed(segmenter, "." * 4)
+    assert SegmentEnded(at(50), at(45), EndReason.LONGEST) in events

@@ -43,6 +43,7 @@ _EXTENDED: dict[str, tuple[str, Schema]] = {
     "ready": ("the answer to the handshake and to each accepted config", {"config": _CONFIG_IN_FORCE}),
     "speechStart": ("the onset of an utterance", {}),
     "speechEnd": ("the endpoint of an utterance", {}),
+    "endOfTurn": ("the end of a turn, or an eager guess", {}),
     "partial": ("the unsettled text of an utterance", _STATUS_PARTIAL | _HYPOTHESES | {"isFinal": {"const": False}}),
     "final": ("the settled text of an utterance, once", _STATUS_PARTIAL | _FINAL),
     "warning": ("something that does not end the connection", {"code": _WARNINGS}),

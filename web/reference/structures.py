@@ -18,6 +18,7 @@ _MEANINGS = {
     "confidence": "0 to 1; 0.0 is not set",
     "detail": "a sentence for people",
     "duration": "seconds of audio up to which the message speaks; of `done`, all that was received",
+    "eager": "whether a `speechStart` of the same utterance may still take it back",
     "endTime": "seconds from the first sample of the connection; 0.0 is not set",
     "endpointMs": "from the last frame of speech to the endpoint",
     "error": "the kind of error",

@@ -1,9 +1,11 @@
 """The input and output of a decoder: search options, words with their tokens, hypotheses."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stream.engine.model.repetition import is_repetitive
+from stream.words import ends_sentence
 
 Tokens = tuple[int, ...]
 
@@ -83,11 +85,16 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """The result of one decode: at least one hypothesis, the best first."""
+    """The result of one decode: at least one hypothesis, the best first.
+
+    `ending_confidence` is from 0 to 1 how sure it is that the best one ends with a sentence, or that it does not; 0.0
+    where it was not computed.
+    """
 
     hypotheses: tuple[Hypothesis, ...]
     no_speech_prob: float
     language: str
+    ending_confidence: float = 0.0
 
     @property
     def best(self) -> Hypothesis:
@@ -115,3 +122,17 @@ def _is_loop(text: str, best: str) -> bool:
         return True
     spaced = "".join(f" {letter} " if letter.isdigit() else letter for letter in text)
     return sum(map(str.isdigit, text)) > sum(map(str.isdigit, best)) and is_repetitive(spaced)
+
+
+def ending_confidence(hypotheses: Sequence[Hypothesis]) -> float:
+    """Return which share of the probability of a beam ends like its best hypothesis: with a sentence, or without one.
+
+    It is 0.0, unknown, for less than two hypotheses.
+    """
+    if len(hypotheses) < 2:
+        return 0.0
+    ends = [ends_sentence(one.text) for one in hypotheses]
+    # A score is the mean over the tokens and the end of the text.
+    totals = [one.logprob * (len(one.tokens) + 1) for one in hypotheses]
+    shares = [math.exp(total - max(totals)) for total in totals]
+    return sum(share for share, end in zip(shares, ends, strict=True) if end == ends[0]) / sum(shares)

@@ -13,7 +13,7 @@ import numpy as np
 from stream.engine.model.alignment import word_spans
 from stream.engine.model.confidence import word_confidences
 from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
-from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens
+from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens, ending_confidence
 from stream.engine.model.repetition import is_repetitive, most_tokens
 from stream.engine.model.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
 from stream.recognition.languages import matching_language
@@ -165,9 +165,8 @@ class Whisper:
     def align_all(self, encoded: Encoded, decoding: Decoding, alternatives: int) -> Decoding:
         """Return the decoding with its best `alternatives` hypotheses, aligned."""
         everything = decoding.hypotheses
-        return replace(
-            decoding, hypotheses=tuple(self.align(encoded, one, everything) for one in everything[:alternatives])
-        )
+        aligned = tuple(self.align(encoded, one, everything) for one in everything[:alternatives])
+        return replace(decoding, hypotheses=aligned, ending_confidence=ending_confidence(everything))
 
     def align(self, encoded: Encoded, hypothesis: Hypothesis, hypotheses: Sequence[Hypothesis] = ()) -> Hypothesis:
         """Return the hypothesis with times and confidences of its words; `hypotheses` are all of the same audio."""

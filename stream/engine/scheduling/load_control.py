@@ -23,12 +23,13 @@ _NEWEST_SHARE = 0.1  # of the latest decode in the running mean
 class DecodeIntervals:
     """A partial is due after each `step_samples` of audio, an early final after `pause_samples` of silence.
 
-    After a single word the pause is `word_pause_samples`.
+    After a single word the pause is `word_pause_samples`. All are longer than usual where `is_longer`.
     """
 
     step_samples: int
     pause_samples: int
     word_pause_samples: int
+    is_longer: bool = False
 
 
 class LoadControl:
@@ -53,4 +54,5 @@ class LoadControl:
             step_samples=round(step_seconds * SAMPLE_RATE),
             pause_samples=round(pause_seconds * SAMPLE_RATE),
             word_pause_samples=round(word_pause_seconds * SAMPLE_RATE),
+            is_longer=is_busy,
         )

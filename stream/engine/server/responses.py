@@ -42,7 +42,7 @@ class ResponseBuilder:
 
         It is one result, as stable as its last words, because clients show one of several. If they are to be separate,
         stable words and the others have a result each, whose concatenation is the text. A first pass is one result with
-        the stability 1.0.
+        the stability 1.0, whose confidence is that of its end.
         """
         processed_seconds = (start_samples + partial.processed_samples) / SAMPLE_RATE
         stable, tail = self._style.text(partial.stable), self._style.text(partial.tail)
@@ -53,10 +53,11 @@ class ResponseBuilder:
             parts = [(stable, _STABLE), (tail, _UNSTABLE)]
         else:
             parts = [(stable + tail, _STABLE if stable and not tail else _UNSTABLE)]
+        confidence = partial.ending_confidence if partial.is_first_pass else 0.0
         texts = [self._spaced(parts[0][0]), *(text for text, _ in parts[1:])]
         results = [
             asr.StreamingRecognitionResult(
-                alternatives=[asr.SpeechRecognitionAlternative(transcript=text)],
+                alternatives=[asr.SpeechRecognitionAlternative(transcript=text, confidence=confidence)],
                 stability=stability,
                 audio_processed=processed_seconds,
             )

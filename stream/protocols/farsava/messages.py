@@ -134,6 +134,18 @@ class SpeechMessage(Extended, frozen=True, kw_only=True):
     time: float
 
 
+class EndOfTurnMessage(Extended, frozen=True, kw_only=True):
+    """The speaker has finished: with `endpointing=adaptive` at the endpoint, and eagerly before it.
+
+    A later `speechStart` of the same utterance takes an eager one back. `confidence` is from 0 to 1, `time` in seconds.
+    """
+
+    utterance_id: int
+    time: float
+    confidence: float
+    eager: bool
+
+
 class PartialMessage(Extended, frozen=True, kw_only=True):
     """The unsettled text of an utterance; `stable_words` leading words will not change any more."""
 
@@ -200,12 +212,23 @@ class ErrorMessage(Extended, frozen=True, kw_only=True):
 
 
 Failed = Failure | ErrorMessage
-Told = Partial | Done | ReadyMessage | SpeechMessage | PartialMessage | FinalMessage | WarningMessage | DoneMessage
+Told = (
+    Partial
+    | Done
+    | ReadyMessage
+    | SpeechMessage
+    | EndOfTurnMessage
+    | PartialMessage
+    | FinalMessage
+    | WarningMessage
+    | DoneMessage
+)
 Message = Told | Failed
 EXTENDED_TYPES: dict[str, type[Extended]] = {
     "ready": ReadyMessage,
     "speechStart": SpeechMessage,
     "speechEnd": SpeechMessage,
+    "endOfTurn": EndOfTurnMessage,
     "partial": PartialMessage,
     "final": FinalMessage,
     "warning": WarningMessage,

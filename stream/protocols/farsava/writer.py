@@ -10,6 +10,7 @@ from stream.protocols.farsava.messages import (
     AudioProgress,
     Done,
     DoneMessage,
+    EndOfTurnMessage,
     ErrorMessage,
     Failure,
     FinalLatency,
@@ -37,6 +38,8 @@ from stream.session.events import (
     Settled,
     SpeechEnded,
     SpeechStarted,
+    TurnEnded,
+    TurnResumed,
     Unsettled,
     Warned,
     WordsPaused,
@@ -126,12 +129,10 @@ class MessageWriter:
                 on_wire = config.on_wire() | {"languageCode": language_code}
                 audio = _progress(progress)
                 return ReadyMessage(**self._head("ready"), config=on_wire, limits=self._limits, audio=audio)
-            case SpeechStarted(utterance_id, onset, channel):
-                head = self._head("speechStart", channel)
-                return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(onset))
-            case SpeechEnded(utterance_id, end, channel):
-                head = self._head("speechEnd", channel)
-                return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(end))
+            case SpeechStarted() | SpeechEnded() | TurnResumed():
+                return self._speech(event)
+            case TurnEnded():
+                return self._end_of_turn(event)
             case Unsettled(is_repeated=True) | Finalized() | Discarded() | WordsPaused():
                 return None
             case Unsettled():
@@ -144,6 +145,23 @@ class MessageWriter:
                 return self._error(failure(error.problem, error.detail))
             case Finished():
                 return self._done(event)
+
+    def _speech(self, event: SpeechStarted | SpeechEnded | TurnResumed) -> SpeechMessage:
+        match event:
+            case SpeechEnded(utterance_id, position, channel):
+                head = self._head("speechEnd", channel)
+            case SpeechStarted(utterance_id, position, channel) | TurnResumed(utterance_id, position, channel):
+                head = self._head("speechStart", channel)
+        return SpeechMessage(**head, utterance_id=utterance_id, time=seconds(position))
+
+    def _end_of_turn(self, event: TurnEnded) -> EndOfTurnMessage:
+        return EndOfTurnMessage(
+            **self._head("endOfTurn", event.channel),
+            utterance_id=event.utterance_id,
+            time=seconds(event.end),
+            confidence=round(event.confidence, 3),
+            eager=event.is_eager,
+        )
 
     def _partial(self, event: Unsettled) -> PartialMessage:
         return PartialMessage(

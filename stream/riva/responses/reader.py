@@ -34,29 +34,40 @@ class ResponseReader:
             self._agreement = Agreement()
         interim = [result for result in response.results if not result.is_final and result.alternatives]
         whole = [result for result in interim if result.stability == _WHOLE_UTTERANCE_STABILITY]
-        return finals + ([self._unsettled(whole[-1:] or interim)] if interim else [])
+        return finals + ([self._unsettled(whole[-1:] or interim, is_whole=bool(whole))] if interim else [])
 
     def _final(self, result: pb.StreamingRecognitionResult) -> Hypothesis:
         spoken = [alternative for alternative in _alternatives(result) if alternative.words]
         alternatives = tuple(spoken[: self._most_alternatives])
         return Hypothesis(alternatives, is_final=True, stability=1.0, processed=_samples(result))
 
-    def _unsettled(self, results: list[pb.StreamingRecognitionResult]) -> Hypothesis:
+    def _unsettled(self, results: list[pb.StreamingRecognitionResult], *, is_whole: bool) -> Hypothesis:
         spoken = words_in(_joined(results))
         processed = max(map(_samples, results))
         if self._agreement is None:
-            stable = words_in(_joined(takewhile(lambda result: result.stability >= _STABLE_STABILITY, results)))
+            stable = words_in(_joined(takewhile(_is_stable, results)))
             stable_words = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(stable, spoken, strict=False)))
         else:
             stable_words = self._agreement.stable_words(spoken, processed)
         words = tuple(map(untimed_word, spoken))
+        confidence = _probability(results[-1].alternatives[0].confidence) if is_whole else 0.0
         return Hypothesis(
-            (Alternative(words),) if words else (),
+            (Alternative(words, confidence),) if words else (),
             stability=min(result.stability for result in results),
             stable_words=stable_words,
             processed=processed,
             first_word=_first_word(results),
         )
+
+
+def _is_stable(result: pb.StreamingRecognitionResult) -> bool:
+    """Whether its words will not change: a first pass says only that they are all."""
+    return bool(_STABLE_STABILITY <= result.stability < _WHOLE_UTTERANCE_STABILITY)
+
+
+def _probability(confidence: float) -> float:
+    """Return the confidence of an unsettled text; 0.0, unknown, for the scores that some models report."""
+    return confidence if 0 <= confidence <= 1 else 0.0
 
 
 def _samples(result: pb.StreamingRecognitionResult) -> int:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from stream.audio import AudioTransfer
@@ -185,3 +187,13 @@ def test_a_language_model_is_a_vocabulary_or_an_id() -> None:
 def test_what_was_set_makes_the_same_configuration_again() -> None:
     config = SessionConfig().with_message({"asrModel": "video", "phrases": ["one"], "boost": 7}, audio_began=False)
     assert SessionConfig().with_message(config.set_values, audio_began=False) == config
+
+
+def test_adaptive_endpoints_need_a_detector_and_live_speech() -> None:
+    adaptive = SessionConfig().with_query([("endpointing", "adaptive")])
+    assert adaptive.is_adaptive
+    assert not adaptive.with_message({"vad": "manual"}, audio_began=True).is_adaptive
+    assert not replace(adaptive, is_file=True).is_adaptive
+    assert not SessionConfig().is_adaptive
+    detail = refusal(lambda: adaptive.with_message({"vad": "off"}, audio_began=False))
+    assert detail == "endpointing is adaptive although vad is off; set it with webrtc or silero only"

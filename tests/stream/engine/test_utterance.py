@@ -224,3 +224,33 @@ def test_stable_words_of_real_speech_never_change_and_lead_the_final(whisper: Wh
     hypotheses = utterance.settle(decoded(whisper, utterance.begin(Work.FINAL, alternatives=3)))
     assert all([word.text for word in hypothesis.words][: len(stable)] == stable for hypothesis in hypotheses)
     assert words_of(hypotheses[0].text) == words_of(" ".join(texts[clip] for clip in clips))
+
+
+@pytest.mark.parametrize(("first_pass_ms", "pause_ms"), [(150, 150), (50, 100), (600, 250), (None, 250)])
+def test_a_first_pass_asks_for_a_sooner_early_final(first_pass_ms: int | None, pause_ms: int) -> None:
+    utterance = Utterance(0, first_pass_ms and first_pass_ms * SAMPLE_RATE // 1000)
+    speak(utterance, 1.2)
+    utterance.begin(Work.PARTIAL)
+    fall_silent(utterance, pause_ms / 1000 - 0.01)
+    assert utterance.wants(PACE) is None
+    fall_silent(utterance, 0.01)
+    assert utterance.wants(PACE) is Work.EARLY_FINAL
+
+
+def test_under_load_a_first_pass_waits_like_any_early_final() -> None:
+    utterance = Utterance(0, SAMPLE_RATE // 10)
+    speak(utterance, 1.2)
+    utterance.begin(Work.PARTIAL)
+    fall_silent(utterance, 0.24)
+    assert utterance.wants(replace(PACE, is_longer=True)) is None
+
+
+def test_the_end_of_a_text_that_is_not_shown_is_as_likely_as_not() -> None:
+    utterance = Utterance(0, SAMPLE_RATE // 10)
+    speak(utterance, 1.2)
+    sure = replace(decoding_of("It is."), ending_confidence=0.9)
+    assert utterance.update(utterance.begin(Work.EARLY_FINAL), sure).ending_confidence == 0.9
+    speak(utterance, 1.2)
+    contradicting = replace(decoding_of("That was it."), ending_confidence=0.9)
+    partial = utterance.update(utterance.begin(Work.EARLY_FINAL), contradicting)
+    assert (partial.tail, partial.ending_confidence) == ("It is.", 0.5)

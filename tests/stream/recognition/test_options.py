@@ -49,3 +49,11 @@ def test_speakers_are_refused_where_the_recognizer_does_not_tell_them() -> None:
     assert recognition_options(config, ScriptedRecognizer(tells_speakers=True)).language_code == "en-US"
     with pytest.raises(ClientError, match="which the recognizer of this server does not do"):
         recognition_options(config, ScriptedRecognizer())
+
+
+def test_adaptive_endpoints_ask_for_an_early_text_whatever_the_client_is_sent() -> None:
+    config = replace(SessionConfig(), endpointing="adaptive", interim_results=False)
+    options = recognition_options(config, ScriptedRecognizer())
+    assert (options.first_pass_ms, options.interim_results) == (150, True)
+    fixed = recognition_options(replace(config, endpointing="fixed"), ScriptedRecognizer())
+    assert (fixed.first_pass_ms, fixed.interim_results) == (None, False)

@@ -67,3 +67,11 @@ def test_speakers_are_asked_for_only_where_they_are_set() -> None:
     assert not opening_request(RecognitionOptions("en-US"), RequestOptions()).streaming_config.config.HasField(
         "diarization_config"
     )
+
+
+def test_an_early_text_is_asked_for_with_and_without_endpoints_of_our_own() -> None:
+    session = RecognitionOptions("en-US", first_pass_ms=150)
+    endpointing = opening_request(session, RequestOptions()).streaming_config.config.endpointing_config
+    assert (endpointing.stop_history, endpointing.stop_history_eou) == (30_000, 150)
+    endpointing = opening_request(session, RequestOptions(stop_history_ms=0)).streaming_config.config.endpointing_config
+    assert (endpointing.stop_history, endpointing.stop_history_eou) == (0, 150)

@@ -98,6 +98,7 @@ CASES = {
     "vadAggressiveness": Case(0, lambda seen: len(seen.stream.pcm) > 2 * 61_000, False, True),
     "prerollMs": Case(0, lambda seen: seen.heard_seconds, 3.8, pytest.approx(3.4, abs=0.15)),
     "hangoverMs": Case(200, lambda seen: seen.heard_seconds, 3.8, pytest.approx(3.3, abs=0.15)),
+    "endpointing": Case("adaptive", option("first_pass_ms"), None, 150),
     "maxUtteranceMs": Case(2000, lambda seen: seen.heard_seconds <= 2.0, False, True),
     "phrases": Case(["lazy dog", "fox"], lambda seen: seen.stream.options.phrases, (), ("lazy dog", "fox")),
     "boost": Case(55.5, option("boost"), 20, 55.5),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stream.configuration.config import KEYS, MANUAL, OFF, SessionConfig
+from stream.configuration.config import ADAPTIVE, KEYS, MANUAL, OFF, SessionConfig
 from stream.configuration.keys import IntegerKey
 from stream.configuration.presets import PRESETS
 from stream.errors import Problem, shown
@@ -171,6 +171,7 @@ class UpdateReader:
             pause_ms = _EAGERNESS_MS[str(eagerness)]
         changes |= {"threshold": threshold, "eagerness": eagerness}
         values |= {
+            "endpointing": config.endpointing if eagerness is None else ADAPTIVE,
             "hangoverMs": pause_ms,
             "prerollMs": _span_ms(given, "prefix_padding_ms", path, "prerollMs", config.preroll_ms),
             "vadAggressiveness": config.vad_aggressiveness if threshold is None else _aggressiveness(threshold),

@@ -1,4 +1,8 @@
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
+import math
+
+import pytest
+
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis, ending_confidence
 
 
 def hypothesis(text: str, confidence: float) -> Hypothesis:
@@ -35,3 +39,21 @@ def test_the_best_reading_stays_whatever_it_repeats() -> None:
         ("nine nine nine", 0.5),
         ("nine", 0.4),
     ]
+
+
+def scored(text: str, probability: float) -> Hypothesis:
+    """A hypothesis of one token a word, with a probability of the whole text."""
+    words = tuple(DecodedWord(text=word, tokens=(1,)) for word in text.split())
+    return Hypothesis(words, math.log(probability) / (len(words) + 1))
+
+
+def test_the_confidence_of_an_ending_is_the_share_of_the_beam_that_ends_like_the_best() -> None:
+    one, other, third = scored("It is.", 0.5), scored("It is, so", 0.3), scored("It was!", 0.2)
+    assert ending_confidence((one, other, third)) == pytest.approx(0.7)
+    assert ending_confidence((other, one, third)) == pytest.approx(0.3)
+    assert ending_confidence((scored("It is...", 0.4), one)) == pytest.approx(0.4 / 0.9)
+
+
+def test_one_hypothesis_has_an_ending_of_unknown_confidence() -> None:
+    assert ending_confidence((scored("It is.", 0.5),)) == 0.0
+    assert ending_confidence(()) == 0.0

@@ -46,8 +46,12 @@ def test_a_partial_tells_the_settled_words_apart_from_the_others_on_request() ->
 @pytest.mark.parametrize("separates", [True, False])
 def test_a_first_pass_is_one_result_with_full_stability(separates: bool) -> None:
     builder = ResponseBuilder(word_times=True, separates_stable_words=separates)
-    (result,) = builder.partial(Partial("so far", " so good", 24_000, is_first_pass=True), 0, None).results
+    first_pass = Partial("so far", " so good", 24_000, is_first_pass=True, ending_confidence=0.75)
+    (result,) = builder.partial(first_pass, 0, None).results
     assert (result.alternatives[0].transcript, result.stability, result.is_final) == ("so far so good", 1.0, False)
+    assert result.alternatives[0].confidence == 0.75
+    (result, *_) = builder.partial(replace(first_pass, is_first_pass=False), 0, None).results
+    assert result.alternatives[0].confidence == 0
 
 
 def test_a_partial_without_words_still_reports_the_processed_audio() -> None:

@@ -460,7 +460,7 @@ async def test_how_soon_the_engine_finds_endpoints_is_the_callers_wish(
 
 
 async def test_a_first_pass_comes_between_the_partials_and_the_final(stub: LocalEngine) -> None:
-    call = Call(stub)
+    call = Call(stub, enable_word_time_offsets=True)
     call.config.config.endpointing_config.CopyFrom(asr.EndpointingConfig(stop_history=800, stop_history_eou=400))
     await call.open()
     pcm = clip_pcm("quick.wav") + silence(1.2)
@@ -474,6 +474,7 @@ async def test_a_first_pass_comes_between_the_partials_and_the_final(stub: Local
     assert (first_pass.is_final, final.is_final) == (False, True)
     assert words_of(first_pass.alternatives[0].transcript) == words_of(TEXTS["quick.wav"])
     assert first_pass.audio_processed < final.audio_processed - 0.2
+    assert 0.5 < first_pass.alternatives[0].confidence <= 1
 
 
 async def test_a_yes_is_missed_where_more_speech_is_asked_for_to_begin(stub: LocalEngine) -> None:

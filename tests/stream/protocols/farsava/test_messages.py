@@ -19,6 +19,8 @@ from stream.session.events import (
     Reason,
     Settled,
     Totals,
+    TurnEnded,
+    TurnResumed,
     Unsettled,
     Word,
 )
@@ -182,3 +184,33 @@ def test_a_quotation_is_short_and_on_one_line(text: str) -> None:
 def test_every_problem_has_its_own_type() -> None:
     types = [problem.value.type for problem in Problem]
     assert len(set(types)) == len(types)
+
+
+def test_an_end_of_turn_may_be_eager_and_speech_takes_it_back() -> None:
+    config, mine = SessionConfig(extended=True), MessageWriter("the-id", LIMITS)
+    eager = mine.write(TurnEnded(1, 16_000, 0.71234, is_eager=True), config)
+    resumed = mine.write(TurnResumed(1, 24_000), config)
+    ended = mine.write(TurnEnded(1, 32_000, 0.9, is_eager=False), config)
+    assert [json.loads(text or "") for text in (eager, resumed, ended)] == [
+        {
+            "type": "endOfTurn",
+            "sequence": 1,
+            "transcriptionId": "the-id",
+            "utteranceId": 1,
+            "time": 1.0,
+            "confidence": 0.712,
+            "eager": True,
+        },
+        {"type": "speechStart", "sequence": 2, "transcriptionId": "the-id", "utteranceId": 1, "time": 1.5},
+        {
+            "type": "endOfTurn",
+            "sequence": 3,
+            "transcriptionId": "the-id",
+            "utteranceId": 1,
+            "time": 2.0,
+            "confidence": 0.9,
+            "eager": False,
+        },
+    ]
+    assert mine.write(TurnEnded(1, 16_000, 0.7, is_eager=True), SessionConfig()) is None
+    assert mine.write(TurnResumed(1, 24_000), SessionConfig()) is None

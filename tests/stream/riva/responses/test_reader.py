@@ -67,6 +67,17 @@ def test_interims_of_one_response_are_concatenated() -> None:
 def test_a_first_pass_of_the_whole_utterance_stands_alone() -> None:
     (hypothesis,) = read([result("the quick"), result("the quick brown", stability=1.0)])
     assert text(hypothesis) == "the quick brown"
+    assert hypothesis.stability == 1
+    # All words so far are there, which does not make them stable.
+    assert hypothesis.stable_words == 0
+
+
+@pytest.mark.parametrize(("confidence", "known"), [(0.75, 0.75), (0.0, 0.0), (-0.6, 0.0), (1.7, 0.0), (math.nan, 0.0)])
+def test_only_a_first_pass_has_a_confidence_which_is_a_probability(confidence: float, known: float) -> None:
+    whole, interim = result("It is.", stability=1.0), result("It is.")
+    for one in (whole, interim):
+        one.alternatives[0].confidence = confidence
+    assert [hypothesis.best.confidence for hypothesis in read([whole], [interim])] == [pytest.approx(known), 0.0]
 
 
 def test_empty_responses_say_nothing_and_empty_results_that_nothing_was_understood() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.protocols.openai.realtime.protocol import OpenAIRealtime, RealtimeAdapter
+from stream.protocols.openai.realtime.session_settings import UpdateReader
 from stream.protocols.protocol import Handshake, Opening
 from stream.session.commands import ClientInput, Discard, Finalize, Reply
 from stream.session.deadlines import RunnerLimits
@@ -254,6 +255,19 @@ def test_an_update_changes_only_what_it_names() -> None:
     assert shown["transcription"] == transcription
     assert shown["noise_reduction"] == {"type": "near_field"}
     assert shown["turn_detection"] == {"type": "semantic_vad", "eagerness": "low"}
+
+
+@pytest.mark.parametrize(
+    ("detection", "pause_ms", "endpointing"),
+    [
+        ({"type": "semantic_vad"}, 600, "adaptive"),
+        ({"type": "semantic_vad", "eagerness": "high"}, 300, "adaptive"),
+        ({"type": "server_vad", "silence_duration_ms": 500}, 500, "fixed"),
+    ],
+)
+def test_semantic_detection_adapts_its_pauses(detection: dict[str, object], pause_ms: int, endpointing: str) -> None:
+    update = UpdateReader(SessionConfig()).read({"turn_detection": detection})
+    assert (update.values["hangoverMs"], update.values["endpointing"]) == (pause_ms, endpointing)
 
 
 def test_logprobs_are_there_if_included() -> None:
