@@ -9,12 +9,12 @@ from typing import Protocol
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.options import ModelLookup, no_models, recognition_options
-from stream.recognition.recognition import MOST_UNSENT_BYTES, Recognition, RecognitionLimits
+from stream.recognition.recognition import RecognitionLimits
 from stream.recognition.recognizer import Recognizer
-from stream.recognition.stall import ResponseTimes
 from stream.runtime.audio_intake import AudioIntake, Frames, Meter, unmetered
 from stream.runtime.fairness import FairShare, WorkLimit
 from stream.runtime.outbox import Outbox
+from stream.runtime.recognitions import Recognitions
 from stream.session.channel import ClassifierFactory
 from stream.session.commands import (
     ClientInput,
@@ -29,18 +29,12 @@ from stream.session.commands import (
 )
 from stream.session.deadlines import Deadline, Deadlines, RunnerLimits
 from stream.session.events import (
-    AbandonStream,
     AudioEnded,
     AudioReceived,
     Configured,
     EndCause,
     FellBehind,
-    FinishStream,
-    ForceEndpoint,
     LimitNears,
-    OpenStream,
-    Order,
-    SendAudio,
     SenderPaused,
     SessionInput,
     UtteranceDiscarded,
@@ -104,15 +98,19 @@ class SessionRunner:
         self.options = configured.options
         self._is_recording = is_recording
         self._intake: AudioIntake | None = None
-        self._recognition_limits = RecognitionLimits(
-            limits.final_seconds,
-            limits.stall_seconds,
-            least_send_samples=lambda: self._fair_share.load.least_send_samples,
-        )
-        self._response_times = ResponseTimes()
-        self._recognitions: dict[int, tuple[Recognition, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
         self._progress = asyncio.Event()
+        self._recognitions = Recognitions(
+            recognizer,
+            RecognitionLimits(
+                limits.final_seconds,
+                limits.stall_seconds,
+                least_send_samples=lambda: self._fair_share.load.least_send_samples,
+            ),
+            self._tasks,
+            report=self._feed,
+            progressed=self._progress.set,
+        )
         self._waiting: MovingTimeout | None = None
         self._ordered_end: AudioEnded | None = None
         self._last_read = 0.0
@@ -321,8 +319,7 @@ class SessionRunner:
 
     @property
     def _is_recognizer_behind(self) -> bool:
-        unsent = (recognition.unsent_bytes for recognition, _ in self._recognitions.values())
-        return self._session.is_full or any(bytes_ > MOST_UNSENT_BYTES for bytes_ in unsent)
+        return self._session.is_full or self._recognitions.is_behind
 
     # --- orders and events out ---
 
@@ -333,7 +330,7 @@ class SessionRunner:
     def _pass_on(self) -> None:
         """Carry out the orders of the session, and queue its events."""
         for order in self._session.take_orders():
-            self._carry_out(order)
+            self._recognitions.carry_out(order)
         for event in self._session.take_events():
             self._outbox.put(event)
         self._progress.set()
@@ -343,24 +340,6 @@ class SessionRunner:
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
             self._waiting.expire()
-
-    def _carry_out(self, order: Order) -> None:
-        match order:
-            case OpenStream(stream_id):
-                recognition = Recognition(
-                    order, self._feed, self._progress.set, self._recognition_limits, self._response_times
-                )
-                task = self._tasks.create_task(recognition.run(self._recognizer))
-                task.add_done_callback(lambda _: self._recognitions.pop(stream_id, None))
-                self._recognitions[stream_id] = recognition, task
-            case SendAudio(stream_id, pcm) if stream_id in self._recognitions:
-                self._recognitions[stream_id][0].add(pcm)
-            case ForceEndpoint(stream_id) if stream_id in self._recognitions:
-                self._recognitions[stream_id][0].force_endpoint()
-            case FinishStream(stream_id) if stream_id in self._recognitions:
-                self._recognitions[stream_id][0].finish()
-            case AbandonStream(stream_id) if stream_id in self._recognitions:
-                self._recognitions[stream_id][1].cancel()
 
     async def _next_progress(self) -> None:
         self._progress.clear()
