@@ -26,6 +26,7 @@ FIXED, ADAPTIVE = "fixed", "adaptive"
 VAD_KINDS = ("webrtc", SILERO, MANUAL, OFF)
 SAMPLE_RATES_HERTZ = range(8000, 48_001)
 """The rates of headerless samples."""
+OPEN_VOCABULARY, CLOSED_VOCABULARY = "open", "closed"
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 
 KEYS: tuple[Key, ...] = (
@@ -76,6 +77,13 @@ KEYS: tuple[Key, ...] = (
     ),
     IntegerKey("maxUtteranceMs", "max_utterance_ms", "the longest utterance", False, 2000, 30000),
     PhrasesKey("phrases", "phrases", "words to listen for; repeated in a query", False, MOST_PHRASES, LONGEST_PHRASE),
+    ChoiceKey(
+        "vocabulary",
+        "vocabulary",
+        "`closed`: nothing but the `phrases` is recognized",
+        False,
+        (OPEN_VOCABULARY, CLOSED_VOCABULARY),
+    ),
     NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, MOST_BOOST),
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
     IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
@@ -119,6 +127,7 @@ class SessionConfig:
     endpointing: str = FIXED
     max_utterance_ms: int = 20_000
     phrases: tuple[str, ...] = ()
+    vocabulary: str = OPEN_VOCABULARY
     boost: float = USUAL_BOOST
     punctuation: bool = True
     channels: int = 1

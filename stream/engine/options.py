@@ -9,6 +9,7 @@ from riva.client.proto import riva_asr_pb2
 from stream.engine.audio_options import AudioOptions, audio_options
 from stream.engine.endpointing import first_pass_samples, segmenter_options
 from stream.recognition.places import WorkClass
+from stream.vocabulary.templates import TemplateError, closed_phrases
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
 from vad import SegmenterOptions
 
@@ -68,6 +69,10 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         segmenter = segmenter_options(config.endpointing_config)
     except ValueError as error:
         raise RequestError(f"endpointing_config: {error}") from None
+    phrases = _phrases(config.speech_contexts)
+    is_closed = _is_true(config.custom_configuration, _CLOSED_VOCABULARY)
+    if is_closed:
+        _check_templates(phrases)
     return CallOptions(
         language_code=config.language_code,
         audio=audio,
@@ -75,9 +80,9 @@ def read_config(config: riva_asr_pb2.RecognitionConfig) -> CallOptions:
         word_times=config.enable_word_time_offsets,
         segmenter=segmenter,
         model=config.model,
-        phrases=_phrases(config.speech_contexts),
+        phrases=phrases,
         boost=_boost(config.speech_contexts),
-        closed_vocabulary=_is_true(config.custom_configuration, _CLOSED_VOCABULARY),
+        closed_vocabulary=is_closed,
         profanity_filter=config.profanity_filter,
         punctuation=config.enable_automatic_punctuation,
         is_verbatim=config.verbatim_transcripts,
@@ -105,6 +110,13 @@ def _phrases(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> tuple[str, ...]:
             f"at most {LONGEST_PHRASE} are taken"
         )
     return phrases
+
+
+def _check_templates(phrases: Sequence[str]) -> None:
+    try:
+        closed_phrases(phrases)
+    except TemplateError as error:
+        raise RequestError(f"speech_contexts: {error}") from None
 
 
 def _boost(contexts: Sequence[riva_asr_pb2.SpeechContext]) -> float:

@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
-from stream.configuration.config import LANGUAGE_MODELS, OFF, SessionConfig
+from stream.configuration.config import CLOSED_VOCABULARY, LANGUAGE_MODELS, OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
 from stream.session.events import RecognitionOptions
 from stream.session.turns import first_pass_ms
+from stream.vocabulary.templates import TemplateError, closed_phrases
 from stream.vocabulary.vocabularies import VocabularyLanguageError, vocabulary
 
 
@@ -42,6 +43,9 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
             f"phrases and languageModel make {len(phrases)} phrases; the recognizer takes at most "
             f"{recognizer.most_phrases}",
         )
+    is_closed = bool(words) or config.vocabulary == CLOSED_VOCABULARY
+    if is_closed:
+        _check_closed(phrases)
     return RecognitionOptions(
         language_code=language_code,
         max_alternatives=max(1, config.max_alternatives),
@@ -51,12 +55,24 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         asr_model=config.asr_model,
         phrases=phrases,
         boost=config.boost,
-        closed_vocabulary=bool(words),
+        closed_vocabulary=is_closed,
         finds_endpoints_ms=config.hangover_ms if config.vad == OFF else None,
         is_file=config.is_file,
         first_pass_ms=first_pass_ms(config.hangover_ms) if config.is_adaptive else None,
         forces_endpoints=config.vad == OFF and recognizer.forces_endpoints(config.asr_model),
     )
+
+
+def _check_closed(phrases: tuple[str, ...]) -> None:
+    if not phrases:
+        raise ClientError(
+            Problem.INVALID_CONFIG,
+            f"vocabulary is {CLOSED_VOCABULARY} without phrases; set phrases or a languageModel that has some",
+        )
+    try:
+        closed_phrases(phrases)
+    except TemplateError as error:
+        raise ClientError(Problem.INVALID_CONFIG, f"phrases: {error}") from None
 
 
 def _language(config: SessionConfig, recognizer: Recognizer) -> str:

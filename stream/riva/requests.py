@@ -7,6 +7,7 @@ from riva.client.proto import riva_asr_pb2 as pb
 from riva.client.proto import riva_audio_pb2
 
 from stream.session.events import RecognitionOptions
+from stream.vocabulary.templates import closed_phrases
 from vad import SAMPLE_RATE
 
 
@@ -52,8 +53,12 @@ def opening_request(
     if options.most_speakers:
         config.diarization_config.enable_speaker_diarization = True
         config.diarization_config.max_speaker_count = options.most_speakers
-    if session.phrases:
-        config.speech_contexts.append(pb.SpeechContext(phrases=session.phrases, boost=session.boost))
+    phrases = session.phrases
+    if session.closed_vocabulary and not knows_closed_vocabularies:
+        # Such a server listens for the phrases, and knows no braces.
+        phrases = closed_phrases(phrases).texts
+    if phrases:
+        config.speech_contexts.append(pb.SpeechContext(phrases=phrases, boost=session.boost))
     if session.closed_vocabulary and knows_closed_vocabularies:
         config.custom_configuration["closed_vocabulary"] = "true"
     if promises_stable_words:

@@ -14,7 +14,9 @@ from stream.engine.model.hypotheses import Decoding, Hypothesis, Search, Tokens
 from stream.engine.model.repetition import is_repetitive
 from stream.engine.model.whisper import Encoded, Whisper
 from stream.engine.text.phonetics import phonetic_forms, similarity
+from stream.engine.text.slots import slot_chances
 from stream.engine.text.speech_check import is_speech
+from stream.vocabulary.templates import closed_phrases
 from stream.vocabulary.vocabularies import VocabularyLanguageError, vocabulary
 from stream.words import spoken_form
 from vad import SAMPLE_RATE
@@ -41,14 +43,18 @@ Numbers = NDArray[np.float64]
 
 
 class Candidates:
-    """A closed vocabulary: the result is one of `phrases`, spelled as there; thread-safe.
+    """A closed vocabulary: the result is one of `phrases` or a sequence of them, spelled as there; thread-safe.
 
-    If all its words are number words, and there are ten or more phrases, an utterance may be a sequence of them.
+    Phrases may have alternatives and slots, as `closed_phrases` reads them; raises TemplateError. Sequences are found
+    where the decoder reads them. If all words are number words, and there are ten or more phrases, they are searched
+    for as well.
     """
 
     def __init__(self, whisper: Whisper, phrases: Iterable[str]) -> None:
         self._whisper = whisper
-        self._phrases = tuple(dict.fromkeys(phrases))
+        closed = closed_phrases(phrases)
+        self._phrases = closed.texts
+        self._slot_phrases = closed.slot_phrases
 
     def recognize(self, samples: Samples, language: str = "", *, alternatives: int = 1) -> Decoding:
         """Return the likeliest entries for `float32[n_samples]` with times, best first; none if it is no entry.
@@ -58,8 +64,10 @@ class Candidates:
         encoded, free = self._whisper.encode_and_generate(samples, language, Search(alternatives=_HYPOTHESES))
         if not free.best.text:
             return replace(free, hypotheses=())
-        entries = _entries(self._whisper, self._phrases, encoded.language)
-        chances = entries.chances(encoded, [hypothesis.text for hypothesis in free.hypotheses if hypothesis.text])
+        chances = slot_chances(free.hypotheses, self._slot_phrases)
+        if self._phrases:
+            entries = _entries(self._whisper, self._phrases, encoded.language)
+            chances |= entries.chances(encoded, [hypothesis.text for hypothesis in free.hypotheses if hypothesis.text])
         best = sorted(chances.items(), key=lambda item: -item[1])[:alternatives]
         found = replace(free, hypotheses=tuple(self._aligned(encoded, entry, chance) for entry, chance in best))
         # Either text may have too few tokens for the voiced sound: "312", or "yes" for "yep, yes". For noise both do.
@@ -79,10 +87,13 @@ class _Entries:
     def __init__(self, whisper: Whisper, phrases: Sequence[str], language: str) -> None:
         self._whisper = whisper
         self.phrases = [phrase for phrase in phrases if spoken_form(phrase)]
-        self._known = {spoken_form(phrase) for phrase in self.phrases}
+        self._known = {spoken_form(phrase): phrase for phrase in reversed(self.phrases)}
         self._longest = max((len(phrase.split()) for phrase in self._known), default=0)
-        self._takes_sequences = len(self.phrases) >= _FEWEST_DIGITS and _are_numbers(self._known, language)
+        are_numbers, are_many = _are_numbers(self._known, language), len(self.phrases) >= _FEWEST_DIGITS
+        self._takes_sequences = are_numbers and are_many
+        self._is_menu = are_numbers and not are_many
         self._phonetic_forms = phonetic_forms(self.phrases)
+        self._written = {_written(phrase) for phrase in self.phrases}
         self._firsts = [self._tokens(_written(phrase))[0] for phrase in self.phrases]
         end = whisper.tokens.end
         used = {token for phrase in self.phrases for text in _spellings(phrase) for token in self._tokens(text)}
@@ -120,17 +131,27 @@ class _Entries:
         merit += _FIRST_TOKEN * (self._first_tokens(encoded) - _PRIOR_WEIGHT * self._prior_firsts)
         covered = np.array([_share(free[0], phrase) >= _COVERED for phrase in self.phrases])
         order = np.argsort(-merit - 10 * covered)
-        if not self._takes_sequences:
-            return [self.phrases[n] for n in order[:_MOST_SCORED]]
-        texts = (spoken_form(text) for text in (*own, *free))
-        sequences = [text for text in texts if text and not is_repetitive(text) and self._is_sequence(text.split())]
-        return list(dict.fromkeys([*sequences, *(self.phrases[n] for n in order[:_SEQUENCES])]))
+        # In the entries' own tokens everything becomes a sequence; of numbers that is what was spoken.
+        sources = (*own, *free) if self._takes_sequences else () if self._is_menu else free
+        texts = (spoken_form(text) for text in sources)
+        sequences = [
+            sequence
+            for text in texts
+            if text and not is_repetitive(text) and (sequence := self._sequence(text.split()))
+        ]
+        most = _SEQUENCES if self._takes_sequences else _MOST_SCORED
+        return list(dict.fromkeys([*sequences, *(self.phrases[n] for n in order[:most])]))
 
-    def _is_sequence(self, words: Sequence[str]) -> bool:
-        """Whether the words are entries, one after the other."""
-        return not words or any(
-            " ".join(words[:n]) in self._known and self._is_sequence(words[n:]) for n in range(1, self._longest + 1)
-        )
+    def _sequence(self, words: Sequence[str]) -> str:
+        """Return the words as entries one after the other, spelled as those; "" if they are none."""
+        for n_words in range(min(self._longest, len(words)), 0, -1):
+            if (first := self._known.get(" ".join(words[:n_words]))) is None:
+                continue
+            if n_words == len(words):
+                return first
+            if rest := self._sequence(words[n_words:]):
+                return f"{first} {rest}"
+        return ""
 
     def _are_digits(self, text: str) -> bool:
         words = spoken_form(text).split()
@@ -152,8 +173,7 @@ class _Entries:
         texts = [_written(entry) for entry in entries]
         new = [text for text in texts if text not in self._priors]
         prior = self._priors | dict(zip(new, self._score(self._noise, new), strict=True))
-        if not self._takes_sequences:  # rows have no end
-            self._priors = prior
+        self._priors = {text: prior[text] for text in prior.keys() & self._written}  # sequences have no end
         *scores, background = self._score(encoded, [*texts, free])
         return np.array(scores), np.array([prior[text] for text in texts]), background
 
@@ -191,8 +211,10 @@ def _spellings(phrase: str) -> tuple[str, ...]:
 
 
 def _share(text: str, entry: str) -> float:
-    """The share of an entry in the letters of a text, 0 if it is not in it as whole words."""
+    """The share of an entry in the letters of a text, 0 if it is not in it as whole words; spaces may differ."""
     whole, part = f" {spoken_form(text)} ", f" {spoken_form(entry)} "
+    if whole.replace(" ", "") == part.replace(" ", ""):
+        return 1.0
     return len(part) / len(whole) if part in whole else 0.0
 
 

@@ -116,6 +116,13 @@ def test_what_shapes_the_text_is_carried() -> None:
             {"custom_configuration": {"closed_vocabulary": "1"}},
             "custom_configuration: closed_vocabulary is '1'; it must be true or false",
         ),
+        (
+            {
+                "custom_configuration": {"closed_vocabulary": "true"},
+                "speech_contexts": [contexts("lamp {on")],
+            },
+            "speech_contexts: the braces of 'lamp {on' do not match; they must be in pairs, and not nested",
+        ),
     ],
 )
 def test_what_is_not_served_is_refused_with_a_sentence(fields: dict[str, Any], sentence: str) -> None:

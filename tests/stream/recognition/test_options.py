@@ -57,3 +57,24 @@ def test_adaptive_endpoints_ask_for_an_early_text_whatever_the_client_is_sent() 
     assert (options.first_pass_ms, options.interim_results) == (150, True)
     fixed = recognition_options(replace(config, endpointing="fixed"), ScriptedRecognizer())
     assert (fixed.first_pass_ms, fixed.interim_results) == (None, False)
+
+
+def test_a_closed_vocabulary_has_the_phrases_of_the_client() -> None:
+    options = recognition_options(
+        configured(vocabulary="closed", phrases=["lamp {on,off}", "pin {digits:4}"]), ScriptedRecognizer()
+    )
+    assert options.closed_vocabulary
+    assert options.phrases == ("lamp {on,off}", "pin {digits:4}")
+
+
+@pytest.mark.parametrize(
+    ("phrases", "detail"),
+    [
+        ([], "vocabulary is closed without phrases; set phrases or a languageModel that has some"),
+        (["a {b"], "phrases: the braces of 'a {b' do not match; they must be in pairs, and not nested"),
+    ],
+)
+def test_a_closed_vocabulary_without_usable_phrases_is_refused(phrases: list[str], detail: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        recognition_options(configured(vocabulary="closed", phrases=phrases), ScriptedRecognizer())
+    assert (refused.value.problem, refused.value.detail) == (Problem.INVALID_CONFIG, detail)

@@ -46,6 +46,12 @@ def test_a_server_is_asked_for_nothing_that_it_does_not_promise() -> None:
     assert not opening_request(RecognitionOptions("en-US"), RequestOptions()).streaming_config.config.speech_contexts
 
 
+def test_a_server_without_closed_vocabularies_gets_the_alternatives_written_out() -> None:
+    options = RecognitionOptions("en-US", phrases=("lamp {on,off}", "{digits:4}"), closed_vocabulary=True)
+    config = opening_request(options, RequestOptions()).streaming_config.config
+    assert [list(context.phrases) for context in config.speech_contexts] == [["lamp on", "lamp off"]]
+
+
 def test_a_server_may_be_left_to_its_own_endpoints() -> None:
     config = opening_request(RecognitionOptions("en-US"), RequestOptions(stop_history_ms=0)).streaming_config.config
     assert not config.HasField("endpointing_config")

@@ -66,6 +66,7 @@ class Case:
     after: object
     sound: bytes = SENTENCE
     is_extended: bool = False
+    phrases: tuple[str, ...] = ()
 
 
 def option(name: str) -> Callable[[Seen], object]:
@@ -101,6 +102,7 @@ CASES = {
     "endpointing": Case("adaptive", option("first_pass_ms"), None, 150),
     "maxUtteranceMs": Case(2000, lambda seen: seen.heard_seconds <= 2.0, False, True),
     "phrases": Case(["lazy dog", "fox"], lambda seen: seen.stream.options.phrases, (), ("lazy dog", "fox")),
+    "vocabulary": Case("closed", option("closed_vocabulary"), False, True, phrases=("lamp {on,off}",)),
     "boost": Case(55.5, option("boost"), 20, 55.5),
     "punctuation": Case(False, option("punctuation"), True, False),
     "channels": Case(
@@ -148,7 +150,8 @@ def config(name: str) -> str:
 
 
 def needed(case: Case) -> dict[str, object]:
-    return {"extended": True} if case.is_extended else {}
+    phrases: dict[str, object] = {"phrases": case.phrases} if case.phrases else {}
+    return phrases | ({"extended": True} if case.is_extended else {})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -176,7 +179,7 @@ async def test_a_frozen_key_cannot_change_after_the_first_audio(observer: Observ
 async def test_any_other_key_holds_from_the_next_utterance_on(observer: Observer, name: str) -> None:
     case = CASES[name]
     middle = len(SENTENCE) // 2
-    seen = await observer.see(SENTENCE[:middle], config(name), SENTENCE[middle:], SENTENCE)
+    seen = await observer.see(SENTENCE[:middle], config(name), SENTENCE[middle:], SENTENCE, **needed(case))
     assert seen.conversation.close_code == 1000
     assert case.look(seen) == case.before
     assert case.look(replace(seen, number=1)) == case.after

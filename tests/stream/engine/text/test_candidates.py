@@ -11,6 +11,7 @@ from stream.engine.text.candidates import Candidates
 from stream.vocabulary.vocabularies import vocabulary
 from tests.support.nonspeech import nonspeech
 from tests.support.places import CLIPS
+from tests.support.sounds import clip_pcm
 
 _SURE = 0.3
 
@@ -87,3 +88,32 @@ def test_alternatives_are_other_entries_and_less_sure(whisper: Whisper) -> None:
 
 def test_a_list_without_phrases_hears_nothing(whisper: Whisper) -> None:
     assert not Candidates(whisper, ["", "?"]).recognize(clip(1)).hypotheses
+
+
+def test_phrases_are_found_one_after_the_other(whisper: Whisper) -> None:
+    best = (
+        Candidates(whisper, ["the quick brown fox", "jumps over", "The Lazy Dog", "stop"])
+        .recognize(samples_of(clip_pcm("quick.wav")))
+        .best
+    )
+    assert best.text == "the quick brown fox jumps over The Lazy Dog"
+    assert best.confidence >= 0.5
+
+
+def test_alternatives_and_spellings_are_those_of_the_phrase(whisper: Whisper) -> None:
+    best = (
+        Candidates(whisper, ["the {slow,Quick} brownfox jumps over the lazy {cat,dog}"])
+        .recognize(samples_of(clip_pcm("quick.wav")))
+        .best
+    )
+    assert best.text == "the Quick brownfox jumps over the lazy dog"
+    assert best.confidence >= 0.5
+
+
+def test_a_slot_takes_as_many_digits_as_it_has_places(whisper: Whisper) -> None:
+    spoken = clip(21)  # "five five nine two"
+    best = Candidates(whisper, ["{digits:4}", "stop"]).recognize(spoken).best
+    assert best.text == "5592"
+    assert best.confidence >= 0.5
+    others = Candidates(whisper, ["{digits:5}"]).recognize(spoken).hypotheses
+    assert all(hypothesis.confidence < _SURE for hypothesis in others)
