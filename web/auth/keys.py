@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 import structlog
 
 from stream.errors import ClientError, Problem
@@ -16,8 +15,11 @@ from web.auth.token_issuer import ALGORITHM
 from web.clock import Clock
 
 if TYPE_CHECKING:
+    import httpx
     import jwt
 else:
+    # Only keys of another issuer are fetched.
+    httpx = lazy_import("httpx")
     jwt = lazy_import("jwt")
 
 REFRESH_SECONDS = 30.0

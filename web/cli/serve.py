@@ -16,7 +16,6 @@ import typer
 from stream.lazy_import import lazy_import
 from stream.temporary import temporary_directory
 from web.cli.settings import settings_for
-from web.cli.transcribe import ServerStartError
 from web.observability.logs import configure_logs
 from web.process.listening import StartError
 from web.process.serve import RunningServer, running, stop_seconds
@@ -26,9 +25,12 @@ from web.supervision.parent_process import READY
 from web.supervision.restarts import CANNOT_START
 
 if TYPE_CHECKING:
+    from web.cli import transcription
     from web.process.workers import child, parent
     from web.process.workers.job import Job
 else:
+    # The server needs neither a console nor a decoder of files.
+    transcription = lazy_import("web.cli.transcription")
     child = lazy_import("web.process.workers.child")
     parent = lazy_import("web.process.workers.parent")
 
@@ -137,10 +139,10 @@ async def server_for_one_command() -> AsyncIterator[str]:
         try:
             async with running(settings_for(_ONE_COMMAND | {"database_url": database})) as server:
                 if not server.is_ready:
-                    raise ServerStartError("the recognizer did not start; `niyosha serve` shows why")
+                    raise transcription.ServerStartError("the recognizer did not start; `niyosha serve` shows why")
                 yield server.url
         except (SettingsError, StartError) as error:
-            raise ServerStartError(str(error)) from error
+            raise transcription.ServerStartError(str(error)) from error
 
 
 def _announce(server: RunningServer, *, is_keyed: bool) -> None:

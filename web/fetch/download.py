@@ -6,13 +6,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-
-import httpx
+from typing import TYPE_CHECKING
 
 from stream.errors import ClientError, Problem, quoted
+from stream.lazy_import import lazy_import
 from web.fetch.networks import Address, Network, NotPublicError, check_addresses, literal_address
 from web.fetch.pinned import Resolver, answer, is_about_certificates, resolved
 from web.fetch.uris import UriError, host_of, parsed_uri, shown
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    # It takes 0.1 s and memory at the start, which only downloads need.
+    httpx = lazy_import("httpx")
 
 CHUNK_BYTES = 1 << 16
 _UNREACHABLE = "cannot be reached: there is no public server at its host and port; check the name"
@@ -95,7 +101,7 @@ class _Fetch:
     options: FetchOptions
     deadline: float
 
-    async def followed(self, stack: AsyncExitStack) -> httpx.Response:
+    async def followed(self, stack: AsyncExitStack) -> "httpx.Response":
         """Return the first answer that is not a redirect; `stack` closes its connection."""
         url = parsed_uri(self.uri, self.options.networks)
         for _ in range(self.options.most_redirects + 1):
@@ -107,7 +113,7 @@ class _Fetch:
                 url = self._redirected(url, response.headers["location"])
         raise self._refused(f"redirects more than {self.options.most_redirects} times")
 
-    def checked_bytes(self, response: httpx.Response) -> int | None:
+    def checked_bytes(self, response: "httpx.Response") -> int | None:
         """Return the length of the body, None if it is not known; raises FetchError for an answer without the file."""
         status = response.status_code
         if status != HTTPStatus.OK:
@@ -124,7 +130,7 @@ class _Fetch:
         self._check_size(total_bytes)
         return total_bytes
 
-    async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, response: "httpx.Response") -> AsyncGenerator[bytes, None]:
         pieces = response.aiter_raw(CHUNK_BYTES)
         read_bytes, waited_seconds = 0, 0.0
         loop = asyncio.get_running_loop()
@@ -163,7 +169,7 @@ class _Fetch:
             refusal = self._refused("cannot be read: there is no connection, or it breaks, or it does not speak HTTP")
             raise FetchError(refusal, is_passing=True) from broken
 
-    async def _reached(self, url: httpx.URL, stack: AsyncExitStack) -> httpx.Response:
+    async def _reached(self, url: "httpx.URL", stack: AsyncExitStack) -> "httpx.Response":
         """Connect and send the request; every unreachable host is reported alike, and after the same time.
 
         Otherwise a client could find out which names and addresses exist in the internal network.
@@ -197,7 +203,7 @@ class _Fetch:
             return []
         return addresses
 
-    def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:
+    def _redirected(self, url: "httpx.URL", location: str) -> "httpx.URL":
         try:
             target = str(url.join(location))
         except (httpx.InvalidURL, ValueError):

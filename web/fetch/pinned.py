@@ -8,11 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-import httpx
-
+from stream.lazy_import import lazy_import
 from web.fetch.networks import Address, literal_address
 from web.fetch.uris import host_of
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    # It takes 0.1 s and memory at the start, which only downloads need.
+    httpx = lazy_import("httpx")
 
 # So that one dead address does not use up the time for the others.
 _CONNECT_SECONDS = 5.0
@@ -30,8 +36,8 @@ async def resolved(host: str) -> Sequence[Address]:
 
 @asynccontextmanager
 async def answer(
-    url: httpx.URL, address: Address, idle_seconds: float, verify: ssl.SSLContext | None
-) -> AsyncIterator[httpx.Response]:
+    url: "httpx.URL", address: Address, idle_seconds: float, verify: ssl.SSLContext | None
+) -> AsyncIterator["httpx.Response"]:
     """Request `url` from `address`, on a new connection: a pooled one was verified for another name.
 
     Not with httpx.AsyncClient, which adds cookies, proxies and .netrc, and logs whole URIs.

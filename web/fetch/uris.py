@@ -2,11 +2,17 @@
 
 import re
 from collections.abc import Collection
-
-import httpx
+from typing import TYPE_CHECKING
 
 from stream.errors import quoted
+from stream.lazy_import import lazy_import
 from web.fetch.networks import Network, check_addresses, literal_address
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    # It takes 0.1 s and memory at the start, which only addresses of recordings need.
+    httpx = lazy_import("httpx")
 
 MOST_CHARACTERS = 2048
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -18,7 +24,7 @@ class UriError(Exception):
     """A URI that cannot be downloaded; `str()` continues a sentence that begins with the URI."""
 
 
-def parsed_uri(uri: str, networks: Collection[Network]) -> httpx.URL:
+def parsed_uri(uri: str, networks: Collection[Network]) -> "httpx.URL":
     """Parse a URI without any lookup; raises UriError, or NotPublicError for an address that is not allowed."""
     if len(uri) > MOST_CHARACTERS:
         raise UriError(f"has {len(uri)} characters, and at most {MOST_CHARACTERS} are allowed")
@@ -38,7 +44,7 @@ def parsed_uri(uri: str, networks: Collection[Network]) -> httpx.URL:
     return url
 
 
-def host_of(url: httpx.URL) -> str:
+def host_of(url: "httpx.URL") -> str:
     """Return the host in its ASCII form, as it is looked up."""
     return url.raw_host.decode()
 

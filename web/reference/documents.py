@@ -2,16 +2,23 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.reference.asyncapi import asyncapi
-from web.reference.docs import docs_page
-from web.reference.openapi import openapi
+from stream.lazy_import import lazy_import
 from web.rest.pages import PAGE, PAGE_HEADERS
 from web.routes.operations import JSON_TYPE, SERVER, Answer, Operation, json_content, route
+
+if TYPE_CHECKING:
+    from web.reference import asyncapi, docs, openapi
+else:
+    # Each document is made when it is first asked for.
+    asyncapi = lazy_import("web.reference.asyncapi")
+    docs = lazy_import("web.reference.docs")
+    openapi = lazy_import("web.reference.openapi")
 
 _DOCUMENT = {200: Answer(description="the document", content=json_content(dict))}
 OPENAPI = Operation(
@@ -65,14 +72,18 @@ class DocumentRoutes:
         """Answer 200 with the page."""
         return Response(self._docs, media_type="text/html", headers=PAGE_HEADERS)
 
+    @property
+    def _openapi_document(self) -> dict[str, object]:
+        return openapi.openapi(self.resources, asks_for_token=self.asks_for_token)
+
     @cached_property
     def _openapi(self) -> bytes:
-        return msgspec.json.encode(openapi(self.resources, asks_for_token=self.asks_for_token))
+        return msgspec.json.encode(self._openapi_document)
 
     @cached_property
     def _asyncapi(self) -> bytes:
-        return msgspec.json.encode(asyncapi())
+        return msgspec.json.encode(asyncapi.asyncapi())
 
     @cached_property
     def _docs(self) -> str:
-        return docs_page(openapi(self.resources, asks_for_token=self.asks_for_token), asyncapi())
+        return docs.docs_page(self._openapi_document, asyncapi.asyncapi())
