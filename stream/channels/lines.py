@@ -1,0 +1,116 @@
+"""The lines of a caption channel, in the order in which they last changed.
+
+Every change of a line takes a new change id: the time of the change in milliseconds since 1970, or one more than the
+last id, so that ids increase from one process to the next, too. A reader that has all changes up to an id misses the
+lines whose last change is later, and nothing else: what was in between is out of date. The lines themselves are
+therefore the log from which a reader resumes, its place is one number, and a slow reader is sent the newest text of
+each line only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+MOST_LINES = 10_000
+"""Lines that a channel holds, some eleven hours of talk without a pause; the oldest ones go first."""
+
+NowMs = Callable[[], int]
+"""The time of day in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What one speaker said without a break; `start_ms` and `end_ms` are on the clock of the channel.
+
+    `number` identifies the line and counts from 1, `change_id` its last change; both are 0 until the channel has it.
+    Unsettled text may change. `recognized` is the text before it was corrected, None if it never was. A hidden line is
+    shown to nobody. `utterance` names the transcription and the utterance that it is from.
+    """
+
+    text: str
+    start_ms: int
+    end_ms: int
+    speaker: str = ""
+    is_settled: bool = False
+    is_hidden: bool = False
+    recognized: str | None = None
+    utterance: tuple[str, int] = ("", 0)
+    number: int = 0
+    change_id: int = 0
+
+
+class Lines:
+    """The lines of one channel, `most` at most."""
+
+    def __init__(self, settled: Iterable[Line] = (), *, now_ms: NowMs, most: int = MOST_LINES) -> None:
+        """`settled` are the lines so far, in any order; `now_ms` gives the time of day, which change ids follow."""
+        ordered = sorted(settled, key=lambda line: line.change_id)
+        self._by_number = {line.number: line for line in ordered}
+        self._last_number = max(self._by_number, default=0)
+        self._last_change_id = ordered[-1].change_id if ordered else 0
+        self._now_ms = now_ms
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    @property
+    def last_change_id(self) -> int:
+        """The id of the last change of any line."""
+        return self._last_change_id
+
+    def put(self, line: Line) -> Line:
+        """Add a line, or replace the one with its number; return it with its number and its change id."""
+        number = line.number
+        if not number:
+            self._last_number += 1
+            number = self._last_number
+        changed = replace(line, number=number, change_id=self.take_change_id())
+        # The order of a dict is that of insertion, here that of the last changes.
+        self._by_number.pop(number, None)
+        self._by_number[number] = changed
+        if len(self._by_number) > self._most:
+            del self._by_number[min(self._by_number)]
+        return changed
+
+    def get(self, number: int) -> Line | None:
+        """Return a line by its number."""
+        return self._by_number.get(number)
+
+    def take_change_id(self) -> int:
+        """Return a new change id, for a line or for something else that readers learn beside the lines."""
+        self._last_change_id = max(self._last_change_id + 1, self._now_ms())
+        return self._last_change_id
+
+    def corrected(self, number: int, *, text: str | None = None, is_hidden: bool | None = None) -> Line | None:
+        """Change the text of a settled line, or whether it is hidden; return None if there is no such line."""
+        line = self._by_number.get(number)
+        if line is None or not line.is_settled:
+            return None
+        recognized = line.recognized
+        if text is not None and recognized is None and text != line.text:
+            recognized = line.text
+        return self.put(
+            replace(
+                line,
+                text=line.text if text is None else text,
+                is_hidden=line.is_hidden if is_hidden is None else is_hidden,
+                recognized=recognized,
+            )
+        )
+
+    def forget(self, before_ms: int) -> None:
+        """Drop lines that changed last before this time: their text is kept no longer."""
+        old = takewhile(lambda line: line.change_id < before_ms, self._by_number.values())
+        for number in [line.number for line in old]:
+            del self._by_number[number]
+
+    def after(self, change_id: int) -> list[Line]:
+        """Return the lines that changed after `change_id`, the earliest change first."""
+        newest_first = takewhile(lambda line: line.change_id > change_id, reversed(self._by_number.values()))
+        return list(newest_first)[::-1]
+
+    def spoken(self) -> Iterator[Line]:
+        """Return the settled lines that are shown, in the order in which they were spoken."""
+        shown = (line for line in self._by_number.values() if line.is_settled and not line.is_hidden and line.text)
+        return iter(sorted(shown, key=lambda line: (line.start_ms, line.number)))

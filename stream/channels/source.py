@@ -1,0 +1,119 @@
+"""Make lines of a caption channel from the events of one session."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from stream.channels.lines import Line, Lines
+from stream.session.events import ClientEvent, Settled, SpeechStarted, Unsettled, Word
+
+SAMPLES_PER_MS = 16
+# A session has four open utterances at most; what is older was left behind.
+_MOST_OPEN = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Source:
+    """One session that publishes to a channel.
+
+    `transcription_id` names it, `label` its speaker, empty where it has none. Its first sample was received at
+    `offset_ms` on the clock of the channel. Speakers are told apart where there are `has_channels`, or where the
+    recognizer tags its words.
+    """
+
+    lines: Lines
+    transcription_id: str
+    label: str = ""
+    offset_ms: int = 0
+    has_channels: bool = False
+    _open: dict[int, Line] = field(default_factory=dict, init=False)
+    _onsets: dict[int, int] = field(default_factory=dict, init=False)
+
+    def receive(self, event: ClientEvent) -> tuple[Line, ...]:
+        """Return the lines that an event changes; those that are settled or hidden change no more by this session."""
+        match event:
+            case SpeechStarted(utterance_id, onset):
+                self._onsets[utterance_id] = onset
+                while len(self._onsets) > _MOST_OPEN:
+                    del self._onsets[min(self._onsets)]
+                return ()
+            case Unsettled():
+                return self._unsettled(event)
+            case Settled():
+                return self._settled(event)
+            case _:
+                return ()
+
+    def close(self) -> tuple[Line, ...]:
+        """Hide text that will never be settled, at the end of the session; return the lines that changed."""
+        left, self._open = list(self._open.values()), {}
+        return tuple(self._hidden(line) for line in left)
+
+    def _unsettled(self, event: Unsettled) -> tuple[Line, ...]:
+        best = event.hypothesis.best
+        shown = self._open.get(event.utterance_id)
+        text = best.transcript
+        if (not text and shown is None) or (shown is not None and shown.text == text):
+            return ()
+        onset = self._onsets.get(event.utterance_id, event.progress.settled)
+        tag = best.words[0].speaker if best.words else 0
+        line = Line(
+            text=text,
+            start_ms=self._ms(onset),
+            end_ms=max(self._ms(event.processed), self._ms(onset)),
+            speaker=self._speaker(event.channel, tag),
+            utterance=(self.transcription_id, event.utterance_id),
+            number=0 if shown is None else shown.number,
+        )
+        self._open[event.utterance_id] = changed = self.lines.put(line)
+        return (changed,)
+
+    def _settled(self, event: Settled) -> tuple[Line, ...]:
+        shown = self._open.pop(event.utterance_id, None)
+        self._onsets.pop(event.utterance_id, None)
+        number = 0 if shown is None else shown.number
+        changed = []
+        for line in self._lines(event):
+            changed.append(self.lines.put(replace(line, number=number)))
+            number = 0
+        if not changed and shown is not None:
+            changed.append(self._hidden(shown))
+        return tuple(changed)
+
+    def _lines(self, event: Settled) -> Iterator[Line]:
+        """Yield a line for each turn of a speaker; words without times have those of the utterance."""
+        start, end = event.start, max(event.processed - event.endpoint, event.start)
+        turns = [list(words) for _, words in groupby(event.hypothesis.best.words, key=lambda word: word.speaker)]
+        for turn in turns:
+            first, last = _span(turn, start, end)
+            yield Line(
+                text=" ".join(word.text for word in turn),
+                start_ms=self._ms(first),
+                end_ms=self._ms(last),
+                speaker=self._speaker(event.channel, turn[0].speaker),
+                is_settled=True,
+                utterance=(self.transcription_id, event.utterance_id),
+            )
+            start = last
+
+    def _hidden(self, line: Line) -> Line:
+        """Take back unsettled text; readers that have it drop it."""
+        return self.lines.put(replace(line, text="", is_hidden=True))
+
+    def _ms(self, samples: int) -> int:
+        return self.offset_ms + samples // SAMPLES_PER_MS
+
+    def _speaker(self, channel: int, tag: int) -> str:
+        """Name a speaker by the label, and by the channel and the recognizer's tag where there are several."""
+        parts = ([str(channel + 1)] if self.has_channels else []) + ([str(tag)] if tag else [])
+        if not parts:
+            return self.label
+        return f"{self.label or 'Speaker'} {'.'.join(parts)}"
+
+
+def _span(turn: Sequence[Word], start: int, end: int) -> tuple[int, int]:
+    """Return the first and the last sample of words, between those of their utterance where times are unknown."""
+    timed = [word for word in turn if word.end > 0]
+    if not timed:
+        return start, max(end, start)
+    return timed[0].start, max(timed[-1].end, timed[0].start)

@@ -1,0 +1,127 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.channels.lines import Line, Lines
+from tests.support.tiers import examples
+
+
+def said(text: str, number: int = 0, *, settled: bool = True, hidden: bool = False, start_ms: int = 0) -> Line:
+    return Line(text=text, start_ms=start_ms, end_ms=start_ms, number=number, is_settled=settled, is_hidden=hidden)
+
+
+def empty(most: int = 100) -> Lines:
+    return Lines(now_ms=lambda: 0, most=most)
+
+
+def texts(lines: list[Line]) -> list[str]:
+    return [line.text for line in lines]
+
+
+def test_lines_are_numbered_and_every_change_has_an_id() -> None:
+    lines = empty()
+    first = lines.put(said("a", settled=False))
+    second = lines.put(said("b"))
+    again = lines.put(said("a!", first.number))
+    assert [(line.number, line.change_id) for line in (first, second, again)] == [(1, 1), (2, 2), (1, 3)]
+
+
+def test_a_reader_resumes_with_what_changed_since() -> None:
+    lines = empty()
+    for text in ("a", "b", "c"):
+        lines.put(said(text))
+    seen = lines.last_change_id
+    lines.put(said("d"))
+    lines.corrected(1, text="A")
+    assert texts(lines.after(seen)) == ["d", "A"]
+    assert lines.after(lines.last_change_id) == []
+    assert texts(lines.after(0)) == ["b", "c", "d", "A"]
+
+
+def test_ids_follow_the_clock_and_never_go_back() -> None:
+    times = iter([5000, 5000, 4000, 9000])
+    lines = Lines([said("old", 3)], now_ms=lambda: next(times))
+    assert [lines.put(said("x")).change_id for _ in range(4)] == [5000, 5001, 5002, 9000]
+
+
+def test_a_new_process_goes_on_after_the_stored_lines() -> None:
+    before = empty()
+    stored = [before.put(said(text)) for text in ("a", "b")]
+    after = Lines(reversed(stored), now_ms=lambda: 0)
+    line = after.put(said("c"))
+    assert (line.number, line.change_id) == (3, 3)
+    assert texts(after.after(1)) == ["b", "c"]
+
+
+def test_the_oldest_lines_go_first() -> None:
+    lines = empty(most=2)
+    for text in ("a", "b"):
+        lines.put(said(text))
+    lines.corrected(1, text="A")
+    lines.put(said("c"))
+    assert texts(lines.after(0)) == ["b", "c"]
+
+
+def test_a_corrected_line_keeps_what_was_recognized() -> None:
+    lines = empty()
+    lines.put(said("wreck a nice beach"))
+    lines.corrected(1, text="recognize speech")
+    line = lines.corrected(1, text="recognise speech")
+    assert line is not None
+    assert (line.text, line.recognized) == ("recognise speech", "wreck a nice beach")
+
+
+def test_only_settled_lines_are_corrected() -> None:
+    lines = empty()
+    lines.put(said("a", settled=False))
+    assert lines.corrected(1, text="b") is None
+    assert lines.corrected(2, is_hidden=True) is None
+
+
+def test_a_hidden_line_is_shown_again() -> None:
+    lines = empty()
+    lines.put(said("a"))
+    lines.corrected(1, is_hidden=True)
+    assert list(lines.spoken()) == []
+    lines.corrected(1, is_hidden=False)
+    assert texts(list(lines.spoken())) == ["a"]
+
+
+def test_lines_are_shown_in_the_order_of_speech() -> None:
+    lines = empty()
+    lines.put(said("second", start_ms=200))
+    lines.put(said("unsettled", settled=False))
+    lines.put(said("first", start_ms=100))
+    assert texts(list(lines.spoken())) == ["first", "second"]
+
+
+def test_lines_are_forgotten_by_their_last_change() -> None:
+    times = iter([1000, 2000, 3000])
+    lines = Lines(now_ms=lambda: next(times))
+    lines.put(said("a"))
+    lines.put(said("b"))
+    lines.corrected(1, text="A")
+    lines.forget(before_ms=2500)
+    assert texts(lines.after(0)) == ["A"]
+
+
+CHANGES = st.lists(st.tuples(st.integers(1, 5), st.text("ab", max_size=2), st.booleans()), max_size=30)
+
+
+@examples(100)
+@given(changes=CHANGES, breaks=st.sets(st.integers(0, 30)))
+def test_a_reader_that_resumes_anywhere_has_what_one_that_stayed_has(
+    changes: list[tuple[int, str, bool]], breaks: set[int]
+) -> None:
+    lines = empty()
+    stayed: dict[int, str] = {}
+    resumed: dict[int, str] = {}
+    place = 0
+    for step, (number, text, settled) in enumerate(changes):
+        known = number if lines.get(number) else 0
+        line = lines.put(said(text, known, settled=settled))
+        stayed[line.number] = line.text
+        if step not in breaks:
+            resumed |= {one.number: one.text for one in lines.after(place)}
+            place = lines.last_change_id
+    resumed |= {one.number: one.text for one in lines.after(place)}
+    assert resumed == stayed
