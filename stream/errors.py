@@ -61,13 +61,19 @@ class Problem(Enum):
         type="not_found",
         http=HTTPStatus.NOT_FOUND,
         close_code=4404,
-        meaning="nothing is served at this address; no such transcription or language model of this caller's",
+        meaning="nothing is served at this address; no such transcription, language model or channel of this caller's",
     )
     METHOD_NOT_ALLOWED = ErrorKind(
         type="method_not_allowed",
         http=HTTPStatus.METHOD_NOT_ALLOWED,
         close_code=4405,
         meaning="the address is served, by other methods (`Allow`)",
+    )
+    CONFLICT = ErrorKind(
+        type="conflict",
+        http=HTTPStatus.CONFLICT,
+        close_code=4409,
+        meaning="there is one of this name already",
     )
     IDLE_TIMEOUT = ErrorKind(
         type="idle_timeout",

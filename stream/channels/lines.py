@@ -43,9 +43,13 @@ class Lines:
     """The lines of one channel, `most` at most."""
 
     def __init__(self, settled: Iterable[Line] = (), *, now_ms: NowMs, most: int = MOST_LINES) -> None:
-        """`settled` are the lines so far, in any order; `now_ms` gives the time of day, which change ids follow."""
+        """`settled` are the lines so far, in any order; `now_ms` gives the time of day, which change ids follow.
+
+        Further lines are numbered from the highest number on, or as `number_from` says.
+        """
         ordered = sorted(settled, key=lambda line: line.change_id)
         self._by_number = {line.number: line for line in ordered}
+        self._unsettled: set[int] = set()
         self._last_number = max(self._by_number, default=0)
         self._last_change_id = ordered[-1].change_id if ordered else 0
         self._now_ms = now_ms
@@ -69,13 +73,21 @@ class Lines:
         # The order of a dict is that of insertion, here that of the last changes.
         self._by_number.pop(number, None)
         self._by_number[number] = changed
+        if changed.is_settled or changed.is_hidden:
+            self._unsettled.discard(number)
+        else:
+            self._unsettled.add(number)
         if len(self._by_number) > self._most:
-            del self._by_number[min(self._by_number)]
+            self._drop(min(self._by_number))
         return changed
 
     def get(self, number: int) -> Line | None:
         """Return a line by its number."""
         return self._by_number.get(number)
+
+    def number_from(self, first_number: int) -> None:
+        """Number further lines from here on; processes that share a channel have numbers of their own."""
+        self._last_number = first_number - 1
 
     def take_change_id(self) -> int:
         """Return a new change id, for a line or for something else that readers learn beside the lines."""
@@ -103,14 +115,23 @@ class Lines:
         """Drop lines that changed last before this time: their text is kept no longer."""
         old = takewhile(lambda line: line.change_id < before_ms, self._by_number.values())
         for number in [line.number for line in old]:
-            del self._by_number[number]
+            self._drop(number)
 
     def after(self, change_id: int) -> list[Line]:
         """Return the lines that changed after `change_id`, the earliest change first."""
         newest_first = takewhile(lambda line: line.change_id > change_id, reversed(self._by_number.values()))
         return list(newest_first)[::-1]
 
+    def since(self, change_id: int) -> list[Line]:
+        """Return what a connection begins with: all unsettled lines, and the others that changed after `change_id`."""
+        open_lines = sorted((self._by_number[number] for number in self._unsettled), key=lambda line: line.change_id)
+        return [*takewhile(lambda line: line.change_id <= change_id, open_lines), *self.after(change_id)]
+
     def spoken(self) -> Iterator[Line]:
         """Return the settled lines that are shown, in the order in which they were spoken."""
         shown = (line for line in self._by_number.values() if line.is_settled and not line.is_hidden and line.text)
         return iter(sorted(shown, key=lambda line: (line.start_ms, line.number)))
+
+    def _drop(self, number: int) -> None:
+        del self._by_number[number]
+        self._unsettled.discard(number)

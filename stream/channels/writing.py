@@ -1,8 +1,10 @@
 """Write the lines of a channel for readers: as server-sent events, WebVTT and plain text."""
 
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from stream.channels.lines import Line
 
@@ -18,12 +20,12 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 class LineBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """A line of the channel, which replaces the one with its number; times are on the channel's clock."""
 
-    line: int
-    start_ms: int
-    end_ms: int
-    text: str
-    speaker: str
-    hidden: bool
+    line: Annotated[int, Meta(description="the number of the line, from 1")]
+    start_ms: Annotated[int, Meta(description="milliseconds from the first audio of the channel to its first word")]
+    end_ms: Annotated[int, Meta(description="and to the end of its last word, or to what was recognized so far")]
+    text: Annotated[str, Meta(description="empty if it is hidden")]
+    speaker: Annotated[str, Meta(description="the name of its speaker; empty if there is none")]
+    hidden: Annotated[bool, Meta(description="whether nothing of it is to be shown")]
 
 
 class ChannelBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +37,18 @@ class ChannelBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     live: bool
 
 
+def line_body(line: Line) -> LineBody:
+    """Return what readers get of a line, nothing of the text of a hidden one."""
+    return LineBody(
+        line=line.number,
+        start_ms=line.start_ms,
+        end_ms=line.end_ms,
+        text="" if line.is_hidden else line.text,
+        speaker=line.speaker,
+        hidden=line.is_hidden,
+    )
+
+
 def line_event(line: Line, *, is_new: bool) -> bytes:
     """Write a line as an event; `is_new` to a reader that has no lines yet, for which nothing is a correction."""
     if not line.is_settled and not line.is_hidden:
@@ -43,15 +57,7 @@ def line_event(line: Line, *, is_new: bool) -> bytes:
         name = "correction"
     else:
         name = "final"
-    body = LineBody(
-        line=line.number,
-        start_ms=line.start_ms,
-        end_ms=line.end_ms,
-        text="" if line.is_hidden else line.text,
-        speaker=line.speaker,
-        hidden=line.is_hidden,
-    )
-    return _event(name, msgspec.json.encode(body), line.change_id)
+    return _event(name, msgspec.json.encode(line_body(line)), line.change_id)
 
 
 def channel_event(body: ChannelBody) -> bytes:

@@ -19,6 +19,9 @@ class Scope(StrEnum):
     MODELS = "models"
     TOKENS = "tokens"
     METRICS = "metrics"
+    CHANNELS = "channels"
+    PUBLISH = "publish"
+    WATCH = "watch"
 
 
 ORDINARY = frozenset({Scope.LIVE, Scope.RECORDINGS, Scope.MODELS})

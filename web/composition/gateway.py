@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
 from web.app import create_app
+from web.channels.hub import ChannelHub
 from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.composition.access import authenticator, counted_limits, origin_rules
 from web.composition.recordings import recording_queue, recording_steps, recordings_in
@@ -27,6 +28,7 @@ from web.observability.metrics import Metrics
 from web.observability.tracing import Tracing
 from web.rest.metrics import MetricsRoutes
 from web.settings.settings import Settings
+from web.store.channels import Channels
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
 from web.store.retried_writes import retried_writes
@@ -76,6 +78,7 @@ async def running_gateway(
             parts.transcriptions,
             parts.recordings,
             settings.session.runner_limits.stream_seconds,
+            channels=parts.channel_store,
             database=database,
             retention_clock=retention_clock,
         )
@@ -110,7 +113,9 @@ async def _shared(
     """Build what routes share, for as long as the context lasts."""
     loop_clock = asyncio.get_running_loop().time
     of_workers = None if seat is None else seat.link.store
-    async with counted_limits(settings, loop_clock, of_workers) as limits, retried_writes() as writes:
+    async with AsyncExitStack() as stack:
+        limits = await stack.enter_async_context(counted_limits(settings, loop_clock, of_workers))
+        writes = await stack.enter_async_context(retried_writes())
         # A store that other servers use, too, comes before the one of the workers of this server.
         use_shared = limits.use_shared or (TokenUses(database, clock=clock).use if database.is_postgres else None)
         if use_shared is None and of_workers is not None:
@@ -118,6 +123,9 @@ async def _shared(
         transcriptions = Transcriptions(database, settings.store.retention_seconds, clock=clock)
         recordings = recordings_in(database, settings, clock)
         models = LanguageModels(database, clock=clock)
+        channel_store = Channels(database, clock=clock)
+        channels = ChannelHub(channel_store, clock=clock)
+        await stack.enter_async_context(channels.running())
         bodies = BodyBudgets(settings.store.recording_limit_bytes, WHOLE.count if seat is None else seat.share.count)
         steps = recording_steps(settings, recordings, recognizer, limits.recording_meter, disk=bodies.disk)
         yield Parts(
@@ -126,7 +134,9 @@ async def _shared(
             recognizer=recognizer,
             auth=authenticator(settings.access, clock=clock, loop_clock=loop_clock, use_shared=use_shared),
             limits=limits,
-            sessions=Sessions(),
+            sessions=Sessions(on_drain=channels.close_readers),
+            channels=channels,
+            channel_store=channel_store,
             transcriptions=transcriptions,
             retried_writes=writes,
             recordings=recordings,

@@ -8,6 +8,7 @@ from stream.protocols.registry import PROTOCOLS
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
 from web.auth.authenticator import Authenticator
+from web.channels.hub import ChannelHub
 from web.clock import Clock
 from web.composition.access import token_issuer
 from web.composition.recordings import fetch_options
@@ -21,6 +22,8 @@ from web.live.registry import Sessions
 from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 from web.reference.documents import DocumentRoutes
+from web.rest.channels.management import ChannelRoutes
+from web.rest.channels.readers import ChannelReaderRoutes
 from web.rest.configuration import ConfigurationRoutes
 from web.rest.deepgram.listen import DeepgramRoutes
 from web.rest.health import HealthRoutes
@@ -39,6 +42,7 @@ from web.rest.recordings import RecordingAdmission, ShortTranscriptions, Transcr
 from web.rest.tokens import SessionTokens, TokenRoutes
 from web.rest.transcriptions import TranscriptionRoutes
 from web.settings.settings import Settings
+from web.store.channels import Channels
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
@@ -59,6 +63,8 @@ class Parts:
     auth: Authenticator
     limits: Limits
     sessions: Sessions
+    channels: ChannelHub
+    channel_store: Channels
     transcriptions: Transcriptions
     retried_writes: RetriedWrites
     recordings: Recordings
@@ -167,6 +173,7 @@ def _live(parts: Parts) -> Live:
             recognizer=parts.recognizer,
             models=parts.models,
             transcriptions=parts.transcriptions,
+            channels=parts.channels,
             retried_writes=parts.retried_writes,
             fair_share=parts.fair_share,
             clock=parts.clock,
@@ -192,6 +199,21 @@ def _languagemodels(parts: Parts) -> LanguageModelRoutes:
         fair_share=parts.fair_share,
         models_per_owner=parts.settings.store.models_per_owner,
     )
+
+
+def _channels(parts: Parts) -> ChannelRoutes:
+    return ChannelRoutes(
+        auth=parts.auth,
+        hub=parts.channels,
+        channels=parts.channel_store,
+        fair_share=parts.fair_share,
+        clock=parts.clock,
+        channels_per_owner=parts.settings.store.channels_per_owner,
+    )
+
+
+def _channel_readers(parts: Parts) -> ChannelReaderRoutes:
+    return ChannelReaderRoutes(auth=parts.auth, hub=parts.channels, fair_share=parts.fair_share)
 
 
 def _ovh(parts: Parts) -> OvhRoutes:
@@ -252,6 +274,8 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     LongRunningRoutes: _longrunning,
     TranscriptionRoutes: _transcriptions,
     LanguageModelRoutes: _languagemodels,
+    ChannelReaderRoutes: _channel_readers,
+    ChannelRoutes: _channels,
     Live: _live,
     OvhRoutes: _ovh,
     OpenAITranscriptionRoutes: _openai_transcriptions,

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 import grpc
 import structlog
@@ -21,6 +21,7 @@ from stream.protocols.riva.protocol import RivaRecognize, RivaStreaming, whole_r
 from web.auth.caller import Scope
 from web.grpc.wire import CallWire, Context, WholeWire
 from web.live.endpoint import Live
+from web.live.publishing import CHANNEL, SPEAKER
 from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 
@@ -148,10 +149,11 @@ class Calls:
 def connection_of(context: Context, path: str) -> HTTPConnection:
     """Describe a call as a request, which admission checks: its metadata as headers, its client's address.
 
-    Browsers cannot make gRPC calls, so that the name by which they reach this machine needs no check.
+    A caption channel is named in the metadata, as it is in the query of a WebSocket. Browsers cannot make gRPC calls,
+    so that the name by which they reach this machine needs no check.
     """
     metadata = [
-        (key.encode(), value.encode())
+        (key, value)
         for key, value in context.invocation_metadata() or ()
         if isinstance(value, str) and key not in ("host", "origin")
     ]
@@ -160,8 +162,8 @@ def connection_of(context: Context, path: str) -> HTTPConnection:
         "method": "POST",
         "path": path,
         "scheme": "http",
-        "query_string": b"",
-        "headers": [*metadata, (b"host", b"localhost")],
+        "query_string": urlencode({key: value for key, value in metadata if key in (CHANNEL, SPEAKER)}).encode(),
+        "headers": [*((key.encode(), value.encode()) for key, value in metadata), (b"host", b"localhost")],
         "client": _address(context.peer()),
     }
     return HTTPConnection(scope)

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from web.jobs.retention_clock import RetentionClock
+from web.store.channels import Channels
 from web.store.database.database import Database
 from web.store.database.unavailable import DatabaseUnavailableError
 from web.store.recordings import Recordings
@@ -25,6 +26,7 @@ class Cleanup:
         recordings: Recordings,
         longest_session_seconds: float,
         *,
+        channels: Channels | None = None,
         database: Database | None = None,
         retention_clock: RetentionClock | None = None,
     ) -> None:
@@ -32,6 +34,7 @@ class Cleanup:
 
         A `retention_clock` gives the time at which things expire; without one it is the clock of the tables.
         """
+        self._channels = channels
         self._database = database
         self._retention_clock = retention_clock
         self._transcriptions = transcriptions
@@ -54,6 +57,8 @@ class Cleanup:
         now = None if self._retention_clock is None else await self._retention_clock.now()
         expired = await self._transcriptions.sweep(self._longest_session_seconds, now=now)
         await self._recordings.sweep(UPLOAD_SECONDS, now=now)
+        if self._channels is not None:
+            await self._channels.sweep(now=now)
         if expired:
             _log.info("transcriptions_expired", count=expired)
         if self._database is not None:

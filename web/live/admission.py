@@ -18,9 +18,12 @@ from stream.runtime.runner import SessionRunner
 from stream.session.deadlines import RunnerLimits
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope
+from web.channels.hub import ChannelHub
+from web.channels.publisher import Publisher
 from web.clock import Clock
 from web.limits.capacity import refusal
 from web.limits.limits import Limits
+from web.live.publishing import Publishing, publishing
 from web.live.recorder import LiveRecord
 from web.live.registry import Sessions
 from web.store.languagemodels import LanguageModels
@@ -44,6 +47,18 @@ class Admitted:
     outbox: Outbox
     runner: SessionRunner
     record: LiveRecord
+    publisher: Publisher | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """What is known of a session when its caller is."""
+
+    transcription_id: str
+    protocol: ClientProtocol
+    handshake: Handshake
+    caller: Caller
+    publisher: Publisher | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,7 @@ class Admission:
     recognizer: Recognizer
     models: LanguageModels
     transcriptions: Transcriptions
+    channels: ChannelHub
     retried_writes: RetriedWrites
     fair_share: FairShare
     clock: Clock
@@ -75,14 +91,21 @@ class Admission:
         """Check whether a session may start, and build what serves it; raises ClientError.
 
         The places that it needs are taken by `take_places`. What must run when the session ends is pushed on `held`.
+        A session that publishes to a channel needs the scope for that instead of `scope`.
         """
         await self.limits.check_handshake(connection)
-        handshake = handshake_of(connection, first_message)
+        wanted, handshake = publishing(handshake_of(connection, first_message))
+        scope = scope if wanted is None else Scope.PUBLISH
         caller = await self.auth.caller(connection, scope, uses=False, token=protocol.token(handshake))
-        return await self.admit_caller(protocol, caller, handshake, held)
+        return await self.admit_caller(protocol, caller, handshake, held, wanted)
 
     async def admit_caller(
-        self, protocol: ClientProtocol, caller: Caller, handshake: Handshake, held: AsyncExitStack
+        self,
+        protocol: ClientProtocol,
+        caller: Caller,
+        handshake: Handshake,
+        held: AsyncExitStack,
+        wanted: Publishing | None = None,
     ) -> Admitted:
         """Do the same for a caller who is known, and whose handshake was counted."""
         self.sessions.check_admission()
@@ -90,24 +113,36 @@ class Admission:
         config = protocol.configured(caller.configured(self.config), handshake)
         if not self.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
-        config = await self.models.look_up(config, caller.owner)
-        return self._built(protocol, handshake, caller, config, held)
+        transcription_id = new_id()
+        publisher = None
+        if wanted is not None:
+            opened = self.channels.publishing(
+                wanted.channel, caller.owner, transcription_id=transcription_id, label=wanted.speaker
+            )
+            publisher = await held.enter_async_context(opened)
+        session = _Session(
+            transcription_id=transcription_id,
+            protocol=protocol,
+            handshake=handshake,
+            caller=caller,
+            publisher=publisher,
+        )
+        return await self._built(session, config, held)
 
-    def _built(
-        self,
-        protocol: ClientProtocol,
-        handshake: Handshake,
-        caller: Caller,
-        config: SessionConfig,
-        held: AsyncExitStack,
-    ) -> Admitted:
+    async def _built(self, session: _Session, config: SessionConfig, held: AsyncExitStack) -> Admitted:
+        caller, protocol, publisher = session.caller, session.protocol, session.publisher
+
         async def look_up(config: SessionConfig) -> SessionConfig:
-            return await self.models.look_up(config, caller.owner)
+            config = await self.models.look_up(config, caller.owner)
+            if publisher is None:
+                return config
+            return replace(config, trained_phrases=(*config.trained_phrases, *publisher.glossary))
 
+        config = await look_up(config)
         limits = protocol.limited(self.runner_limits)
         opening = Opening(
-            transcription_id=new_id(),
-            handshake=handshake,
+            transcription_id=session.transcription_id,
+            handshake=session.handshake,
             opened_at=self.clock(),
             max_message_bytes=self.max_message_bytes,
             limits=limits,
@@ -115,6 +150,12 @@ class Admission:
         )
         adapter, outbox = protocol.open(opening), Outbox()
         record = LiveRecord(self.transcriptions, self.retried_writes, opening.transcription_id, caller.owner)
+
+        def begin(config: SessionConfig) -> None:
+            record.begin(config)
+            if publisher is not None:
+                publisher.begin(config)
+
         meter = self.limits.live_meter(caller)
         runner = SessionRunner(
             self.recognizer,
@@ -126,7 +167,7 @@ class Admission:
             look_up=look_up,
             meter=meter.add,
             fair_share=self.fair_share,
-            on_audio=record.begin,
+            on_audio=begin,
         )
         held.push_async_callback(meter.settle)
         return Admitted(
@@ -137,6 +178,7 @@ class Admission:
             outbox=outbox,
             runner=runner,
             record=record,
+            publisher=publisher,
         )
 
     async def take_places(self, admitted: Admitted, held: AsyncExitStack) -> None:

@@ -88,6 +88,8 @@ class Connection:
         event = await session.outbox.get()
         messages = await self._written(event)
         self.metrics.count(event, is_sent=bool(messages))
+        if session.publisher is not None and not isinstance(event, Reply):
+            session.publisher.receive(event)
         match event:
             case Settled():
                 session.record.add(event)

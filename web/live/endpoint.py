@@ -20,6 +20,7 @@ from web.errors import problem_response
 from web.live.admission import Admission, Admitted, handshake_of
 from web.live.connection import Connection
 from web.live.live_metrics import LiveMetrics
+from web.live.publishing import publishing_query
 from web.live.wire import WebSocketWire, Wire
 from web.observability.metrics import Metrics
 from web.routes.configuration import configuration_query
@@ -35,7 +36,7 @@ EXPLAIN = Operation(
     summary="Ask why a WebSocket handshake would be refused",
     description="Live recognition is a WebSocket at this address, which `/asyncapi.json` describes. A plain GET makes "
     "the same checks and answers what a browser hides from its page; 426 when all is well.",
-    parameters=configuration_query(),
+    parameters=(*configuration_query(), *publishing_query()),
     answers={},
     problems=(Problem.INVALID_CONFIG, Problem.NOT_FOUND, *BUSY, Problem.RATE_LIMITED, Problem.UPGRADE_REQUIRED),
 )

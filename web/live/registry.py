@@ -1,6 +1,6 @@
 """The registry of open sessions: how many there are, and their end when the server stops."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stream.errors import ClientError, Problem
@@ -11,7 +11,9 @@ from stream.session.events import EndCause
 class Sessions:
     """The sessions that are open now; once draining, no further one is admitted."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_drain: Callable[[], None] | None = None) -> None:
+        """`on_drain` is called when the server begins to stop."""
+        self._on_drain = on_drain
         self._open: set[SessionRunner] = set()
         self.is_draining = False
 
@@ -37,6 +39,8 @@ class Sessions:
     def drain(self) -> None:
         """Admit no further session; let every open one deliver its finals, and end."""
         self.is_draining = True
+        if self._on_drain is not None:
+            self._on_drain()
         for runner in self._open:
             runner.end(EndCause.SHUTDOWN)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from stream.errors import Problem
 from stream.paths import LIVE_PATH
+from web.live.publishing import publishing_query
 from web.reference.messages import EXTENDED, PLAIN, MessageKind, schemas
 from web.routes.configuration import configuration_schema
 from web.routes.schemas import Schema
@@ -110,7 +111,8 @@ _COMMANDS: dict[str, Schema] = {
 def _query() -> Schema:
     token = {"type": "string", "description": "a token; a server without a key ignores it"}
     schema = configuration_schema()
-    return schema | {"description": _QUERY, "properties": schema["properties"] | {"jwt": token}}
+    published = {one["name"]: one["schema"] | {"description": one["description"]} for one in publishing_query()}
+    return schema | {"description": _QUERY, "properties": schema["properties"] | published | {"jwt": token}}
 
 
 def _row(problem: Problem) -> Schema:

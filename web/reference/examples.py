@@ -19,6 +19,7 @@ from web.rest.recordings import not_ready, partly_failed
 from web.rest.request.audio import MOST_JSON_BYTES
 from web.rest.request.body import invalid_json, too_large
 from web.rest.transcriptions import unknown_transcription
+from web.store.channels import name_taken
 from web.store.recordings import not_uploaded, too_many
 
 _ZIP = b"PK\x03\x04"
@@ -50,6 +51,7 @@ EXAMPLES = {
         foreign_origin("https://elsewhere.example"),
         unknown_transcription(),
         not_served(Problem.METHOD_NOT_ALLOWED, "PATCH", RECOGNIZE.path),
+        name_taken("main-stage"),
         not_uploaded(UPLOAD_SECONDS),
         too_large(MOST_JSON_BYTES),
         too_many(20),

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from web.auth.origins import OriginRules, foreign_origin
 from web.errors import problem_response
 
-_METHODS = ("GET", "POST", "PUT", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # OpenAI's SDK describes itself in headers of its own, in a browser, too.
 _OF_OPENAI = (
     *("Idempotency-Key", "OpenAI-Organization", "OpenAI-Project", "User-Agent", "X-Stainless-Arch", "X-Stainless-Lang"),

@@ -25,6 +25,8 @@ class StoreSettings(Section):
     """What is older is deleted."""
     models_per_owner: Annotated[int, Field(ge=0, le=100_000)] = 100
     """Language models that are kept for one owner."""
+    channels_per_owner: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Caption channels that are kept for one owner."""
     job_streams: Annotated[int, Field(ge=0, le=256)] = 2
     """Segments of long recordings that this process recognizes at once; 0 leaves them to `niyosha worker`."""
     jobs_per_owner: Annotated[int, Field(ge=1, le=10_000)] = 20

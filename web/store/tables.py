@@ -117,6 +117,42 @@ language_models = Table(
     Index(None, "owner", "created_at"),
 )
 
+# Caption channels: their clock begins with the first audio of the first publisher. `next_number` is the first line
+# number that no process has reserved.
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("title", String(255), nullable=False),
+    Column("languages", JSON, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("retention_seconds", Float(53), nullable=False),
+    Column("glossary", JSON, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("began_at", Float(53)),
+    Column("next_number", BigInteger, nullable=False, default=1),
+)
+
+# The settled lines of channels; a change id is the time of the last change, in milliseconds since 1970.
+channel_lines = Table(
+    "channel_lines",
+    metadata,
+    Column("channel", ForeignKey("channels.name", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("change_id", BigInteger, nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("speaker", String(255), nullable=False),
+    Column("text", Text, nullable=False),
+    # The text before it was corrected.
+    Column("recognized", Text),
+    Column("is_hidden", Boolean, nullable=False, default=False),
+    Column("transcription_id", String(36), nullable=False),
+    Column("utterance", Integer, nullable=False),
+    Index(None, "channel", "change_id"),
+)
+
 # Tokens for one use that were used, by digests of their ids; on PostgreSQL only, for all gateways together.
 token_uses = Table(
     "token_uses",

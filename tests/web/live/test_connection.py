@@ -79,6 +79,7 @@ async def test_the_end_of_hours_of_talk_is_written_beside_the_event_loop(utteran
         adapter=adapter,
         runner=EndingRunner(outbox, finished),
         record=NoRecord(),
+        publisher=None,
     )
     connection = Connection(
         wire=wire,

@@ -18,7 +18,7 @@ EVENT_STREAM_TYPE = "text/event-stream"
 _START_SECONDS = 1.0
 # Proxies commonly close a connection on which nothing was sent for a minute.
 _QUIET_SECONDS = 15.0
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+EVENT_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 SendPiece = Callable[[bytes], Awaitable[None]]
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class EventStreamResponse(Response):
         self.status_code = 200
         self.background = None
         self.body = b""
-        self.init_headers(_HEADERS)
+        self.init_headers(EVENT_STREAM_HEADERS)
         del self.headers["Content-Length"]
         self._produce = produce
         self._write_error = write_error

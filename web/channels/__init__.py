@@ -1,0 +1,1 @@
+"""Caption channels of this process: who publishes, who reads, and what is stored."""

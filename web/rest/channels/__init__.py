@@ -1,0 +1,1 @@
+"""Routes of caption channels: for who runs them, and for who reads them."""

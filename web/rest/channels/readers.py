@@ -1,0 +1,203 @@
+"""Routes of caption channels for readers: server-sent events, WebVTT, plain text."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from stream.channels.writing import plain, vtt
+from stream.errors import Problem
+from stream.runtime.fairness import FairShare
+from web.auth.authenticator import Authenticator
+from web.auth.caller import Scope
+from web.channels.hub import ChannelHub, UnknownChannelError
+from web.channels.live_channel import LiveChannel
+from web.channels.reader import Reader
+from web.rest.channels.management import CHANNELS, NAME, SHOW
+from web.rest.openai.event_stream import EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE
+from web.rest.request.connected import left
+from web.rest.response.transcription import joined_in_turns
+from web.routes.operations import Answer, Media, Operation, route
+from web.routes.schemas import in_query
+
+_LAST_EVENT = "lastEventId"
+_MOST_DIGITS = 15
+_NO_STORE = {"Cache-Control": "no-store"}
+_READERS = "Anybody may read a public channel, else a token of its owner with the scope `watch`."
+
+
+class ChannelEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server-sent event of a channel, by its fields."""
+
+    event: Annotated[
+        Literal["channel", "partial", "final", "correction", "end"], Meta(description="what became of the line")
+    ]
+    data: Annotated[str, Meta(description="JSON: the channel, or a line of it; an empty object at the end")]
+    id: Annotated[str, Meta(description="what `Last-Event-ID` takes; only of lines")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    retry: (
+        Annotated[int, Meta(description="milliseconds after which to connect again; of the first event")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+
+EVENTS = Operation(
+    method="GET",
+    path=f"{SHOW.path}/events",
+    id="readChannel",
+    tag=CHANNELS,
+    summary="Read the lines of a channel as they are spoken, as server-sent events",
+    description="First `channel`, then `partial`, `final` and `correction`, each with a line that replaces the one "
+    "with its number, and `end` when the channel is deleted. On a new connection a reader drops its unsettled lines "
+    f"and gets the open ones again; with `Last-Event-ID`, nothing else twice and nothing not at all. {_READERS}",
+    parameters=(
+        NAME,
+        in_query(
+            _LAST_EVENT,
+            "the id of the last event that the reader has, where it cannot send `Last-Event-ID`",
+            {"type": "string", "pattern": rf"^\d{{1,{_MOST_DIGITS}}}$"},
+        ),
+    ),
+    answers={200: Answer(description="events until one side closes", content={EVENT_STREAM_TYPE: Media(ChannelEvent)})},
+    problems=(Problem.NOT_FOUND,),
+)
+VTT = Operation(
+    method="GET",
+    path=f"{SHOW.path}/captions.vtt",
+    id="readChannelAsVtt",
+    tag=CHANNELS,
+    summary="Get the settled lines of a channel so far as WebVTT, with speakers as voices",
+    description=f"The file grows with each settled line. {_READERS}",
+    parameters=(NAME,),
+    answers={200: Answer(description="the lines so far", content={"text/vtt": Media(str)})},
+    problems=(Problem.NOT_FOUND,),
+)
+TEXT = Operation(
+    method="GET",
+    path=f"{SHOW.path}/captions.txt",
+    id="readChannelAsText",
+    tag=CHANNELS,
+    summary="Get the settled lines of a channel so far as text",
+    description=_READERS,
+    parameters=(NAME,),
+    answers={200: Answer(description="the lines so far", content={"text/plain": Media(str)})},
+    problems=(Problem.NOT_FOUND,),
+)
+SHORT_VTT = Operation(
+    method="GET",
+    path=f"{SHOW.path}.vtt",
+    id="getChannelVtt",
+    tag=CHANNELS,
+    summary="Get the settled lines of a channel so far as WebVTT, at a short address",
+    description=_READERS,
+    parameters=(NAME,),
+    answers=VTT.answers,
+    problems=(Problem.NOT_FOUND,),
+)
+SHORT_TEXT = Operation(
+    method="GET",
+    path=f"{SHOW.path}.txt",
+    id="getChannelText",
+    tag=CHANNELS,
+    summary="Get the settled lines of a channel so far as text, at a short address",
+    description=_READERS,
+    parameters=(NAME,),
+    answers=TEXT.answers,
+    problems=(Problem.NOT_FOUND,),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelReaderRoutes:
+    """The lines of channels, for any number of readers."""
+
+    auth: Authenticator
+    hub: ChannelHub
+    fair_share: FairShare
+
+    @route(EVENTS)
+    async def events(self, request: Request) -> Response:
+        """Answer 200 with events, from the first line or from where the reader was."""
+        held = AsyncExitStack()
+        live = await held.enter_async_context(self.readable(request))
+        return ChannelResponse(Reader(live, last_event_id(request)), held)
+
+    @route(VTT)
+    @route(SHORT_VTT)
+    async def vtt(self, request: Request) -> Response:
+        """Answer 200 with the settled lines as WebVTT."""
+        async with self.readable(request) as live:
+            return await self._file(vtt(live.lines.spoken()), "text/vtt")
+
+    @route(TEXT)
+    @route(SHORT_TEXT)
+    async def text(self, request: Request) -> Response:
+        """Answer 200 with the settled lines as text."""
+        async with self.readable(request) as live:
+            return await self._file(plain(live.lines.spoken()), "text/plain")
+
+    @asynccontextmanager
+    async def readable(self, request: Request) -> AsyncIterator[LiveChannel]:
+        """Hold the channel of a request while the context lasts; raises ClientError if the caller may not read it."""
+        name = str(request.path_params["name"])
+        async with AsyncExitStack() as stack:
+            live = None
+            with suppress(UnknownChannelError):
+                live = await stack.enter_async_context(self.hub.holding(name))
+            # Without a token nobody learns whether there is a private channel of this name.
+            if live is None or not live.channel.is_public:
+                caller = await self.auth.caller(request, Scope.WATCH)
+                if live is None or caller.owner != live.channel.owner:
+                    raise UnknownChannelError(name)
+            yield live
+
+    async def _file(self, pieces: Iterable[str], media_type: str) -> Response:
+        body = await joined_in_turns(_encoded(pieces), self.fair_share)
+        return Response(body, headers=_NO_STORE, media_type=media_type)
+
+
+class ChannelResponse(Response):
+    """Sends a reader its events until it leaves; `held` is closed in the end."""
+
+    media_type = EVENT_STREAM_TYPE
+
+    def __init__(self, reader: Reader, held: AsyncExitStack) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = b""
+        self.init_headers(EVENT_STREAM_HEADERS)
+        del self.headers["Content-Length"]
+        self._reader = reader
+        self._held = held
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        async with self._held:
+            leaving = asyncio.create_task(left(receive))
+            leaving.add_done_callback(lambda _: self._reader.leave())
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async for piece in self._reader.pieces():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            finally:
+                leaving.cancel()
+                await asyncio.gather(leaving, return_exceptions=True)
+
+
+def last_event_id(request: Request) -> int:
+    """Return the id of the last event that a reader has, 0 for none or for an id that is not of this server."""
+    text = request.headers.get("last-event-id") or request.query_params.get(_LAST_EVENT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+
+
+def _encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+    return (piece.encode() for piece in pieces)
