@@ -122,7 +122,7 @@ async def test_what_is_no_recording_is_told(speaking_browser: Browser, counting_
 
 async def test_old_lines_leave_the_page_and_not_the_transcript(page: Page) -> None:
     lines = 130
-    one = clip_pcm("yes.wav")[: 2 * 8_000] + bytes(2 * 16_000)
+    one = clip_pcm("yes.wav")[: 2 * 8_000] + bytes(2 * 32_000)
     await choose(page, "long.wav", wav(one * lines))
     await expect(page.get_by_role("button", name="Show earlier lines (10)")).to_be_visible()
     log = page.get_by_role("log").locator("p")

@@ -9,6 +9,14 @@
  *   One change of `lines`: a line that is put in at an index, or without `line` the one there is taken out.
  */
 
+let lastId = 0;
+
+/** A number for a line of a transcript that no other line has. */
+export function nextId() {
+  lastId += 1;
+  return lastId;
+}
+
 /** The lines of one recording. */
 export class Recording {
   /** @type {(Line & Place)[]} */
@@ -28,7 +36,7 @@ export class Recording {
     this.name = name;
     this.transcriptionId = transcriptionId;
     this.isWhole = isWhole;
-    this.#lines = [...lines];
+    this.#lines = lines.map((line) => ({ ...line, id: nextId() }));
   }
 
   /** What has to be kept to have it again. @returns {KeptRecording} */
@@ -37,7 +45,7 @@ export class Recording {
     return { name, transcriptionId, isWhole, lines: [...this.#lines] };
   }
 
-  /** The utterances with text, by their begin, then their channel. @returns {Line[]} */
+  /** The utterances by their begin, then their channel. @returns {Line[]} */
   get lines() {
     return this.#lines;
   }
@@ -69,11 +77,12 @@ export class Recording {
     const { transcript, confidence, words, channel, startTime, endTime } = result;
     const end = this.#endOf(result);
     const old = this.#lines[end - 1];
+    if (old?.isEdited && keyOf(old) === keyOf(result)) return;
     if (old && keyOf(old) === keyOf(result) && old.transcript === transcript && old.confidence === confidence) return;
     this.#remove((line) => isSame(line, result), edits);
     if (transcript === "") return;
     const at = this.#endOf(result);
-    const line = { number: 0, isFinal: true, isOpen: false, transcript, confidence, words, channel, startTime, endTime };
+    const line = { id: nextId(), number: 0, isFinal: true, isOpen: false, transcript, confidence, words, channel, startTime, endTime };
     this.#lines.splice(at, 0, line);
     edits.push({ at, line });
   }

@@ -1,13 +1,15 @@
 // The transcript of all sessions and recordings since the page was opened, whatever the page still shows.
 
-import { Recording } from "./recording.js";
+import { retimed, textOf } from "./paragraphs.js";
+import { Recording, nextId } from "./recording.js";
 import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /**
  * @typedef {import("./live.js").Result} Result
- * @typedef {Result & { number: number, isFinal: boolean }} Utterance
+ * @typedef {Result & { number: number, isFinal: boolean, startTime?: number, stableWords?: number }} Utterance
  *   The newest state of one utterance; `number` is an integer that rises in the order of speech.
- * @typedef {Utterance & { isOpen: boolean }} Line
+ * @typedef {Utterance & { id: number, isOpen: boolean, channel?: number, isEdited?: boolean }} Line
+ *   `id` is the same in all states of a line, and in no other line.
  *   Open until its final comes or is given up; times are seconds from the begin of the first session.
  * @typedef {{ offset: number, lines: Line[] }} Session
  * @typedef {Session | import("./recording.js").KeptRecording} Part
@@ -17,7 +19,7 @@ import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /** How each format is downloaded: its media type, and its text. */
 const FORMATS = {
-  txt: { type: "text/plain", write: textOf },
+  txt: { type: "text/plain", write: (/** @type {Line[]} */ lines) => (lines.length > 0 ? `${textOf(lines)}\n` : "") },
   srt: { type: "application/x-subrip", write: srt },
   vtt: { type: "text/vtt", write: vtt },
   json: { type: "application/json", write: toJson },
@@ -44,7 +46,7 @@ export class Transcript {
    * Take the newest state of an utterance of the session; a final without text means that there was no utterance.
    * @param {Utterance} utterance
    */
-  show({ number, isFinal, transcript, confidence, words }) {
+  show({ number, isFinal, transcript, confidence, words, startTime, stableWords }) {
     const part = this.#parts[this.#parts.length - 1];
     if (part instanceof Recording) throw new TypeError("no session has begun since the recording");
     const { lines, offset } = part;
@@ -52,9 +54,12 @@ export class Transcript {
     while (index > 0 && lines[index - 1].number >= number) index -= 1;
     const before = lines[index]?.number === number ? lines[index] : undefined;
     // Recognized again after a lost connection, it stays settled or given up.
-    if (before && !before.isOpen && !isFinal) return;
-    const shifted = words.map((word) => later(word, offset));
-    lines.splice(index, before ? 1 : 0, { number, isFinal, isOpen: !isFinal, transcript, confidence, words: shifted });
+    if (before && (before.isEdited || (!before.isOpen && !isFinal))) return;
+    lines.splice(index, before ? 1 : 0, {
+      id: before?.id ?? nextId(), number, isFinal, isOpen: !isFinal, transcript, confidence, stableWords,
+      words: words.map((word) => later(word, offset)),
+      startTime: before?.startTime ?? (startTime === undefined ? undefined : toMs(startTime + offset)),
+    });
   }
 
   /**
@@ -67,12 +72,27 @@ export class Transcript {
   }
 
   /**
-   * How many lines of `done` come before a recording.
-   * @param {Recording} recording
+   * Take what the user wrote in place of a settled line; words that did not change keep their times.
+   * @param {number} id of the line
+   * @param {string} transcript "" removes the line
+   * @returns {Line | undefined} the line as it was, if it has changed
    */
-  countBefore(recording) {
-    const before = withText(this.#parts.slice(0, this.#parts.indexOf(recording)));
-    return before.filter(({ isOpen }) => !isOpen).length;
+  edit(id, transcript) {
+    const line = this.#parts.flatMap(({ lines }) => lines).find((line) => line.id === id);
+    if (!line || line.transcript === transcript) return undefined;
+    this.put({ ...line, transcript, words: retimed(line.words, transcript), isEdited: true });
+    return line;
+  }
+
+  /**
+   * Put a line in the place of the one with its id, as it was before an edit.
+   * @param {Line} line
+   */
+  put(line) {
+    for (const { lines } of this.#parts) {
+      const index = lines.findIndex(({ id }) => id === line.id);
+      if (index >= 0) lines[index] = line;
+    }
   }
 
   /** All that has to be kept to have the transcript again, without what has no text. @returns {Kept} */
@@ -89,7 +109,9 @@ export class Transcript {
   restore({ parts }) {
     const [running, ...later] = this.#parts;
     /** @type {(Session | Recording)[]} */
-    const restored = parts.map((part) => ("name" in part ? new Recording(part.name, part) : { ...part }));
+    const restored = parts.map((part) =>
+      "name" in part ? new Recording(part.name, part) : { ...part, lines: part.lines.map((line) => ({ ...line, id: nextId() })) },
+    );
     const last = restored[restored.length - 1];
     this.#parts = restored;
     if (last && "offset" in last && "offset" in running && last.offset === running.offset) {
@@ -155,9 +177,9 @@ export class Transcript {
     return this.lines.filter(({ isFinal }) => isFinal);
   }
 
-  /** All lines as plain text, one below the other. */
+  /** All lines as plain text, in paragraphs. */
   get text() {
-    return this.lines.map(({ transcript }) => transcript).join("\n");
+    return textOf(this.lines);
   }
 
   get isEmpty() {
@@ -222,11 +244,6 @@ function written(lines, duration, format) {
 /** @param {{ lines: Line[] }[]} parts */
 function withText(parts) {
   return parts.flatMap(({ lines }) => lines.filter(({ transcript }) => transcript !== ""));
-}
-
-/** @param {Line[]} lines */
-function textOf(lines) {
-  return lines.map(({ transcript }) => `${transcript}\n`).join("");
 }
 
 /**

@@ -10,10 +10,13 @@ export function element(id) {
 
 /** @typedef {{ element: HTMLElement, words: HTMLElement[] }} WordLine */
 
-/** @returns {WordLine} a line that finds its own direction */
-export function newLine() {
-  const element = document.createElement("p");
-  element.dir = "auto";
+/**
+ * @param {"p" | "span"} [tag] a paragraph finds its own direction
+ * @returns {WordLine}
+ */
+export function newLine(tag = "p") {
+  const element = document.createElement(tag);
+  if (tag === "p") element.dir = "auto";
   return { element, words: [] };
 }
 
@@ -22,12 +25,15 @@ export function newLine() {
  * @param {WordLine} line
  * @param {string[]} texts
  * @param {number} stable how many leading words no longer change
+ * @param {boolean} [isFirst] whether nothing comes before the line in its paragraph
  */
-export function writeWords({ element, words }, texts, stable) {
+export function writeWords({ element, words }, texts, stable, isFirst = true) {
   for (const surplus of words.splice(texts.length)) surplus.remove();
   for (const [index, text] of texts.entries()) {
     const word = (words[index] ??= element.appendChild(document.createElement("span")));
-    if (word.textContent !== `${text} `) word.textContent = `${text} `;
+    // A space at the end of a paragraph would be copied with it.
+    const shown = text === "" || (isFirst && index === 0) ? text : ` ${text}`;
+    if (word.textContent !== shown) word.textContent = shown;
     word.className = index < stable ? "word" : "word unsettled";
   }
 }

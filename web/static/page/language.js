@@ -1,19 +1,19 @@
 // Language of the page's own texts: the choice, and its change on the page.
 
-import { ENGLISH, PERSIAN } from "./texts.js";
-
 const KEY = "niyosha.language";
 const LANGUAGES = {
-  en: { dir: "ltr", texts: ENGLISH },
-  fa: { dir: "rtl", texts: /** @type {Record<string, string>} */ (PERSIAN) },
+  en: { dir: "ltr", load: async () => (await import("./english.js")).ENGLISH },
+  fa: { dir: "rtl", load: async () => (await import("./persian.js")).PERSIAN },
 };
 /** @typedef {keyof typeof LANGUAGES} Language */
-/** @typedef {keyof typeof ENGLISH} TextKey */
+/** @typedef {keyof typeof import("./english.js").ENGLISH} TextKey */
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {Language} */
 let current = chosen();
+/** @type {Record<string, string>} */
+let texts = await LANGUAGES[current].load();
 
 /**
  * One of the page's texts in the language in force.
@@ -21,8 +21,7 @@ let current = chosen();
  * @param {Record<string, string | number>} [values] for its `{names}`
  */
 export function text(key, values = {}) {
-  const written = LANGUAGES[current].texts[key] ?? ENGLISH[key];
-  return written.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return texts[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /**
@@ -31,7 +30,7 @@ export function text(key, values = {}) {
  * @param {string} fallback
  */
 export function translated(key, fallback) {
-  return /** @type {Record<string, string>} */ (LANGUAGES[current].texts)[key] ?? fallback;
+  return texts[key] ?? fallback;
 }
 
 /**
@@ -92,7 +91,8 @@ export function speakLanguage(rewrite = () => {}) {
 }
 
 /** @param {Language} language */
-function change(language) {
+async function change(language) {
+  texts = await LANGUAGES[language].load();
   current = language;
   try {
     localStorage.setItem(KEY, language);

@@ -56,7 +56,8 @@ export class Listener {
     this.#options = options;
     page.button.addEventListener("click", () => this.toggle());
     showSpeech(false);
-    void checkToken();
+    // Pages without a microphone need no token yet.
+    if (isSecureContext) void checkToken();
     speakLanguage(() => this.#enter(this.#state));
     try {
       checkMicrophone();

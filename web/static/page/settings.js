@@ -10,12 +10,15 @@
  * @property {string} [asrModel]
  * @property {number} [hangoverMs]
  * @property {number} [maxUtteranceMs]
+ * @property {string[]} [phrases] the glossary
+ * @property {boolean} [isStereo] whether files have a speaker on each of two channels
+ * @property {number} [textSize] percent
  * @typedef {keyof Settings} SettingKey
  */
 
 const KEY = "niyosha.settings";
 export const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
-const CONFIG = /** @type {const} */ (["languageCode", "asrModel", "hangoverMs", "maxUtteranceMs"]);
+const CONFIG = /** @type {const} */ (["languageCode", "asrModel", "hangoverMs", "maxUtteranceMs", "phrases"]);
 
 /** @returns {Settings} */
 export function loadSettings() {
@@ -43,6 +46,15 @@ export function saveSettings(settings) {
  */
 export function configOf(settings) {
   return picked(settings, CONFIG);
+}
+
+/**
+ * The settings that are keys of the configuration of files, which alone may have two channels.
+ * @param {Settings} settings
+ * @returns {import("../client/live.js").Config}
+ */
+export function fileConfigOf(settings) {
+  return settings.isStereo ? { ...configOf(settings), channels: 2, extended: true } : configOf(settings);
 }
 
 /**

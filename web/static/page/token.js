@@ -29,6 +29,11 @@ export async function getToken() {
   return kept && isTraded ? trade(kept) : kept;
 }
 
+/** Whether the server requires a token that is not there, as far as is known. */
+export function isTokenNeeded() {
+  return isNeeded;
+}
+
 /**
  * The server refused the token: ask the user for another.
  * @returns {boolean} whether there was one
@@ -56,6 +61,7 @@ export function checkToken() {
  * @returns {Promise<boolean>} false if the user cancelled
  */
 export async function ensureToken() {
+  await checkToken();
   if (!isNeeded) return true;
   const key = await askUser();
   if (key === "") return false;

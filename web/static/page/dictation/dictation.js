@@ -6,15 +6,16 @@ import { TabDraft } from "./drafts.js";
 import { element } from "../elements.js";
 import { number, speakLanguage, text } from "../language.js";
 import { Latency } from "../latency.js";
-import { Lines } from "./lines.js";
+import { watchKeys } from "./keys.js";
+import { Lines, factsOf } from "./lines.js";
 import { Listener } from "../listener.js";
 import { Panel } from "./panel.js";
-import { PastView } from "./pastview.js";
 import { Recordings } from "./recordings.js";
 import { copyText, saveTranscript } from "./saving.js";
 import { choiceOf, configOf } from "../settings.js";
 import { Recording } from "../../client/recording.js";
 import { Transcript } from "../../client/transcript.js";
+import { UndoSteps } from "./undo.js";
 
 const COPIED_MS = 2_000;
 const EARLIER_LINES = 100;
@@ -27,15 +28,19 @@ const broadcaster = new Broadcaster();
 let latency = new Latency();
 const draft = new TabDraft();
 const autosave = new Autosave(() => draft.save(transcript.kept));
-/** What the last Clear removed. @type {import("../../client/transcript.js").Kept | undefined} */
-let cleared;
+const steps = new UndoSteps();
 /** Whether the text was copied or downloaded as it is. */
 let isSaved = true;
 /** Whether the text of the last visit is back. */
 let isResumed = false;
+/** How many lines are hidden before the first on the page. */
+let hidden = 0;
+/** When each utterance of the session began, in seconds. @type {Map<number, number>} */
+const onsets = new Map();
 /** When the first session of the transcript began. @type {number | undefined} */
 let startedAt;
 const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (key, settings) => {
+  if (key === "textSize" || key === "isStereo") return showSize();
   if (key in choiceOf(settings) || key in (choiceOf(settings).processing ?? {})) {
     latency.restart();
     listener.choose(choiceOf(settings));
@@ -63,17 +68,17 @@ const recordings = new Recordings({
   settings: () => panel.settings,
   onTake: () => listener.stop(),
   onAdd: (recording) => transcript.add(recording),
-  onEdit(recording, edits) {
-    const { length } = recording.lines;
-    const before = length - edits.reduce((sum, { line }) => sum + (line ? 1 : -1), 0);
-    const settled = transcript.done.length - length + before;
-    const first = transcript.countBefore(recording) - (settled - lines.count);
-    change(() => lines.edit(edits, first));
-  },
+  onEdit: () => change(() => {}),
   notify: (words) => listener.notify(words),
 });
 
+function showSize() {
+  document.documentElement.style.setProperty("--size", String((panel.settings.textSize ?? 100) / 100));
+}
+
 function begin() {
+  void panel.fetchChoices();
+  onsets.clear();
   startedAt ??= performance.now();
   transcript.begin({ at: (performance.now() - startedAt) / 1000 });
   broadcaster.begin();
@@ -82,11 +87,10 @@ function begin() {
 
 /** @param {import("../../client/live.js").LiveEvent} event */
 function take(event) {
+  if (event.kind === "speech" && event.isSpeaking) onsets.set(event.number, event.time);
   if (event.kind === "utterance") {
-    change(() => {
-      transcript.show(event);
-      lines.show(event.number, event);
-    });
+    change(() => transcript.show({ ...event, startTime: onsets.get(event.number) }));
+    if (event.isFinal) onsets.delete(event.number);
     broadcaster.show(event);
   }
   // The change is on the screen with the next frame.
@@ -98,10 +102,7 @@ function take(event) {
 }
 
 function end() {
-  change(() => {
-    transcript.giveUp();
-    lines.giveUp();
-  });
+  change(() => transcript.giveUp());
 }
 
 /**
@@ -114,7 +115,7 @@ function change(edit) {
   edit();
   isSaved = false;
   if (isResumed) autosave.changed();
-  if (isFollowing) lines.trim();
+  hidden = lines.show(transcript.lines, isFollowing);
   showButtons();
   if (isFollowing) window.scrollTo(0, document.documentElement.scrollHeight);
 }
@@ -124,31 +125,27 @@ function showButtons() {
   element("hint").hidden = !isEmpty;
   for (const id of ["copy", "clear"]) /** @type {HTMLButtonElement} */ (element(id)).disabled = isEmpty;
   element("download").hidden = isEmpty;
-  element("undo").hidden = cleared === undefined;
+  element("undo").hidden = !steps.isCleared;
   // One takes the other's place.
-  element("clear").hidden = isEmpty && cleared !== undefined;
-  const before = transcript.done.length - lines.count;
-  element("earlier").hidden = before === 0;
-  element("earlier").textContent = text("earlier", { count: number(before) });
+  element("clear").hidden = isEmpty && steps.isCleared;
+  element("earlier").hidden = hidden === 0;
+  element("earlier").textContent = text("earlier", { count: number(hidden) });
 }
 
 function showEarlier() {
-  const { done } = transcript;
-  const before = done.length - lines.count;
-  const first = element("settled").firstElementChild ?? element("settled");
+  const first = element("settled").querySelector(".line") ?? element("settled");
   const { top } = first.getBoundingClientRect();
-  lines.prepend(done.slice(Math.max(0, before - EARLIER_LINES), before));
+  hidden = lines.showEarlier(transcript.lines, EARLIER_LINES);
   showButtons();
   // Keep the lines that are read in their place.
   window.scrollBy(0, first.getBoundingClientRect().top - top);
 }
 
 function clear() {
-  cleared = transcript.kept;
+  steps.clear(transcript.kept);
   recordings.cancelAll();
   transcript.clear();
   if (listener.isIdle) startedAt = undefined;
-  lines.clear();
   broadcaster.clear();
   listener.notify("");
   change(() => {});
@@ -156,17 +153,47 @@ function clear() {
   element("listen").focus();
 }
 
+/** @returns {boolean} whether there was something to undo */
 function undo() {
-  if (!cleared) return;
-  transcript.restore(cleared);
-  cleared = undefined;
-  show();
-  element(transcript.isEmpty ? "listen" : "copy").focus();
+  const step = steps.pop();
+  if (step?.kind === "cleared") change(() => transcript.restore(step.kept));
+  if (step?.kind === "edited") {
+    lines.forget(step.lines.map(({ id }) => id));
+    change(() => step.lines.forEach((line) => transcript.put(line)));
+  }
+  return step !== undefined;
 }
 
-/** Show the transcript from its begin, as another one was put in its place. */
-function show() {
-  change(() => lines.reset(transcript.done));
+/** @param {HTMLElement} paragraph in which the user has written */
+function takeEdits(paragraph) {
+  const before = [];
+  for (const { id, transcript: written } of lines.readEdits(paragraph)) {
+    const line = transcript.edit(id, written);
+    if (line) before.push(line);
+  }
+  steps.edit(before, performance.now());
+  change(() => {});
+}
+
+/**
+ * Show when the word at a place was spoken, and how sure it is.
+ * @param {Node | null} node
+ */
+function showWord(node) {
+  const word = element("settled").contains(node) ? lines.wordAt(node) : undefined;
+  element("word").textContent = word ? factsOf(word) : "";
+}
+
+/**
+ * Put the text of a past transcription below the others.
+ * @param {string} transcriptionId
+ * @param {string} name
+ */
+async function openPast(transcriptionId, name) {
+  await listener.stop();
+  const recording = new Recording(name, { transcriptionId });
+  transcript.add(recording);
+  recordings.resume(recording);
 }
 
 async function copy() {
@@ -189,9 +216,10 @@ async function download(format) {
 async function resume() {
   const kept = await draft.take();
   if (kept) {
-    transcript.restore(kept);
-    transcript.giveUp();
-    show();
+    change(() => {
+      transcript.restore(kept);
+      transcript.giveUp();
+    });
     for (const recording of transcript.recordings) {
       if (recording.transcriptionId && !recording.isWhole) recordings.resume(recording);
     }
@@ -207,7 +235,21 @@ function seconds(ms) {
 
 element("copy").addEventListener("click", copy);
 element("clear").addEventListener("click", clear);
-element("undo").addEventListener("click", undo);
+element("settled").addEventListener("input", ({ target }) => {
+  const paragraph = /** @type {HTMLElement} */ (target).closest("p");
+  if (paragraph) takeEdits(paragraph);
+});
+document.addEventListener("selectionchange", () => showWord(document.getSelection()?.focusNode ?? null));
+element("settled").addEventListener("pointerover", ({ target }) => showWord(/** @type {Node} */ (target)));
+watchKeys({
+  toggle: () => listener.toggle(),
+  copy: () => void (transcript.isEmpty || copy()),
+  undo,
+});
+element("undo").addEventListener("click", () => {
+  undo();
+  element(transcript.isEmpty ? "listen" : "copy").focus();
+});
 element("earlier").addEventListener("click", showEarlier);
 element("download").addEventListener("click", ({ target }) => {
   const { format } = /** @type {HTMLElement} */ (target).dataset;
@@ -227,12 +269,16 @@ addEventListener("beforeunload", (event) => {
   if (!transcript.isEmpty && !isSaved) event.preventDefault();
 });
 
-new PastView(async ({ transcriptionId }, name) => {
-  await listener.stop();
-  const recording = new Recording(name, { transcriptionId });
-  transcript.add(recording);
-  recordings.resume(recording);
+/** @type {Promise<import("./pastview.js").PastView> | undefined} */
+let past;
+element("history").addEventListener("click", async () => {
+  // Loaded only here: most visits do not look back.
+  past ??= import("./pastview.js").then(({ PastView }) => new PastView(openPast));
+  await (await past).open();
 });
+showSize();
+// Pages that get no microphone are refused more than that; the settings fetch it all when they are opened.
+if (isSecureContext) void panel.fetchChoices();
 void resume();
 speakLanguage(() => {
   panel.write();

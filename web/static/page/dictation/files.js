@@ -38,6 +38,9 @@ const DECODABLE_BYTES = 64 * 1024 * 1024;
  */
 export async function recognizeFile(file, options) {
   const accepted = await upload(file, options).catch(async (error) => {
+    // A file of one channel has one speaker, whatever the settings expect.
+    const { channels, ...config } = options.config;
+    if (channels !== undefined && error.detail?.includes("channels is")) return upload(file, { ...options, config });
     const wav = UNREADABLE.has(error.type) ? await decoded(file) : undefined;
     if (!wav) throw error;
     return upload(wav, options);

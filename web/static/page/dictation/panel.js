@@ -2,9 +2,10 @@
 
 import { microphones } from "../../client/microphone.js";
 import { serverConfiguration } from "../configuration.js";
-import { number, text, translated } from "../language.js";
+import { languageName, number, percent, text, translated } from "../language.js";
+import { phrasesOf } from "../phrases.js";
 import { PROCESSING, loadSettings, saveSettings } from "../settings.js";
-import { keptToken } from "../token.js";
+import { checkToken, isTokenNeeded, keptToken } from "../token.js";
 
 /**
  * @typedef {import("../settings.js").Settings} Settings
@@ -30,7 +31,11 @@ export class Panel {
   constructor(form, onChange) {
     this.#form = form;
     this.#onChange = onChange;
-    form.addEventListener("input", ({ target }) => this.#take(/** @type {HTMLInputElement} */ (target)));
+    // The language is part of the form, and stands elsewhere.
+    document.addEventListener("input", ({ target }) => {
+      const field = /** @type {HTMLInputElement} */ (target);
+      if (field.form === form) this.#take(field);
+    });
     form.addEventListener("submit", (event) => event.preventDefault());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.showMicrophones());
   }
@@ -39,12 +44,16 @@ export class Panel {
   async fetchChoices() {
     if (this.#server && this.#languages.length > 0) return;
     this.#server = await serverConfiguration();
+    await checkToken();
     const token = await keptToken();
-    try {
-      const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
-      if (response.ok) this.#languages = (await response.json()).languages;
-    } catch {
-      // The server chooses the language.
+    // A server that requires a token would refuse; the session that has one asks again.
+    if (token || !isTokenNeeded()) {
+      try {
+        const response = await fetch(LANGUAGES, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
+        if (response.ok) this.#languages = (await response.json()).languages;
+      } catch {
+        // The server chooses the language.
+      }
     }
     this.write();
   }
@@ -52,15 +61,18 @@ export class Panel {
   /** Write the fields, in the language of the page. */
   write() {
     const { languageCode = "" } = this.settings;
-    const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
     const known = new Set([...this.#languages, ...(languageCode ? [languageCode] : [])]);
-    const languages = [...known].map((code) => ({ value: code, label: names.of(code) ?? code }));
+    const languages = [...known].map((code) => ({ value: code, label: languageName(code) }));
     languages.sort((one, other) => one.label.localeCompare(other.label));
-    fill(this.#field("languageCode"), [{ value: "", label: text("automatic") }, ...languages], languageCode);
+    fill(this.#field("languageCode"), [{ value: "", label: this.#automatic }, ...languages], languageCode);
     const models = Object.keys(this.#server?.models ?? { [this.#model]: {} });
     const labels = models.map((model) => ({ value: model, label: translated(`model.${model}`, model) }));
     fill(this.#field("asrModel"), labels, this.#model);
-    for (const key of PROCESSING) this.#field(key).checked = this.settings[key] ?? false;
+    for (const key of [...PROCESSING, /** @type {const} */ ("isStereo")]) {
+      this.#field(key).checked = this.settings[key] ?? false;
+    }
+    const glossary = this.#field("phrases");
+    if (document.activeElement !== glossary) glossary.value = (this.settings.phrases ?? []).join("\n");
     this.#writeRanges();
     void this.showMicrophones();
   }
@@ -76,6 +88,12 @@ export class Panel {
     fill(this.#field("deviceId"), options, chosen ? /** @type {string} */ (this.settings.deviceId) : options[0].value);
   }
 
+  /** The server's choice of a language, by name where it is known. */
+  get #automatic() {
+    const code = this.#server?.keys.languageCode?.default || (this.#languages.length === 1 ? this.#languages[0] : "");
+    return code ? text("automaticLanguage", { language: languageName(code) }) : text("automatic");
+  }
+
   get #model() {
     return this.settings.asrModel ?? this.#server?.keys.asrModel.default ?? "default";
   }
@@ -86,6 +104,8 @@ export class Panel {
     const { maxUtteranceMs = keys?.maxUtteranceMs.default } = this.settings;
     this.#writeRange("hangoverMs", hangoverMs, 1);
     this.#writeRange("maxUtteranceMs", maxUtteranceMs, 0);
+    const { textSize = 100 } = this.settings;
+    this.#writeValue("textSize", textSize, percent(textSize / 100));
   }
 
   /**
@@ -94,10 +114,17 @@ export class Panel {
    * @param {number} decimals of the seconds
    */
   #writeRange(key, ms, decimals) {
-    if (ms === undefined) return;
+    if (ms !== undefined) this.#writeValue(key, ms, text("seconds", { seconds: number(ms / 1000, decimals) }));
+  }
+
+  /**
+   * @param {SettingKey} key
+   * @param {number} value
+   * @param {string} valueText
+   */
+  #writeValue(key, value, valueText) {
     const field = this.#field(key);
-    field.value = String(ms);
-    const valueText = text("seconds", { seconds: number(ms / 1000, decimals) });
+    field.value = String(value);
     field.setAttribute("aria-valuetext", valueText);
     /** @type {Element} */ (field.nextElementSibling).textContent = valueText;
   }
@@ -105,13 +132,23 @@ export class Panel {
   /** @param {HTMLInputElement} field */
   #take({ id, type, checked, value }) {
     const key = /** @type {SettingKey} */ (id);
-    const taken = type === "checkbox" ? checked : type === "range" ? Number(value) : value || undefined;
+    const taken = key === "phrases" ? this.#glossary(value) : type === "checkbox" ? checked : type === "range" ? Number(value) : value || undefined;
     this.settings = { ...this.settings, [key]: taken };
     // Each model has its own pause.
     if (key === "asrModel") this.settings.hangoverMs = undefined;
     saveSettings(this.settings);
     this.#writeRanges();
     this.#onChange(key, this.settings);
+  }
+
+  /**
+   * The phrases of the glossary, within the bounds of the server.
+   * @param {string} written one a line
+   */
+  #glossary(written) {
+    const { maxItems = Infinity, items = {} } = this.#server?.keys.phrases ?? {};
+    const { phrases } = phrasesOf(written, { phrases: maxItems, characters: items.maxLength ?? Infinity });
+    return phrases.length > 0 || this.settings.phrases ? phrases : undefined;
   }
 
   /** @param {SettingKey} key */

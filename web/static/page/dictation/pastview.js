@@ -30,10 +30,9 @@ export class PastView {
     remove: (id) => deleteFile(id, request()),
   });
 
-  /** @param {(row: Row, name: string) => void} onOpen put its text on the page */
+  /** @param {(transcriptionId: string, name: string) => void} onOpen put its text on the page */
   constructor(onOpen) {
     this.#onOpen = onOpen;
-    element("history").addEventListener("click", () => void this.#open());
     element("pastClose").addEventListener("click", () => this.#dialog.close());
     this.#more.addEventListener("click", () => void this.#fetch());
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -48,7 +47,8 @@ export class PastView {
     });
   }
 
-  async #open() {
+  /** Show the dialog. Call it inside a click. */
+  async open() {
     let failure = "";
     try {
       if (!(await ensureToken())) return;
@@ -111,7 +111,7 @@ export class PastView {
     if (!row.error) {
       actions.append(action("past.show", facts, () => {
         this.#dialog.close();
-        this.#onOpen(row, name);
+        this.#onOpen(row.transcriptionId, name);
       }));
       for (const format of /** @type {const} */ (["txt", "srt", "vtt", "json"])) {
         const button = action("download", `${format} ${facts}`, async () => {

@@ -4,7 +4,7 @@ import { ask } from "../dialog.js";
 import { element } from "../elements.js";
 import { percent, text } from "../language.js";
 import { fileSentence, sentence } from "../sentences.js";
-import { configOf } from "../settings.js";
+import { fileConfigOf } from "../settings.js";
 import { ensureToken, keptToken } from "../token.js";
 import { Recording } from "../../client/recording.js";
 import { FileList } from "./filelist.js";
@@ -17,7 +17,7 @@ import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
  * @property {() => import("../settings.js").Settings} settings
  * @property {() => Promise<void>} onTake called before files are taken
  * @property {(recording: Recording) => void} onAdd it is to be read
- * @property {(recording: Recording, edits: import("../../client/recording.js").Edit[]) => void} onEdit its lines changed
+ * @property {() => void} onEdit the lines of a recording changed
  * @property {(sentence: string) => void} notify
  */
 
@@ -112,14 +112,14 @@ export class Recordings {
     const { settings, onEdit, notify } = this.#options;
     try {
       const options = {
-        config: configOf(settings()),
+        config: fileConfigOf(settings()),
         signal,
         getToken: keptToken,
         onAccepted: (/** @type {string} */ transcriptionId) => (recording.transcriptionId = transcriptionId),
         onProgress: (/** @type {number} */ share) => this.#queue.progress(job, share),
         onResults: (/** @type {import("./files.js").FileResult[]} */ results, /** @type {boolean} */ isWhole) => {
           const edits = recording.merge(results, isWhole);
-          if (edits.length > 0 || isWhole) onEdit(recording, edits);
+          if (edits.length > 0 || isWhole) onEdit();
         },
       };
       await (file ? recognizeFile(file, options) : followFile(recording.transcriptionId, options));

@@ -34,8 +34,8 @@ export async function saveTranscript(transcript, format) {
   for (const recording of transcript.recordings) {
     const { name, transcriptionId, lines } = recording;
     if (lines.length === 0) continue;
-    // The server lacks what was cancelled.
-    if (!transcriptionId) saveText(downloadOf(recording, format));
+    // The server lacks what was cancelled, and what the user wrote.
+    if (!transcriptionId || lines.some(({ isEdited }) => isEdited)) saveText(downloadOf(recording, format));
     else failure = (await saveWritten(transcriptionId, name, format)) || failure;
   }
   return failure;
