@@ -216,7 +216,7 @@ async def test_text_that_gets_shorter_does_not_jump_down(speaking_browser: Brows
         longer = next(count for count in range(1, len(tops)) if tops[count] < tops[count - 1])
         await speaker.call("begin")
         await speaker.send(" ".join(words[: longer + 1]))
-        await expect(lines(page)).to_have_count(2)
+        await expect(lines(page).last.locator(".word")).to_have_count(longer + 1)
         last = "Math.round([...document.querySelectorAll('#captions p')].at(-1).firstChild.getBoundingClientRect().top)"
         before = await evaluated(page, last)
         await speaker.send(" ".join(words[:longer]))
@@ -242,7 +242,11 @@ async def test_text_rolls_up_unless_motion_is_unwanted(
         await speaker.send("one", is_final=True)
         await speaker.send("two", 2)
         await expect(lines(page)).to_have_text(["one", "two"])
-        assert await evaluated(page, "window.rolls") == rolls
+        # There is room for both in one row.
+        assert await evaluated(page, "window.rolls") == 0
+        await speaker.send(f"two {ENGLISH[:40]}", 2)
+        await expect(lines(page).last).to_contain_text(ENGLISH[30:40])
+        assert (await evaluated(page, "window.rolls") > 0) == (rolls > 0)
 
 
 async def test_each_line_has_its_own_direction(speaking_browser: Browser, server: RunningServer) -> None:
@@ -294,6 +298,61 @@ async def test_captions_fade_in_silence_and_old_text_does_not_come_back(
         await expect(other.locator("#captions")).to_have_css("opacity", "1")
 
 
+async def test_utterances_fill_a_row_before_it_rolls_and_stay_in_place(
+    speaking_browser: Browser, server: RunningServer
+) -> None:
+    async with captions(speaking_browser, server, "?lines=3", reduced_motion="reduce") as (page, speaker):
+        place = """(text) => {
+          const word = [...document.querySelectorAll('.word')].findLast((word) => word.textContent.trim() === text);
+          const { x, y } = word.getBoundingClientRect();
+          return [Math.round(x), Math.round(y)];
+        }"""
+        sizes: list[int] = []
+        for number in range(1, 25):
+            await speaker.send(f"utterance{number}", number, is_final=True)
+            await expect(lines(page).last).to_have_text(f"utterance{number}")
+            x, y = await page.evaluate(place, f"utterance{number}")
+            if number > 1:
+                before = await page.evaluate(place, f"utterance{number - 1}")
+                # The next one stands beside the one before, or below it at the begin of a row; nothing shifts sideways.
+                assert (x > before[0]) == (y == before[1])
+                assert before[0] == sizes[-1]
+            sizes.append(x)
+        rows = await evaluated(page, VISIBLE_ROWS)
+        assert rows == {"rows": 3, "last": True}
+        assert len(set(sizes)) > 2
+
+
+async def test_the_panel_writes_the_appearance_into_the_address(
+    speaking_browser: Browser, server: RunningServer
+) -> None:
+    async with captions(speaking_browser, server, "?colour=ff0000") as (page, speaker):
+        await speaker.send("the boats", is_final=True)
+        await expect(page.locator(".word").first).to_have_css("color", "rgb(255, 0, 0)")
+        await page.get_by_role("button", name="Appearance").click()
+        await page.get_by_label("Rows").select_option("4")
+        await page.get_by_label("Colour of the text").fill("#ffff00")
+        await page.get_by_label("Box behind the text").fill("000000cc")
+        await page.get_by_label("Font").fill("Noto Sans")
+        await page.get_by_label("Alignment").select_option("center")
+        await page.get_by_label("Place").select_option("bottom")
+        await expect(page.locator(".word").first).to_have_css("color", "rgb(255, 255, 0)")
+        assert await violations(page) == []
+        await keep_screenshot(page, "captions-appearance")
+        query = "color=ffff00&lines=4&background=000000cc&font=Noto+Sans&align=center&position=bottom"
+        assert set(page.url.split("?")[1].split("&")) == set(query.split("&"))
+        assert await page.get_by_label("Address with this appearance").input_value() == page.url
+        await page.reload()
+        box = page.locator("#captions")
+        await expect(box).to_have_css("text-align", "center")
+        assert "Noto Sans" in await box.evaluate("(box) => getComputedStyle(box).fontFamily")
+        rows = "(box) => Math.round(box.offsetHeight / parseFloat(getComputedStyle(box).lineHeight))"
+        assert await box.evaluate(rows) == 4
+        await page.get_by_role("button", name="Appearance").click()
+        await page.get_by_role("button", name="As usual").click()
+        assert "?" not in page.url
+
+
 async def test_screen_readers_get_settled_text_once(speaking_browser: Browser, server: RunningServer) -> None:
     async with captions(speaking_browser, server) as (page, speaker):
         log = page.get_by_role("log")
@@ -303,7 +362,10 @@ async def test_screen_readers_get_settled_text_once(speaking_browser: Browser, s
         for number in range(1, 31):
             await speaker.send(f"line {number}", number, is_final=True)
         await speaker.send("open", 31)
-        await expect(lines(page)).to_have_text(["line 29", "line 30", "open"])
+        # They come no faster than they can be read, and none is left out.
+        await expect(lines(page).last).to_have_text("open")
+        texts = [text.strip() for text in await lines(page).all_text_contents()]
+        assert texts == [f"line {number}" for number in range(32 - len(texts), 31)] + ["open"]
         await expect(log.locator("p")).to_have_text([f"line {number}" for number in range(11, 31)])
 
 

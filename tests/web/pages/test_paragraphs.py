@@ -1,7 +1,7 @@
 """Dictation as a tool: paragraphs, editing in place, speakers, keys, facts of words, glossary, language."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ class ScriptStream(CountingStream):
             yield replace(hypothesis, alternatives=(Alternative(words, 0.9),))
 
 
-def script(*texts: str) -> list[partial[ScriptStream]]:
+def script(*texts: str) -> list[Callable[[RecognitionOptions], CountingStream]]:
     return [partial(ScriptStream, text) for text in texts]
 
 
@@ -148,6 +148,7 @@ async def test_the_glossary_becomes_phrases(page: Page) -> None:
       window.appended = [];
       const append = FormData.prototype.append;
       FormData.prototype.append = function (...part) { appended.push(String(part[1])); append.apply(this, part); };
+      null;
     """)
     await choose(page, recording(2))
     await expect(page.get_by_role("log").locator("p")).to_have_count(1)
@@ -164,7 +165,7 @@ async def test_the_glossary_becomes_phrases(page: Page) -> None:
 async def test_the_language_is_in_sight_and_the_text_has_the_chosen_size(page: Page) -> None:
     language = page.get_by_label("Spoken language")
     await expect(language).to_be_visible()
-    await expect(language.locator("option").first).to_have_text("English (the server’s choice)")
+    await expect(language.locator("option").first).to_have_text("English (automatic)")
     before = await page.locator("main").evaluate("(main) => parseFloat(getComputedStyle(main).fontSize)")
     await page.get_by_role("button", name="Settings").click()
     await page.get_by_label("Size of the text").fill("150")

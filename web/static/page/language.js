@@ -1,19 +1,22 @@
 // Language of the page's own texts: the choice, and its change on the page.
 
+import { ENGLISH } from "./english.js";
+
 const KEY = "niyosha.language";
 const LANGUAGES = {
-  en: { dir: "ltr", load: async () => (await import("./english.js")).ENGLISH },
+  en: { dir: "ltr", load: async () => ENGLISH },
   fa: { dir: "rtl", load: async () => (await import("./persian.js")).PERSIAN },
 };
 /** @typedef {keyof typeof LANGUAGES} Language */
-/** @typedef {keyof typeof import("./english.js").ENGLISH} TextKey */
+/** @typedef {keyof typeof ENGLISH} TextKey */
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {Language} */
 let current = chosen();
 /** @type {Record<string, string>} */
-let texts = await LANGUAGES[current].load();
+let texts = ENGLISH;
+if (current !== "en") texts = await LANGUAGES[current].load();
 
 /**
  * One of the page's texts in the language in force.

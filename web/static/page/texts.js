@@ -1,4 +1,4 @@
-// Texts of the pages in all languages. A page loads those of one language only.
+// Texts of the pages in all languages. A page loads English, and the one that was chosen.
 
 export { ENGLISH } from "./english.js";
 export { PERSIAN } from "./persian.js";

@@ -4,35 +4,48 @@ import { stayAwake } from "../awake.js";
 import { Broadcaster, Follower } from "../broadcast.js";
 import { element } from "../elements.js";
 import { name, speakLanguage } from "../language.js";
+import { Appearance } from "./appearance.js";
+import { Pace } from "./pace.js";
 import { RollUp } from "./rollup.js";
 
 const REST_MS = 3_000;
 const SPOKEN_LINES = 20;
 
+// A row has about so many characters.
+const ROW_CHARACTERS = 40;
+
 const options = new URLSearchParams(location.search);
-const system = matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
-const rollUp = new RollUp(element("captions"), 1000 * numberOption("clear", 8, 0, 86_400));
+const rollUp = new RollUp(element("captions"), 0);
+let pace = new Pace(0);
+let rows = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let resting;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let revealing;
 
-/**
- * A number of the address.
- * @param {string} name
- * @param {number} fallback where there is none
- * @param {number} min
- * @param {number} max
- */
-function numberOption(name, fallback, min, max) {
-  const value = Number(options.get(name) || fallback);
-  return Number.isNaN(value) ? fallback : Math.min(max, Math.max(min, value));
-}
+const appearance = new Appearance(({ lines, clearSeconds }) => {
+  rollUp.clearMs = 1000 * clearSeconds;
+  // What was shown stays shown when only a colour changes.
+  if (rows !== lines) pace = new Pace(ROW_CHARACTERS * lines);
+  rows = lines;
+  dispatchEvent(new Event("resize"));
+});
 
 /** @param {import("../broadcast.js").Caption[]} captions */
 function show(captions) {
-  rollUp.show(captions);
+  pace.take(captions);
   if (captions.length > 0) element("empty").hidden = true;
   speak(captions);
+  reveal();
+}
+
+/** Show what can be read by now, and the rest when there is time for it. */
+function reveal() {
+  clearTimeout(revealing);
+  const { captions, waitMs } = pace.reveal(performance.now());
+  rollUp.show(captions);
+  if (waitMs !== undefined) revealing = setTimeout(reveal, waitMs);
 }
 
 /**
@@ -72,20 +85,9 @@ async function listen() {
   if (options.get("autostart") === "1") listener.start();
 }
 
-function showTheme() {
-  const theme = options.get("theme") ?? "";
-  const known = ["dark", "light", "transparent"].includes(theme);
-  root.dataset.theme = known ? theme : system.matches ? "dark" : "light";
-  const position = options.get("position") ?? "";
-  const usual = root.dataset.theme === "transparent" ? "bottom" : "center";
-  root.dataset.position = ["top", "bottom"].includes(position) ? position : usual;
-}
-
-/** Keep the theme in the address, so that it can be reloaded and shared. */
+/** Light and dark in turn. */
 function changeTheme() {
-  options.set("theme", root.dataset.theme === "dark" ? "light" : "dark");
-  history.replaceState(null, "", `?${options}`);
-  showTheme();
+  appearance.set("theme", root.dataset.theme === "dark" ? "light" : "dark");
 }
 
 function toggleFull() {
@@ -111,13 +113,10 @@ document.addEventListener("keydown", (event) => {
   const { key, code, target, altKey, ctrlKey, metaKey } = event;
   // On a Persian keyboard the same key has another letter.
   const isF = key.toLowerCase() === "f" || (code === "KeyF" && !/[a-z]/i.test(key));
-  if (isF && !altKey && !ctrlKey && !metaKey && !(target instanceof HTMLInputElement)) toggleFull();
+  if (isF && !altKey && !ctrlKey && !metaKey && !(target instanceof HTMLInputElement) && !(target instanceof HTMLSelectElement)) toggleFull();
 });
 for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) document.addEventListener(type, showControls);
-system.addEventListener("change", showTheme);
 
-showTheme();
-root.style.setProperty("--size", String(numberOption("size", 100, 50, 200) / 100));
 const here = new URLSearchParams(options);
 here.set("mic", "1");
 /** @type {HTMLAnchorElement} */ (element("listenHere")).href = `?${here}`;

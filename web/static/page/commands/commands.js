@@ -8,7 +8,7 @@ import { Latency } from "../latency.js";
 import { Listener } from "../listener.js";
 import { normalized } from "../../client/matching.js";
 import { MODES, isForeign } from "./modes.js";
-import { loadPhrases, phrasesOf, savePhrases } from "../phrases.js";
+import { loadPhrases, phrasesOf, savePhrases } from "./phrases.js";
 import { choiceOf, loadSettings } from "../settings.js";
 import { Tiles } from "./tiles.js";
 

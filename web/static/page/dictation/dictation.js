@@ -11,7 +11,6 @@ import { Lines, factsOf } from "./lines.js";
 import { Listener } from "../listener.js";
 import { Panel } from "./panel.js";
 import { Recordings } from "./recordings.js";
-import { copyText, saveTranscript } from "./saving.js";
 import { choiceOf, configOf } from "../settings.js";
 import { Recording } from "../../client/recording.js";
 import { Transcript } from "../../client/transcript.js";
@@ -197,8 +196,11 @@ async function openPast(transcriptionId, name) {
 }
 
 async function copy() {
-  const failure = await copyText(transcript.text);
-  if (failure) return listener.notify(failure);
+  try {
+    await navigator.clipboard.writeText(transcript.text);
+  } catch {
+    return listener.notify(text("copyRefused"));
+  }
   isSaved = true;
   element("copy").textContent = text("copied");
   setTimeout(() => (element("copy").textContent = text("copy")), COPIED_MS);
@@ -207,6 +209,7 @@ async function copy() {
 /** @param {import("../../client/transcript.js").Format} format */
 async function download(format) {
   element("download").removeAttribute("open");
+  const { saveTranscript } = await import("./saving.js");
   const failure = await saveTranscript(transcript, format);
   if (failure) listener.notify(failure);
   else isSaved = true;

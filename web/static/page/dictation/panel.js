@@ -3,7 +3,6 @@
 import { microphones } from "../../client/microphone.js";
 import { serverConfiguration } from "../configuration.js";
 import { languageName, number, percent, text, translated } from "../language.js";
-import { phrasesOf } from "../phrases.js";
 import { PROCESSING, loadSettings, saveSettings } from "../settings.js";
 import { checkToken, isTokenNeeded, keptToken } from "../token.js";
 
@@ -147,7 +146,10 @@ export class Panel {
    */
   #glossary(written) {
     const { maxItems = Infinity, items = {} } = this.#server?.keys.phrases ?? {};
-    const { phrases } = phrasesOf(written, { phrases: maxItems, characters: items.maxLength ?? Infinity });
+    const typed = new Set(written.split("\n").map((line) => line.trim().replace(/\s+/g, " ")));
+    const { maxLength = Infinity } = items;
+    // Counted in code points, as the server does.
+    const phrases = [...typed].filter((phrase) => phrase !== "" && [...phrase].length <= maxLength).slice(0, maxItems);
     return phrases.length > 0 || this.settings.phrases ? phrases : undefined;
   }
 

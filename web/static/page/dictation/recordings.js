@@ -9,7 +9,6 @@ import { ensureToken, keptToken } from "../token.js";
 import { Recording } from "../../client/recording.js";
 import { FileList } from "./filelist.js";
 import { FileQueue } from "./filequeue.js";
-import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
 
 /**
  * @typedef {{ file: File | undefined, recording: Recording }} Item without a file the server has it
@@ -20,6 +19,9 @@ import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
  * @property {() => void} onEdit the lines of a recording changed
  * @property {(sentence: string) => void} notify
  */
+
+// Loaded only with the first file: most visits have none.
+const server = () => import("./files.js");
 
 /** Reads the files that the user chooses or drops, one after the other. */
 export class Recordings {
@@ -102,7 +104,7 @@ export class Recordings {
     if (!transcriptionId || !job.item.file) return;
     // What was read stays on the page; the server has no use for the rest.
     recording.transcriptionId = "";
-    void deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken }).catch(() => {});
+    void server().then(({ deleteFile }) => deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken })).catch(() => {});
   }
 
   /** @param {import("./filequeue.js").Job<Item>} job */
@@ -111,6 +113,7 @@ export class Recordings {
     const { file, recording } = job.item;
     const { settings, onEdit, notify } = this.#options;
     try {
+      const { followFile, isPlayable, recognizeFile } = await server();
       const options = {
         config: fileConfigOf(settings()),
         signal,

@@ -1,26 +1,11 @@
-// Copies and downloads of the text.
+// Downloads of the text.
 
-import { text } from "../language.js";
 import { sentence } from "../sentences.js";
 import { keptToken } from "../token.js";
 import { downloadOf, fileName } from "../../client/transcript.js";
 import { writtenFile } from "./files.js";
 
 const SAVING_MS = 60_000;
-
-/**
- * Copy a text.
- * @param {string} copied
- * @returns {Promise<string>} "" or a sentence for why not
- */
-export async function copyText(copied) {
-  try {
-    await navigator.clipboard.writeText(copied);
-    return "";
-  } catch {
-    return text("copyRefused");
-  }
-}
 
 /**
  * Save the text: each recording as the server writes it, and the sessions as a file of their own.

@@ -1,6 +1,6 @@
 // Phrases that the user has typed: parsed, checked against the server's bounds, kept in the browser.
 
-import { normalized } from "../client/matching.js";
+import { normalized } from "../../client/matching.js";
 
 const KEY = "niyosha.phrases";
 
