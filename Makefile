@@ -14,7 +14,7 @@ SCRIPTS := tests/web/static
 MODULES := $(SCRIPTS)/node_modules/.installed
 TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --upgrade --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
 .PHONY: install serve test test-long test-flaky check format package docs lock bench browser clean
@@ -71,11 +71,13 @@ docs: $(RUNTIME)
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m bench.product.live
 
-# Lock files hold versions and hashes only.
+# Lock files hold versions and hashes only. The one of the gateway is for its container.
 lock: $(DEVELOPMENT)
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --group build --output-file requirements.txt
-	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --all-extras --group build --output-file requirements.txt
+	$(LOCK) --extra postgres --extra redis --extra otel --group build --constraint requirements.txt \
+		--output-file requirements-gateway.txt
+	$(LOCK) --all-extras --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(BIN)/npm update --prefix $(SCRIPTS) --package-lock-only --loglevel=error
 
 # The tests of the page drive Debian's Chromium; where there is neither it nor root, they say what to install.
