@@ -40,6 +40,7 @@ _HALF_DOUBT_SAMPLES = 0.3 * SAMPLE_RATE
 # Voices fall at the end of a sentence: their last 300 ms mostly have at most 0.3 of the level of loud speech there, and
 # 0.45 or more before a pause inside one (bench/engine/endpointing.py).
 _FALL_FRAMES = 30
+_LEAST_FRAMES = 90  # of an utterance with its pre-roll: a single word has no level before its last 300 ms
 _LOUD_PERCENT = 80
 _FALLEN, _NOT_FALLEN = 0.3, 0.8
 _LEVEL_STEP = 4  # each fourth sample tells the level of a frame
@@ -79,9 +80,14 @@ class SpeechLevels:
             self._levels.append(math.sqrt(sum(map(mul, samples, samples)) / len(samples)))
 
     def fall(self, speech_samples: int) -> float:
-        """Return from 0, no fall, to 1 how far the voice fell at the end of the first `speech_samples`."""
+        """Return from 0, no fall, to 1 how far the voice fell at the end of the first `speech_samples`.
+
+        It is 1 for less than 0.9 s, which is too short to tell.
+        """
         levels = self._levels[: speech_samples // FRAME_SAMPLES]
-        loud = sorted(levels)[len(levels) * _LOUD_PERCENT // 100] if levels else 0.0
+        if len(levels) < _LEAST_FRAMES:
+            return 1.0
+        loud = sorted(levels)[len(levels) * _LOUD_PERCENT // 100]
         if not loud:
             return 0.0
         last = levels[-_FALL_FRAMES:]

@@ -183,8 +183,10 @@ def test_the_next_segment_has_the_hangover_of_the_options() -> None:
     segmenter = Segmenter(SHORT)
     _pushed(segmenter, "x" * 10 + "..")
     segmenter.set_hangover(2)
-    events = _pushed(segmenter, "x" * 10 + "." * 6)
-    assert events[-1] == SegmentEnded(at(28), at(22), EndReason.ENDPOINT)
+    # With its last frame of speech it begins, so that no speech takes a hangover back.
+    events = _pushed(segmenter, "xxx" + "." * 6)
+    assert [type(event) for event in events] == [SegmentStarted, SegmentAudio, SegmentEnded]
+    assert events[-1] == SegmentEnded(at(21), at(15), EndReason.ENDPOINT)
 
 
 def test_the_longest_segment_ends_within_a_longer_hangover() -> None:

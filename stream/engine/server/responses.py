@@ -53,7 +53,9 @@ class ResponseBuilder:
             parts = [(stable, _STABLE), (tail, _UNSTABLE)]
         else:
             parts = [(stable + tail, _STABLE if stable and not tail else _UNSTABLE)]
-        confidence = partial.ending_confidence if partial.is_first_pass else 0.0
+        # Of a text without punctuation nobody sees how it ends.
+        has_confidence = partial.is_first_pass and self._style.punctuation
+        confidence = partial.ending_confidence if has_confidence else 0.0
         texts = [self._spaced(parts[0][0]), *(text for text, _ in parts[1:])]
         results = [
             asr.StreamingRecognitionResult(

@@ -122,10 +122,17 @@ def test_a_fall_is_a_share_whatever_the_sound(levels: list[int], speech_samples:
 def test_the_voice_falls_where_its_last_300_ms_are_quiet() -> None:
     measured = SpeechLevels()
     loud, quiet = (level.to_bytes(2, "little") * FRAME_SAMPLES for level in (1000, 100))
-    measured.add(70 * loud + 30 * quiet + b"\0")
-    assert measured.fall(100 * FRAME_SAMPLES) == 1
-    assert measured.fall(70 * FRAME_SAMPLES) == 0
-    assert 0 < measured.fall(85 * FRAME_SAMPLES) < 1
+    measured.add(100 * loud + 30 * quiet + b"\0")
+    assert measured.fall(130 * FRAME_SAMPLES) == 1
+    assert measured.fall(100 * FRAME_SAMPLES) == 0
+    assert 0 < measured.fall(115 * FRAME_SAMPLES) < 1
+
+
+def test_a_word_is_too_short_to_fall() -> None:
+    measured = SpeechLevels()
+    measured.add(200 * SPEECH_FRAME)
+    assert measured.fall(89 * FRAME_SAMPLES) == 1
+    assert measured.fall(90 * FRAME_SAMPLES) == 0
 
 
 def test_only_a_text_of_all_speech_so_far_is_early() -> None:
@@ -145,8 +152,8 @@ def speak(timeline: Timeline, marks: str) -> Timeline:
 
 
 def fallen(config: SessionConfig = TURNS) -> Timeline:
-    """A sentence of 70 frames, the voice of which has fallen, and 20 frames of silence."""
-    return speak(Timeline(config), "X" * 40 + "x" * 30 + "." * 20)
+    """A sentence of 100 frames, the voice of which has fallen, and 20 frames of silence."""
+    return speak(Timeline(config), "X" * 70 + "x" * 30 + "." * 20)
 
 
 def test_without_an_early_text_the_pause_is_the_fixed_one() -> None:
@@ -177,11 +184,11 @@ def test_the_early_text_sets_the_pause(hypothesis: HypothesisReceived, endpoint:
 
 
 def test_a_complete_text_ends_the_utterance_early_and_eagerly_before() -> None:
-    timeline = fallen().receive(early("It is.", 90))
+    timeline = fallen().receive(early("It is.", 120))
     (eager,) = turns(timeline)
-    assert eager == TurnEnded(1, 90 * FRAME_SAMPLES, 1 - 0.05 * 0.5 ** (20 / 30), is_eager=True)
+    assert eager == TurnEnded(1, 120 * FRAME_SAMPLES, 1 - 0.05 * 0.5 ** (20 / 30), is_eager=True)
     speak(timeline, "." * 30).receive(final(1, "It is."))
-    assert endpoints(timeline) == [104]
+    assert endpoints(timeline) == [134]
     _, end = turns(timeline)
     assert isinstance(end, TurnEnded)
     assert not end.is_eager
@@ -192,57 +199,57 @@ def test_a_complete_text_ends_the_utterance_early_and_eagerly_before() -> None:
 
 
 def test_a_text_that_comes_late_ends_the_utterance_at_once() -> None:
-    timeline = speak(fallen(), "." * 25).receive(early("It is.", 85))
-    assert endpoints(timeline) == [115]
+    timeline = speak(fallen(), "." * 25).receive(early("It is.", 115))
+    assert endpoints(timeline) == [145]
     (end,) = turns(timeline)
     assert isinstance(end, TurnEnded)
     assert not end.is_eager
 
 
 def test_speech_takes_an_eager_end_back_and_the_next_pause_is_judged_anew() -> None:
-    timeline = speak(fallen().receive(early("It is.", 90)), "." * 5 + "x" * 3 + "." * 70)
-    assert endpoints(timeline) == [98 + 60]
+    timeline = speak(fallen().receive(early("It is.", 120)), "." * 5 + "x" * 3 + "." * 70)
+    assert endpoints(timeline) == [128 + 60]
     eager, resumed, end = turns(timeline)
     assert isinstance(eager, TurnEnded)
     assert eager.is_eager
-    assert resumed == TurnResumed(1, 95 * FRAME_SAMPLES)
+    assert resumed == TurnResumed(1, 125 * FRAME_SAMPLES)
     assert isinstance(end, TurnEnded)
     assert end.confidence == turn_confidence(None, 60 * FRAME_SAMPLES)
 
 
 def test_speech_takes_a_long_pause_back_without_a_word() -> None:
-    timeline = fallen().receive(early("So,", 90))
+    timeline = fallen().receive(early("So,", 120))
     speak(timeline, "." * 5 + "x" * 3 + "." * 70)
-    assert endpoints(timeline) == [98 + 60]
+    assert endpoints(timeline) == [128 + 60]
     assert [type(event) for event in turns(timeline)] == [TurnEnded]
 
 
 def test_a_pause_is_ended_eagerly_once() -> None:
-    timeline = fallen().receive(early("It is.", 85), early("It is so.", 90))
+    timeline = fallen().receive(early("It is.", 115), early("It is so.", 120))
     assert len(turns(timeline)) == 1
 
 
 def test_the_text_of_another_pause_counts_for_nothing() -> None:
-    timeline = speak(fallen(), "x" * 5 + "." * 20).receive(early("It is.", 90))
+    timeline = speak(fallen(), "x" * 5 + "." * 20).receive(early("It is.", 120))
     assert turns(timeline) == []
-    assert endpoints(speak(timeline, "." * 60)) == [95 + 60]
+    assert endpoints(speak(timeline, "." * 60)) == [125 + 60]
 
 
 @pytest.mark.parametrize("config", [FIXED, replace(TURNS, vad="manual"), replace(TURNS, is_file=True)])
 def test_only_a_detector_of_live_speech_adapts(config: SessionConfig) -> None:
-    timeline = speak(fallen(config).receive(early("It is.", 90)), "." * 20)
+    timeline = speak(fallen(config).receive(early("It is.", 120)), "." * 20)
     assert endpoints(timeline) == []
     assert turns(timeline) == []
 
 
 def test_an_utterance_that_the_client_ends_has_no_end_of_turn() -> None:
     timeline = fallen().receive(UtteranceFinalized(), final(1, "It is."), AudioEnded(EndCause.CLOSE))
-    assert endpoints(timeline) == [90]
+    assert endpoints(timeline) == [120]
     assert turns(timeline) == []
 
 
 def test_text_to_decide_by_is_not_sent_to_a_client_that_wants_none() -> None:
-    timeline = fallen(replace(TURNS, interim_results=False)).receive(early("It is.", 90))
+    timeline = fallen(replace(TURNS, interim_results=False)).receive(early("It is.", 120))
     assert not any(isinstance(event, Unsettled) for event in timeline.emitted)
     assert len(turns(timeline)) == 1
 
@@ -250,9 +257,9 @@ def test_text_to_decide_by_is_not_sent_to_a_client_that_wants_none() -> None:
 def test_each_channel_has_turns_of_its_own() -> None:
     timeline = Timeline(replace(TURNS, channels=2))
     frames = {"X": b"\xe9\x03" * FRAME_SAMPLES, "x": SPEECH_FRAME, ".": SILENT_FRAME}
-    for mark in "X" * 40 + "x" * 30 + "." * 20:
+    for mark in "X" * 70 + "x" * 30 + "." * 20:
         timeline.receive(AudioReceived((SPEECH_FRAME, frames[mark])))
-    timeline.receive(replace(early("It is.", 90), stream_id=2))
+    timeline.receive(replace(early("It is.", 120), stream_id=2))
     (eager,) = turns(timeline)
     assert isinstance(eager, TurnEnded)
     assert (eager.utterance_id, eager.channel) == (2, 1)
@@ -262,7 +269,7 @@ def test_each_channel_has_turns_of_its_own() -> None:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.sampled_from(["It is.", "It,", ""]))
 def test_turns_do_not_depend_on_the_cuts_of_the_audio(sizes: list[int], text: str) -> None:
     frames = {"X": b"\xe9\x03" * FRAME_SAMPLES, "x": SPEECH_FRAME, ".": SILENT_FRAME}
-    parts = ["X" * 40 + "x" * 30 + "." * 20, "." * 4 + "x" * 3 + "." * 2 + "x" * 4 + "." * 90]
+    parts = ["X" * 70 + "x" * 30 + "." * 20, "." * 4 + "x" * 3 + "." * 2 + "x" * 4 + "." * 90]
     whole, cut = Timeline(TURNS), Timeline(TURNS)
     for timeline, lengths in ((whole, [200]), (cut, sizes)):
         for part in parts:
@@ -271,6 +278,6 @@ def test_turns_do_not_depend_on_the_cuts_of_the_audio(sizes: list[int], text: st
                 piece = part[start : start + lengths[start % len(lengths)]]
                 timeline.receive(AudioReceived((b"".join(frames[mark] for mark in piece),)))
                 start += len(piece)
-            timeline.receive(early(text, 90))
+            timeline.receive(early(text, 120))
     assert turns(cut) == turns(whole)
     assert endpoints(cut) == endpoints(whole)

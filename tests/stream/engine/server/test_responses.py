@@ -50,6 +50,8 @@ def test_a_first_pass_is_one_result_with_full_stability(separates: bool) -> None
     (result,) = builder.partial(first_pass, 0, None).results
     assert (result.alternatives[0].transcript, result.stability, result.is_final) == ("so far so good", 1.0, False)
     assert result.alternatives[0].confidence == 0.75
+    plain = ResponseBuilder(word_times=True, style=TextStyle(punctuation=False))
+    assert plain.partial(first_pass, 0, None).results[0].alternatives[0].confidence == 0
     (result, *_) = builder.partial(replace(first_pass, is_first_pass=False), 0, None).results
     assert result.alternatives[0].confidence == 0
 
