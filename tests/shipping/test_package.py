@@ -89,11 +89,24 @@ def commands(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent
 
 
+def environment(directory: Path) -> dict[str, str]:
+    """Return variables that lead to no checkout, and to no data of the user."""
+    return {"HOME": str(directory), "NIYOSHA_DATABASE_URL": f"sqlite:///{directory / 'niyosha.db'}"}
+
+
+def output_of(directory: Path, *command: str | Path) -> str:
+    run = subprocess.run(
+        command, cwd=directory, env=environment(directory), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
 @contextmanager
 def serving(command: Path, directory: Path) -> Iterator[str]:
-    environment = {"HOME": str(directory), "NIYOSHA_DATABASE_URL": f"sqlite:///{directory / 'niyosha.db'}"}
     arguments = [str(command), "serve", "--port", "0", "--quiet", "--riva-uri", "127.0.0.1:1"]
-    with subprocess.Popen(arguments, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        arguments, cwd=directory, env=environment(directory), stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield url_in(process.stdout.readline())
@@ -102,19 +115,11 @@ def serving(command: Path, directory: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(not IS_LONG, reason="an environment of its own takes seconds")
-def test_an_installed_wheel_serves_without_the_checkout(commands: Path, tmp_path: Path) -> None:
-    printed = subprocess.run(
-        [commands / "python", "-c", "import web, vad, stream; print(web.__file__)"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert Path(printed.strip()).is_relative_to(commands.parent)
-    wheel_version = subprocess.run(
-        [commands / "niyosha", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
-    assert wheel_version == f"niyosha {next(iter(commands.parent.rglob('niyosha-*.dist-info'))).stem.split('-')[1]}\n"
+def test_an_installed_wheel_serves_without_the_checkout(built: Path, commands: Path, tmp_path: Path) -> None:
+    place = output_of(tmp_path, commands / "python", "-c", "import web; print(web.__file__)")
+    assert Path(place).is_relative_to(commands.parent)
+    version = wheel_in(built).name.split("-")[1]
+    assert output_of(tmp_path, commands / "niyosha", "--version") == f"niyosha {version}"
     with serving(commands / "niyosha", tmp_path) as url, httpx.Client(base_url=url) as client:
         answers = {path: client.get(path).status_code for path in ("/livez", "/", "/static/client/live.js", "/docs")}
     assert answers == dict.fromkeys(answers, 200)
