@@ -1,22 +1,33 @@
 // Language of the page's own texts: the choice, and its change on the page.
 
 import { ENGLISH } from "./english.js";
+import { PERSIAN } from "./persian.js";
 
 const KEY = "niyosha.language";
 const LANGUAGES = {
-  en: { dir: "ltr", load: async () => ENGLISH },
-  fa: { dir: "rtl", load: async () => (await import("./persian.js")).PERSIAN },
+  en: { dir: "ltr", texts: /** @type {Record<string, string>} */ (ENGLISH) },
+  fa: { dir: "rtl", texts: /** @type {Record<string, string>} */ (PERSIAN) },
 };
 /** @typedef {keyof typeof LANGUAGES} Language */
-/** @typedef {keyof typeof ENGLISH} TextKey */
+/**
+ * @typedef {keyof typeof ENGLISH | keyof typeof import("./captions-texts.js").ENGLISH
+ *   | keyof typeof import("./commands-texts.js").ENGLISH} TextKey
+ */
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {Language} */
 let current = chosen();
-/** @type {Record<string, string>} */
-let texts = ENGLISH;
-if (current !== "en") texts = await LANGUAGES[current].load();
+/** Texts of one view, by language. @type {Record<Language, Record<string, string>>} */
+let own = { en: {}, fa: {} };
+
+/**
+ * Add the texts of a view. Call it before they are shown.
+ * @param {typeof own} added
+ */
+export function addTexts(added) {
+  own = added;
+}
 
 /**
  * One of the page's texts in the language in force.
@@ -24,7 +35,7 @@ if (current !== "en") texts = await LANGUAGES[current].load();
  * @param {Record<string, string | number>} [values] for its `{names}`
  */
 export function text(key, values = {}) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return (own[current][key] ?? LANGUAGES[current].texts[key]).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /**
@@ -33,7 +44,7 @@ export function text(key, values = {}) {
  * @param {string} fallback
  */
 export function translated(key, fallback) {
-  return texts[key] ?? fallback;
+  return own[current][key] ?? LANGUAGES[current].texts[key] ?? fallback;
 }
 
 /**
@@ -94,8 +105,7 @@ export function speakLanguage(rewrite = () => {}) {
 }
 
 /** @param {Language} language */
-async function change(language) {
-  texts = await LANGUAGES[language].load();
+function change(language) {
   current = language;
   try {
     localStorage.setItem(KEY, language);

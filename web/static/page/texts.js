@@ -1,4 +1,9 @@
-// Texts of the pages in all languages. A page loads English, and the one that was chosen.
+// Texts of all views in all languages. A view loads its own and the shared ones.
 
-export { ENGLISH } from "./english.js";
-export { PERSIAN } from "./persian.js";
+import { ENGLISH as CAPTIONS, PERSIAN as PERSIAN_CAPTIONS } from "./captions-texts.js";
+import { ENGLISH as COMMANDS, PERSIAN as PERSIAN_COMMANDS } from "./commands-texts.js";
+import { ENGLISH as SHARED } from "./english.js";
+import { PERSIAN as PERSIAN_SHARED } from "./persian.js";
+
+export const ENGLISH = { ...SHARED, ...CAPTIONS, ...COMMANDS };
+export const PERSIAN = { ...PERSIAN_SHARED, ...PERSIAN_CAPTIONS, ...PERSIAN_COMMANDS };

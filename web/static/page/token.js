@@ -1,6 +1,5 @@
 // Token of a server that requires one: the user enters a key once, and only the token that it is traded for is kept.
 
-import { ask } from "./dialog.js";
 import { text } from "./language.js";
 import { LiveError, retryAfterMsOf, unreachable } from "../client/retry.js";
 
@@ -79,6 +78,7 @@ async function askUser() {
   label.append(text("token.label"), field);
   const sentences = [text("token.why"), text("token.kept")];
   const answers = [{ answer: "use", label: /** @type {const} */ ("token.use") }];
+  const { ask } = await import("./dialog.js");
   const answer = await ask({ title: text("token.title"), sentences, field: label, answers });
   return answer === "" ? "" : field.value.trim();
 }

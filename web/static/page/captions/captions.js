@@ -1,5 +1,6 @@
 // The captions view: the options of its address, its source of text, its controls.
 
+import "../captions-texts.js";
 import { stayAwake } from "../awake.js";
 import { Broadcaster, Follower } from "../broadcast.js";
 import { element } from "../elements.js";

@@ -1,5 +1,6 @@
 // The commands view: its fields, and what an utterance does.
 
+import "../commands-texts.js";
 import { serverConfiguration } from "../configuration.js";
 import { element } from "../elements.js";
 import { History, part, verdictOf } from "./history.js";

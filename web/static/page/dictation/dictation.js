@@ -3,6 +3,7 @@
 import { Autosave } from "./autosave.js";
 import { Broadcaster } from "../broadcast.js";
 import { TabDraft } from "./drafts.js";
+import { watchFiles } from "./drop.js";
 import { element } from "../elements.js";
 import { number, speakLanguage, text } from "../language.js";
 import { Latency } from "../latency.js";
@@ -10,7 +11,6 @@ import { watchKeys } from "./keys.js";
 import { Lines, factsOf } from "./lines.js";
 import { Listener } from "../listener.js";
 import { Panel } from "./panel.js";
-import { Recordings } from "./recordings.js";
 import { choiceOf, configOf } from "../settings.js";
 import { Recording } from "../../client/recording.js";
 import { Transcript } from "../../client/transcript.js";
@@ -51,7 +51,7 @@ const panel = new Panel(/** @type {HTMLFormElement} */ (element("settings")), (k
 const listener = new Listener({
   config: () => configOf(panel.settings),
   choice: () => choiceOf(panel.settings),
-  mayBegin: () => recordings.mayListen(),
+  mayBegin: async () => !loading || (await loading).mayListen(),
   onBegin: begin,
   onEvent: take,
   onEnd: end,
@@ -62,14 +62,26 @@ const listener = new Listener({
   },
 });
 
-// The text of a recording comes below what is there, and above later speech.
-const recordings = new Recordings({
-  settings: () => panel.settings,
-  onTake: () => listener.stop(),
-  onAdd: (recording) => transcript.add(recording),
-  onEdit: () => change(() => {}),
-  notify: (words) => listener.notify(words),
-});
+/** @type {import("./recordings.js").Recordings | undefined} */
+let recordings;
+/** @type {Promise<import("./recordings.js").Recordings> | undefined} */
+let loading;
+
+/** What reads recordings; loaded with the first one, as most visits have none. */
+function loadRecordings() {
+  loading ??= import("./recordings.js").then(({ Recordings }) => {
+    recordings = new Recordings({
+      settings: () => panel.settings,
+      onTake: () => listener.stop(),
+      // Its text comes below what is there, and above later speech.
+      onAdd: (recording) => transcript.add(recording),
+      onEdit: () => change(() => {}),
+      notify: (words) => listener.notify(words),
+    });
+    return recordings;
+  });
+  return loading;
+}
 
 function showSize() {
   document.documentElement.style.setProperty("--size", String((panel.settings.textSize ?? 100) / 100));
@@ -142,7 +154,7 @@ function showEarlier() {
 
 function clear() {
   steps.clear(transcript.kept);
-  recordings.cancelAll();
+  recordings?.cancelAll();
   transcript.clear();
   if (listener.isIdle) startedAt = undefined;
   broadcaster.clear();
@@ -192,7 +204,7 @@ async function openPast(transcriptionId, name) {
   await listener.stop();
   const recording = new Recording(name, { transcriptionId });
   transcript.add(recording);
-  recordings.resume(recording);
+  (await loadRecordings()).resume(recording);
 }
 
 async function copy() {
@@ -224,7 +236,7 @@ async function resume() {
       transcript.giveUp();
     });
     for (const recording of transcript.recordings) {
-      if (recording.transcriptionId && !recording.isWhole) recordings.resume(recording);
+      if (recording.transcriptionId && !recording.isWhole) (await loadRecordings()).resume(recording);
     }
   }
   // Nothing is saved over a draft that was not read yet.
@@ -264,6 +276,7 @@ element("configure").addEventListener("click", () => {
   if (!isHidden) void panel.fetchChoices();
 });
 
+watchFiles(async (files) => (await loadRecordings()).take(files));
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") void autosave.flush();
 });
@@ -285,6 +298,6 @@ if (isSecureContext) void panel.fetchChoices();
 void resume();
 speakLanguage(() => {
   panel.write();
-  recordings.show();
+  recordings?.show();
   showButtons();
 });

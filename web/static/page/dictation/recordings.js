@@ -1,7 +1,5 @@
-// The recordings of the dictation view: chosen or dropped, read by the server, cancelled, downloaded.
+// The recordings of the dictation view: read by the server one after the other, and cancelled.
 
-import { ask } from "../dialog.js";
-import { element } from "../elements.js";
 import { percent, text } from "../language.js";
 import { fileSentence, sentence } from "../sentences.js";
 import { fileConfigOf } from "../settings.js";
@@ -9,6 +7,7 @@ import { ensureToken, keptToken } from "../token.js";
 import { Recording } from "../../client/recording.js";
 import { FileList } from "./filelist.js";
 import { FileQueue } from "./filequeue.js";
+import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
 
 /**
  * @typedef {{ file: File | undefined, recording: Recording }} Item without a file the server has it
@@ -19,9 +18,6 @@ import { FileQueue } from "./filequeue.js";
  * @property {() => void} onEdit the lines of a recording changed
  * @property {(sentence: string) => void} notify
  */
-
-// Loaded only with the first file: most visits have none.
-const server = () => import("./files.js");
 
 /** Reads the files that the user chooses or drops, one after the other. */
 export class Recordings {
@@ -36,7 +32,6 @@ export class Recordings {
     this.#options = options;
     this.#queue = new FileQueue((job) => this.#read(job), () => this.show());
     this.#list = new FileList((job) => this.#cancel(/** @type {import("./filequeue.js").Job<Item>} */ (job)));
-    this.#watch();
   }
 
   /** Whether files are still to be read. */
@@ -61,6 +56,7 @@ export class Recordings {
   async mayListen() {
     const [job] = this.#queue.jobs;
     if (!job) return true;
+    const { ask } = await import("../dialog.js");
     const answer = await ask({
       title: text("file.ask"),
       sentences: [text("file.askWhat", { name: job.name, share: percent(job.share ?? 0) })],
@@ -78,8 +74,11 @@ export class Recordings {
     this.#queue.add(recording.name, { file: undefined, recording });
   }
 
-  /** @param {Iterable<File>} files */
-  async #take(files) {
+  /**
+   * Read files after those before; asks for a key if the server requires one.
+   * @param {Iterable<File>} files
+   */
+  async take(files) {
     const { onTake, onAdd, notify } = this.#options;
     await onTake();
     notify("");
@@ -104,7 +103,7 @@ export class Recordings {
     if (!transcriptionId || !job.item.file) return;
     // What was read stays on the page; the server has no use for the rest.
     recording.transcriptionId = "";
-    void server().then(({ deleteFile }) => deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken })).catch(() => {});
+    void deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken }).catch(() => {});
   }
 
   /** @param {import("./filequeue.js").Job<Item>} job */
@@ -113,7 +112,6 @@ export class Recordings {
     const { file, recording } = job.item;
     const { settings, onEdit, notify } = this.#options;
     try {
-      const { followFile, isPlayable, recognizeFile } = await server();
       const options = {
         config: fileConfigOf(settings()),
         signal,
@@ -132,27 +130,5 @@ export class Recordings {
     } catch (error) {
       if (!signal.aborted) notify(fileSentence(error));
     }
-  }
-
-  #watch() {
-    const chosen = /** @type {HTMLInputElement} */ (element("file"));
-    element("choose").addEventListener("click", () => chosen.click());
-    chosen.addEventListener("change", () => {
-      // Clearing the value empties the list.
-      if (chosen.files?.length) void this.#take([...chosen.files]);
-      chosen.value = "";
-    });
-    document.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      document.body.classList.add("dropping");
-    });
-    document.addEventListener("dragleave", ({ relatedTarget }) => {
-      if (!relatedTarget) document.body.classList.remove("dropping");
-    });
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      document.body.classList.remove("dropping");
-      if (event.dataTransfer?.files.length) void this.#take([...event.dataTransfer.files]);
-    });
   }
 }
