@@ -5,6 +5,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from web.rest.channels.management import CHANNELS, NAME
 from web.routes.operations import SERVER, Answer, Media, Operation, route
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -45,6 +46,18 @@ COMMANDS = Operation(
     asks_for_token=False,
 )
 
+WATCH = Operation(
+    method="GET",
+    path="/watch/{name}",
+    id="openWatch",
+    tag=CHANNELS,
+    summary="Open the page of a caption channel for its audience",
+    description="It reads the channel with the token that is its parameter `jwt`, if there is one.",
+    parameters=(NAME,),
+    answers=PAGE,
+    asks_for_token=False,
+)
+
 
 class PageRoutes:
     """The pages; what they load is below `/static`."""
@@ -63,6 +76,11 @@ class PageRoutes:
     async def commands(self, _: Request) -> Response:
         """Answer 200 with the page of commands."""
         return _page("commands")
+
+    @route(WATCH)
+    async def watch(self, _: Request) -> Response:
+        """Answer 200 with the page of a channel, which finds out whether there is one."""
+        return _page("watch")
 
 
 def _page(name: str) -> Response:
