@@ -132,7 +132,7 @@ async def test_stopping_while_the_server_is_away_waits_for_it(talking_browser: B
         async with running(Settings(port=port), ScriptedRecognizer()):
             await expect_state(page, "Ready")
             await expect_notice(page, "")
-        assert await page.get_by_role("log").locator("p").count() >= 2
+        assert await page.get_by_role("log").locator(".line").count() >= 2
         assert await track_states(page) == ["ended"]
 
 
