@@ -31,8 +31,8 @@ _DANGLING_LANGUAGE = "en"
 _USUAL_CONFIDENCE = 0.9
 _OPEN_CONFIDENCE = 0.5
 _DANGLING_CONFIDENCE = 0.05
-# From these on the turn is over after a short pause, and probably over before that.
-_COMPLETE_CONFIDENCE = 0.7
+# From the first on a pause is short or long, from the second on the turn is probably over before the end of it.
+_SURE_CONFIDENCE = 0.7
 _EAGER_CONFIDENCE = 0.5
 # The doubt that the text leaves halves with each such span of silence.
 _HALF_DOUBT_SAMPLES = 0.3 * SAMPLE_RATE
@@ -117,9 +117,11 @@ def judge(hypothesis: Hypothesis, fall: float, hangover_ms: int, language_code: 
     match ending:
         case Ending.COMPLETE:
             confidence = fall * (confidence or _USUAL_CONFIDENCE)
-            share = _COMPLETE_SHARE if confidence >= _COMPLETE_CONFIDENCE else 1.0
+            share = _COMPLETE_SHARE if confidence >= _SURE_CONFIDENCE else 1.0
         case Ending.UNFINISHED:
-            confidence, share = 1 - (confidence or _USUAL_CONFIDENCE), _UNFINISHED_SHARE
+            confidence = confidence or _USUAL_CONFIDENCE
+            share = _UNFINISHED_SHARE if confidence >= _SURE_CONFIDENCE else 1.0
+            confidence = 1 - confidence
         case Ending.OPEN:
             confidence, share = _OPEN_CONFIDENCE, 1.0
     return Verdict(frames_in(round(share * hangover_ms)), confidence)

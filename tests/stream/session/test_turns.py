@@ -70,6 +70,8 @@ def test_a_text_without_marks_is_open_unless_the_recognizer_weighs_its_ends() ->
 
 def test_a_doubtful_end_waits_as_long_as_without_a_text() -> None:
     assert judged("Turn it off.", 0.5) == USUAL
+    assert judged("If you want to,", 0.5) == USUAL
+    assert judged("He was not an ill", 0.5) == USUAL
     assert judged("Turn it off.", 0.9, fall=0.6) == USUAL
 
 
