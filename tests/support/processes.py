@@ -27,7 +27,7 @@ def typed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         for name, value in settings.items():
             patch.setenv(name, value)
         # The logs are those of the tests.
-        patch.setattr("web.observability.logs.configure_logs", lambda *_: None)
+        patch.setattr("web.observability.logs.configure_logs", lambda *_, **__: None)
         code: object = 0
         try:
             app(list(arguments), prog_name="niyosha")

@@ -16,7 +16,7 @@ import typer
 from stream.lazy_import import lazy_import
 from stream.temporary import temporary_directory
 from web.cli.settings import settings_for
-from web.observability.logs import configure_logs
+from web.observability import logs
 from web.process.listening import StartError
 from web.process.serve import RunningServer, running, stop_seconds
 from web.process.stopping import StopSignals
@@ -132,7 +132,7 @@ class _Stopping:
 @asynccontextmanager
 async def server_for_one_command() -> AsyncIterator[str]:
     """Run a server while the context lasts, and give its URL; raises ServerStartError."""
-    configure_logs(logging.ERROR)
+    logs.configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
     with temporary_directory() as directory:
         database = f"sqlite:///{directory / 'niyosha.db'}"
