@@ -460,7 +460,7 @@ async def test_how_soon_the_engine_finds_endpoints_is_the_callers_wish(
 
 
 async def test_a_first_pass_comes_between_the_partials_and_the_final(stub: LocalEngine) -> None:
-    call = Call(stub, enable_word_time_offsets=True)
+    call = Call(stub, enable_word_time_offsets=True, enable_automatic_punctuation=True)
     call.config.config.endpointing_config.CopyFrom(asr.EndpointingConfig(stop_history=800, stop_history_eou=400))
     await call.open()
     pcm = clip_pcm("quick.wav") + silence(1.2)
