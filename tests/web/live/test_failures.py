@@ -356,23 +356,25 @@ SPOKEN = clip_pcm("quick.wav") + silence(800) + clip_pcm("weather.wav") + silenc
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_real_engine_says_the_same_words_however_its_calls_and_lines_break(engine: str) -> None:
-    script: list[Entry] = [
-        Abort(code=grpc.StatusCode.UNAVAILABLE, at=At.MESSAGE, count=12),
-        EndEarly(At.RESPONSE, 3),
-        None,
-        Abort(code=grpc.StatusCode.INTERNAL, at=At.DRAIN),
-        EndEarly(At.DRAIN),
-        Abort(code=grpc.StatusCode.ABORTED, at=At.DONE),
+    # Both utterances are recognized at once, and one of them may meet a whole script: given up is after six failures.
+    scripts: list[list[Entry]] = [
+        [
+            Abort(code=grpc.StatusCode.UNAVAILABLE, at=At.MESSAGE, count=12),
+            EndEarly(At.RESPONSE, 3),
+            EndEarly(At.DRAIN),
+        ],
+        [Abort(code=grpc.StatusCode.INTERNAL, at=At.DRAIN), None, Abort(code=grpc.StatusCode.ABORTED, at=At.DONE)],
     ]
     plan: list[NetworkEntry] = [Reset(60_000), Close(70_000)]
     async with running(read_settings(PATIENT | {"riva_uri": engine})) as server:
         undisturbed, _ = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
-    async with relaying(engine, script) as (uri, relay):
-        async with running(read_settings(PATIENT | {"riva_uri": uri})) as server:
-            text, gaps = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
-        assert (words_of(text), gaps) == (words_of(undisturbed), 0)
-        # How many depends on how the sound is cut into messages, which follows the machine.
-        assert relay.fired
+    for script in scripts:
+        async with relaying(engine, script) as (uri, relay):
+            async with running(read_settings(PATIENT | {"riva_uri": uri})) as server:
+                text, gaps = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
+            assert (words_of(text), gaps) == (words_of(undisturbed), 0)
+            # How many depends on how the sound is cut into messages, which follows the machine.
+            assert relay.fired
     async with FaultProxy(int(engine.rpartition(":")[2]), plan) as proxy:
         async with running(read_settings(PATIENT | {"riva_uri": proxy.address})) as server:
             text, gaps = await converse(server.url, SPOKEN, pace_seconds=AT_ONCE)
