@@ -17,6 +17,7 @@ from tests.support.places import CLIPS
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import MuteStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm, cut
+from tests.web.support.sockets import converse
 from tests.web.support.tokens import SECRET, token
 from web.grpc.calls import _address
 from web.process.listening import StartError
@@ -204,20 +205,22 @@ def test_the_address_of_a_client_is_read(peer: str, address: tuple[str, int] | N
     assert _address(peer) == address
 
 
-async def test_nvidias_client_gets_the_words_of_the_real_engine() -> None:
-    settings = Settings(port=0, grpc_port=0)
-    async with asyncio.timeout(STUCK_SECONDS), running(settings) as server:
+async def test_nvidias_client_gets_the_words_and_times_of_the_live_protocol() -> None:
+    async with asyncio.timeout(STUCK_SECONDS), running(Settings(port=0, grpc_port=0)) as server:
         streamed, whole = await asyncio.to_thread(_spoken, f"127.0.0.1:{server.grpc_port}")
-    assert streamed == whole == "The quick brown fox jumps over the lazy dog."
+        live = (await converse(server.url, *cut(clip_pcm("quick.wav"), 3200), "close")).messages[-1]["results"][0]
+    assert " ".join(word.word for word in streamed) == whole == live["transcript"]
+    for word, expected in zip(streamed, live["words"], strict=True):
+        assert word.start_time == pytest.approx(1000 * expected["startTime"], abs=10)
+        assert word.end_time == pytest.approx(1000 * expected["endTime"], abs=10)
 
 
-def _spoken(uri: str) -> tuple[str, str]:
-    """Transcribe a clip with NVIDIA's client, as a stream and as a recording."""
+def _spoken(uri: str) -> tuple[list[pb.WordInfo], str]:
+    """Transcribe a clip with NVIDIA's client: the words of a stream, and the text of a recording."""
     service = riva.client.ASRService(riva.client.Auth(uri=uri, use_ssl=False))
     config = pb.StreamingRecognitionConfig(config=CONFIG, interim_results=True)
     responses = service.streaming_response_generator(cut(clip_pcm("quick.wav"), 3200), config)
     finals = [result for response in responses for result in response.results if result.is_final]
     whole = service.offline_recognize((CLIPS / "quick.wav").read_bytes(), CONFIG)
-    texts = (finals, whole.results)
-    streamed, recognized = (" ".join(one.alternatives[0].transcript for one in results) for results in texts)
-    return streamed, recognized
+    words = [word for result in finals for word in result.alternatives[0].words]
+    return words, " ".join(result.alternatives[0].transcript for result in whole.results)
