@@ -73,8 +73,12 @@ class Calls:
                 return
             with self.bodies.memory.open(caller.owner) as held:
                 held.require(2 * len(message))
-                wire = WholeWire(context, whole_request(message).audio)
-                await self._finish(context, wire, RivaRecognize(), Scope.RECORDINGS, message)
+                request = whole_request(message)
+                wire = WholeWire(context, request.audio)
+                # What opens the session is parsed again, and needs no audio.
+                request.ClearField("audio")
+                opening: bytes = request.SerializeToString()
+                await self._finish(context, wire, RivaRecognize(), Scope.RECORDINGS, opening)
         except ClientError as error:
             await _abort(context, self._refused(error))
 
