@@ -13,7 +13,7 @@ from stream.paths import NIM_PATH
 from stream.protocols.farsava.messages import failure
 from stream.protocols.nim.session import NimSettings, NimUpdate, NimUpdateReader, session_object
 from stream.protocols.openai.errors import FieldError
-from stream.protocols.openai.realtime.client_events import EventError, RealtimeClientEvent, object_in, parse_event
+from stream.protocols.openai.realtime.client_events import EventError, RealtimeClientEvent, object_in, read_event
 from stream.protocols.openai.realtime.writer import FAILURE, TRANSCRIPTION, error_fields
 from stream.protocols.protocol import Adapter, ClientProtocol, Handshake, Message, Opening
 from stream.session.commands import ClientInput, Close, Configure, Discard, Finalize, Refused, Reply
@@ -80,13 +80,7 @@ class NimAdapter(Adapter):
     # --- the client's events ---
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
-        event = parse_event(message)
-        if isinstance(event, EventError):
-            return (Reply(event),)
-        try:
-            return self._inputs(event)
-        except FieldError as error:
-            return (Reply(EventError(error, event.event_id)),)
+        return read_event(message, self._inputs)
 
     def _inputs(self, event: RealtimeClientEvent) -> tuple[ClientInput, ...]:
         match event.type:

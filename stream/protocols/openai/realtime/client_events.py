@@ -1,7 +1,7 @@
 """The events of a Realtime client, parsed; both OpenAI's and NVIDIA's API wrap audio in JSON as base64."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -10,6 +10,7 @@ from stream.errors import ClientError, Problem
 from stream.protocols.farsava.commands import check_marks, strict_json
 from stream.protocols.openai.errors import FieldError
 from stream.protocols.protocol import Message
+from stream.session.commands import ClientInput, Reply
 
 _MOST_ID_CHARACTERS = 512
 _FIELD = re.compile(r"`\$\.(\w+)")
@@ -60,6 +61,19 @@ def parse_event(message: Message) -> RealtimeClientEvent | EventError:
         detail = f"event_id has {len(event.event_id)} characters; it may have {_MOST_ID_CHARACTERS}"
         return EventError(FieldError(Problem.INVALID_MESSAGE, detail, param="event_id", code="invalid_value"))
     return event
+
+
+def read_event(
+    message: Message, inputs: Callable[[RealtimeClientEvent], tuple[ClientInput, ...]]
+) -> tuple[ClientInput, ...]:
+    """Return the `inputs` of an event; a wrong one, or one that `inputs` refuses with FieldError, becomes a reply."""
+    event = parse_event(message)
+    if isinstance(event, EventError):
+        return (Reply(event),)
+    try:
+        return inputs(event)
+    except FieldError as error:
+        return (Reply(EventError(error, event.event_id)),)
 
 
 def object_in(raw: msgspec.Raw | msgspec.UnsetType, param: str) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from stream.configuration.presets import PRESETS
 from stream.errors import ClientError, Problem, shown
 from stream.paths import REALTIME_PATH
 from stream.protocols.openai.errors import FieldError, error_body
-from stream.protocols.openai.realtime.client_events import EventError, RealtimeClientEvent, object_in, parse_event
+from stream.protocols.openai.realtime.client_events import EventError, RealtimeClientEvent, object_in, read_event
 from stream.protocols.openai.realtime.items import Items
 from stream.protocols.openai.realtime.session_settings import (
     PCM_HERTZ,
@@ -125,13 +125,7 @@ class RealtimeAdapter(Adapter):
     # --- the client's events ---
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
-        event = parse_event(message)
-        if isinstance(event, EventError):
-            return (Reply(event),)
-        try:
-            return self._inputs(event)
-        except FieldError as error:
-            return (Reply(EventError(error, event.event_id)),)
+        return read_event(message, self._inputs)
 
     def _inputs(self, event: RealtimeClientEvent) -> tuple[ClientInput, ...]:
         match event.type:
