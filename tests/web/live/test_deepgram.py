@@ -21,7 +21,7 @@ from tests.support.recognizers import CountingStream, FailingStream
 from tests.support.sounds import clip_pcm, clip_texts, cut, wav, words_of
 from tests.support.tiers import tiered
 from tests.web.live.test_cuts import random_cuts
-from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway, shared
 from tests.web.support.sockets import converse, http_client, talking
 from tests.web.support.tokens import SECRET, token
 from web.settings.settings import Settings
@@ -30,12 +30,6 @@ LISTEN = "/v1/listen"
 LINEAR = "encoding=linear16&sample_rate=16000"
 KEEP_ALIVE, FINALIZE, CLOSE = ('{"type":"KeepAlive"}', '{"type":"Finalize"}', '{"type":"CloseStream"}')
 SILENCE = bytes(32_000)
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

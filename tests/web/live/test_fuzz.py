@@ -8,9 +8,8 @@ import logging
 import random
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import cache
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -28,7 +27,7 @@ from tests.stream.audio.encoders import encoded
 from tests.support.loops.tasks import own_tasks
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import tiered
-from tests.web.support.gateway import running_gateway
+from tests.web.support.gateway import running_gateway, shared
 from tests.web.support.sockets import converse, http_client, received, talking
 from web.settings.settings import Settings
 
@@ -47,12 +46,6 @@ ALLOWED_CLOSES = {1000, 1002, 1007, 1008, 1009, 4400, 4404, 4408, 4415}
 ALLOWED_REFUSALS = {400, 403, 404, 413, 414, 415, 431}
 # How much unfolds, at which rate.
 BOMBS = {"flac": (600, 16_000), "ogg": (120, 48_000)}
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

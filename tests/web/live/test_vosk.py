@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from tests.support.recognizers import CountingStream, FailingStream
 from tests.support.sounds import clip_pcm, clip_texts, cut, words_of
 from tests.support.tiers import tiered
 from tests.web.live.test_cuts import random_cuts
-from tests.web.support.gateway import Gateway, ScriptBook, running_gateway
+from tests.web.support.gateway import Gateway, ScriptBook, running_gateway, shared
 from tests.web.support.sockets import converse, talking
 from web.settings.settings import Settings
 
@@ -26,12 +26,6 @@ RATE_16000 = '{"config" : {"sample_rate" : 16000}}'
 SILENCE = bytes(32000)
 # The last sentence ends with a pause, so that its result answers a message of audio.
 SENTENCES = SILENCE + clip_pcm("quick.wav") + SILENCE + clip_pcm("harbour.wav") + SILENCE * 2
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,7 +1,7 @@
 """The AsyncAPI document: whole in itself, and true of what really goes over the wire."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from stream.protocols.farsava.commands import parse_command
 from stream.protocols.farsava.messages import EXTENDED_TYPES
 from tests.support.recognizers import CountingStream, FailingStream
 from tests.support.sounds import clip_pcm, cut
-from tests.web.support.gateway import Gateway
+from tests.web.support.gateway import Gateway, shared
 from tests.web.support.sockets import LIVE, Conversation, converse, http_client
 from tests.web.support.tokens import token
 from web.reference.asyncapi import asyncapi
@@ -21,12 +21,6 @@ from web.reference.asyncapi import asyncapi
 DOCUMENT: dict[str, Any] = asyncapi()
 CHANNEL = DOCUMENT["channels"]["live"]
 SENTENCE = clip_pcm("quick.wav") + bytes(32_000)
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 def validator(schema: dict[str, Any]) -> Draft7Validator:

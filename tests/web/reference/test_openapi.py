@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from tests.support.places import CLIPS
 from tests.support.recognizers import ScriptedRecognizer
-from tests.web.support.gateway import Gateway, running_gateway
+from tests.web.support.gateway import Gateway, running_gateway, shared
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import bearer, token
 from web.composition.gateway import running_gateway as running_composed
@@ -56,12 +56,6 @@ def media(part: Any) -> Iterator[Any]:
                 yield from media(value)
         case _:
             pass
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 def check(path: str, response: httpx.Response) -> None:

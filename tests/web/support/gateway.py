@@ -91,6 +91,12 @@ async def running_gateway(
         yield (await stack.enter_async_context(server)).url
 
 
+def shared(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a test on the loop of the gateway of the module, and its clock."""
+    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
+    return marked
+
+
 @contextmanager
 def held_while_sqlite_works() -> Iterator[None]:
     """Keep the virtual clock still while a thread of aiosqlite or anyio, which no loop knows of, is at work."""

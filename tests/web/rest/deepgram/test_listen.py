@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.stream.session.test_chunk_invariance import speech
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import FailingStream
 from tests.support.sounds import clip_pcm, wav
-from tests.web.support.gateway import ScriptBook, running_gateway
+from tests.web.support.gateway import ScriptBook, running_gateway, shared
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import SECRET, token
 from web.jobs.queue import MOST_FETCHES_PER_OWNER
@@ -25,12 +25,6 @@ from web.settings.settings import Settings
 
 WAV = wav(speech(16_000))
 URL = LISTEN.path
-
-
-def shared(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test on the loop of the gateway of the module, and its clock."""
-    marked: Callable[..., Any] = pytest.mark.virtual_time(pytest.mark.asyncio(loop_scope="module")(test))
-    return marked
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
