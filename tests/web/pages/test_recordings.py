@@ -215,12 +215,40 @@ async def test_a_file_can_be_cancelled_and_keeps_its_text(
         name, text = await downloaded(page, "txt")
         assert (name, text.decode().splitlines()) == ("first.txt", first)
         await start(page)
-        await page.get_by_role("button", name="Stop reading, and speak").click()
+        async with page.expect_response(lambda response: response.request.method == "DELETE"):
+            await page.get_by_role("button", name="Stop reading, and speak").click()
         await expect_state(page, "Listening")
         await expect(page.locator("#progress")).to_be_hidden()
         await stop(page)
         await expect(log).to_contain_text(first[0])
         assert (await client.get("/v1/speech/transcriptions")).json()["transcriptions"][1:] == []
+
+
+async def test_a_file_that_is_cancelled_while_it_is_sent_does_not_stay_at_the_server(
+    speaking_browser: Browser, tmp_path: Path, empty_database: Path
+) -> None:
+    arrived, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        arrived.set()
+        await cancelled.wait()
+        await route.fulfill(response=answer)
+
+    async with (
+        talking_server(tmp_path, empty_database, Finals(1)) as server,
+        opened(speaking_browser, server.url) as page,
+        httpx.AsyncClient(base_url=server.url) as client,
+    ):
+        await page.route("**/v1/speech/asrlongrunning", answer_late)
+        await choose(page, first=talk(0, 4))
+        async with asyncio.timeout(STUCK_SECONDS):
+            await arrived.wait()
+        async with page.expect_response(lambda response: response.request.method == "DELETE"):
+            await page.get_by_role("button", name="Cancel first.wav").click()
+            cancelled.set()
+        assert (await client.get("/v1/speech/transcriptions")).json()["transcriptions"] == []
+        await expect(page.locator("#progress")).to_be_hidden()
 
 
 async def test_a_server_that_is_away_for_a_moment_costs_no_text(

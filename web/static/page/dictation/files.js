@@ -29,9 +29,12 @@ const UNREADABLE = new Set(["unsupported_media", "invalid_audio"]);
 const BUSY = new Set([429, 502, 503, 504]);
 // Decoded by the browser, a recording takes 40 times the memory of its file.
 const DECODABLE_BYTES = 64 * 1024 * 1024;
+// Aborted at once, an upload might have reached the server, which would go on with a file whose id nobody knows.
+const CANCELLED_UPLOAD_MS = 10_000;
 
 /**
- * Recognize a file; the browser decodes what the server cannot read. A cancelled recognition goes on at the server.
+ * Recognize a file; the browser decodes what the server cannot read. A cancelled recognition goes on at the server,
+ * and a cancelled upload for a moment: the caller learns the id of what the server took, and may delete it.
  * Rejects with a LiveError, or with the signal's reason.
  * @param {File} file
  * @param {FileOptions} options
@@ -46,6 +49,7 @@ export async function recognizeFile(file, options) {
     return upload(wav, options);
   });
   options.onAccepted(accepted.transcriptionId);
+  options.signal.throwIfAborted();
   await followFile(accepted.transcriptionId, options);
 }
 
@@ -121,11 +125,25 @@ async function withRetries(request, signal) {
  * @param {Blob} sound
  * @param {FileOptions} options
  */
-async function upload(sound, options) {
+async function upload(sound, { config, signal, getToken }) {
+  signal.throwIfAborted();
   const form = new FormData();
-  form.append("config", JSON.stringify(options.config));
+  form.append("config", JSON.stringify(config));
   form.append("audio", sound);
+  const options = { signal: delayed(signal, CANCELLED_UPLOAD_MS), getToken };
   return bodyOf(await send(RECORDINGS, options, { method: "POST", body: form }));
+}
+
+/**
+ * A signal that aborts so long after another.
+ * @param {AbortSignal} signal
+ * @param {number} ms
+ */
+function delayed(signal, ms) {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  signal.addEventListener("abort", () => setTimeout(abort, ms), { once: true });
+  return controller.signal;
 }
 
 /**

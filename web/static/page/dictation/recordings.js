@@ -10,7 +10,10 @@ import { FileQueue } from "./filequeue.js";
 import { deleteFile, followFile, isPlayable, recognizeFile } from "./files.js";
 
 /**
- * @typedef {{ file: File | undefined, recording: Recording }} Item without a file the server has it
+ * @typedef {object} Item
+ * @property {File | undefined} file without one, the server has the recording already
+ * @property {Recording} recording
+ * @property {boolean} isUnwanted the server may delete it, once it has it
  * @typedef {object} RecordingsOptions
  * @property {() => import("../settings.js").Settings} settings
  * @property {() => Promise<void>} onTake called before files are taken
@@ -71,7 +74,7 @@ export class Recordings {
    * @param {Recording} recording
    */
   resume(recording) {
-    this.#queue.add(recording.name, { file: undefined, recording });
+    this.#queue.add(recording.name, { file: undefined, recording, isUnwanted: false });
   }
 
   /**
@@ -90,18 +93,25 @@ export class Recordings {
     for (const file of files) {
       const recording = new Recording(file.name);
       onAdd(recording);
-      this.#queue.add(file.name, { file, recording });
+      this.#queue.add(file.name, { file, recording, isUnwanted: false });
     }
   }
 
   /** @param {import("./filequeue.js").Job<Item>} job */
   #cancel(job) {
     this.#queue.cancel(job);
-    const { recording } = job.item;
-    const { transcriptionId } = recording;
     // What is only shown again stays at the server.
-    if (!transcriptionId || !job.item.file) return;
-    // What was read stays on the page; the server has no use for the rest.
+    job.item.isUnwanted = job.item.file !== undefined;
+    this.#deleteUnwanted(job.item);
+  }
+
+  /**
+   * Delete a cancelled recording at the server. What was read stays on the page; the server has no use for the rest.
+   * @param {Item} item
+   */
+  #deleteUnwanted({ recording, isUnwanted }) {
+    const { transcriptionId } = recording;
+    if (!transcriptionId || !isUnwanted) return;
     recording.transcriptionId = "";
     void deleteFile(transcriptionId, { signal: AbortSignal.timeout(10_000), getToken: keptToken }).catch(() => {});
   }
@@ -116,7 +126,10 @@ export class Recordings {
         config: fileConfigOf(settings()),
         signal,
         getToken: keptToken,
-        onAccepted: (/** @type {string} */ transcriptionId) => (recording.transcriptionId = transcriptionId),
+        onAccepted: (/** @type {string} */ transcriptionId) => {
+          recording.transcriptionId = transcriptionId;
+          this.#deleteUnwanted(job.item);
+        },
         onProgress: (/** @type {number} */ share) => this.#queue.progress(job, share),
         onResults: (/** @type {import("./files.js").FileResult[]} */ results, /** @type {boolean} */ isWhole) => {
           const edits = recording.merge(results, isWhole);
