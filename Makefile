@@ -56,12 +56,18 @@ format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The wheel and the sdist of the commit, in dist/, after the tests of such a build.
-package: $(DEVELOPMENT)
-	TEST_TIER=long $(BIN)/pytest tests/shipping/test_package.py
-	rm -rf dist .artefacts && mkdir -p .artefacts dist
-	git archive HEAD | tar --extract --directory .artefacts
-	cd .artefacts && ../$(BIN)/python -m hatchling build --directory ../dist
+# The packages of the commit, in dist/, after the tests of such a build: the server's, the two clients', the weights'.
+package: $(DEVELOPMENT) $(MODULES)
+	TEST_TIER=long $(BIN)/pytest tests/shipping/test_package.py tests/shipping/test_clients.py
+	rm -rf dist .artefacts && mkdir -p .artefacts/server dist
+	git archive HEAD | tar --extract --directory .artefacts/server
+	cd .artefacts/server && ../../$(BIN)/python -m hatchling build --directory ../../dist
+	for name in client model npm; do \
+		(cd .artefacts/server && ../../$(BIN)/python -m deploy.packages.stage $$name ../$$name) || exit 1; done
+	cd .artefacts/client && ../../$(BIN)/python -m hatchling build --directory ../../dist
+	cd .artefacts/model && ../../$(BIN)/python -m hatchling build --target wheel --directory ../../dist
+	$(TSC) --project .artefacts/npm/tsconfig.json
+	$(BIN)/npm pack ./.artefacts/npm --pack-destination dist --loglevel=error
 	rm -rf .artefacts
 
 # The pages that are generated from the tables of the code.

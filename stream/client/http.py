@@ -15,7 +15,7 @@ from stream.protocols.farsava.messages import AudioProgress, Failure, WireResult
 
 # The size of four hours of speech with ten hypotheses of each utterance.
 _MOST_BYTES = 128 * 1024 * 1024
-_BUSY = frozenset(
+BUSY = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.BAD_GATEWAY,
@@ -23,6 +23,7 @@ _BUSY = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
+"""Statuses with which a request may be repeated."""
 # Errors of a request; all others are errors of the recording, which are sent in the same form.
 _ABOUT_REQUESTS = frozenset(
     problem.value.type
@@ -82,7 +83,7 @@ class Answer:
     @property
     def is_busy(self) -> bool:
         """Whether a retry may succeed."""
-        return self.status in _BUSY
+        return self.status in BUSY
 
     @property
     def retry_after_seconds(self) -> float | None:

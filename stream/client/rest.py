@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
+import httpx_sse
 import msgspec
 
 from stream.backoff import Backoff
@@ -30,6 +31,7 @@ from stream.paths import LIVE_PATH, is_loopback
 _LONG_PATH = "/v1/speech/asrlongrunning"
 _TRANSCRIPTIONS_PATH = "/v1/speech/transcriptions"
 _CHUNK_BYTES = 256 * 1024
+_MOST_ERROR_BYTES = 64 * 1024
 
 Form = Literal["json", "txt", "srt", "vtt"]
 SentCallback = Callable[[int], None]
@@ -78,8 +80,8 @@ class RestClient:
     async def submit(self, config: Mapping[str, object], uri: str | None = None) -> Accepted:
         """Register a recording with the keys of the protocol, to be fetched from `uri`, else to be uploaded."""
         audio = {"upload": True} if uri is None else {"uri": uri}
-        answer = await self._ask("POST", _LONG_PATH, json={"config": dict(config), "audio": audio})
-        transcription = self._read(answer, Transcription)
+        answer = await self.ask("POST", _LONG_PATH, json={"config": dict(config), "audio": audio})
+        transcription = self.read(answer, Transcription)
         if uri is not None:
             return Accepted(transcription)
         place = answer.headers.get("Upload-Location", "")
@@ -94,30 +96,51 @@ class RestClient:
             raise ValueError("this recording is fetched by the server; nothing is to be uploaded")
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         headers = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
-        await self._ask("PUT", accepted.upload_path, lambda: _pieces(path, size_bytes, sent), headers=headers)
+        await self.ask("PUT", accepted.upload_path, lambda: _pieces(path, size_bytes, sent), headers=headers)
         sent(size_bytes)
 
     async def state(self, transcription_id: str) -> Transcription:
         """Return the state of a recording; raises RecognitionError if it failed, RefusedError (404) if it is gone."""
-        answer = await self._ask("GET", _path(transcription_id), params={"extended": "true"})
-        return self._read(answer, Transcription)
+        answer = await self.ask("GET", _path(transcription_id), params={"extended": "true"})
+        return self.read(answer, Transcription)
 
     async def written(self, transcription_id: str, form: Form) -> str:
         """Return the text so far in a format of the server."""
-        answer = await self._ask("GET", _path(transcription_id), params={"format": form})
+        answer = await self.ask("GET", _path(transcription_id), params={"format": form})
         return answer.body.decode(errors="replace")
 
     async def delete(self, transcription_id: str) -> None:
         """Delete a transcription; the recognition of an unfinished one stops."""
-        await self._ask("DELETE", _path(transcription_id))
+        await self.ask("DELETE", _path(transcription_id))
 
     def address(self, transcription_id: str, form: Form = "json") -> str:
         """Return the address of the result, for people."""
         return f"{str(self._http.base_url).rstrip('/')}{_path(transcription_id)}?format={form}"
 
-    async def _ask(
+    @asynccontextmanager
+    async def events(self, path: str, after: str | None) -> AsyncIterator[httpx_sse.EventSource]:
+        """Open a stream of server-sent events, after the one with the id `after`; not retried.
+
+        Raises RefusedError, and the errors of httpx and httpx_sse. The idle limit must be longer than the pause of 15 s
+        after which a quiet server sends a comment.
+        """
+        headers = {} if after is None else {"Last-Event-ID": after}
+        async with httpx_sse.aconnect_sse(self._http, "GET", path, headers=headers) as source:
+            response = source.response
+            if not response.is_success:
+                # No endless body: the server's own errors are short.
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MOST_ERROR_BYTES:
+                        break
+                self._checked(Answer(response.status_code, response.headers, bytes(body)), "POST")
+            yield source
+
+    async def ask(
         self, method: str, path: str, content: Callable[[], AsyncIterator[bytes]] | None = None, **parts: Any
     ) -> Answer:
+        """Make a request, retried while the server is busy; `parts` are those of httpx. Raises LiveError."""
         backoff = Backoff(self.waits.retry_seconds, self.waits.longest_retry_seconds)
         seconds = self.waits.answer_seconds if content is None else None
         for tries in itertools.count(1):
@@ -146,7 +169,8 @@ class RestClient:
         location, retry_after = answer.headers.get("Location"), answer.headers.get("Retry-After")
         raise RefusedError(self.url, answer.status, failure, location, retry_after)
 
-    def _read(self, answer: Answer, body: type[_Body]) -> _Body:
+    def read(self, answer: Answer, body: type[_Body]) -> _Body:
+        """Decode the body of an answer; raises AnswerError."""
         try:
             return msgspec.json.decode(answer.body, type=body)
         except (msgspec.DecodeError, UnicodeDecodeError) as invalid:

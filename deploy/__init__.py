@@ -1,0 +1,1 @@
+"""What brings the product to its users: packages, images, units, manifests."""
