@@ -43,6 +43,7 @@ def test_one_thread_sends_while_another_receives(server: str) -> None:
         sender.start()
         messages = list(live)
         sender.join()
+    assert isinstance(messages[-1], Done)
     assert words_of(messages[-1].results[0].transcript) == SPOKEN
 
 
