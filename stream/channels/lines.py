@@ -5,6 +5,9 @@ last id, so that ids increase from one process to the next, too. A reader that h
 lines whose last change is later, and nothing else: what was in between is out of date. The lines themselves are
 therefore the log from which a reader resumes, its place is one number, and a slow reader is sent the newest text of
 each line only.
+
+A line that another process changed keeps its change id, and may come after later ones. The order here is therefore that
+of places: a line that is changed here has its change id as its place, one that was merged gets a place of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +25,8 @@ NowMs = Callable[[], int]
 class Line:
     """What one speaker said without a break; `start_ms` and `end_ms` are on the clock of the channel.
 
-    `number` identifies the line and counts from 1, `change_id` its last change; both are 0 until the channel has it.
+    `number` identifies the line and counts from 1, `change_id` its last change, the same in all processes; `place` is
+    its place in the order of this process. All are 0 until the channel has the line.
     Unsettled text may change. `recognized` is the text before it was corrected, None if it never was. A hidden line is
     shown to nobody. `utterance` names the transcription and the utterance that it is from.
     """
@@ -37,6 +41,7 @@ class Line:
     utterance: tuple[str, int] = ("", 0)
     number: int = 0
     change_id: int = 0
+    place: int = 0
 
 
 class Lines:
@@ -48,7 +53,7 @@ class Lines:
         Further lines are numbered from the highest number on, or as `number_from` says.
         """
         ordered = sorted(settled, key=lambda line: line.change_id)
-        self._by_number = {line.number: line for line in ordered}
+        self._by_number = {line.number: replace(line, place=line.change_id) for line in ordered}
         self._unsettled: set[int] = set()
         self._last_number = max(self._by_number, default=0)
         self._last_change_id = ordered[-1].change_id if ordered else 0
@@ -60,26 +65,52 @@ class Lines:
 
     @property
     def last_change_id(self) -> int:
-        """The id of the last change of any line."""
+        """The id of the last change of any line, and the last place."""
         return self._last_change_id
 
     def put(self, line: Line) -> Line:
         """Add a line, or replace the one with its number; return it with its number and its change id."""
+        changed = self.prepared(line)
+        self._keep(changed)
+        return changed
+
+    def prepared(self, line: Line) -> Line:
+        """Return a line with its number and a new change id, to be shown once it is stored."""
         number = line.number
         if not number:
             self._last_number += 1
             number = self._last_number
-        changed = replace(line, number=number, change_id=self.take_change_id())
-        # The order of a dict is that of insertion, here that of the last changes.
-        self._by_number.pop(number, None)
-        self._by_number[number] = changed
-        if changed.is_settled or changed.is_hidden:
-            self._unsettled.discard(number)
+        change_id = self.take_change_id()
+        return replace(line, number=number, change_id=change_id, place=change_id)
+
+    def show(self, prepared: Line) -> Line | None:
+        """Take a line that was prepared; return it with its place, None if a later change of it is known."""
+        return self._merged(prepared, is_next=prepared.change_id >= self._last_change_id)
+
+    def merge(self, line: Line) -> Line | None:
+        """Take a line as another process changed it; return it with its place, None if a later change is known."""
+        return self._merged(line, is_next=line.change_id > self._last_change_id)
+
+    def _merged(self, line: Line, *, is_next: bool) -> Line | None:
+        known = self._by_number.get(line.number)
+        if known is not None and known.change_id >= line.change_id:
+            return None
+        place = line.change_id if is_next else self.take_change_id()
+        self._last_change_id = max(self._last_change_id, place)
+        merged = replace(line, place=place)
+        self._keep(merged)
+        return merged
+
+    def _keep(self, line: Line) -> None:
+        # The order of a dict is that of insertion, here that of the places.
+        self._by_number.pop(line.number, None)
+        self._by_number[line.number] = line
+        if line.is_settled or line.is_hidden:
+            self._unsettled.discard(line.number)
         else:
-            self._unsettled.add(number)
+            self._unsettled.add(line.number)
         if len(self._by_number) > self._most:
             self._drop(min(self._by_number))
-        return changed
 
     def get(self, number: int) -> Line | None:
         """Return a line by its number."""
@@ -113,19 +144,23 @@ class Lines:
 
     def forget(self, before_ms: int) -> None:
         """Drop lines that changed last before this time: their text is kept no longer."""
-        old = takewhile(lambda line: line.change_id < before_ms, self._by_number.values())
+        old = takewhile(lambda line: line.place < before_ms, self._by_number.values())
         for number in [line.number for line in old]:
             self._drop(number)
 
-    def after(self, change_id: int) -> list[Line]:
-        """Return the lines that changed after `change_id`, the earliest change first."""
-        newest_first = takewhile(lambda line: line.change_id > change_id, reversed(self._by_number.values()))
+    def after(self, place: int) -> list[Line]:
+        """Return the lines that changed after a place, the earliest change first."""
+        newest_first = takewhile(lambda line: line.place > place, reversed(self._by_number.values()))
         return list(newest_first)[::-1]
 
-    def since(self, change_id: int) -> list[Line]:
-        """Return what a connection begins with: all unsettled lines, and the others that changed after `change_id`."""
-        open_lines = sorted((self._by_number[number] for number in self._unsettled), key=lambda line: line.change_id)
-        return [*takewhile(lambda line: line.change_id <= change_id, open_lines), *self.after(change_id)]
+    def since(self, place: int) -> list[Line]:
+        """Return what a connection begins with: all unsettled lines, and the others that changed after `place`."""
+        open_lines = sorted((self._by_number[number] for number in self._unsettled), key=lambda line: line.place)
+        return [*takewhile(lambda line: line.place <= place, open_lines), *self.after(place)]
+
+    def of(self, transcription_id: str) -> list[Line]:
+        """Return the lines that are from a transcription."""
+        return [line for line in self._by_number.values() if line.utterance[0] == transcription_id]
 
     def spoken(self) -> Iterator[Line]:
         """Return the settled lines that are shown, in the order in which they were spoken."""

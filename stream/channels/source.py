@@ -1,6 +1,6 @@
 """Make lines of a caption channel from the events of one session."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -27,7 +27,13 @@ class Source:
     offset_ms: int = 0
     has_channels: bool = False
     _open: dict[int, Line] = field(default_factory=dict, init=False)
+    _replaced: list[Line] = field(default_factory=list, init=False)
     _onsets: dict[int, int] = field(default_factory=dict, init=False)
+
+    def go_on(self, from_ms: int) -> None:
+        """Take over the lines of the same transcription that end after `from_ms`: that audio is recognized again."""
+        mine = self.lines.of(self.transcription_id)
+        self._replaced = [line for line in mine if line.end_ms > from_ms and not line.is_hidden]
 
     def receive(self, event: ClientEvent) -> tuple[Line, ...]:
         """Return the lines that an event changes; those that are settled or hidden change no more by this session."""
@@ -40,19 +46,52 @@ class Source:
             case Unsettled():
                 return self._unsettled(event)
             case Settled():
-                return self._settled(event)
+                return self.shown(self.settled(event))
             case _:
                 return ()
 
+    def settled(self, event: Settled) -> tuple[Line, ...]:
+        """Return the lines that a settled utterance changes, to be shown when they are stored."""
+        shown = self._taken(event.utterance_id)
+        self._onsets.pop(event.utterance_id, None)
+        changed = []
+        for line in self._lines(event):
+            number = shown.pop(0).number if shown else 0
+            changed.append(self.lines.prepared(replace(line, number=number)))
+        replaced = self._passed(self._ms(event.processed))
+        changed += [self.lines.prepared(_hidden(line)) for line in (*shown, *replaced)]
+        return tuple(changed)
+
+    def shown(self, prepared: Iterable[Line]) -> tuple[Line, ...]:
+        """Show lines that were prepared; return those that no later change has overtaken."""
+        shown = (self.lines.show(line) for line in prepared)
+        return tuple(line for line in shown if line is not None)
+
     def close(self) -> tuple[Line, ...]:
         """Hide text that will never be settled, at the end of the session; return the lines that changed."""
-        left, self._open = list(self._open.values()), {}
-        return tuple(self._hidden(line) for line in left)
+        left = [*self._open.values(), *(line for line in self._replaced if not line.is_settled)]
+        self._open, self._replaced = {}, []
+        return tuple(self.lines.put(_hidden(line)) for line in left)
+
+    def _taken(self, utterance_id: int) -> list[Line]:
+        """Return the lines of an utterance that readers have, which are its own from now on."""
+        shown = self._open.pop(utterance_id, None)
+        mine = [line for line in self._replaced if line.utterance[1] == utterance_id]
+        self._replaced = [line for line in self._replaced if line.utterance[1] != utterance_id]
+        return sorted(([] if shown is None else [shown]) + mine, key=lambda line: line.number)
+
+    def _passed(self, end_ms: int) -> list[Line]:
+        """Return the lines of a lost connection whose audio is now in another utterance."""
+        passed = [line for line in self._replaced if line.start_ms < end_ms]
+        self._replaced = [line for line in self._replaced if line.start_ms >= end_ms]
+        return passed
 
     def _unsettled(self, event: Unsettled) -> tuple[Line, ...]:
         best = event.hypothesis.best
         shown = self._open.get(event.utterance_id)
         text = best.transcript
+        if shown is None and (taken := self._taken(event.utterance_id)):
+            shown, self._replaced = taken[0], taken[1:] + self._replaced
         if (not text and shown is None) or (shown is not None and shown.text == text):
             return ()
         onset = self._onsets.get(event.utterance_id, event.progress.settled)
@@ -67,18 +106,6 @@ class Source:
         )
         self._open[event.utterance_id] = changed = self.lines.put(line)
         return (changed,)
-
-    def _settled(self, event: Settled) -> tuple[Line, ...]:
-        shown = self._open.pop(event.utterance_id, None)
-        self._onsets.pop(event.utterance_id, None)
-        number = 0 if shown is None else shown.number
-        changed = []
-        for line in self._lines(event):
-            changed.append(self.lines.put(replace(line, number=number)))
-            number = 0
-        if not changed and shown is not None:
-            changed.append(self._hidden(shown))
-        return tuple(changed)
 
     def _lines(self, event: Settled) -> Iterator[Line]:
         """Yield a line for each turn of a speaker; words without times have those of the utterance."""
@@ -96,10 +123,6 @@ class Source:
             )
             start = last
 
-    def _hidden(self, line: Line) -> Line:
-        """Take back unsettled text; readers that have it drop it."""
-        return self.lines.put(replace(line, text="", is_hidden=True))
-
     def _ms(self, samples: int) -> int:
         return self.offset_ms + samples // SAMPLES_PER_MS
 
@@ -109,6 +132,11 @@ class Source:
         if not parts:
             return self.label
         return f"{self.label or 'Speaker'} {'.'.join(parts)}"
+
+
+def _hidden(line: Line) -> Line:
+    """Return a line whose text is taken back; readers that have it drop it."""
+    return replace(line, text="", is_hidden=True)
 
 
 def _span(turn: Sequence[Word], start: int, end: int) -> tuple[int, int]:

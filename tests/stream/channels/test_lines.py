@@ -1,3 +1,5 @@
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,3 +127,68 @@ def test_a_reader_that_resumes_anywhere_has_what_one_that_stayed_has(
             place = lines.last_change_id
     resumed |= {one.number: one.text for one in lines.after(place)}
     assert resumed == stayed
+
+
+def test_a_line_of_another_process_keeps_its_id_and_comes_last() -> None:
+    here, there = Lines(now_ms=lambda: 1000), Lines(now_ms=lambda: 500)
+    there.number_from(100)
+    late = there.put(said("late"))
+    here.put(said("a"))
+    place = here.last_change_id
+    merged = here.merge(late)
+    assert merged is not None
+    assert (merged.number, merged.change_id) == (100, 500)
+    assert texts(here.after(place)) == ["late"]
+    assert here.merge(late) is None
+
+
+def test_the_later_change_of_a_line_wins() -> None:
+    here, there = Lines(now_ms=lambda: 1000), Lines(now_ms=lambda: 2000)
+    first = here.put(said("a"))
+    there.merge(first)
+    newer = there.corrected(1, text="A")
+    older = here.corrected(1, text="B")
+    assert newer is not None
+    assert older is not None
+    assert here.merge(newer) is not None
+    assert there.merge(older) is None
+    assert texts(here.after(0)) == texts(there.after(0)) == ["A"]
+
+
+def test_a_prepared_line_is_nowhere_until_it_is_shown() -> None:
+    lines = empty()
+    prepared = lines.prepared(said("a"))
+    other = lines.put(said("b"))
+    assert texts(lines.after(0)) == ["b"]
+    place = lines.last_change_id
+    shown = lines.show(prepared)
+    assert shown is not None
+    assert (shown.number, shown.change_id) == (1, prepared.change_id)
+    assert (other.number, texts(lines.after(place))) == (2, ["a"])
+    assert lines.show(prepared) is None
+
+
+@examples(100)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=40),
+    order=st.randoms(use_true_random=False),
+)
+def test_processes_that_have_all_changes_show_the_same(
+    changes: list[tuple[int, int, bool]], order: random.Random
+) -> None:
+    processes = [empty() for _ in range(3)]
+    for place, lines in enumerate(processes):
+        lines.number_from(1 + 100 * place)
+    sent: list[Line] = []
+    for step, (place, known, settled) in enumerate(changes):
+        lines = processes[place]
+        number = 1 + 100 * place + known
+        sent.append(lines.put(said(str(step), number if lines.get(number) else 0, settled=settled)))
+    for lines in processes:
+        cursor = lines.last_change_id
+        before = {one.number: one.text for one in lines.after(0)}
+        for line in order.sample(sent, len(sent)):
+            lines.merge(line)
+        before |= {one.number: one.text for one in lines.after(cursor)}
+        assert before == {one.number: one.text for one in lines.after(0)}
+    assert len({frozenset((one.number, one.change_id, one.text) for one in lines.after(0)) for lines in processes}) == 1

@@ -112,3 +112,53 @@ def test_several_sources_share_the_numbers_of_a_channel() -> None:
     ann.receive(settled(words(("A.", 0))))
     bob.receive(settled(words(("B.", 0))))
     assert [(line.number, line.speaker, line.text) for line in lines.after(0)] == [(1, "ann", "A."), (2, "bob", "B.")]
+
+
+def resumed(one: Source, from_ms: int) -> Source:
+    """Return the source of the session that goes on with the transcription of another one."""
+    other = Source(lines=one.lines, transcription_id="t", offset_ms=one.offset_ms)
+    other.go_on(from_ms)
+    return other
+
+
+def test_a_resumed_session_takes_its_lines_over() -> None:
+    one = source()
+    one.receive(settled(words(("hello", 0), ("wor", 0))))
+    one.receive(SpeechStarted(2, 5 * SECOND))
+    one.receive(unsettled("how", 2))
+    other = resumed(one, 1000)
+    (again,) = other.receive(unsettled("hello"))
+    assert brief(again) == (1, "hello", 0, 2000, False)
+    (line,) = other.receive(settled(words(("hello", 0), ("world", 0))))
+    assert brief(line)[:2] == (1, "hello world")
+    (line,) = other.receive(settled(words(("how", 0)), 2))
+    assert brief(line)[:2] == (2, "how")
+    assert other.close() == ()
+
+
+def test_a_resumed_session_leaves_what_was_settled_before() -> None:
+    one = source()
+    one.receive(settled(words(("hello", 0), ("world", 0))))
+    other = resumed(one, 2000)
+    (line,) = other.receive(settled(words(("again", 0)), 2))
+    assert brief(line)[:2] == (2, "again")
+    assert [text.text for text in one.lines.spoken()] == ["hello world", "again"]
+
+
+def test_lines_whose_audio_is_in_another_utterance_now_are_hidden() -> None:
+    one = source()
+    one.receive(settled(words(("hello", 0))))
+    one.receive(settled(words(("world", 0)), 2))
+    other = resumed(one, 0)
+    both = other.receive(settled(words(("hello", 0), ("world", 0))))
+    assert [(line.number, line.text, line.is_hidden) for line in both] == [
+        (1, "hello world", False),
+        (2, "", True),
+    ]
+
+
+def test_unsettled_text_that_a_resumed_session_never_settles_is_hidden() -> None:
+    one = source()
+    one.receive(unsettled("hello"))
+    (line,) = resumed(one, 0).close()
+    assert (line.number, line.is_hidden) == (1, True)
