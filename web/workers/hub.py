@@ -1,6 +1,7 @@
 """The hub of a server: a Unix socket at which its workers count, mark tokens as used, and learn what has changed."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from web.workers.messages import (
     MessageError,
     Metrics,
     Read,
+    Relayed,
     ReleaseSlot,
     Request,
     Slot,
@@ -35,7 +37,9 @@ from web.workers.messages import (
     read_message,
 )
 
-Question = Add | Read | FindSlot | TakeSlot | ReleaseSlot | Use | Announce | Collect
+Question = Add | Read | FindSlot | TakeSlot | ReleaseSlot | Use | Announce | Relayed | Collect
+# Messages that wait for a worker which does not read; the oldest are dropped.
+_MOST_RELAYED = 1000
 _log = structlog.get_logger()
 
 
@@ -54,6 +58,7 @@ class Hub:
         self._used_tokens = UsedTokens(workers * UsedTokens.MOST)
         self._state = State()
         self._changes = Changes()
+        self._watchers: set[_Watcher] = set()
         self._connections: set[asyncio.Task[None]] = set()
 
     def set_state(self, *, has_started: bool, is_answering: bool) -> None:
@@ -116,6 +121,10 @@ class Hub:
             case Announce():
                 state = self._state
                 self._set(State(state.has_started, state.is_answering, state.announcements + 1))
+            case Relayed():
+                for watcher in self._watchers:
+                    watcher.relayed.append(request)
+                self._changes.signal()
         return None
 
     async def _count(self, request: Add | Read) -> Counted:
@@ -149,12 +158,26 @@ class Hub:
         return True
 
     async def _watch(self, writer: asyncio.StreamWriter) -> None:
-        """Send the state now and after each change; what changes while one is on its way is sent together."""
+        """Send the state now and after each change, and what is relayed; changes while one is on its way are merged."""
+        watcher = _Watcher()
+        self._watchers.add(watcher)
         sent: State | None = None
-        while not writer.is_closing():
-            if sent == self._state:
-                await self._changes.wait()
-            else:
-                sent = self._state
-                writer.write(framed(sent))
+        try:
+            while not writer.is_closing():
+                if watcher.relayed:
+                    writer.write(framed(watcher.relayed.popleft()))
+                elif sent != self._state:
+                    sent = self._state
+                    writer.write(framed(sent))
+                else:
+                    await self._changes.wait()
                 await writer.drain()
+        finally:
+            self._watchers.discard(watcher)
+
+
+class _Watcher:
+    """What is still to be sent to a worker."""
+
+    def __init__(self) -> None:
+        self.relayed: deque[Relayed] = deque(maxlen=_MOST_RELAYED)

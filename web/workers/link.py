@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from web.workers.messages import (
     MessageError,
     Metrics,
     Read,
+    Relayed,
     ReleaseSlot,
     Request,
     Slot,
@@ -41,6 +42,8 @@ _ANSWER_SECONDS = 2.0
 # A worker that is stuck is waited for before the metrics of the others are returned.
 _COLLECT_SECONDS = 8.0
 _START_SECONDS = 30.0
+# Messages of other workers that wait until they are dealt with; the oldest are dropped.
+_MOST_RELAYED = 1000
 # Requests whose answers are waited for, those included that nobody waits for any more.
 _MOST_REQUESTS = 10_000
 
@@ -147,6 +150,8 @@ class WorkerLink:
         self.store = HubStore(connection)
         self._path = path
         self._connection = connection
+        self._relayed: deque[bytes] = deque(maxlen=_MOST_RELAYED)
+        self._has_relayed = asyncio.Event()
 
     def announce(self) -> None:
         """Let all workers look for work in the database."""
@@ -159,6 +164,19 @@ class WorkerLink:
         known = self.state.announcements
         await self.changes.wait_until(lambda: self.state.announcements != known)
 
+    def send(self, message: bytes) -> None:
+        """Send a message to all workers; it is dropped while the hub cannot be reached."""
+        with suppress(StoreUnavailableError):
+            self._connection.send(Relayed(message))
+
+    async def messages(self) -> AsyncGenerator[bytes, None]:
+        """Yield what the workers send to each other, without end."""
+        while True:
+            await self._has_relayed.wait()
+            self._has_relayed.clear()
+            while self._relayed:
+                yield self._relayed.popleft()
+
     async def collect(self) -> bytes:
         """Return the metrics of all workers; raises StoreUnavailableError."""
         # On a connection of its own: the metrics of this worker include requests to the hub.
@@ -166,11 +184,18 @@ class WorkerLink:
             return (await connection.ask(Collect(), Metrics, _COLLECT_SECONDS)).text
 
     async def watch(self, reader: asyncio.StreamReader) -> None:
-        """Follow the state of the server until the connection ends."""
+        """Follow the state of the server and what is relayed, until the connection ends."""
         decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-        while isinstance(state := await read_message(reader, decoder), State):
-            self.state = state
-            self.changes.signal()
+        while True:
+            match await read_message(reader, decoder):
+                case State() as state:
+                    self.state = state
+                    self.changes.signal()
+                case Relayed(message):
+                    self._relayed.append(message)
+                    self._has_relayed.set()
+                case _:
+                    return
 
 
 @asynccontextmanager

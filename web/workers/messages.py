@@ -1,7 +1,8 @@
 """Messages between a worker and the hub of its server, and their frames on a Unix socket.
 
 A frame is the length of a message as four bytes, big-endian, and the message in MessagePack. The answers to requests
-come in their order. On a connection that begins with `Watch`, the hub sends a `State` whenever it has changed.
+come in their order. On a connection that begins with `Watch`, the hub sends a `State` whenever it has changed, and what
+the workers relay to each other.
 """
 
 import asyncio
@@ -79,12 +80,18 @@ class Announce(msgspec.Struct, frozen=True, tag="announce"):
     """Announce work in the database, which all workers then look for; not answered."""
 
 
+class Relayed(msgspec.Struct, frozen=True, tag="relayed"):
+    """Send a message to all workers, the sender included; not answered, and sent on as it is."""
+
+    message: bytes
+
+
 class Collect(msgspec.Struct, frozen=True, tag="collect"):
     """Ask for the metrics of all workers; answered by `Metrics`."""
 
 
 class Watch(msgspec.Struct, frozen=True, tag="watch"):
-    """Ask for each `State` from now on."""
+    """Ask for each `State` and each `Relayed` from now on."""
 
 
 class Counted(msgspec.Struct, frozen=True, tag="counted"):
@@ -137,8 +144,8 @@ class State(msgspec.Struct, frozen=True, tag="state"):
     announcements: int = 0
 
 
-Request = Add | Read | FindSlot | TakeSlot | ReleaseSlot | Use | Announce | Collect | Watch
-Answer = Counted | Slot | Used | Metrics | State
+Request = Add | Read | FindSlot | TakeSlot | ReleaseSlot | Use | Announce | Relayed | Collect | Watch
+Answer = Counted | Slot | Used | Metrics | State | Relayed
 
 
 class MessageError(Exception):

@@ -18,6 +18,7 @@ from web.auth.one_time_tokens import SharedUsedTokens, UsedTokens
 from web.limits.store import Full, SlotLimits, StoreUnavailableError
 from web.workers.hub import Hub
 from web.workers.link import WorkerLink, linked
+from web.workers.messages import Watch, framed
 
 ROOM = SlotLimits(2, 3)
 
@@ -161,3 +162,28 @@ def test_what_is_no_message_ends_its_connection_only(tmp_path_factory: pytest.Te
             assert (await link.store.add("k", 1, 1)).amount == 1
 
     asyncio.run(send())
+
+
+async def test_what_a_worker_relays_reaches_all_in_order(tmp_path: Path) -> None:
+    async with two_workers(tmp_path) as (one, other):
+        one.send(b"1")
+        one.send(b"2")
+        async with asyncio.timeout(STUCK_SECONDS):
+            for link in (one, other):
+                messages = link.messages()
+                assert [await anext(messages), await anext(messages)] == [b"1", b"2"]
+                await messages.aclose()
+
+
+async def test_a_worker_that_reads_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.workers.hub._MOST_RELAYED", 3)
+    async with hub(tmp_path) as (_, path), linked(path) as one:
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(framed(Watch()))
+        await writer.drain()
+        messages = one.messages()
+        async with asyncio.timeout(STUCK_SECONDS):
+            for number in range(300):
+                one.send(number.to_bytes(4, "big") + bytes(60_000))
+                assert (await anext(messages))[:4] == number.to_bytes(4, "big")
+        writer.close()
