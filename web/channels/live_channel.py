@@ -1,11 +1,14 @@
 """A channel that is published or read now: its lines in memory, its publishers, its readers."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from stream.channels.lines import Line, Lines
 from stream.channels.writing import ChannelBody, channel_event, line_event
+from stream.waiting import Changes
 from web.channels.broadcast import Broadcast
+from web.channels.peers import OVERLAP_MS, Change, RemotePublishers, lines_of
 from web.clock import Clock
 from web.store.channels import Channel
 
@@ -16,15 +19,23 @@ _PARTIAL_SECONDS_OF_READER = 0.0002
 _MOST_SHARED_BYTES = 1 << 14
 _MOST_SHARED = 64
 _LINES_AT_ONCE = 64
+# A line is shown that long after it was settled at the latest, whatever ails the database.
+_STORE_SECONDS = 1.0
 
 
 class LiveChannel:
     """One channel in the memory of this process. `clock` tells the time of day."""
 
     def __init__(
-        self, channel: Channel, lines: Iterable[Line], *, clock: Clock, on_unsaved: Callable[[], None]
+        self,
+        channel: Channel,
+        lines: Iterable[Line],
+        *,
+        clock: Clock,
+        on_unsaved: Callable[[], None],
+        on_unsent: Callable[[], None] | None = None,
     ) -> None:
-        """`on_unsaved` is called when there is something to store."""
+        """`on_unsaved` is called when there is something to store, `on_unsent` for the other processes, if any."""
         self.channel = channel
         self.began_at = channel.began_at
         self.is_ended = False
@@ -35,6 +46,16 @@ class LiveChannel:
         self.unsaved: dict[int, Line] = {}
         """Settled lines by number that have to be stored."""
         self.lines = Lines(lines, now_ms=self.now_ms)
+        self.unsent: dict[int, Line] = {}
+        """Changed lines by number that have to be sent to other processes."""
+        self.is_unsent = False
+        """Whether lines, or whether this process publishes, have to be sent to other processes."""
+        self.stored_until = self.lines.last_change_id
+        """The highest change id that was read from the tables."""
+        self._on_unsent = on_unsent
+        self._remote = RemotePublishers()
+        self._saved = Changes()
+        self._is_stored_in_time = True
         self._clock = clock
         self._on_unsaved = on_unsaved
         self._readers = Broadcast()
@@ -51,7 +72,12 @@ class LiveChannel:
 
     @property
     def is_live(self) -> bool:
-        """Whether a session that publishes has sent audio and is open."""
+        """Whether a session that publishes has sent audio and is open, in this process or another."""
+        return self.is_published or bool(self._remote)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether a session of this process publishes."""
         return bool(self._publishing)
 
     # --- publishing ---
@@ -72,17 +98,68 @@ class LiveChannel:
             self._signal_status()
 
     def changed(self, lines: Iterable[Line]) -> None:
-        """Send lines that were put to the readers, and settled ones to the database."""
-        is_any, is_urgent = False, False
-        for line in lines:
-            is_any = True
-            is_urgent = is_urgent or line.is_settled or line.is_hidden
+        """Send lines that changed here to the readers and to other processes, and settled ones to the database."""
+        changed = list(lines)
+        for line in changed:
             if line.is_settled:
                 self.unsaved[line.number] = line
                 self._on_unsaved()
-        if is_urgent:
+        self.announce(changed)
+
+    def announce(self, lines: Sequence[Line]) -> None:
+        """Send lines that changed here to the readers and to other processes."""
+        self._show(lines)
+        if lines:
+            self._send({line.number: line for line in lines})
+
+    async def stored(self, lines: Sequence[Line]) -> None:
+        """Wait until settled lines are in the database, for a second at most, and not while it was too slow before."""
+        settled = [line for line in lines if line.is_settled]
+        if not settled:
+            return
+        self.unsaved |= {line.number: line for line in settled}
+        self._on_unsaved()
+        if not self._is_stored_in_time:
+            return
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                await self._saved.wait_until(lambda: all(self.unsaved.get(one.number) is not one for one in settled))
+        except TimeoutError:
+            self._is_stored_in_time = False
+
+    def receive(self, change: Change) -> None:
+        """Take what another process sent."""
+        was_live = self.is_live
+        self._remote.receive(change, asyncio.get_running_loop().time())
+        self.merge(lines_of(change))
+        if self.is_live != was_live:
+            self._status_id = self.lines.take_change_id()
             self._wake()
-        elif is_any and self._partial_timer is None:
+
+    def merge(self, lines: Iterable[Line]) -> None:
+        """Show lines that other processes changed, unless a later change is known."""
+        self._show([line for line in map(self.lines.merge, lines) if line is not None])
+
+    def tidy(self) -> None:
+        """Take back the unsettled lines of processes that publish no more."""
+        was_live = self.is_live
+        left = [self.lines.get(number) for number in self._remote.lost(asyncio.get_running_loop().time())]
+        unsettled = [line for line in left if line is not None and not line.is_settled and not line.is_hidden]
+        self._show([self.lines.put(replace(line, text="", is_hidden=True)) for line in unsettled])
+        if self.is_live != was_live:
+            self._status_id = self.lines.take_change_id()
+            self._wake()
+
+    def update(self, channel: Channel) -> None:
+        """Take the channel as the tables have it now."""
+        self.channel = channel
+        if channel.began_at is not None:
+            self.began_at = channel.began_at
+
+    def _show(self, lines: Sequence[Line]) -> None:
+        if any(line.is_settled or line.is_hidden for line in lines):
+            self._wake()
+        elif lines and self._partial_timer is None:
             seconds = max(_PARTIAL_SECONDS, _PARTIAL_SECONDS_OF_READER * len(self._readers))
             self._partial_timer = asyncio.get_running_loop().call_later(seconds, self._wake)
 
@@ -98,6 +175,8 @@ class LiveChannel:
         for line in lines:
             if self.unsaved.get(line.number) is line:
                 del self.unsaved[line.number]
+        self._is_stored_in_time = True
+        self._saved.signal()
 
     def end(self) -> None:
         """End all readers: the channel was deleted."""
@@ -113,6 +192,14 @@ class LiveChannel:
     def _signal_status(self) -> None:
         self._status_id = self.lines.take_change_id()
         self._wake()
+        self._send({})
+
+    def _send(self, lines: Mapping[int, Line]) -> None:
+        """Let other processes know of lines, and whether this one publishes."""
+        if self._on_unsent is not None:
+            self.unsent |= lines
+            self.is_unsent = True
+            self._on_unsent()
 
     def _wake(self) -> None:
         if self._partial_timer is not None:
@@ -142,7 +229,9 @@ class LiveChannel:
         """Yield what a connection of a reader with everything up to `cursor` begins with, in pieces."""
         yield self.status()
         is_new = cursor == 0
-        missed = [line for line in self.lines.since(cursor) if not (is_new and line.is_hidden)]
+        # Where several processes publish, what is stored a little late has a lower id than what a reader may have.
+        since = cursor if self._on_unsent is None else max(0, cursor - OVERLAP_MS)
+        missed = [line for line in self.lines.since(since) if not (is_new and line.is_hidden)]
         for first in range(0, len(missed), _LINES_AT_ONCE):
             some = missed[first : first + _LINES_AT_ONCE]
             yield b"".join(line_event(line, is_new=is_new) for line in some)

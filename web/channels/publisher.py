@@ -2,7 +2,7 @@
 
 from stream.channels.source import Source
 from stream.configuration.config import SessionConfig
-from stream.session.events import ClientEvent
+from stream.session.events import ClientEvent, Settled
 from web.channels.live_channel import LiveChannel
 
 
@@ -34,6 +34,13 @@ class Publisher:
         """Publish an event of the session."""
         if self._source is not None and not self._live.is_ended:
             self._live.changed(self._source.receive(event))
+
+    async def settle(self, event: Settled) -> None:
+        """Publish a settled utterance once it is stored, or soon if that takes too long."""
+        if self._source is not None and not self._live.is_ended:
+            lines = self._source.settled(event)
+            await self._live.stored(lines)
+            self._live.announce(self._source.shown(lines))
 
     def close(self) -> None:
         """Publish no more; text that is not settled by now never will be."""

@@ -1,7 +1,7 @@
 """A connection that reads a channel."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from stream.channels.writing import HEARTBEAT, end_event
 from web.channels.live_channel import LiveChannel
@@ -29,7 +29,7 @@ class Reader:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(True)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield events as they come, and a comment after a quarter of a minute without any, until the end."""
         live = self._live
         pieces = live.beginning(self._cursor)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
+from stream.lazy_import import lazy_import
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
 from web.app import create_app
@@ -26,6 +28,7 @@ from web.memory.trim import keep_trimming
 from web.observability.instrumented_recognizer import CountedRecognizer
 from web.observability.metrics import Metrics
 from web.observability.tracing import Tracing
+from web.relay.relay import Relay
 from web.rest.metrics import MetricsRoutes
 from web.settings.settings import Settings
 from web.store.channels import Channels
@@ -38,6 +41,11 @@ from web.tasks import running_task
 from web.workers.link import WorkerLink
 from web.workers.seat import Seat
 from web.workers.share import WHOLE
+
+if TYPE_CHECKING:
+    from web.relay import postgres
+else:
+    postgres = lazy_import("web.relay.postgres")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +132,10 @@ async def _shared(
         recordings = recordings_in(database, settings, clock)
         models = LanguageModels(database, clock=clock)
         channel_store = Channels(database, clock=clock)
-        channels = ChannelHub(channel_store, clock=clock)
+        relay = _relay(database, seat)
+        if relay is not None:
+            await stack.enter_async_context(running_task(relay.run()))
+        channels = ChannelHub(channel_store, clock=clock, relay=relay)
         await stack.enter_async_context(channels.running())
         bodies = BodyBudgets(settings.store.recording_limit_bytes, WHOLE.count if seat is None else seat.share.count)
         steps = recording_steps(settings, recordings, recognizer, limits.recording_meter, disk=bodies.disk)
@@ -151,6 +162,13 @@ async def _shared(
             clock=clock,
             seat=seat,
         )
+
+
+def _relay(database: Database, seat: Seat | None) -> Relay | None:
+    """Return what reaches the other processes that use the database; None where there can be none."""
+    if database.is_postgres:
+        return Relay(postgres.PostgresTransport(database))
+    return None if seat is None else Relay(seat.link)
 
 
 async def _wake_when_announced(queue: Queue, link: WorkerLink) -> None:

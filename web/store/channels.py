@@ -1,10 +1,10 @@
 """Caption channels and their settled lines in the database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, and_, cast, delete, exists, func, insert, select, update
+from sqlalchemy import Float, and_, cast, delete, exists, func, insert, or_, select, update
 
 from stream.channels.lines import MOST_LINES, Line
 from stream.errors import ClientError, Problem, quoted
@@ -15,6 +15,7 @@ from web.store.tables import channel_lines, channels
 NUMBERS_AT_ONCE = 10_000_000
 """Line numbers that a process reserves: more than a publisher needs before the process ends."""
 _ROWS_AT_ONCE = 100
+_CHANNELS_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,22 @@ class Channels:
         async with self._database.reading() as connection:
             rows = await connection.execute(newest.order_by(columns.number.desc()).limit(MOST_LINES))
             return [_line(row) for row in rows]
+
+    async def changes(self, after: Mapping[str, int]) -> tuple[dict[str, Channel], dict[str, list[Line]]]:
+        """Return those of some channels that there are, and their lines with change ids above that of each channel."""
+        columns = channel_lines.c
+        found: dict[str, Channel] = {}
+        changed: dict[str, list[Line]] = {}
+        async with self._database.reading() as connection:
+            for first in range(0, len(after), _CHANNELS_AT_ONCE):
+                names = list(after)[first : first + _CHANNELS_AT_ONCE]
+                rows = await connection.execute(select(channels).where(channels.c.name.in_(names)))
+                found |= {row.name: _channel(row) for row in rows}
+                newer = or_(*(and_(columns.channel == name, columns.change_id > after[name]) for name in names))
+                earliest = select(channel_lines).where(newer).order_by(columns.change_id).limit(MOST_LINES)
+                for row in await connection.execute(earliest):
+                    changed.setdefault(row.channel, []).append(_line(row))
+        return found, changed
 
     async def keep(self, name: str, lines: Sequence[Line]) -> None:
         """Store lines as they are now; nothing happens if the channel is gone."""

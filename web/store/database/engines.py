@@ -25,7 +25,8 @@ BUSY_SECONDS = 4.0
 """How long a statement waits while another connection has locked a SQLite file."""
 WRITES = "writes"
 """The execution option that marks a transaction as writing."""
-# Enough for the requests of one process; with the six of its queue, seven processes fit PostgreSQL's usual 100.
+# Enough for the requests of one process; with six of its queue and one that listens, six processes fit PostgreSQL's
+# usual 100.
 _POSTGRES_CONNECTIONS = 8
 _SQLITE_CONNECTIONS = 4
 _CONNECT_SECONDS = 5
