@@ -26,6 +26,8 @@ FIXED, ADAPTIVE = "fixed", "adaptive"
 VAD_KINDS = ("webrtc", SILERO, MANUAL, OFF)
 SAMPLE_RATES_HERTZ = range(8000, 48_001)
 """The rates of headerless samples."""
+MOST_CHANNELS = 2
+"""How many channels may be recognized each on its own."""
 OPEN_VOCABULARY, CLOSED_VOCABULARY = "open", "closed"
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 
@@ -86,7 +88,7 @@ KEYS: tuple[Key, ...] = (
     ),
     NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, MOST_BOOST),
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
-    IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, 2),
+    IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, MOST_CHANNELS),
     BooleanKey("store", "store", "keep the transcription", True),
     IntegerKey("asrStatus", "asr_status", "the status with which `POST /v1/speech/asr` answers", True, 200, 201),
 )

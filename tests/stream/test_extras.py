@@ -95,6 +95,8 @@ def test_commands_without_the_engine_name_what_is_missing(arguments: list[str], 
 
 
 def test_the_gateway_and_the_client_load_without_any_extra(tmp_path: Path) -> None:
-    modules = "web.cli.serve, web.cli.transcribe, web.cli.remote, web.cli.doctor, web.cli.token, stream.client, web.app"
+    modules = (
+        "web.cli.serve, web.cli.files.live, web.cli.files.remote, web.cli.doctor, web.cli.token, stream.client, web.app"
+    )
     ended = run_without(EVERY_MODULE, tmp_path, ["-c", f"import {modules}; print('loaded')"])
     assert (ended.stdout, ended.stderr) == ("loaded\n", "")

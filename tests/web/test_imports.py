@@ -19,7 +19,7 @@ NOT_AT_THE_START = (
     "redis",
     "stream.client",
     "unicode_rbnf",
-    "web.cli.transcription",
+    "web.cli.files.jobs",
     "web.reference.asyncapi",
     "web.reference.docs",
     "web.reference.openapi",

@@ -12,8 +12,8 @@ from stream.recognition.check_results import CheckResult, CheckResults, Verdict,
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer, RecognizerError
 from web.backends.backend import Backend
 from web.backends.registry import chosen_backend
+from web.cli.console import printable
 from web.cli.probe import CLIP_LANGUAGE, CLIP_TEXT, ProbeResult, recognize_clip
-from web.cli.progress import printable
 from web.cli.settings import settings_for
 from web.clock import Clock, wall_clock
 from web.settings.settings import Settings, SettingsError

@@ -1,17 +1,20 @@
 """The command line. A command imports what it needs when it runs, so that each starts fast."""
 
+import errno
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.configuration.config import MOST_CHANNELS, SAMPLE_RATES_HERTZ
 from stream.extras import ENGINE
 from stream.lazy_import import lazy_import
+from web.cli import options
 from web.rest.response.formats import OutputFormat
 
 if TYPE_CHECKING:
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
     from web.auth import token_issuer
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
-    from web.cli import remote
     from web.cli import serve as serve_command
+    from web.cli import servers
     from web.cli import token as token_command
-    from web.cli import transcribe as transcribe_command
     from web.cli import worker as worker_command
+    from web.cli.files import jobs
+    from web.cli.files import live as live_files
+    from web.cli.files import remote as remote_files
     from web.observability import logs
     from web.process import event_loop, stopping
     from web.process.workers import job as worker_job
@@ -34,25 +39,26 @@ else:
     token_issuer = lazy_import("web.auth.token_issuer")
     parent_process = lazy_import("web.supervision.parent_process")
     event_loop = lazy_import("web.process.event_loop")
-    remote = lazy_import("web.cli.remote")
+    jobs = lazy_import("web.cli.files.jobs")
+    live_files = lazy_import("web.cli.files.live")
+    remote_files = lazy_import("web.cli.files.remote")
+    servers = lazy_import("web.cli.servers")
     doctor_command = lazy_import("web.cli.doctor")
     engine_command = lazy_import("web.cli.engine")
     serve_command = lazy_import("web.cli.serve")
     token_command = lazy_import("web.cli.token")
-    transcribe_command = lazy_import("web.cli.transcribe")
     worker_command = lazy_import("web.cli.worker")
     logs = lazy_import("web.observability.logs")
     stopping = lazy_import("web.process.stopping")
     worker_job = lazy_import("web.process.workers.job")
 
-app = typer.Typer(name="niyosha", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="niyosha", no_args_is_help=True, pretty_exceptions_enable=False)
 
-_Model = Annotated[
-    list[str] | None,
-    typer.Option(help="A CTranslate2 Whisper directory, a hub id or `bundled`; several are tried in order."),
-]
 _Workers = Annotated[int | None, typer.Option(help="Decodings at once; by default one a core.", min=1, max=64)]
 _Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default ten a worker.", min=1, max=1000)]
+
+# A full disk, a quota, a limit of file sizes, a device that fails.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -75,7 +81,7 @@ def serve(  # noqa: PLR0917
     host: Annotated[str | None, typer.Option(help="Address to listen on; all but loopback need tokens.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = None,
     riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
-    model: _Model = None,
+    model: options.Model = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, a PEM file.")] = None,
     tls_self_signed: Annotated[
@@ -115,7 +121,7 @@ def serve_worker(job: Annotated[str, typer.Argument(help="What to do, as its par
 @app.command()
 def engine(  # noqa: PLR0917
     listen: Annotated[str, typer.Option(help="host:port or unix:/path.")] = "127.0.0.1:50051",
-    model: _Model = None,
+    model: options.Model = None,
     workers: _Workers = None,
     sessions: _Sessions = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve TLS with this certificate, a PEM file.")] = None,
@@ -146,7 +152,7 @@ def engine(  # noqa: PLR0917
 @app.command()
 def worker(
     riva_uri: Annotated[str | None, typer.Option(help="Riva servers; by default the embedded engine.")] = None,
-    model: _Model = None,
+    model: options.Model = None,
     streams: Annotated[int | None, typer.Option(help="Segments at once; by default two.", min=1, max=256)] = None,
     quiet: Annotated[bool, typer.Option(help="Log warnings and errors only.")] = False,
 ) -> None:
@@ -159,25 +165,52 @@ def worker(
 
 @app.command()
 def transcribe(  # noqa: PLR0917
-    files: Annotated[list[str], typer.Argument(help="WAV, FLAC, MP3 or anything else that FFmpeg reads.")],
-    server: Annotated[str | None, typer.Option(help="A running server; by default the local one or a new one.")] = None,
-    language: Annotated[str | None, typer.Option(help="Language tag such as en or en-US.")] = None,
-    output_format: Annotated[OutputFormat, typer.Option("--format", help="What to print.")] = OutputFormat.TEXT,
-    realtime: Annotated[bool, typer.Option(help="Send at the speed of speech.")] = False,
-    token: Annotated[str | None, typer.Option(help="A token, where the server asks for one.")] = None,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Recordings of any format, directories, or - for standard input."),
+    ],
+    server: options.Server = None,
+    language: options.Language = None,
+    output_format: Annotated[OutputFormat, typer.Option("--format", help="What to write.")] = OutputFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write a file for each recording there.")
+    ] = None,
+    phrases: options.Phrases = None,
+    channels: Annotated[
+        int, typer.Option(help="2 recognizes each of two channels on its own.", min=1, max=MOST_CHANNELS)
+    ] = 1,
+    asr_model: options.AsrModel = None,
+    model: options.Model = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="HERTZ",
+            help="The rate of samples without a header, 16 bits each.",
+            min=SAMPLE_RATES_HERTZ.start,
+            max=SAMPLE_RATES_HERTZ.stop - 1,
+        ),
+    ] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Send at the speed of speech.")] = False,
+    token: options.Token = None,
     at_server: Annotated[
         bool, typer.Option("--remote", help="Leave long recordings to the server: files, or addresses it fetches.")
     ] = False,
 ) -> None:
-    """Transcribe audio files with a server."""
-    options = transcribe_command.TranscribeOptions(
-        server=server, language=language, format=output_format, realtime=realtime, token=token
+    """Transcribe recordings with a server."""
+    if at_server and realtime:
+        raise typer.BadParameter("it is for live recognition; leave it out with --remote", param_hint="--realtime")
+    chosen = jobs.TranscribeOptions(
+        **_server_options(server, token, model, phrases),
+        language=language,
+        asr_model=asr_model,
+        format=output_format,
+        realtime=realtime,
+        rate_hertz=rate,
+        channels=channels,
+        output=output,
     )
-    if at_server:
-        if realtime:
-            raise typer.BadParameter("it is for live recognition; leave it out with --remote", param_hint="--realtime")
-        raise typer.Exit(remote.transcribe_remote(files, options, _start_server))
-    raise typer.Exit(transcribe_command.transcribe_files(files, options, _start_server))
+    run = remote_files.transcribe_remote if at_server else live_files.transcribe_files
+    raise typer.Exit(run(files, chosen, _start_server(model)))
 
 
 @app.command()
@@ -234,8 +267,26 @@ def _given(options: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _start_server() -> AbstractAsyncContextManager[str]:
-    return serve_command.server_for_one_command()
+def _server_options(
+    server: str | None, token: str | None, model: list[str] | None, phrases: Path | None
+) -> dict[str, Any]:
+    """Return the options of every command that uses a server; exit with a sentence where they cannot be used."""
+    if model and server is not None:
+        raise typer.BadParameter(
+            f"it is for a server that this command starts, and {server} is to be used; leave out one of them",
+            param_hint="--model",
+        )
+    try:
+        expected = servers.phrases_in(phrases)
+    except servers.OptionError as error:
+        typer.echo(f"niyosha: {error}", err=True)
+        raise typer.Exit(2) from None
+    return {"server": server, "token": token, "phrases": expected, "needs_own_server": bool(model)}
+
+
+def _start_server(model: list[str] | None) -> Callable[[], AbstractAsyncContextManager[str]]:
+    overrides = _given({"model": ",".join(model or ()) or None})
+    return lambda: serve_command.server_for_one_command(overrides)
 
 
 def main() -> None:
@@ -246,8 +297,21 @@ def main() -> None:
     except SystemExit as ended:
         code = ended.code or 0
         raise
+    except OSError as failed:
+        if failed.errno not in _UNWRITABLE:
+            raise
+        sys.exit(f"niyosha: the output cannot be written: {failed.strerror}")
     finally:
+        _drop_unwritten()
         stopping.end_within_limit(code if isinstance(code, int) else 1)
+
+
+def _drop_unwritten() -> None:
+    """Drop what standard output did not take, for which the interpreter would print a traceback at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import typer
@@ -25,12 +26,12 @@ from web.supervision.parent_process import READY
 from web.supervision.restarts import CANNOT_START
 
 if TYPE_CHECKING:
-    from web.cli import transcription
+    from web.cli import servers
     from web.process.workers import child, parent
     from web.process.workers.job import Job
 else:
     # The server needs neither a console nor a decoder of files.
-    transcription = lazy_import("web.cli.transcription")
+    servers = lazy_import("web.cli.servers")
     child = lazy_import("web.process.workers.child")
     parent = lazy_import("web.process.workers.parent")
 
@@ -130,19 +131,19 @@ class _Stopping:
 
 
 @asynccontextmanager
-async def server_for_one_command() -> AsyncIterator[str]:
+async def server_for_one_command(overrides: Mapping[str, object] = MappingProxyType({})) -> AsyncIterator[str]:
     """Run a server while the context lasts, and give its URL; raises ServerStartError."""
     logs.configure_logs(logging.ERROR)
     # Not the user's database: what is transcribed for this command alone is not kept, nor is anything else worked on.
     with temporary_directory() as directory:
         database = f"sqlite:///{directory / 'niyosha.db'}"
         try:
-            async with running(settings_for(_ONE_COMMAND | {"database_url": database})) as server:
+            async with running(settings_for({**overrides, **_ONE_COMMAND, "database_url": database})) as server:
                 if not server.is_ready:
-                    raise transcription.ServerStartError("the recognizer did not start; `niyosha serve` shows why")
+                    raise servers.ServerStartError("the recognizer did not start; `niyosha serve` shows why")
                 yield server.url
         except (SettingsError, StartError) as error:
-            raise transcription.ServerStartError(str(error)) from error
+            raise servers.ServerStartError(str(error)) from error
 
 
 def _announce(server: RunningServer, *, is_keyed: bool) -> None:

@@ -7,6 +7,8 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -19,11 +21,12 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.places import CLIPS
 from tests.support.ports import unused_port
-from tests.support.processes import STUCK_SECONDS, child_of, niyosha, started, started_async, typed, url_in
+from tests.support.processes import NIYOSHA, STUCK_SECONDS, child_of, niyosha, started, started_async, typed, url_in
 from tests.support.sounds import SILENT_FRAME, clip_pcm, clip_texts, words_of
 from tests.web.support.sockets import converse, refusal
+from web.cli.files.jobs import TranscribeOptions
 from web.cli.main import app
-from web.cli.transcription import TranscribeOptions
+from web.cli.options import server_address
 from web.process.serve import running
 from web.settings.settings import Settings
 from web.supervision.restarts import CANNOT_START
@@ -173,13 +176,126 @@ def test_remote_starts_a_server_for_the_occasion_with_a_database_of_its_own(
     own_database.unlink()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     nobody = f"http://127.0.0.1:{unused_port()}"
-    monkeypatch.setattr("web.cli.transcribe.TranscribeOptions", partial(TranscribeOptions, local_server=nobody))
+    monkeypatch.setattr("web.cli.files.jobs.TranscribeOptions", partial(TranscribeOptions, local_server=nobody))
     for options in ((), ("--remote",)):
         result = typed("transcribe", *options, str(CLIPS / "quick.wav"), NIYOSHA_RIVA_URI=riva)
         assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["quick.wav"])), result.stderr
         assert result.stderr == f"no server at {nobody}; starting one for this command\n"
     assert not own_database.exists()
     assert list(tmp_path.glob("niyosha-*")) == []
+
+
+def test_standard_input_is_transcribed_with_and_without_remote(server: str) -> None:
+    for options in ((), ("--remote",)):
+        with (CLIPS / "weather.wav").open("rb") as recording:
+            command = [*NIYOSHA, "transcribe", *options, "-"]
+            environment = os.environ | {"NIYOSHA_SERVER": server.removeprefix("http://")}
+            ended = subprocess.run(
+                command, stdin=recording, capture_output=True, text=True, env=environment, check=False
+            )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert words_of(ended.stdout) == words_of(clip_texts()["weather.wav"])
+
+
+def test_ctrl_c_leaves_a_pipe_that_goes_on(server: str) -> None:
+    read, write = os.pipe()
+    pipe = subprocess.PIPE
+    command = [*NIYOSHA, "transcribe", "--server", server, "-"]
+    with subprocess.Popen(command, stdin=read, stdout=pipe, stderr=pipe, text=True) as process:
+        os.write(write, (CLIPS / "quick.wav").read_bytes())
+        os.write(write, bytes(64_000))
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STUCK_SECONDS) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    os.close(read)
+    os.close(write)
+    assert words_of(line) == words_of(clip_texts()["quick.wav"])
+
+
+def test_output_that_cannot_be_written_is_a_sentence(server: str) -> None:
+    for arguments in (["--version"], ["transcribe", "--server", server, str(CLIPS / "yes.wav")]):
+        with Path("/dev/full").open("w") as full:
+            command = [*NIYOSHA, *arguments]
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert ended.returncode != 0
+        (sentence,) = ended.stderr.splitlines()
+        assert sentence.endswith("written to standard output: No space left on device") or (
+            sentence == "niyosha: the output cannot be written: No space left on device"
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("asr.example:8000", "http://asr.example:8000"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("asr.example:443", "https://asr.example:443"),
+        ("wss://asr.example/base", "wss://asr.example/base"),
+        (None, None),
+    ],
+)
+def test_a_server_is_named_by_host_and_port(given: str | None, address: str | None) -> None:
+    assert server_address(given) == address
+
+
+def test_the_environment_names_the_server_and_the_token(server: str, tmp_path: Path) -> None:
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("\ufefflazy dog\n\n  brown fox \n", encoding="utf-8")
+    address = server.removeprefix("http://")
+    arguments = ["transcribe", "--phrases", str(phrases), "--asr-model", "video", str(CLIPS / "weather.wav")]
+    result = typed(*arguments, **{"NIYOSHA_SERVER": address, "NIYOSHA_TOKEN": " wrong "})
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "the token holds white space" in result.stderr
+    result = typed(*arguments, NIYOSHA_SERVER=address)
+    assert (result.returncode, words_of(result.stdout)) == (0, words_of(clip_texts()["weather.wav"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--phrases", "/nowhere/phrases"], "--phrases /nowhere/phrases cannot be read: No such file or directory"),
+        (["--server", "a:1", "--model", "bundled"], "and http://a:1 is to be used; leave out one of them"),
+        (["--model", "phone_call"], "'phone_call' is a kind of sound; give it as --asr-model phone_call"),
+        (["--asr-model", "small"], "it is 'small'; it must be one of default, video, command_and_search, phone_call"),
+        (["--channels", "3"], "should be less than or equal to 2"),
+        (["--rate", "4000"], "should be greater than or equal to 8000"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_a_sentence(options: list[str], sentence: str) -> None:
+    result = typed("transcribe", *options, str(CLIPS / "yes.wav"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert sentence in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_phrases_that_the_server_would_refuse_are_refused_with_their_file(tmp_path: Path) -> None:
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("a" * 101)
+    result = typed("transcribe", "--phrases", str(phrases), str(CLIPS / "yes.wav"))
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"niyosha: --phrases {phrases} is refused: phrases is ")
+    phrases.write_bytes(b"\xff\xfe")
+    result = typed("transcribe", "--phrases", str(phrases), str(CLIPS / "yes.wav"))
+    assert result.stderr == f"niyosha: --phrases {phrases} is no text in UTF-8; write one phrase a line\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "completions"),
+    [
+        ("niyosha tr", ["transcribe"]),
+        ("niyosha transcribe --asr-model ph", ["phone_call"]),
+        ("niyosha transcribe --format s", ["srt"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(line: str, completions: list[str]) -> None:
+    shell = {"_NIYOSHA_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    program = "import sys; sys.argv = ['niyosha']; from web.cli.main import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | shell, check=True
+    )
+    assert ended.stdout.split() == completions
 
 
 def test_an_address_needs_remote(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import io
+import json
+import os
 import re
 import signal
 import socket
 import sys
+import wave
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,9 +27,22 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from stream.errors import Problem
-from stream.protocols.farsava.messages import Done, Partial, WireResult, WireWord, failure
+from stream.protocols.farsava.messages import (
+    AudioProgress,
+    Done,
+    DoneMessage,
+    FinalLatency,
+    FinalMessage,
+    FullResult,
+    Partial,
+    WireResult,
+    WireWord,
+    failure,
+)
 from tests.support.places import CLIPS
-from web.cli.transcribe import ServerStartError, StartServer, TranscribeOptions, transcribe_files
+from web.cli.files.jobs import TranscribeOptions
+from web.cli.files.live import transcribe_files
+from web.cli.servers import ServerStartError, StartServer
 from web.rest.response.formats import OutputFormat
 
 QUICK, YES = CLIPS / "quick.wav", CLIPS / "yes.wav"
@@ -46,6 +63,47 @@ def unsettled(text: str) -> WireResult:
 
 def partial(result: WireResult) -> str:
     return msgspec.json.encode(Partial("id", 1.0, 0.1, "partial", 1, [result])).decode()
+
+
+def final(text: str, *, channel: int, start: float) -> str:
+    result = said(text, start)
+    full = FullResult(result.transcript, result.confidence, result.words, [result])
+    return msgspec.json.encode(
+        FinalMessage(
+            type="final",
+            sequence=1,
+            transcription_id="id",
+            channel=channel,
+            duration=1.0,
+            inference_time=0.1,
+            status="partial",
+            partial=1,
+            results=[full],
+            utterance_id=channel,
+            is_final=True,
+            reason="endpoint",
+            audio=AudioProgress(0.0, 0.0),
+            latency=FinalLatency(0.0, 0.0, 0.0),
+        )
+    ).decode()
+
+
+def extended_done() -> str:
+    return msgspec.json.encode(
+        DoneMessage(
+            type="done",
+            sequence=2,
+            transcription_id="id",
+            duration=1.0,
+            inference_time=0.1,
+            status="done",
+            results=[],
+            received_ms=0.0,
+            recognized_ms=0.0,
+            skipped_ms=0.0,
+            lost_ms=0.0,
+        )
+    ).decode()
 
 
 def done(*results: WireResult) -> str:
@@ -136,12 +194,12 @@ async def test_the_clip_is_paced_only_on_request(
 ) -> None:
     held: list[bytes] = []
 
-    async def held_back(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async def held_back(chunks: AsyncGenerator[bytes, None], _: int) -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
             held.append(chunk)
             yield chunk
 
-    monkeypatch.setattr("web.cli.transcribe.paced", held_back)
+    monkeypatch.setattr("web.cli.files.live.paced", held_back)
     async with serving(hears_two_lines) as url:
         assert await run(YES, options=TranscribeOptions(server=url, realtime=realtime)) == 0
     assert sum(map(len, held)) == (24_000 if realtime else 0)
@@ -207,7 +265,10 @@ async def test_subtitles_use_done_if_its_utterances_differ(
 
 async def test_subtitles_of_several_files_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(QUICK, YES, options=TranscribeOptions(format=OutputFormat.SRT)) == 2
-    assert capsys.readouterr() == ("", "srt is for one file, not for 2; run the command once for each\n")
+    assert capsys.readouterr() == (
+        "",
+        "srt is for one file, not for 2; run the command once for each, or name a directory with -o\n",
+    )
 
 
 @pytest.mark.parametrize("written", list(OutputFormat))
@@ -227,11 +288,12 @@ async def test_every_unusable_file_is_named_before_a_server_is_asked(
     notes = tmp_path / "[red]notes.txt"
     notes.write_text("no sound")
     missing = tmp_path / "missing.wav"
-    assert await run(missing, QUICK, notes, options=TranscribeOptions(server=unused_address())) == 2
+    assert await run(missing, notes, options=TranscribeOptions(server=unused_address())) == 2
     assert capsys.readouterr() == (
         "",
         f"{missing} does not exist; check the name\n"
-        f"{notes} cannot be decoded (its format is not known); give a sound file such as WAV, FLAC or MP3\n",
+        f"{notes} cannot be decoded (its format is not known); give a sound file such as WAV, FLAC or MP3, "
+        "or --rate for samples without a header\n",
     )
 
 
@@ -253,6 +315,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytes
     assert capsys.readouterr().err == (
         f"{QUICK} was not transcribed: cannot reach {address}: nothing listens there; "
         "start a server there with `niyosha serve`, or leave out --server to have one started\n"
+        "1 more file was not tried\n"
     )
 
 
@@ -384,12 +447,115 @@ async def test_a_terminal_asks_for_interim_results_and_shows_them(capsys: pytest
     assert capsys.readouterr() == ("The quick brown fox.\nJumped.\n", "")
 
 
+async def test_a_file_that_is_missing_or_damaged_does_not_stop_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails = [True, False]
+
+    async def handler(connection: ServerConnection) -> None:
+        await heard_bytes(connection)
+        if fails.pop(0):
+            await connection.send(msgspec.json.encode(failure(Problem.RECOGNIZER_FAILED, "it failed")).decode())
+        else:
+            await connection.send(done(said("Yes.")))
+
+    missing = tmp_path / "missing.wav"
+    async with serving(handler) as url:
+        assert await run(missing, QUICK, YES, options=TranscribeOptions(server=url)) == 1
+    assert capsys.readouterr() == (
+        f"== {QUICK} ==\n== {YES} ==\nYes.\n",
+        f"{missing} does not exist; check the name\n{QUICK} was not transcribed: the server stopped: it failed\n",
+    )
+
+
+async def test_texts_are_written_to_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(hears_two_lines) as url:
+        options = TranscribeOptions(server=url, format=OutputFormat.VTT, output=tmp_path / "texts")
+        assert await run(QUICK, YES, options=options) == 0
+    texts = {path.name: path.read_text() for path in (tmp_path / "texts").iterdir()}
+    assert texts.keys() == {"quick.vtt", "yes.vtt"}
+    assert texts["quick.vtt"].startswith("WEBVTT\n\n00:00:00.500")
+    assert capsys.readouterr() == (
+        "",
+        f"{QUICK} is transcribed in {tmp_path}/texts/quick.vtt\n{YES} is transcribed in {tmp_path}/texts/yes.vtt\n",
+    )
+
+
+async def test_after_a_full_disk_no_further_file_is_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "quick.txt").mkdir()
+    async with serving(hears_two_lines) as url:
+        assert await run(QUICK, YES, options=TranscribeOptions(server=url, output=tmp_path)) == 4
+    assert capsys.readouterr() == (
+        "",
+        f"{tmp_path}/quick.txt cannot be written: Is a directory\n1 more file was not tried\n",
+    )
+
+
+async def test_each_channel_is_a_speaker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stereo = tmp_path / "stereo.wav"
+    with wave.open(str(stereo), "wb") as made:
+        made.setparams((2, 2, 16_000, 0, "NONE", ""))
+        made.writeframes(bytes(64_000))
+    received: list[int] = []
+    queries: list[str] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        assert connection.request
+        queries.append(connection.request.path)
+        received.append(await heard_bytes(connection))
+        for message in (final("Second.", channel=1, start=2.0), final("First.", channel=0, start=0.5)):
+            await connection.send(message)
+        await connection.send(extended_done())
+
+    async with serving(handler) as url:
+        options = TranscribeOptions(server=url, channels=2, phrases=("first",), asr_model="video")
+        assert await run(stereo, options=options) == 0
+        assert await run(stereo, options=dataclasses.replace(options, format=OutputFormat.JSON)) == 0
+    text, document = capsys.readouterr().out.split("{", 1)
+    assert text == "Speaker 1: First.\nSpeaker 2: Second.\n"
+    assert [(one["channel"], one["transcript"]) for one in json.loads("{" + document)["results"]] == [
+        (0, "First."),
+        (1, "Second."),
+    ]
+    assert received == [64_000, 64_000]
+    query = parse_qs(urlsplit(queries[0]).query)
+    expected = {"channels": ["2"], "extended": ["true"], "phrases": ["first"], "asrModel": ["video"]}
+    assert query.items() >= expected.items()
+
+
+async def test_the_text_of_a_pipe_is_printed_as_it_settles(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    shown: list[str] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(partial(said("Early.")))
+        while not shown:
+            shown.extend(capsys.readouterr().out.splitlines())
+            await asyncio.sleep(0)
+        # Only now does the recording end.
+        writer.close()
+        await heard_bytes(connection)
+        await connection.send(done(said("Early."), said("Late.", 6.0)))
+
+    async with serving(handler) as url:
+        command = asyncio.create_task(run(pipe, options=TranscribeOptions(server=url)))
+        writer = await asyncio.to_thread(pipe.open, "wb")
+        writer.write(QUICK.read_bytes())
+        writer.flush()
+        assert await command == 0
+    assert shown == ["Early."]
+    assert capsys.readouterr() == ("Late.\n", "")
+
+
 # A shell that starts the tests in the background lets its children ignore the signal; this one must not.
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
-from web.cli.transcribe import TranscribeOptions, transcribe_files
+from web.cli.files.jobs import TranscribeOptions
+from web.cli.files.live import transcribe_files
 sys.exit(transcribe_files([Path(sys.argv[1])], TranscribeOptions(server=sys.argv[2], realtime=True), None))
 """
 

@@ -1,7 +1,6 @@
 """Progress displays on a terminal, for live recognition of a file and for a recording that the server reads itself."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
@@ -10,9 +9,11 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from stream.client import Message
 from stream.client.http import Transcription
-from stream.protocols.farsava.messages import Done, Partial
-from web.cli.media import Clip
+from stream.protocols.farsava.messages import Done, DoneMessage, FinalMessage, Partial, PartialMessage, WireWord
+from web.cli.console import printable
+from web.cli.files.media import Clip
 
 SETTLED_LINES = 6  # the whole display has to fit on a small terminal
 REFRESHES_PER_SECOND = 10.0
@@ -24,7 +25,7 @@ class LiveProgress:
 
     def __init__(self, clip: Clip) -> None:
         length = "" if clip.seconds is None else f", {clip.seconds:.1f} s"
-        self._title = printable(f"{clip.path}{length}")
+        self._title = printable(f"{clip.name}{length}")
         self._settled_lines: tuple[str, ...] = ()
         self._unsettled = ""
         seconds = TextColumn("{task.completed:.1f} s")
@@ -36,20 +37,25 @@ class LiveProgress:
         """Show how much audio was sent, in seconds from its start."""
         self._advance(self._sent, seconds)
 
-    def show(self, message: Partial | Done) -> None:
+    def show(self, message: Message) -> None:
         """Show a message of the server with the next refresh."""
-        if isinstance(message, Done):
-            self._unsettled = ""
-            self._advance(self._settled, float(message.duration))
-            return
-        best = message.results[0] if message.results else None
-        if best is not None and best.is_settled:
-            # Another thread draws: replace the tuple, never change it.
-            self._settled_lines = (*self._settled_lines, best.transcript)[-SETTLED_LINES:]
-            self._unsettled = ""
-            self._advance(self._settled, best.words[-1].end_time)
-        else:
-            self._unsettled = best.transcript if best is not None else ""
+        match message:
+            case Done() | DoneMessage():
+                self._unsettled = ""
+                self._advance(self._settled, float(message.duration))
+            case Partial(results=[best, *_]) if best.is_settled:
+                self._settle(best.transcript, best.words)
+            case FinalMessage(results=[best, *_]):
+                self._settle(best.transcript, best.words)
+            case Partial() | PartialMessage():
+                self._unsettled = message.results[0].transcript if message.results else ""
+
+    def _settle(self, line: str, words: Sequence[WireWord]) -> None:
+        # Another thread draws: replace the tuple, never change it.
+        self._settled_lines = (*self._settled_lines, line)[-SETTLED_LINES:]
+        self._unsettled = ""
+        if words:
+            self._advance(self._settled, words[-1].end_time)
 
     def __rich__(self) -> Group:
         settled = [Text(printable(line)) for line in self._settled_lines]
@@ -98,8 +104,3 @@ def drawn(display: _Display, console: Console) -> Iterator[_Display]:
     )
     with live if console.is_terminal else nullcontext():
         yield display
-
-
-def printable(text: str) -> str:
-    """Replace control characters, which could command the terminal, by spaces."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)

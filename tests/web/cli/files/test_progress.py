@@ -6,8 +6,9 @@ from rich.console import Console
 from stream.client.http import Transcription
 from stream.protocols.farsava.messages import Done, Partial, WireResult, WireWord
 from tests.support.places import CLIPS
-from web.cli.media import Clip
-from web.cli.progress import SETTLED_LINES, LiveProgress, RecordingProgress, drawn, printable
+from web.cli.console import printable
+from web.cli.files.media import FileClip
+from web.cli.files.progress import SETTLED_LINES, LiveProgress, RecordingProgress, drawn
 
 YES = CLIPS / "yes.wav"
 
@@ -28,7 +29,7 @@ def lines_of(progress: LiveProgress | RecordingProgress) -> list[str]:
 
 
 def test_settled_lines_stand_above_the_growing_one_and_the_bars() -> None:
-    progress = LiveProgress(Clip(YES))
+    progress = LiveProgress(FileClip(YES))
     progress.show(settled("yes"))
     progress.show(unsettled("of"))
     progress.show(unsettled("of course"))
@@ -41,21 +42,21 @@ def test_settled_lines_stand_above_the_growing_one_and_the_bars() -> None:
 
 
 def test_a_settled_line_takes_the_place_of_the_growing_one() -> None:
-    progress = LiveProgress(Clip(YES))
+    progress = LiveProgress(FileClip(YES))
     progress.show(unsettled("yess"))
     progress.show(settled("yes"))
     assert lines_of(progress)[1:3] == ["yes", ""]
 
 
 def test_an_utterance_that_settles_empty_vanishes() -> None:
-    progress = LiveProgress(Clip(YES))
+    progress = LiveProgress(FileClip(YES))
     progress.show(unsettled("uh"))
     progress.show(Partial("id", 1.0, 0.1, "partial", 2, [WireResult("", 0.0, [])]))
     assert lines_of(progress)[1] == ""
 
 
 def test_only_the_last_settled_lines_are_kept_in_view() -> None:
-    progress = LiveProgress(Clip(YES))
+    progress = LiveProgress(FileClip(YES))
     for number in range(20):
         progress.show(settled(f"line {number}"))
     progress.show(Done("id", 0.75, 0.1, "done", []))
@@ -65,7 +66,7 @@ def test_only_the_last_settled_lines_are_kept_in_view() -> None:
 
 
 def test_markup_and_control_characters_of_others_are_only_text() -> None:
-    progress = LiveProgress(Clip(YES))
+    progress = LiveProgress(FileClip(YES))
     progress.show(settled("[red]no[/red] \x1b[2J:smile:"))
     assert lines_of(progress)[1] == "[red]no[/red]  [2J:smile:"
 
@@ -76,14 +77,14 @@ def test_persian_joiners_are_kept() -> None:
 
 def test_a_pipe_sees_nothing_of_it() -> None:
     log = io.StringIO()
-    with drawn(LiveProgress(Clip(YES)), Console(file=log, force_terminal=False)) as progress:
+    with drawn(LiveProgress(FileClip(YES)), Console(file=log, force_terminal=False)) as progress:
         progress.show(unsettled("yes"))
     assert log.getvalue() == ""
 
 
 def test_a_terminal_sees_it_grow() -> None:
     log = io.StringIO()
-    with drawn(LiveProgress(Clip(YES)), Console(file=log, force_terminal=True, width=100)) as progress:
+    with drawn(LiveProgress(FileClip(YES)), Console(file=log, force_terminal=True, width=100)) as progress:
         progress.show(unsettled("growing"))
     assert "growing" in log.getvalue()
 

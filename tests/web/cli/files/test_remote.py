@@ -35,8 +35,9 @@ from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm
 from tests.web.support.tokens import token
-from web.cli.remote import transcribe_remote
-from web.cli.transcription import StartServer, TranscribeOptions
+from web.cli.files.jobs import TranscribeOptions
+from web.cli.files.remote import transcribe_remote
+from web.cli.servers import StartServer
 from web.process.serve import running
 from web.rest.response.formats import OutputFormat
 from web.settings.settings import Settings
@@ -193,11 +194,11 @@ async def test_unusable_files_are_reported_before_a_server_is_contacted(
     notes.write_text("no sound")
     empty.touch()
     options = TranscribeOptions(server="http://127.0.0.1:1")
-    assert await run(missing, notes, QUICK, tmp_path, empty, "a" * 999, options=options) == 2
+    assert await run(missing, notes, Path("/dev/zero"), empty, "a" * 999, options=options) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{missing} does not exist; check the name",
         f"{notes} is of no known format; give a file with sound, such as WAV, FLAC, MP3 or MP4",
-        f"{tmp_path} is not a file; a directory or a pipe cannot be transcribed",
+        "/dev/zero is not a file, a directory or a pipe; name one of these",
         f"{empty} is of no known format; give a file with sound, such as WAV, FLAC, MP3 or MP4",
         f"{'a' * 999} cannot be read (File name too long); check the name and its permissions",
     ]
@@ -259,6 +260,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytes
     assert capsys.readouterr().err == (
         f"{QUICK} was not transcribed: cannot reach http://127.0.0.1:1: nothing listens there; "
         "start a server there with `niyosha serve`, or leave out --server to have one started\n"
+        "1 more file was not tried\n"
     )
 
 
@@ -347,11 +349,11 @@ async def ids_at(server: str) -> set[str]:
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from web.cli.progress import RecordingProgress
+from web.cli.files.progress import RecordingProgress
 RecordingProgress.sent = lambda self, sent_bytes: print(sent_bytes, flush=True)
-from web.cli.transcription import TranscribeOptions
+from web.cli.files.jobs import TranscribeOptions
 from web.rest.response.formats import OutputFormat
-from web.cli.remote import transcribe_remote
+from web.cli.files.remote import transcribe_remote
 options = TranscribeOptions(server=sys.argv[2], format=OutputFormat.SRT)
 sys.exit(transcribe_remote([sys.argv[1]], options, None))
 """

@@ -1,0 +1,1 @@
+"""The command `niyosha transcribe`: recordings as files, from a pipe, or at addresses."""
