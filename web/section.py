@@ -44,6 +44,9 @@ def _secrets_in(value: object) -> Iterator[str]:
         case Mapping():
             for item in value.values():
                 yield from _secrets_in(item)
+        case tuple():
+            for item in value:
+                yield from _secrets_in(item)
         case str() if "://" not in value:
             yield value
         case str() if password := urlsplit(value).password:

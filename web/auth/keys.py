@@ -46,10 +46,10 @@ class Key:
 
 
 class TokenKeys(Protocol):
-    """Looks up the key of a token."""
+    """Looks up the keys that a token may be signed with."""
 
-    async def key_for(self, kid: str | None) -> Key | None:
-        """Return the key of this id, None if there is none; raises ClientError while no keys can be had."""
+    async def keys_for(self, kid: str | None) -> tuple[Key, ...]:
+        """Return the keys of this id, none if there is none; raises ClientError while no keys can be had."""
         ...
 
 
@@ -58,14 +58,14 @@ class KeysError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretKey:
-    """The one secret of a server that makes tokens itself."""
+class SecretKeys:
+    """The secrets of a server that makes tokens itself, the one for new tokens first."""
 
-    secret: str
+    secrets: tuple[str, ...]
 
-    async def key_for(self, kid: str | None) -> Key | None:
-        """Return the secret, whatever id the token names."""
-        return Key(self.secret, ALGORITHM)
+    async def keys_for(self, kid: str | None) -> tuple[Key, ...]:
+        """Return all secrets, whatever id the token names."""
+        return tuple(Key(secret, ALGORITHM) for secret in self.secrets)
 
 
 class PublicKeys:
@@ -81,7 +81,7 @@ class PublicKeys:
         self._loaded_at = self._asked_at = -float("inf")
         self._loading = asyncio.Lock()
 
-    async def key_for(self, kid: str | None) -> Key | None:
+    async def keys_for(self, kid: str | None) -> tuple[Key, ...]:
         """Return a key by its `kid`; a token without one uses the only key, if there is only one."""
         key = self._find(kid)
         is_old = self._loop_clock() - self._loaded_at >= KEEP_SECONDS
@@ -93,7 +93,7 @@ class PublicKeys:
             raise ClientError(
                 Problem.OVERLOADED, "the keys that tokens are verified with cannot be had now; come again in a minute"
             )
-        return key
+        return () if key is None else (key,)
 
     def _find(self, kid: str | None) -> Key | None:
         if kid is None and len(self._keys) == 1:

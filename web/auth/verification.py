@@ -3,6 +3,7 @@
 Loaded on first use: a server without tokens does not need the 9 MB of PyJWT and its cryptography.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -18,16 +19,25 @@ _NOT_VALID = "the token is not valid; it must be one of this server"
 async def verified(token: str, keys: TokenKeys, expected: Expected, now: float) -> Caller:
     """Verify a token at a time of day, in seconds since 1970; return its bearer. Raises ClientError."""
     try:
-        key = await keys.key_for(jwt.get_unverified_header(token).get("kid"))
+        candidates = await keys.keys_for(jwt.get_unverified_header(token).get("kid"))
     except (jwt.InvalidTokenError, ValueError):
         raise _refusal(_NOT_VALID) from None
-    if key is None:
-        raise _refusal(_NOT_VALID)
-    return verified_with(token, key, expected, now)
+    for key in candidates:
+        with suppress(jwt.InvalidSignatureError):
+            return _verified(token, key, expected, now)
+    raise _refusal(_NOT_VALID)
 
 
 def verified_with(token: str, key: Key, expected: Expected, now: float) -> Caller:
     """Verify a token with one key; raises ClientError."""
+    try:
+        return _verified(token, key, expected, now)
+    except jwt.InvalidSignatureError:
+        raise _refusal(_NOT_VALID) from None
+
+
+def _verified(token: str, key: Key, expected: Expected, now: float) -> Caller:
+    """Verify a token with one key; raises ClientError, and InvalidSignatureError if another key made it."""
     verifier = _Verifier(now)
     try:
         return caller_of(
@@ -42,6 +52,8 @@ def verified_with(token: str, key: Key, expected: Expected, now: float) -> Calle
                 options={"require": list(REQUIRED)},
             )
         )
+    except jwt.InvalidSignatureError:
+        raise
     except (jwt.InvalidTokenError, ValueError) as error:
         raise _refusal(_worded(error, verifier, expected)) from None
 

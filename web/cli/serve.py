@@ -40,6 +40,7 @@ _ONE_COMMAND: dict[str, object] = {
     "host": "127.0.0.1",
     "port": 0,
     "token_secret": None,
+    "token_old_secrets": (),
     "token_jwks": None,
     "tls_cert": None,
     "tls_key": None,

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from web.auth.authenticator import Authenticator, Verification
 from web.auth.claims import Expected
-from web.auth.keys import PublicKeys, SecretKey, TokenKeys, loader
+from web.auth.keys import PublicKeys, SecretKeys, TokenKeys, loader
 from web.auth.one_time_tokens import SharedUsedTokens, UseShared
 from web.auth.origins import OriginRules
 from web.auth.token_issuer import TokenIssuer
@@ -33,7 +33,9 @@ def authenticator(
     """Return what verifies tokens: they expire by `clock`, and keys age by the event loop's."""
     keys: TokenKeys | None = None
     if access.token_secret is not None:
-        keys = SecretKey(access.token_secret.get_secret_value())
+        keys = SecretKeys(
+            tuple(secret.get_secret_value() for secret in (access.token_secret, *access.token_old_secrets))
+        )
     elif access.token_jwks is not None:
         keys = PublicKeys(loader(access.token_jwks), loop_clock)
     return Authenticator(

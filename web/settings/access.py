@@ -1,5 +1,6 @@
 """Settings of access: the keys that tokens are verified with, what tokens must say, the origins that may connect."""
 
+from collections.abc import Iterable
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -15,10 +16,12 @@ LEAST_SECRET_BYTES = 32
 class AccessSettings(Section):
     """Who may connect, and from which pages."""
 
-    secret_fields = frozenset({"token_secret"})
+    secret_fields = frozenset({"token_secret", "token_old_secrets"})
 
     token_secret: SecretStr | None = None
     """With it every request needs a JWT that is signed with it by HS256; `niyosha token` makes them."""
+    token_old_secrets: tuple[SecretStr, ...] = ()
+    """Secrets before this one, as a JSON list: their tokens are still accepted, and no new ones are made with them."""
     token_jwks: str | None = None
     """Instead of a secret the keys of whoever makes the tokens (RS256, ES256): a JWKS file, or its https address."""
     token_issuer: str = Field(default="niyosha")
@@ -31,10 +34,14 @@ class AccessSettings(Section):
     @field_validator("token_secret")
     @classmethod
     def _secret_is_long(cls, secret: SecretStr | None) -> SecretStr | None:
-        length = 0 if secret is None else len(secret.get_secret_value().encode())
-        if secret is not None and length < LEAST_SECRET_BYTES:
-            raise ValueError(f"it has {length} bytes; at least {LEAST_SECRET_BYTES} random ones are needed")
+        _check_length(() if secret is None else (secret,))
         return secret
+
+    @field_validator("token_old_secrets")
+    @classmethod
+    def _old_secrets_are_long(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        _check_length(secrets)
+        return secrets
 
     @field_validator("token_jwks")
     @classmethod
@@ -60,9 +67,18 @@ class AccessSettings(Section):
             raise ValueError(
                 "NIYOSHA_TOKEN_SECRET and NIYOSHA_TOKEN_JWKS are both set; set the one that signs your tokens"
             )
+        if self.token_old_secrets and self.token_secret is None:
+            raise ValueError("NIYOSHA_TOKEN_OLD_SECRETS is set without NIYOSHA_TOKEN_SECRET, which makes new tokens")
         return self
 
     @property
     def is_keyed(self) -> bool:
         """Whether requests need a token."""
         return self.token_secret is not None or self.token_jwks is not None
+
+
+def _check_length(secrets: Iterable[SecretStr]) -> None:
+    for secret in secrets:
+        length = len(secret.get_secret_value().encode())
+        if length < LEAST_SECRET_BYTES:
+            raise ValueError(f"it has {length} bytes; at least {LEAST_SECRET_BYTES} random ones are needed")

@@ -214,7 +214,7 @@ class Source:
         return self.text
 
     async def knows(self, kid: str) -> bool:
-        return await self.keys.key_for(kid) is not None
+        return await self.keys.keys_for(kid) != ()
 
 
 async def test_keys_are_asked_for_once_and_then_known() -> None:

@@ -7,9 +7,9 @@ from stream.errors import ClientError, Problem
 from tests.web.support.tokens import AUDIENCE, ISSUER, SECRET, claims
 from web.auth.caller import ORDINARY, Caller, Scope
 from web.auth.claims import LEEWAY_SECONDS, Expected
-from web.auth.keys import Key
+from web.auth.keys import Key, SecretKeys
 from web.auth.token_issuer import ALGORITHM
-from web.auth.verification import verified_with
+from web.auth.verification import verified, verified_with
 
 NOW = 1_800_000_000.25
 EXPIRES = int(NOW) + 600
@@ -116,3 +116,24 @@ def test_the_leeway_applies_to_nbf_and_iat_only() -> None:
     assert caller(exp=NOW + 1).expires_at == NOW + 1
     with pytest.raises(ClientError, match="has expired"):
         caller(exp=NOW)
+
+
+# --- a secret that was replaced ---
+
+
+def made_with(secret: str, **changed: object) -> str:
+    return jwt.encode(claims(iat=int(NOW), exp=EXPIRES) | changed, secret, ALGORITHM)
+
+
+async def test_tokens_of_a_former_secret_are_accepted_while_the_server_knows_it() -> None:
+    keys = SecretKeys(("new" * 16, "old" * 16))
+    for secret in keys.secrets:
+        assert (await verified(made_with(secret), keys, Expected(ISSUER, AUDIENCE), NOW)).owner == "somebody"
+    with pytest.raises(ClientError, match="the token is not valid; it must be one of this server"):
+        await verified(made_with("other" * 16), keys, Expected(ISSUER, AUDIENCE), NOW)
+
+
+async def test_what_is_wrong_with_a_token_of_a_former_secret_is_said() -> None:
+    keys = SecretKeys(("new" * 16, "old" * 16))
+    with pytest.raises(ClientError, match="expired"):
+        await verified(made_with("old" * 16, exp=int(NOW) - 9), keys, Expected(ISSUER, AUDIENCE), NOW)

@@ -126,6 +126,16 @@ def test_a_wrong_secret_is_refused_and_not_repeated() -> None:
     )
 
 
+def test_former_secrets_are_secrets_too() -> None:
+    secrets = {"token_secret": "new" * 16, "token_old_secrets": ["old" * 16]}
+    assert {"new" * 16, "old" * 16} <= read_settings(secrets).secrets
+    with pytest.raises(SettingsError) as caught:
+        read_settings(secrets | {"token_old_secrets": ["canary"]})
+    assert str(caught.value) == "NIYOSHA_TOKEN_OLD_SECRETS: it has 6 bytes; at least 32 random ones are needed"
+    with pytest.raises(SettingsError, match="is set without NIYOSHA_TOKEN_SECRET"):
+        read_settings({"token_old_secrets": ["old" * 16]})
+
+
 def test_workers_are_a_number_or_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.settings.server.usable_cores", lambda: 6)
     assert read_settings({}).server.workers == 1
