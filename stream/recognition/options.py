@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from stream.catalogue.models import advice_for
 from stream.configuration.config import CLOSED_VOCABULARY, LANGUAGE_MODELS, OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
@@ -80,12 +81,15 @@ def _language(config: SessionConfig, recognizer: Recognizer) -> str:
         return recognizer.match_language(config.language_code)
     except LanguageNotServedError as error:
         served = ", ".join(error.served) or "none"
-        raise ClientError(
-            Problem.INVALID_CONFIG,
-            f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}. "
-            "To serve another language, point NIYOSHA_MODEL at a Whisper model that knows it, "
-            "or NIYOSHA_RIVA_URI at a Riva server that does",
-        ) from None
+        detail = f"languageCode is {error.language_code}, which no model of this server recognizes; served: {served}"
+        if advice := advice_for(error.language_code):
+            detail += f"; {advice}"
+        else:
+            detail += (
+                ". To serve another language, point NIYOSHA_MODEL at a Whisper model that knows it, "
+                "or NIYOSHA_RIVA_URI at a Riva server that does"
+            )
+        raise ClientError(Problem.INVALID_CONFIG, detail) from None
 
 
 def _vocabulary(name: str, language_code: str) -> tuple[str, ...]:

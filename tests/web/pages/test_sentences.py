@@ -45,6 +45,17 @@ CASES = [
         "Persian.",
     ),
     (
+        {
+            "kind": "refused",
+            "type": "invalid_config",
+            "code": 400,
+            "detail": "languageCode is fa, which no model of this server recognizes; served: en-US; "
+            "`niyosha models get fa` on the server downloads a model for it",
+        },
+        "Nobody here recognizes Persian. Choose another spoken language; this server knows American English. "
+        "To add it, run this on the server: \u2068niyosha models get fa\u2069",
+    ),
+    (
         {"kind": "failed", "type": "recognizer_failed"},
         "The recognizer failed. What you see is kept; press the button to go on.",
     ),

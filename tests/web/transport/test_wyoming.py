@@ -195,6 +195,14 @@ async def test_an_utterance_that_is_refused_ends_the_connection(language: str, r
 
 
 @pytest.mark.virtual_time
+async def test_a_language_of_the_catalogue_is_refused_with_the_command_that_downloads_it() -> None:
+    async with port() as there, there.client() as client:
+        await say(client, clip_pcm("quick.wav"), language="fa")
+        (error,) = await received(client)
+    assert "; `niyosha models get fa` on the server downloads a model for it" in error.data["text"]
+
+
+@pytest.mark.virtual_time
 async def test_a_full_recognizer_refuses_the_utterance() -> None:
     full = RecognizerFullError("full", next(iter(Refusal)))
     async with port(ScriptedRecognizer(full=full)) as there, there.client() as client:

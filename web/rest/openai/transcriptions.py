@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.audio.format import Encoding
+from stream.catalogue.models import advice_for, languages_to_get
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem, quoted
 from stream.protocols.farsava.results import result
@@ -209,6 +210,9 @@ def _served_language(languages: Sequence[str], recognizer: Recognizer) -> str:
         return tag
     given, served = " or ".join(map(quoted, languages)), ", ".join(recognizer.languages) or "none"
     detail = f"language is {given}, which no model of this server recognizes; served: {served}"
+    to_get = {language_name(tag): tag for tag in languages_to_get()}
+    if advice := next(filter(None, (advice_for(to_get.get(name.lower(), name)) for name in languages)), None):
+        detail += f"; {advice}"
     raise FieldError(Problem.INVALID_CONFIG, detail, param="language", code="unsupported_language")
 
 

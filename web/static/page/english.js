@@ -38,6 +38,9 @@ export const ENGLISH = {
   "error.forbidden": "The server refused this page: {detail}. Open the page at the server’s own address.",
   "error.invalid_config": "The server does not take these settings: {detail}.",
   "error.language": "Nobody here recognizes {language}. Choose another spoken language; this server knows {served}.",
+  "error.languageToGet":
+    "Nobody here recognizes {language}. Choose another spoken language; this server knows {served}. "
+    + "To add it, run this on the server: \u2068{command}\u2069",
   "error.notReady": "The recognizer is not ready. Press the button again in a few seconds.",
   "error.recognizer": "The recognizer failed. What you see is kept; press the button to go on.",
   "error.other": "{message}",

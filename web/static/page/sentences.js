@@ -14,7 +14,7 @@ const TYPES = {
 };
 
 // What the server writes of a language that none of its models recognizes.
-const UNSERVED_LANGUAGE = /^languageCode is ([\w-]+), .*?; served: ([\w-]+(?:, [\w-]+)*)/;
+const UNSERVED_LANGUAGE = /^languageCode is ([\w-]+), .*?; served: ([\w-]+(?:, [\w-]+)*)(?:; `([^`]+)`)?/;
 
 /**
  * The sentence for a file that was not recognized, in the language of the page.
@@ -55,8 +55,11 @@ export function sentence(error) {
   if (error instanceof MicrophoneError) return translated(`fault.${error.fault}`, message);
   if (!(error instanceof LiveError)) return text("error.other", { message });
   const values = { message, detail: error.detail };
-  const [, code = "", served = ""] = UNSERVED_LANGUAGE.exec(error.detail) ?? [];
-  if (code) return text("error.language", { language: languageName(code), served: listed(served.split(", ").map(languageName)) });
+  const [, code = "", served = "", command = ""] = UNSERVED_LANGUAGE.exec(error.detail) ?? [];
+  if (code) {
+    const names = { language: languageName(code), served: listed(served.split(", ").map(languageName)), command };
+    return text(command ? "error.languageToGet" : "error.language", names);
+  }
   if (error.type in TYPES) return text(TYPES[error.type], values);
   if (error.type === "overloaded") return text(isStarting(error) ? "error.notReady" : "error.full");
   if (error.kind === "unreachable" && error.code === 0) return text("error.unreachable");
