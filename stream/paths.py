@@ -6,6 +6,8 @@ LIVE_PATH = "/v1/speech/asrlive"
 REALTIME_PATH = "/v1/realtime"
 NIM_PATH = "/nim/v1/realtime"
 HEALTH_PATH = "/v1/speech/healthcheck"
+LOCAL_URL = "http://127.0.0.1:8000"
+"""Where a server is without settings."""
 
 
 def is_loopback(host: str) -> bool:

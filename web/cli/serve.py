@@ -8,20 +8,24 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
 from stream.lazy_import import lazy_import
+from stream.paths import LOCAL_URL
 from stream.temporary import temporary_directory
+from web.cli.greeting import Greeting, outer_address
 from web.cli.settings import settings_for
 from web.observability import logs
-from web.process.listening import StartError
+from web.process.listening import ALL_ADDRESSES, StartError
 from web.process.serve import RunningServer, running, stop_seconds
 from web.process.stopping import StopSignals
-from web.settings.settings import SettingsError
+from web.settings.settings import Settings, SettingsError
 from web.supervision.parent_process import READY
 from web.supervision.restarts import CANNOT_START
 
@@ -63,14 +67,13 @@ async def serve(overrides: Mapping[str, object], signals: StopSignals) -> None:
         settings = settings_for(overrides)
     except SettingsError as error:
         sys.exit(f"niyosha: {error}")
-    is_keyed = settings.access.is_keyed
     if settings.server.workers == 1:
         server, limit_seconds = running(settings, watches_loop=True), stop_seconds(settings)
     else:
         server, limit_seconds = parent.running_workers(settings, overrides), parent.stop_seconds(settings)
     stopping = _Stopping(signals, limit_seconds)
     try:
-        await stopping.serve(server, lambda running: _announce(running, is_keyed=is_keyed))
+        await stopping.serve(server, lambda running: _announce(running, settings))
     except (SettingsError, StartError) as error:
         sys.exit(f"niyosha: {error}")
 
@@ -104,6 +107,8 @@ class _Stopping:
         """Let the server finish; one that has not started yet has nothing to finish."""
         self._is_asked = True
         if self._server is not None:
+            if sys.stdout.isatty():
+                typer.echo("Stopping when everything is delivered; Ctrl-C again stops at once.")
             self._server.drain()
         elif self._starting is not None:
             self._starting.cancel()
@@ -147,7 +152,7 @@ async def server_for_one_command(overrides: Mapping[str, object] = MappingProxyT
             raise servers.ServerStartError(str(error)) from error
 
 
-def _announce(server: RunningServer, *, is_keyed: bool) -> None:
+def _announce(server: RunningServer, settings: Settings) -> None:
     if not server.is_ready:
         sentence = "The recognizer does not answer yet; clients are refused until it does."
         typer.echo(f"{sentence} `niyosha doctor` finds out why.", err=True)
@@ -157,8 +162,31 @@ def _announce(server: RunningServer, *, is_keyed: bool) -> None:
         sentence = f"The certificate in {tls.self_signed} is self-signed, which browsers warn of once."
         typer.echo(f"{sentence} Its SHA-256 fingerprint is {tls.fingerprint}", err=True)
         command = f"SSL_CERT_FILE={shlex.quote(str(tls.self_signed))} {command}"
+    if sys.stdout.isatty():
+        greeting = Greeting(
+            version=metadata.version("niyosha"),
+            url=server.url,
+            outer_url=_outer_url(server.url, settings.server.host),
+            command=command,
+            is_usual=server.url == LOCAL_URL,
+            is_keyed=settings.access.is_keyed,
+            is_encrypted=tls is not None,
+        )
+        typer.echo("\n".join(greeting.lines()))
+    else:
+        typer.echo(_line(server.url, command, is_keyed=settings.access.is_keyed))
+
+
+def _outer_url(url: str, host: str) -> str | None:
+    """Return where other machines reach a server that listens on all addresses; None for others."""
+    address = outer_address() if host in ALL_ADDRESSES else None
+    return None if address is None else urlunsplit(urlsplit(url)._replace(netloc=f"{address}:{urlsplit(url).port}"))
+
+
+def _line(url: str, command: str, *, is_keyed: bool) -> str:
+    """Return the line that other programs wait for."""
     sample = _SAMPLE if _SAMPLE.exists() else "FILE"
     audience = "" if is_keyed else " (without a key only this machine is served)"
     token_option = " --token TOKEN" if is_keyed else ""
-    command += f" transcribe --server {server.url}{token_option} {sample}"
-    typer.echo(f"Open {server.url} in a browser and talk{audience}, or try:  {command}")
+    command += f" transcribe --server {url}{token_option} {sample}"
+    return f"Open {url} in a browser and talk{audience}, or try:  {command}"

@@ -15,10 +15,9 @@ from rich.console import Console
 from stream.client import LiveError, RefusedError, UnreachableError
 from stream.configuration.config import SessionConfig
 from stream.errors import ClientError
-from stream.paths import HEALTH_PATH
+from stream.paths import HEALTH_PATH, LOCAL_URL
 from web.cli.console import report
 
-LOCAL_SERVER = "http://127.0.0.1:8000"
 HEALTH_SECONDS = 1.0
 HEALTH_BYTES = 64 * 1024
 
@@ -48,7 +47,7 @@ class ServerOptions:
     asr_model: str | None = None
     phrases: tuple[str, ...] = ()
     needs_own_server: bool = False
-    local_server: str = LOCAL_SERVER
+    local_server: str = LOCAL_URL
 
     @property
     def config(self) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""The log: one JSON line for each event, ours and the libraries', on standard error; no tokens, no transcripts."""
+"""The log: one line for each event, ours and the libraries', on standard error; no tokens, no transcripts.
+
+The lines are JSON for programs, and words where standard error is a terminal.
+"""
 
 import logging
 import os
@@ -11,6 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from web.observability.exceptions import described
+from web.observability.lines import in_words
 from web.observability.redaction import Redactor
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -49,7 +53,8 @@ def configure_logs(level: int = logging.INFO, *, worker: int | None = None) -> N
     ]
     if worker is not None:
         shared.insert(0, _numbered(worker))
-    last: list[Processor] = [_redact, structlog.processors.JSONRenderer()]
+    render: Processor = in_words if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    last: list[Processor] = [_redact, render]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -17,6 +17,9 @@ from web.settings.wyoming import WyomingSettings
 from web.store.database.database import Database, UnusableDatabaseError
 from web.transport.server import BACKLOG
 
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not listened on
+"""The addresses that stand for all of a machine, and the one of each where it is reached by itself."""
+
 
 class StartError(Exception):
     """The server cannot start; the text says why and what to do."""
@@ -87,10 +90,12 @@ async def check_keys(settings: Settings) -> None:
 
 
 def base_url(listener: socket.socket, tls: ServerTls | None) -> str:
-    """Return where a socket is reached."""
+    """Return where a socket is reached on this machine."""
     address = listener.getsockname()
     if isinstance(address, str):
         return f"unix:{address}"
     scheme = "http" if tls is None else "https"
     host, port = address[:2]
+    # Not every program connects to the address that stands for all of them.
+    host = ALL_ADDRESSES.get(host, host)
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
