@@ -132,6 +132,8 @@ async def opened(
         page.on("console", lambda message: faults.append(message.text))
     await page.add_init_script(KEEP_TRACKS)
     await page.goto(url)
+    # A page is shown once it has its texts, which its load does not wait for.
+    await wait_for(page, "!document.querySelector('#listen') || document.documentElement.dir !== ''")
     try:
         yield page
     finally:

@@ -7,10 +7,12 @@ import { sleep } from "./waiting.js";
 /**
  * @typedef {"starting" | "connecting" | "waiting" | "listening" | "reconnecting" | "finishing"} ListeningState
  * @typedef {Pick<import("./microphone.js").MicrophoneOptions, "deviceId" | "processing">} Choice of a microphone
+ * @typedef {Pick<Microphone, "deviceId" | "failure" | "stop">} Source of audio, which is open
  *
  * @typedef {object} ListeningOptions
  * @property {AbortSignal} signal stops it
  * @property {Choice} [choice]
+ * @property {(options: import("./microphone.js").MicrophoneOptions) => Promise<Source>} [open] another source of audio
  * @property {import("./live.js").Config} [config]
  * @property {() => Promise<string>} [getToken]
  * @property {(state: ListeningState, error?: Error) => void} onState with the reason of a lost connection,
@@ -32,7 +34,7 @@ export class Listening {
   #choice;
   /** @type {LiveClient | undefined} */
   #live;
-  /** @type {Microphone | undefined} */
+  /** @type {Source | undefined} */
   #microphone;
   /** Audio from before the connection is open, which takes 10 s at most. @type {Int16Array[]} */
   #early = [];
@@ -103,8 +105,8 @@ export class Listening {
 
   /** @param {AbortSignal} [signal] */
   async #open(signal) {
-    const { onAudio, onMute, onMicrophone } = this.#options;
-    this.#microphone = await Microphone.open({
+    const { onAudio, onMute, onMicrophone, open = Microphone.open } = this.#options;
+    this.#microphone = await open({
       ...this.#choice,
       signal,
       onMute,

@@ -3,6 +3,7 @@
 import { addTexts } from "./language.js";
 
 export const ENGLISH = {
+  "captions.title": "Niyosha: captions",
   "captions.follow": "Open the dictation view in another tab of this browser and speak, or let this page listen itself.",
   "captions.open": "Open the dictation view",
   "captions.own": "Listen on this page",
@@ -33,6 +34,7 @@ export const ENGLISH = {
 
 /** @type {Record<keyof typeof ENGLISH, string>} */
 export const PERSIAN = {
+  "captions.title": "نیوشا: زیرنویس",
   "captions.follow":
     "دیکته را در زبانهٔ دیگری از همین مرورگر باز کنید و حرف بزنید، یا بگذارید همین صفحه خودش گوش بدهد.",
   "captions.open": "باز کردن دیکته",

@@ -3,6 +3,7 @@
 import { addTexts } from "./language.js";
 
 export const ENGLISH = {
+  "commands.title": "Niyosha: commands",
   "commands.mode": "What will you say?",
   "commands.phrases": "My phrases",
   "commands.yesno": "Yes or no",
@@ -24,6 +25,7 @@ export const ENGLISH = {
 
 /** @type {Record<keyof typeof ENGLISH, string>} */
 export const PERSIAN = {
+  "commands.title": "نیوشا: فرمان‌ها",
   "commands.mode": "چه خواهید گفت؟",
   "commands.phrases": "عبارت‌های من",
   "commands.yesno": "بله یا نه",

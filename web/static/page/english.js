@@ -2,6 +2,7 @@
 
 export const ENGLISH = {
   // what is on every page
+  product: "Niyosha",
   dictation: "Dictation",
   captions: "Captions",
   commands: "Commands",
@@ -56,6 +57,12 @@ export const ENGLISH = {
   "notice.muted": "The microphone is muted. Switch it on at the device or in the system’s settings.",
 
   // the dictation view
+  about: "What you say is written here while you speak. This server understands {languages}; the sound goes to it alone.",
+  aboutUnknown: "What you say is written here while you speak. The sound goes to this server alone.",
+  manyLanguages: "{count} languages",
+  drop: "Or drop recordings and videos here.",
+  "drop.choose": "Choose files",
+  sample: "Hear a sample (English)",
   text: "Text",
   earlier: "Show earlier lines ({count})",
   settings: "Settings",

@@ -1,16 +1,14 @@
 // Language of the page's own texts: the choice, and its change on the page.
 
-import { ENGLISH } from "./english.js";
-import { PERSIAN } from "./persian.js";
-
 const KEY = "niyosha.language";
+// Only the texts that are shown are loaded.
 const LANGUAGES = {
-  en: { dir: "ltr", texts: /** @type {Record<string, string>} */ (ENGLISH) },
-  fa: { dir: "rtl", texts: /** @type {Record<string, string>} */ (PERSIAN) },
+  en: { dir: "ltr", load: async () => (await import("./english.js")).ENGLISH },
+  fa: { dir: "rtl", load: async () => (await import("./persian.js")).PERSIAN },
 };
 /** @typedef {keyof typeof LANGUAGES} Language */
 /**
- * @typedef {keyof typeof ENGLISH | keyof typeof import("./captions-texts.js").ENGLISH
+ * @typedef {keyof typeof import("./english.js").ENGLISH | keyof typeof import("./captions-texts.js").ENGLISH
  *   | keyof typeof import("./commands-texts.js").ENGLISH} TextKey
  */
 
@@ -18,6 +16,8 @@ const LANGUAGES = {
 const listeners = new Set();
 /** @type {Language} */
 let current = chosen();
+/** Texts of all views. @type {Record<string, string>} */
+let shared = await LANGUAGES[current].load();
 /** Texts of one view, by language. @type {Record<Language, Record<string, string>>} */
 let own = { en: {}, fa: {} };
 
@@ -35,7 +35,7 @@ export function addTexts(added) {
  * @param {Record<string, string | number>} [values] for its `{names}`
  */
 export function text(key, values = {}) {
-  return (own[current][key] ?? LANGUAGES[current].texts[key]).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return (own[current][key] ?? shared[key]).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /**
@@ -44,7 +44,7 @@ export function text(key, values = {}) {
  * @param {string} fallback
  */
 export function translated(key, fallback) {
-  return own[current][key] ?? LANGUAGES[current].texts[key] ?? fallback;
+  return own[current][key] ?? shared[key] ?? fallback;
 }
 
 /**
@@ -97,7 +97,7 @@ export function moment(time) {
 export function speakLanguage(rewrite = () => {}) {
   if (listeners.size === 0) {
     for (const button of document.querySelectorAll("[data-language]")) {
-      button.addEventListener("click", () => change(current === "en" ? "fa" : "en"));
+      button.addEventListener("click", () => void change(current === "en" ? "fa" : "en"));
     }
   }
   listeners.add(rewrite);
@@ -105,7 +105,8 @@ export function speakLanguage(rewrite = () => {}) {
 }
 
 /** @param {Language} language */
-function change(language) {
+async function change(language) {
+  shared = await LANGUAGES[language].load();
   current = language;
   try {
     localStorage.setItem(KEY, language);

@@ -3,6 +3,7 @@
 import { stayAwake } from "./awake.js";
 import { element } from "./elements.js";
 import { name, speakLanguage, text } from "./language.js";
+import { LevelBars } from "./level.js";
 import { Listening } from "../client/listening.js";
 import { LiveError } from "../client/live.js";
 import { checkMicrophone, levelOf } from "../client/microphone.js";
@@ -21,6 +22,11 @@ import { checkToken, ensureToken, getToken, refuseToken } from "./token.js";
  * @property {() => void} [onEnd] no more text follows
  * @property {(samples: Int16Array) => void} [onAudio]
  * @property {(deviceId: string) => void} [onMicrophone] the device in use
+ *
+ * @typedef {object} Clip that is heard instead of the microphone
+ * @property {import("../client/live.js").Config} config
+ * @property {(options: import("../client/microphone.js").MicrophoneOptions, onEnd: () => void) =>
+ *   Promise<import("../client/listening.js").Source>} open
  */
 
 const NOTICE_MS = 6_000;
@@ -31,7 +37,6 @@ const page = {
   button: element("listen"),
   state: element("state"),
   hint: element("hint"),
-  level: element("level"),
   light: element("light"),
   notice: element("notice"),
 };
@@ -50,6 +55,7 @@ export class Listener {
   #running = Promise.resolve();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #fading;
+  #level = new LevelBars();
 
   /** @param {ListenerOptions} options */
   constructor(options) {
@@ -59,6 +65,8 @@ export class Listener {
     // Pages without a microphone need no token yet.
     if (isSecureContext) void checkToken();
     speakLanguage(() => this.#enter(this.#state));
+    // While the page waited for its texts it could have no focus.
+    if (page.button.autofocus) page.button.focus();
     try {
       checkMicrophone();
     } catch (error) {
@@ -76,8 +84,9 @@ export class Listener {
     else this.start();
   }
 
-  start() {
-    if (!this.#stopping) this.#running = this.#run(new AbortController());
+  /** @param {Clip} [clip] */
+  start(clip) {
+    if (!this.#stopping) this.#running = this.#run(new AbortController(), clip);
   }
 
   /** Stop, and wait for all text. */
@@ -108,8 +117,11 @@ export class Listener {
     if (isPassing) this.#fading = setTimeout(() => this.notify(""), NOTICE_MS);
   }
 
-  /** @param {AbortController} stopping */
-  async #run(stopping) {
+  /**
+   * @param {AbortController} stopping
+   * @param {Clip} [clip]
+   */
+  async #run(stopping, clip) {
     const { mayBegin } = this.#options;
     this.#stopping = stopping;
     this.#isMuted = false;
@@ -117,14 +129,14 @@ export class Listener {
     const awake = stayAwake();
     try {
       if (mayBegin && !(await mayBegin())) stopping.abort();
-      await this.#withToken(stopping, () => this.#listen(stopping));
+      await this.#withToken(stopping, () => this.#listen(stopping, clip));
     } catch (error) {
       this.notify(error === stopping.signal.reason ? "" : sentence(error));
     } finally {
       awake();
     }
     this.#listening = this.#stopping = undefined;
-    showLevel(0);
+    this.#level.clear();
     showSpeech(false);
     this.#enter("idle");
     this.#options.onEnd?.();
@@ -149,20 +161,24 @@ export class Listener {
     }
   }
 
-  /** @param {AbortController} stopping */
-  async #listen(stopping) {
+  /**
+   * @param {AbortController} stopping
+   * @param {Clip} [clip]
+   */
+  async #listen(stopping, clip) {
     const { config, choice, onBegin, onAudio, onMicrophone } = this.#options;
     const silence = new SilenceWatch();
     onBegin?.();
     this.#listening = new Listening(LIVE_URL, {
       signal: stopping.signal,
-      config: config?.(),
+      config: { ...config?.(), ...clip?.config },
       choice: choice?.(),
+      open: clip && ((options) => clip.open(options, () => stopping.abort())),
       getToken,
       onMicrophone,
       onState: (state, error) => this.#changeTo(state, error),
       onAudio: (samples) => {
-        showLevel(levelOf(samples));
+        this.#level.show(levelOf(samples));
         if (silence.add(samples) && !this.#isMuted) this.notify(silence.isSilent ? text("notice.silent") : "");
         onAudio?.(samples);
       },
@@ -212,12 +228,6 @@ export class Listener {
     // `disabled` would take the keyboard's focus away.
     page.button.setAttribute("aria-disabled", String(state === "finishing"));
   }
-}
-
-/** @param {number} level 0 to 1 */
-function showLevel(level) {
-  page.level.style.setProperty("--level", level.toFixed(3));
-  page.level.setAttribute("aria-valuenow", String(Math.round(level * 100)));
 }
 
 /** @param {boolean} isSpeaking */

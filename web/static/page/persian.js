@@ -2,6 +2,7 @@
 
 /** @type {Partial<typeof import("./english.js").ENGLISH> & Record<string, string>} */
 export const PERSIAN = {
+  product: "نیوشا",
   dictation: "دیکته",
   captions: "زیرنویس",
   commands: "فرمان‌ها",
@@ -62,6 +63,12 @@ export const PERSIAN = {
   "notice.silent": "بیست ثانیه است که صدایی نمی‌آید. ببینید میکروفون خاموش نباشد، یا در تنظیم‌ها میکروفون دیگری برگزینید.",
   "notice.muted": "صدای میکروفون بسته است. آن را روی دستگاه یا در تنظیمات سیستم باز کنید.",
 
+  about: "آنچه می‌گویید همان دم اینجا نوشته می‌شود. این سرور {languages} می‌فهمد؛ صدا فقط به همین سرور می‌رود.",
+  aboutUnknown: "آنچه می‌گویید همان دم اینجا نوشته می‌شود. صدا فقط به همین سرور می‌رود.",
+  manyLanguages: "{count} زبان",
+  drop: "یا فایل‌های صوتی و ویدیو را اینجا رها کنید.",
+  "drop.choose": "گزینش فایل",
+  sample: "نمونه‌ای بشنوید (انگلیسی)",
   text: "متن",
   earlier: "سطرهای پیشین ({count})",
   settings: "تنظیم‌ها",

@@ -80,7 +80,7 @@ async function listen() {
       show(broadcaster.captions);
     },
   });
-  for (const id of ["own", "level", "hint"]) element(id).hidden = false;
+  for (const id of ["own", "hint"]) element(id).hidden = false;
   for (const id of ["follow", "ways"]) element(id).hidden = true;
   document.body.classList.add("listener");
   if (options.get("autostart") === "1") listener.start();

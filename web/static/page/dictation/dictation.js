@@ -5,7 +5,7 @@ import { Broadcaster } from "../broadcast.js";
 import { TabDraft } from "./drafts.js";
 import { watchFiles } from "./drop.js";
 import { element } from "../elements.js";
-import { number, speakLanguage, text } from "../language.js";
+import { languageName, listed, number, speakLanguage, text } from "../language.js";
 import { Latency } from "../latency.js";
 import { watchKeys } from "./keys.js";
 import { Lines, factsOf } from "./lines.js";
@@ -18,6 +18,8 @@ import { UndoSteps } from "./undo.js";
 
 const COPIED_MS = 2_000;
 const EARLIER_LINES = 100;
+// More of them are counted, not named.
+const MOST_NAMED = 4;
 // A reader who is nearer to the end of the text follows it.
 const FOLLOWING_PX = 120;
 
@@ -87,8 +89,43 @@ function showSize() {
   document.documentElement.style.setProperty("--size", String((panel.settings.textSize ?? 100) / 100));
 }
 
+/** Say what the page does, in which languages, and whether there is a sample for them. */
+function writeAbout() {
+  const { languages } = panel;
+  const names = [...new Set(languages.map((code) => languageName(code.split("-")[0])))];
+  element("about").textContent =
+    names.length === 0
+      ? text("aboutUnknown")
+      : text("about", {
+          languages: names.length > MOST_NAMED ? text("manyLanguages", { count: number(names.length) }) : listed(names),
+        });
+  element("sample").hidden = languages.length > 0 && !english();
+}
+
+/** The tag of English at the server. */
+function english() {
+  return panel.languages.find((code) => code.split("-")[0] === "en");
+}
+
+/** Recognize the sample, as if it were spoken now. */
+async function playSample() {
+  await fetchChoices();
+  const languageCode = english();
+  const { Sample } = await import("./sample.js");
+  listener.start({
+    // The user's own words are worth keeping, these are not.
+    config: { store: false, ...(languageCode && { languageCode }) },
+    open: (options, onEnd) => Sample.open(options, onEnd),
+  });
+}
+
+async function fetchChoices() {
+  await panel.fetchChoices();
+  writeAbout();
+}
+
 function begin() {
-  void panel.fetchChoices();
+  void fetchChoices();
   onsets.clear();
   startedAt ??= performance.now();
   transcript.begin({ at: (performance.now() - startedAt) / 1000 });
@@ -133,9 +170,9 @@ function change(edit) {
 
 function showButtons() {
   const { isEmpty } = transcript;
-  element("hint").hidden = !isEmpty;
+  element("welcome").hidden = !isEmpty;
   for (const id of ["copy", "clear"]) /** @type {HTMLButtonElement} */ (element(id)).disabled = isEmpty;
-  element("download").hidden = isEmpty;
+  element("download").toggleAttribute("inert", isEmpty);
   element("undo").hidden = !steps.isCleared;
   // One takes the other's place.
   element("clear").hidden = isEmpty && steps.isCleared;
@@ -276,6 +313,7 @@ element("configure").addEventListener("click", () => {
   if (!isHidden) void panel.fetchChoices();
 });
 
+element("sample").addEventListener("click", playSample);
 watchFiles(async (files) => (await loadRecordings()).take(files));
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") void autosave.flush();
@@ -294,10 +332,11 @@ element("history").addEventListener("click", async () => {
 });
 showSize();
 // Pages that get no microphone are refused more than that; the settings fetch it all when they are opened.
-if (isSecureContext) void panel.fetchChoices();
+if (isSecureContext) void fetchChoices();
 void resume();
 speakLanguage(() => {
   panel.write();
+  writeAbout();
   recordings?.show();
   showButtons();
 });

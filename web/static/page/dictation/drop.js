@@ -5,7 +5,7 @@ import { element } from "../elements.js";
 /** @param {(files: File[]) => void} onFiles */
 export function watchFiles(onFiles) {
   const chosen = /** @type {HTMLInputElement} */ (element("file"));
-  element("choose").addEventListener("click", () => chosen.click());
+  for (const id of ["choose", "pick"]) element(id).addEventListener("click", () => chosen.click());
   chosen.addEventListener("change", () => {
     // Clearing the value empties the list.
     if (chosen.files?.length) onFiles([...chosen.files]);

@@ -39,6 +39,11 @@ export class Panel {
     navigator.mediaDevices?.addEventListener("devicechange", () => this.showMicrophones());
   }
 
+  /** Tags of the server's languages; none until they are known. */
+  get languages() {
+    return this.#languages;
+  }
+
   /** Offer the languages and models of the server, and show its defaults; fetched once. */
   async fetchChoices() {
     if (this.#server && this.#languages.length > 0) return;
