@@ -73,7 +73,7 @@ class Problem(Enum):
         type="conflict",
         http=HTTPStatus.CONFLICT,
         close_code=4409,
-        meaning="there is one of this name already",
+        meaning="there is one of this name already; a caption channel that has ended",
     )
     IDLE_TIMEOUT = ErrorKind(
         type="idle_timeout",

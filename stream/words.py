@@ -8,6 +8,11 @@ WORDS_KEPT = 4096
 # Punctuation that is a part of words: masked profanity, and signs that are pronounced.
 _SPOKEN_SIGNS = frozenset("*%#@&")
 
+LINE_CHARACTERS = 42
+"""The longest row of a caption: what guidelines for subtitles allow in the scripts of Europe and the Near East."""
+CUE_CHARACTERS = 2 * LINE_CHARACTERS
+"""The longest caption: two rows."""
+
 _SENTENCE_ENDS = tuple(".?!。？！؟۔।॥")
 _HESITATIONS = ("...", "…")
 _CLOSING = "\"')]}»”’」』"

@@ -162,10 +162,22 @@ class Lines:
         """Return the lines that are from a transcription."""
         return [line for line in self._by_number.values() if line.utterance[0] == transcription_id]
 
-    def spoken(self) -> Iterator[Line]:
-        """Return the settled lines that are shown, in the order in which they were spoken."""
-        shown = (line for line in self._by_number.values() if line.is_settled and not line.is_hidden and line.text)
+    def spoken(self, *, after_ms: int = 0, before_ms: int | None = None) -> Iterator[Line]:
+        """Return the settled lines that are shown, in the order in which they were spoken.
+
+        Those that ended by `after_ms`, or began at `before_ms` or later, are left out.
+        """
+        shown = (
+            line
+            for line in self._by_number.values()
+            if line.end_ms >= after_ms and (before_ms is None or line.start_ms < before_ms)
+            if line.is_settled and not line.is_hidden and line.text
+        )
         return iter(sorted(shown, key=lambda line: (line.start_ms, line.number)))
+
+    def open_from_ms(self) -> int | None:
+        """Return when the first unsettled line began, None without one."""
+        return min((self._by_number[number].start_ms for number in self._unsettled), default=None)
 
     def _drop(self, number: int) -> None:
         del self._by_number[number]

@@ -26,9 +26,12 @@ class Source:
     label: str = ""
     offset_ms: int = 0
     has_channels: bool = False
+    is_paused: bool = field(default=False, init=False)
+    """While this is set, utterances that are open or begin are left out, each to its end."""
     _open: dict[int, Line] = field(default_factory=dict, init=False)
     _replaced: list[Line] = field(default_factory=list, init=False)
     _onsets: dict[int, int] = field(default_factory=dict, init=False)
+    _left_out: set[int] = field(default_factory=set, init=False)
 
     def go_on(self, from_ms: int) -> None:
         """Take over the lines of the same transcription that end after `from_ms`: that audio is recognized again."""
@@ -38,6 +41,8 @@ class Source:
     def receive(self, event: ClientEvent) -> tuple[Line, ...]:
         """Return the lines that an event changes; those that are settled or hidden change no more by this session."""
         match event:
+            case SpeechStarted() | Unsettled() if self._is_left_out(event):
+                return ()
             case SpeechStarted(utterance_id, onset):
                 self._onsets[utterance_id] = onset
                 while len(self._onsets) > _MOST_OPEN:
@@ -52,6 +57,8 @@ class Source:
 
     def settled(self, event: Settled) -> tuple[Line, ...]:
         """Return the lines that a settled utterance changes, to be shown when they are stored."""
+        if self._is_left_out(event):
+            return ()
         shown = self._taken(event.utterance_id)
         self._onsets.pop(event.utterance_id, None)
         changed = []
@@ -66,6 +73,12 @@ class Source:
         """Show lines that were prepared; return those that no later change has overtaken."""
         shown = (self.lines.show(line) for line in prepared)
         return tuple(line for line in shown if line is not None)
+
+    def pause(self) -> tuple[Line, ...]:
+        """Begin to leave everything out; return the lines that change by that."""
+        self.is_paused = True
+        self._left_out.update(self._open, self._onsets)
+        return self.close()
 
     def close(self) -> tuple[Line, ...]:
         """Hide text that will never be settled, at the end of the session; return the lines that changed."""
@@ -85,6 +98,23 @@ class Source:
         passed = [line for line in self._replaced if line.start_ms < end_ms]
         self._replaced = [line for line in self._replaced if line.start_ms >= end_ms]
         return passed
+
+    def _is_left_out(self, event: ClientEvent) -> bool:
+        """Whether an event is of an utterance of which some was spoken in a pause."""
+        match event:
+            case SpeechStarted(utterance_id) if self.is_paused:
+                self._left_out.add(utterance_id)
+            case Unsettled(utterance_id) if self.is_paused:
+                self._left_out.add(utterance_id)
+            case Settled(utterance_id) if self.is_paused or utterance_id in self._left_out:
+                self._left_out.discard(utterance_id)
+                self._onsets.pop(utterance_id, None)
+                return True
+            case SpeechStarted(utterance_id) | Unsettled(utterance_id):
+                pass
+            case _:
+                return False
+        return utterance_id in self._left_out
 
     def _unsettled(self, event: Unsettled) -> tuple[Line, ...]:
         best = event.hypothesis.best

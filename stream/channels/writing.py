@@ -1,19 +1,22 @@
 """Write the lines of a channel for readers: as server-sent events, WebVTT and plain text."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from stream.channels.lines import Line
+from stream.words import CUE_CHARACTERS
 
 RETRY_MS = 2000
 """After so long a reader that lost its connection opens the next one."""
 HEARTBEAT = b": \n\n"
 """A comment, which keeps proxies from closing a quiet connection."""
-# A caption that is shown for less cannot be read.
-_SHORTEST_MS = 1000
+SHORTEST_MS = 1000
+"""How long a caption is shown at least: one that is shown for less cannot be read."""
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -28,13 +31,16 @@ class LineBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     hidden: Annotated[bool, Meta(description="whether nothing of it is to be shown")]
 
 
-class ChannelBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What the channel is, and whether somebody publishes now; unsettled text that came before it is void."""
+class ChannelBody(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
+    """What the channel is, and whether somebody publishes now; `paused` while its operator lets nothing through."""
 
     name: str
     title: str
     languages: tuple[str, ...]
     live: bool
+    paused: bool = False
 
 
 def line_body(line: Line) -> LineBody:
@@ -66,22 +72,76 @@ def channel_event(body: ChannelBody) -> bytes:
 
 
 def end_event() -> bytes:
-    """Write the last event: the channel was deleted, and nothing follows."""
+    """Write the last event: the channel was ended or deleted, and nothing follows."""
     return _event("end", b"{}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCue:
+    """A caption of WebVTT: a line, or a part of a long one; `end_ms` is when it disappears."""
+
+    id: str
+    start_ms: int
+    end_ms: int
+    speaker: str
+    text: str
+
+
 def vtt(lines: Iterable[Line]) -> Iterator[str]:
-    """Yield a WebVTT file of settled lines, piece by piece; speakers are voices, and captions may overlap."""
+    """Yield a WebVTT file of settled lines in order, piece by piece; speakers are voices, and captions may overlap."""
     yield "WEBVTT\n"
+    for one in cues(lines):
+        yield f"\n{written(one)}"
+
+
+def cues(lines: Iterable[Line]) -> Iterator[LineCue]:
+    """Yield the captions of lines; both are in the order of their starts."""
+    waiting: list[tuple[int, int, LineCue]] = []
+    count = 0
     for line in lines:
-        yield f"\n{line.number}\n{cue(line)}"
+        while waiting and waiting[0][0] <= line.start_ms:
+            yield heappop(waiting)[2]
+        for one in cues_of(line):
+            count += 1
+            heappush(waiting, (one.start_ms, count, one))
+    while waiting:
+        yield heappop(waiting)[2]
 
 
-def cue(line: Line) -> str:
-    """Write one caption of WebVTT, without its id."""
-    voice = f"<v {_escaped(line.speaker)}>" if line.speaker else ""
-    end_ms = max(line.end_ms, line.start_ms + _SHORTEST_MS)
-    return f"{_clock(line.start_ms)} --> {_clock(end_ms)}\n{voice}{_escaped(line.text)}\n"
+def cues_of(line: Line) -> Iterator[LineCue]:
+    """Yield a line as captions of two rows at most, one after the other; its time is shared out by characters."""
+    text = _on_one_line(line.text)
+    spoken_ms = max(line.end_ms - line.start_ms, 0)
+    parts = _parts(text, max(1, min(-(-len(text) // CUE_CHARACTERS), spoken_ms // SHORTEST_MS)))
+    taken, start_ms = 0, line.start_ms
+    for number, part in enumerate(parts, start=1):
+        taken += len(part) + 1
+        end_ms = line.start_ms + spoken_ms * taken // (len(text) + 1)
+        if number == len(parts):
+            end_ms = max(line.end_ms, start_ms + SHORTEST_MS)
+        cue_id = str(line.number) if number == 1 else f"{line.number}.{number}"
+        yield LineCue(id=cue_id, start_ms=start_ms, end_ms=end_ms, speaker=line.speaker, text=part)
+        start_ms = end_ms
+
+
+def written(cue: LineCue) -> str:
+    """Write a caption of WebVTT with its id."""
+    voice = f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
+    return f"{cue.id}\n{clock(cue.start_ms)} --> {clock(cue.end_ms)}\n{voice}{_escaped(cue.text)}\n"
+
+
+def _parts(text: str, count: int) -> list[str]:
+    """Split a text between words into `count` parts of similar lengths, or fewer."""
+    parts: list[str] = []
+    words: list[str] = []
+    length = 0
+    for word in text.split(" "):
+        if words and length + len(word) / 2 > (len(parts) + 1) * len(text) / count:
+            parts.append(" ".join(words))
+            words = []
+        words.append(word)
+        length += len(word) + 1
+    return [*parts, " ".join(words)]
 
 
 def plain(lines: Iterable[Line]) -> Iterator[str]:
@@ -107,5 +167,6 @@ def _on_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _clock(ms: int) -> str:
+def clock(ms: int) -> str:
+    """Write a time as WebVTT does."""
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"

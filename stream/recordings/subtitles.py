@@ -6,9 +6,8 @@ from heapq import merge
 from itertools import chain, pairwise
 
 from stream.protocols.farsava.messages import WireResult
+from stream.words import CUE_CHARACTERS, LINE_CHARACTERS
 
-LINE_CHARACTERS = 42
-CUE_CHARACTERS = 2 * LINE_CHARACTERS
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 7.0
 PAUSE_SECONDS = 1.0  # no caption spans so long a pause: its end would be shown before it is spoken

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -35,6 +35,7 @@ from stream.session.events import (
     EndCause,
     FellBehind,
     LimitNears,
+    Progress,
     SenderPaused,
     SessionInput,
     UtteranceDiscarded,
@@ -61,7 +62,10 @@ class MessageSource(Protocol):
 
 
 class SessionRunner:
-    """Runs the session of one connection; `options` are those with which it begins."""
+    """Runs the session of one connection.
+
+    `options` are those with which it begins, `newest_frames` what was received last.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class SessionRunner:
         self.options = configured.options
         self._is_recording = is_recording
         self._intake: AudioIntake | None = None
+        self.newest_frames: Frames = ()
         self._tasks = asyncio.TaskGroup()
         self._progress = asyncio.Event()
         self._recognitions = Recognitions(
@@ -140,6 +145,22 @@ class SessionRunner:
             self._ordered_end = AudioEnded(cause, error)
             self._last_read = asyncio.get_running_loop().time() + _LAST_READ_SECONDS
             self._stop_waiting()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the session is."""
+        return self._session.progress
+
+    def replace_phrases(self, old: Sequence[str], new: Sequence[str]) -> None:
+        """Replace phrases that were added to a looked-up configuration, for the utterances after the open one.
+
+        Raises ClientError if the recognizer does not take the new ones; the old ones then stay.
+        """
+        trained = self.config.trained_phrases
+        kept = trained[: len(trained) - len(old)]
+        config = replace(self.config, trained_phrases=(*kept, *new))
+        self._feed(replace(self._configured(config), is_silent=True))
+        self.config = config
 
     # --- messages in ---
 
@@ -250,6 +271,7 @@ class SessionRunner:
         await self._intake.push(message)
 
     def _deliver(self, frames: Frames) -> None:
+        self.newest_frames = frames
         self._feed(AudioReceived(frames))
 
     def _configured(self, config: SessionConfig) -> Configured:

@@ -166,10 +166,14 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A configuration that was checked, and what it means for the recognizer."""
+    """A configuration that was checked, and what it means for the recognizer.
+
+    One that `is_silent` was not the client's, which gets no message about it.
+    """
 
     config: SessionConfig
     options: RecognitionOptions
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

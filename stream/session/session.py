@@ -99,12 +99,17 @@ class Session:
         self._quiet = QuietWatch()
         self._ending: AudioEnded | None = None
         self._apply(configured)
-        self._output.emit(Ready(self._config, self._options.language_code, self._progress()))
+        self._output.emit(Ready(self._config, self._options.language_code, self.progress))
 
     @property
     def is_full(self) -> bool:
         """Whether further frames have to wait for a final."""
         return sum(len(channel.unsettled) for channel in self._channels) >= MOST_OPEN_UTTERANCES
+
+    @property
+    def progress(self) -> Progress:
+        """How far the session is."""
+        return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
 
     @property
     def is_in_utterance(self) -> bool:
@@ -290,7 +295,8 @@ class Session:
             self._next_config = event
         else:
             self._apply(event)
-        self._output.emit(Ready(event.config, event.options.language_code, self._progress()))
+        if not event.is_silent:
+            self._output.emit(Ready(event.config, event.options.language_code, self.progress))
 
     def _apply_next(self) -> None:
         """Apply a configuration that waits for the end of an utterance."""
@@ -400,10 +406,10 @@ class Session:
     def _emit_news(self) -> None:
         for channel in self._channels:
             while (utterance := channel.pop_settled()) is not None:
-                channel.pauses.settle(self._output.emit_settled(utterance, self._progress()))
+                channel.pauses.settle(self._output.emit_settled(utterance, self.progress))
                 self._emit_pause(channel, channel.earliest_onset)
             if self._config.interim_results:
-                self._output.emit_unsettled(channel, self._progress())
+                self._output.emit_unsettled(channel, self.progress)
         self._emit_finalized()
         self._finish_if_drained()
 
@@ -411,9 +417,6 @@ class Session:
         last_word_end = channel.pauses.take(decided, channel.unsettled)
         if last_word_end is not None:
             self._output.emit(WordsPaused(last_word_end, channel.index))
-
-    def _progress(self) -> Progress:
-        return Progress(self._channels[0].position, min(channel.settled for channel in self._channels))
 
     # --- the end ---
 

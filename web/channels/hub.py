@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from web.channels.peers import BEAT_SECONDS, OVERLAP_MS, Change, read, written
 from web.channels.publisher import Publisher
 from web.clock import Clock
 from web.relay.relay import Relay
-from web.store.channels import Channels
+from web.store.channels import Channel, Channels
 from web.store.database.unavailable import DatabaseUnavailableError
 from web.tasks import running_task
 
@@ -93,6 +93,8 @@ class ChannelHub:
         async with self.holding(name) as live:
             if live.channel.owner != owner:
                 raise UnknownChannelError(name)
+            if live.is_ended:
+                raise ClientError(Problem.CONFLICT, f"the channel {quoted(name)} has ended")
             if not live.has_numbers:
                 first_number = await self._store.reserve(name)
                 if first_number is None:
@@ -105,6 +107,17 @@ class ChannelHub:
                 yield publisher
             finally:
                 publisher.close()
+
+    async def change(self, name: str, owner: str, values: Mapping[str, object]) -> Channel:
+        """Change a channel of the owner for those who publish and read; raises ClientError if there is none."""
+        channel = await self._store.change(name, owner, values)
+        if channel is None:
+            raise UnknownChannelError(name)
+        live = self._live.get(name)
+        if live is not None:
+            live.revision += 1
+            live.update(channel)
+        return channel
 
     async def delete(self, name: str, owner: str) -> None:
         """Delete a channel of the owner with its text, and end its readers; raises ClientError if there is none."""
@@ -210,6 +223,7 @@ class ChannelHub:
         if not followed:
             return
         after = {name: live.stored_until - OVERLAP_MS for name, live in followed.items()}
+        revisions = {name: live.revision for name, live in followed.items()}
         channels, lines = await self._store.changes(after)
         for name, live in followed.items():
             if self._live.get(name) is not live:
@@ -217,7 +231,9 @@ class ChannelHub:
             if name not in channels:
                 self._end(name)
                 continue
-            live.update(channels[name])
+            # What was read before a change of this process is out of date.
+            if live.revision == revisions[name]:
+                live.update(channels[name])
             if name in lines:
                 live.stored_until = max(live.stored_until, *(line.change_id for line in lines[name]))
                 live.merge(lines[name])

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from stream.channels.hls import CompleteSegments, playlist, segment, span_ms
 from stream.channels.lines import Line, Lines
-from stream.channels.writing import ChannelBody, channel_event, line_event
+from stream.channels.writing import SHORTEST_MS, ChannelBody, channel_event, line_event
 from stream.waiting import Changes
 from web.channels.broadcast import Broadcast
 from web.channels.peers import OVERLAP_MS, Change, RemotePublishers, lines_of
+from web.channels.publishers import ChannelPublisher, PublisherState
 from web.clock import Clock
 from web.store.channels import Channel
 
@@ -38,7 +40,10 @@ class LiveChannel:
         """`on_unsaved` is called when there is something to store, `on_unsent` for the other processes, if any."""
         self.channel = channel
         self.began_at = channel.began_at
-        self.is_ended = False
+        self.is_ended = channel.ended_at is not None
+        """Whether the channel was ended or deleted."""
+        self.revision = 0
+        """Counts the changes of the channel that this process made."""
         self.has_numbers = False
         """Whether line numbers are reserved for this process."""
         self.users = 0
@@ -59,7 +64,9 @@ class LiveChannel:
         self._clock = clock
         self._on_unsaved = on_unsaved
         self._readers = Broadcast()
-        self._publishing: set[object] = set()
+        self._publishers: set[ChannelPublisher] = set()
+        self._publishing: set[ChannelPublisher] = set()
+        self._complete = CompleteSegments()
         self._is_closing = False
         self._status_id = 0
         self._partial_timer: asyncio.TimerHandle | None = None
@@ -80,19 +87,39 @@ class LiveChannel:
         """Whether a session of this process publishes."""
         return bool(self._publishing)
 
+    @property
+    def readers(self) -> int:
+        """The connections that read events, at this process."""
+        return self.users - len(self._publishers)
+
+    @property
+    def publishers(self) -> list[PublisherState]:
+        """How those who publish are now, in no order."""
+        states = (publisher.state for publisher in self._publishing)
+        return [state for state in states if state is not None]
+
+    def clock_ms(self) -> int:
+        """Return the time on the channel's clock in milliseconds, 0 before it begins."""
+        return 0 if self.began_at is None else max(0, round((self._clock() - self.began_at) * 1000))
+
     # --- publishing ---
 
-    def join(self, publisher: object) -> int:
+    def hold(self, publisher: ChannelPublisher) -> None:
+        """Let a publisher take part in what changes, from before its first audio on."""
+        self._publishers.add(publisher)
+
+    def join(self, publisher: ChannelPublisher) -> int:
         """Add a publisher whose first audio is here; return the time on the channel's clock in milliseconds."""
         if self.began_at is None:
             self.began_at = self._clock()
             self._on_unsaved()
         self._publishing.add(publisher)
         self._signal_status()
-        return max(0, round((self._clock() - self.began_at) * 1000))
+        return self.clock_ms()
 
-    def leave(self, publisher: object) -> None:
+    def leave(self, publisher: ChannelPublisher) -> None:
         """Remove a publisher, if it was one."""
+        self._publishers.discard(publisher)
         if publisher in self._publishing:
             self._publishing.discard(publisher)
             self._signal_status()
@@ -151,10 +178,18 @@ class LiveChannel:
             self._wake()
 
     def update(self, channel: Channel) -> None:
-        """Take the channel as the tables have it now."""
-        self.channel = channel
+        """Take the channel as the tables have it now, for its publishers and readers."""
+        before, self.channel = self.channel, channel
         if channel.began_at is not None:
             self.began_at = channel.began_at
+        if replace(channel, began_at=before.began_at) == before:
+            return
+        self.is_ended = channel.ended_at is not None
+        for publisher in list(self._publishers):
+            publisher.pause(is_paused=channel.is_paused or self.is_ended)
+            if channel.glossary != before.glossary:
+                publisher.change_glossary(before.glossary, channel.glossary)
+        self._signal_status()
 
     def _show(self, lines: Sequence[Line]) -> None:
         if any(line.is_settled or line.is_hidden for line in lines):
@@ -222,7 +257,13 @@ class LiveChannel:
         """Return the event with the channel as it is now."""
         channel = self.channel
         return channel_event(
-            ChannelBody(name=channel.name, title=channel.title, languages=channel.languages, live=self.is_live)
+            ChannelBody(
+                name=channel.name,
+                title=channel.title,
+                languages=channel.languages,
+                live=self.is_live,
+                paused=channel.is_paused,
+            )
         )
 
     def beginning(self, cursor: int) -> Iterator[bytes]:
@@ -248,3 +289,21 @@ class LiveChannel:
             if len(self._shared) < _MOST_SHARED and len(events) <= _MOST_SHARED_BYTES:
                 self._shared[cursor] = events
         return events
+
+    def playlist(self, query: str) -> Iterator[str]:
+        """Yield the playlist for HLS, with `query` in the addresses of its segments."""
+        return playlist(self._segments(), began_at=self.began_at, is_ended=self.is_ended, query=query)
+
+    def segment(self, number: int) -> Iterator[str] | None:
+        """Yield a segment of HLS; return None if it is not complete, or too old to have text."""
+        if not 0 <= number < self._segments():
+            return None
+        start_ms, end_ms = span_ms(number)
+        return segment(self.lines.spoken(after_ms=start_ms - SHORTEST_MS, before_ms=end_ms), number)
+
+    def _segments(self) -> int:
+        """Return how many segments of HLS are complete."""
+        if self.is_ended:
+            return self._complete.end(self.lines)
+        settled_ms = [state.settled_ms for state in self.publishers]
+        return self._complete.advance(self.clock_ms(), settled_ms, self.lines.open_from_ms())

@@ -22,7 +22,10 @@ from web.live.registry import Sessions
 from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 from web.reference.documents import DocumentRoutes
+from web.rest.channels.access import OwnChannels, ReadableChannels
+from web.rest.channels.hls import ChannelHlsRoutes
 from web.rest.channels.management import ChannelRoutes
+from web.rest.channels.operation import OperatorRoutes
 from web.rest.channels.readers import ChannelReaderRoutes
 from web.rest.configuration import ConfigurationRoutes
 from web.rest.deepgram.listen import DeepgramRoutes
@@ -201,9 +204,17 @@ def _languagemodels(parts: Parts) -> LanguageModelRoutes:
     )
 
 
+def _own_channels(parts: Parts) -> OwnChannels:
+    return OwnChannels(auth=parts.auth, channels=parts.channel_store)
+
+
+def _readable_channels(parts: Parts) -> ReadableChannels:
+    return ReadableChannels(auth=parts.auth, hub=parts.channels)
+
+
 def _channels(parts: Parts) -> ChannelRoutes:
     return ChannelRoutes(
-        auth=parts.auth,
+        own=_own_channels(parts),
         hub=parts.channels,
         channels=parts.channel_store,
         fair_share=parts.fair_share,
@@ -213,7 +224,17 @@ def _channels(parts: Parts) -> ChannelRoutes:
 
 
 def _channel_readers(parts: Parts) -> ChannelReaderRoutes:
-    return ChannelReaderRoutes(auth=parts.auth, hub=parts.channels, fair_share=parts.fair_share)
+    return ChannelReaderRoutes(readable=_readable_channels(parts), fair_share=parts.fair_share)
+
+
+def _channel_operator(parts: Parts) -> OperatorRoutes:
+    return OperatorRoutes(
+        own=_own_channels(parts),
+        hub=parts.channels,
+        transcriptions=parts.transcriptions,
+        fair_share=parts.fair_share,
+        clock=parts.clock,
+    )
 
 
 def _ovh(parts: Parts) -> OvhRoutes:
@@ -275,7 +296,9 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     TranscriptionRoutes: _transcriptions,
     LanguageModelRoutes: _languagemodels,
     ChannelReaderRoutes: _channel_readers,
+    ChannelHlsRoutes: lambda parts: ChannelHlsRoutes(readable=_readable_channels(parts), fair_share=parts.fair_share),
     ChannelRoutes: _channels,
+    OperatorRoutes: _channel_operator,
     Live: _live,
     OvhRoutes: _ovh,
     OpenAITranscriptionRoutes: _openai_transcriptions,

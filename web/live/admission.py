@@ -170,6 +170,8 @@ class Admission:
             on_audio=begin,
         )
         held.push_async_callback(meter.settle)
+        if publisher is not None:
+            publisher.follow(runner)
         return Admitted(
             transcription_id=opening.transcription_id,
             protocol=protocol,

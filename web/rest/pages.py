@@ -5,7 +5,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from web.rest.channels.management import CHANNELS, NAME
+from web.rest.channels.bodies import NAME
+from web.rest.channels.management import CHANNELS
 from web.routes.operations import SERVER, Answer, Media, Operation, route
 
 STATIC = Path(__file__).parents[1] / "static"

@@ -23,7 +23,8 @@ class Channel:
     """A caption channel as its owner made it.
 
     Anybody may read one that `is_public`, else its owner's tokens. Text is deleted `retention_seconds` after it was
-    settled or corrected. Its clock began at `began_at`, None if nobody has published yet.
+    settled or corrected. Its clock began at `began_at`, None if nobody has published yet. Nothing is published
+    while it `is_paused`, nor since it was ended at `ended_at`, None if it was not.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Channel:
     glossary: tuple[str, ...]
     created_at: float
     began_at: float | None = None
+    is_paused: bool = False
+    ended_at: float | None = None
 
 
 class Channels:
@@ -78,6 +81,15 @@ class Channels:
         async with self._database.reading() as connection:
             rows = await connection.execute(mine.order_by(channels.c.created_at.desc(), channels.c.name))
             return [_channel(row) for row in rows]
+
+    async def change(self, name: str, owner: str, values: Mapping[str, object]) -> Channel | None:
+        """Change columns of a channel; return it as it is then, None if the owner has none of this name."""
+        mine = channels.c.name == name, channels.c.owner == owner
+        async with self._database.writing() as connection:
+            if values:
+                await connection.execute(update(channels).where(*mine).values(**values))
+            row = (await connection.execute(select(channels).where(*mine))).one_or_none()
+        return None if row is None else _channel(row)
 
     async def delete(self, name: str, owner: str) -> bool:
         """Delete a channel with its text; return whether the owner had it."""
@@ -203,4 +215,6 @@ def _channel(row: Any) -> Channel:
         glossary=tuple(row.glossary),
         created_at=row.created_at,
         began_at=row.began_at,
+        is_paused=row.is_paused,
+        ended_at=row.ended_at,
     )

@@ -98,6 +98,8 @@ utterances = Table(
     Column("end", BigInteger, nullable=False),
     # The settled hypotheses as JSON, best first; NULL for a segment that is still to be recognized.
     Column("alternatives", LargeBinary),
+    # What an operator of a caption channel made of it, by the number of its line there.
+    Column("corrections", JSON(none_as_null=True)),
     # The audio of a segment until it is settled. Its digest stays, to compare a recording that is read again.
     Column("pcm", LargeBinary),
     Column("digest", LargeBinary),
@@ -132,6 +134,9 @@ channels = Table(
     Column("created_at", Float(53), nullable=False),
     Column("began_at", Float(53)),
     Column("next_number", BigInteger, nullable=False, default=1),
+    # What its operator has done: nothing is published while it is paused, and nothing more once it has ended.
+    Column("is_paused", Boolean, nullable=False, default=False),
+    Column("ended_at", Float(53)),
 )
 
 # The settled lines of channels; a change id is the time of the last change, in milliseconds since 1970.

@@ -4,9 +4,10 @@ import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +27,15 @@ T = TypeVar("T")
 _decoder = msgspec.json.Decoder(list[WireResult])
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator of a caption channel made of one line of an utterance; `recognized` is None if only hidden."""
+
+    line: Annotated[int, Meta(description="the number of the line in its channel")]
+    text: Annotated[str, Meta(description="what readers see")]
+    recognized: Annotated[str | None, Meta(description="what they saw before; null if the line was only hidden")]
+    hidden: Annotated[bool, Meta(description="whether readers see nothing of it")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredUtterance:
     """A settled utterance: its start and end in samples at 16 kHz, and its hypotheses, best first."""
@@ -35,6 +45,7 @@ class StoredUtterance:
     start: int
     end: int
     alternatives: list[WireResult]
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -131,6 +142,20 @@ class Transcriptions:
         async with self._database.writing() as connection:
             await self._keep(connection, transcription_id, settled, ended)
 
+    async def correct(self, transcription_id: str, owner: str, number: int, correction: Correction) -> None:
+        """Keep a correction beside an utterance; nothing happens if the owner's transcription is not stored."""
+        columns = utterances.c
+        mine = transcriptions.c.id == transcription_id, transcriptions.c.owner == owner
+        one = columns.transcription_id == transcription_id, columns.number == number
+        async with self._database.writing() as connection:
+            if await connection.scalar(select(transcriptions.c.id).where(*mine).with_for_update()) is None:
+                return
+            before = await connection.scalar(select(columns.corrections).where(*one)) or []
+            others = [kept for kept in before if kept["line"] != correction.line]
+            is_changed = correction.recognized is not None or correction.hidden
+            kept = others + [msgspec.to_builtins(correction)] * is_changed
+            await connection.execute(update(utterances).where(*one).values(corrections=kept or None))
+
     async def get(self, transcription_id: str, owner: str) -> Transcription | None:
         """Return a transcription, None if the owner has none of this id."""
         async with self._database.reading() as connection:
@@ -139,7 +164,10 @@ class Transcriptions:
             if row is None or row.expires_at < self._clock():
                 return None
             columns = utterances.c
-            chosen = select(columns.number, columns.channel, columns.start, columns.end, columns.alternatives)
+            chosen = select(
+                *(columns.number, columns.channel, columns.start, columns.end),
+                *(columns.alternatives, columns.corrections),
+            )
             # Not by number: on two channels, an utterance may begin before one with a lower number.
             by_time = columns.start, columns.channel, columns.number
             rows = await connection.execute(
@@ -260,6 +288,7 @@ def _utterance(row: Any) -> StoredUtterance:
         start=row.start,
         end=row.end,
         alternatives=_decoder.decode(row.alternatives),
+        corrections=tuple(msgspec.convert(row.corrections or [], list[Correction])),
     )
 
 

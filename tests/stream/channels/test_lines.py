@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,25 @@ def test_lines_are_shown_in_the_order_of_speech() -> None:
     lines.put(said("unsettled", settled=False))
     lines.put(said("first", start_ms=100))
     assert texts(list(lines.spoken())) == ["first", "second"]
+
+
+def test_lines_of_a_span_are_those_that_were_spoken_in_it() -> None:
+    lines = empty()
+    for number, start_ms in enumerate((0, 1000, 2000, 3000), start=1):
+        lines.put(replace(said(str(number), start_ms=start_ms), end_ms=start_ms + 900))
+    assert texts(list(lines.spoken(after_ms=1000, before_ms=3000))) == ["2", "3"]
+    assert texts(list(lines.spoken(after_ms=900, before_ms=1000))) == ["1"]
+
+
+def test_the_first_open_line_is_known() -> None:
+    lines = empty()
+    lines.put(said("settled", start_ms=10))
+    assert lines.open_from_ms() is None
+    lines.put(said("open", start_ms=30, settled=False))
+    earlier = lines.put(said("open", start_ms=20, settled=False))
+    assert lines.open_from_ms() == 20
+    lines.put(said("done", earlier.number, start_ms=20))
+    assert lines.open_from_ms() == 30
 
 
 def test_lines_are_forgotten_by_their_last_change() -> None:

@@ -162,3 +162,27 @@ def test_unsettled_text_that_a_resumed_session_never_settles_is_hidden() -> None
     one.receive(unsettled("hello"))
     (line,) = resumed(one, 0).close()
     assert (line.number, line.is_hidden) == (1, True)
+
+
+def test_a_pause_takes_open_text_back_and_leaves_its_utterance_out() -> None:
+    one = source()
+    one.receive(SpeechStarted(1, 0))
+    (shown,) = one.receive(unsettled("private"))
+    (hidden,) = one.pause()
+    assert (hidden.number, hidden.is_hidden, hidden.text) == (shown.number, True, "")
+    one.is_paused = False
+    assert one.receive(unsettled("private word")) == ()
+    assert one.receive(settled(words(("private", 0)))) == ()
+    assert [line.text for line in one.receive(settled(words(("Public.", 0)), 2))] == ["Public."]
+
+
+def test_what_begins_in_a_pause_is_left_out_to_its_end() -> None:
+    one = source()
+    assert one.pause() == ()
+    one.receive(SpeechStarted(1, 0))
+    assert one.receive(settled(words(("gone", 0)), 7)) == ()
+    one.is_paused = False
+    assert one.receive(unsettled("begun in the pause")) == ()
+    assert one.receive(settled(words(("begun", 0)))) == ()
+    one.receive(SpeechStarted(2, 0))
+    assert [line.text for line in one.receive(unsettled("after it", 2))] == ["after it"]

@@ -1,10 +1,12 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.channels.lines import Line
-from stream.channels.writing import ChannelBody, channel_event, end_event, line_event, plain, vtt
+from stream.channels.writing import ChannelBody, channel_event, cues, cues_of, end_event, line_event, plain, vtt
+from stream.words import CUE_CHARACTERS
 from tests.support.tiers import examples
 
 
@@ -77,3 +79,32 @@ def test_no_text_breaks_out_of_its_cue_or_its_event(text: str, speaker: str) -> 
     assert body.count("\n") == 1
     assert "-->" not in body.partition("\n")[2]
     assert "".join(plain([one])).count("\n") == 1
+
+
+def test_a_long_line_is_several_captions_one_after_the_other() -> None:
+    text = " ".join(["word"] * 60)
+    parts = list(cues_of(line(text, number=7, start_ms=0, end_ms=30_000)))
+    assert [one.id for one in parts] == ["7", "7.2", "7.3", "7.4"]
+    assert " ".join(one.text for one in parts) == text
+    assert max(len(one.text) for one in parts) <= CUE_CHARACTERS
+    assert [one.end_ms for one in parts[:-1]] == [one.start_ms for one in parts[1:]]
+    assert (parts[0].start_ms, parts[-1].end_ms) == (0, 30_000)
+    # Each is shown while its words are spoken.
+    assert parts[1].start_ms == pytest.approx(7500, abs=500)
+
+
+def test_captions_of_speakers_who_overlap_are_in_the_order_of_their_starts() -> None:
+    long = line(" ".join(["word"] * 40), "Ann", number=1, start_ms=0, end_ms=20_000)
+    short = line("Yes.", "Bob", number=2, start_ms=3000, end_ms=4000)
+    found = list(cues([long, short]))
+    assert [one.id for one in found] == ["1", "2", "1.2", "1.3"]
+    assert [one.start_ms for one in found] == sorted(one.start_ms for one in found)
+
+
+@examples(100)
+@given(st.text(min_size=1, max_size=400), st.integers(-5, 40_000))
+def test_captions_of_a_line_have_all_its_words_and_times(text: str, length_ms: int) -> None:
+    found = list(cues_of(line(text, start_ms=1000, end_ms=1000 + length_ms)))
+    assert " ".join(one.text for one in found).split() == text.split()
+    assert all(one.start_ms < one.end_ms for one in found)
+    assert found[-1].end_ms == max(1000 + length_ms, found[-1].start_ms + 1000)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.protocols.farsava.messages import WireResult, WireWord
-from stream.recordings.subtitles import LINE_CHARACTERS, LONGEST_SECONDS, Cue, cues, srt, vtt
+from stream.recordings.subtitles import LONGEST_SECONDS, Cue, cues, srt, vtt
+from stream.words import LINE_CHARACTERS
 from tests.support.tiers import examples
 
 

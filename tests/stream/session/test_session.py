@@ -274,6 +274,14 @@ def test_a_new_configuration_waits_for_the_next_utterance() -> None:
     assert timeline.streams()[-1] == FinishStream(2)
 
 
+def test_a_configuration_of_others_is_silent() -> None:
+    changed = RecognitionOptions("en-US", phrases=("Yazd",))
+    timeline = Timeline().hear("x" * 20).receive(Configured(CONFIG, changed, is_silent=True))
+    assert not any(isinstance(event, Ready) for event in timeline.told)
+    timeline.hear("." * 60 + "x" * 20)
+    assert timeline.streams()[-1] == OpenStream(2, changed)
+
+
 def test_a_new_aggressiveness_makes_a_new_classifier() -> None:
     made: list[int] = []
 

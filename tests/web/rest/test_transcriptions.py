@@ -3,7 +3,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stream.recordings.subtitles import LINE_CHARACTERS
+from stream.words import LINE_CHARACTERS
 from tests.support.loops.clock import MovableClock
 from tests.support.sounds import wav
 from tests.web.rest.recordings import QUICK_AND_TRAIN, asked

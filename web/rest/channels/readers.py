@@ -1,8 +1,8 @@
 """Routes of caption channels for readers: server-sent events, WebVTT, plain text."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,12 +16,10 @@ from starlette.types import Scope as AsgiScope
 from stream.channels.writing import plain, vtt
 from stream.errors import Problem
 from stream.runtime.fairness import FairShare
-from web.auth.authenticator import Authenticator
-from web.auth.caller import Scope
-from web.channels.hub import ChannelHub, UnknownChannelError
-from web.channels.live_channel import LiveChannel
 from web.channels.reader import Reader
-from web.rest.channels.management import CHANNELS, NAME, SHOW
+from web.rest.channels.access import READERS, ReadableChannels
+from web.rest.channels.bodies import NAME
+from web.rest.channels.management import CHANNELS, SHOW
 from web.rest.openai.event_stream import EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE
 from web.rest.request.connected import left
 from web.rest.response.transcription import joined_in_turns
@@ -31,7 +29,6 @@ from web.routes.schemas import in_query
 _LAST_EVENT = "lastEventId"
 _MOST_DIGITS = 15
 _NO_STORE = {"Cache-Control": "no-store"}
-_READERS = "Anybody may read a public channel, else a token of its owner with the scope `watch`."
 
 
 class ChannelEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +55,7 @@ EVENTS = Operation(
     summary="Read the lines of a channel as they are spoken, as server-sent events",
     description="First `channel`, then `partial`, `final` and `correction`, each with a line that replaces the one "
     "with its number, and `end` when the channel is deleted. On a new connection a reader drops its unsettled lines "
-    f"and gets the open ones again; with `Last-Event-ID`, nothing else twice and nothing not at all. {_READERS}",
+    f"and gets the open ones again; with `Last-Event-ID`, nothing else twice and nothing not at all. {READERS}",
     parameters=(
         NAME,
         in_query(
@@ -76,7 +73,7 @@ VTT = Operation(
     id="readChannelAsVtt",
     tag=CHANNELS,
     summary="Get the settled lines of a channel so far as WebVTT, with speakers as voices",
-    description=f"The file grows with each settled line. {_READERS}",
+    description=f"The file grows with each settled line. {READERS}",
     parameters=(NAME,),
     answers={200: Answer(description="the lines so far", content={"text/vtt": Media(str)})},
     problems=(Problem.NOT_FOUND,),
@@ -87,7 +84,7 @@ TEXT = Operation(
     id="readChannelAsText",
     tag=CHANNELS,
     summary="Get the settled lines of a channel so far as text",
-    description=_READERS,
+    description=READERS,
     parameters=(NAME,),
     answers={200: Answer(description="the lines so far", content={"text/plain": Media(str)})},
     problems=(Problem.NOT_FOUND,),
@@ -98,7 +95,7 @@ SHORT_VTT = Operation(
     id="getChannelVtt",
     tag=CHANNELS,
     summary="Get the settled lines of a channel so far as WebVTT, at a short address",
-    description=_READERS,
+    description=READERS,
     parameters=(NAME,),
     answers=VTT.answers,
     problems=(Problem.NOT_FOUND,),
@@ -109,7 +106,7 @@ SHORT_TEXT = Operation(
     id="getChannelText",
     tag=CHANNELS,
     summary="Get the settled lines of a channel so far as text, at a short address",
-    description=_READERS,
+    description=READERS,
     parameters=(NAME,),
     answers=TEXT.answers,
     problems=(Problem.NOT_FOUND,),
@@ -120,45 +117,29 @@ SHORT_TEXT = Operation(
 class ChannelReaderRoutes:
     """The lines of channels, for any number of readers."""
 
-    auth: Authenticator
-    hub: ChannelHub
+    readable: ReadableChannels
     fair_share: FairShare
 
     @route(EVENTS)
     async def events(self, request: Request) -> Response:
         """Answer 200 with events, from the first line or from where the reader was."""
         held = AsyncExitStack()
-        live = await held.enter_async_context(self.readable(request))
+        live = await held.enter_async_context(self.readable.holding(request))
         return ChannelResponse(Reader(live, last_event_id(request)), held)
 
     @route(VTT)
     @route(SHORT_VTT)
     async def vtt(self, request: Request) -> Response:
         """Answer 200 with the settled lines as WebVTT."""
-        async with self.readable(request) as live:
+        async with self.readable.holding(request) as live:
             return await self._file(vtt(live.lines.spoken()), "text/vtt")
 
     @route(TEXT)
     @route(SHORT_TEXT)
     async def text(self, request: Request) -> Response:
         """Answer 200 with the settled lines as text."""
-        async with self.readable(request) as live:
+        async with self.readable.holding(request) as live:
             return await self._file(plain(live.lines.spoken()), "text/plain")
-
-    @asynccontextmanager
-    async def readable(self, request: Request) -> AsyncIterator[LiveChannel]:
-        """Hold the channel of a request while the context lasts; raises ClientError if the caller may not read it."""
-        name = str(request.path_params["name"])
-        async with AsyncExitStack() as stack:
-            live = None
-            with suppress(UnknownChannelError):
-                live = await stack.enter_async_context(self.hub.holding(name))
-            # Without a token nobody learns whether there is a private channel of this name.
-            if live is None or not live.channel.is_public:
-                caller = await self.auth.caller(request, Scope.WATCH)
-                if live is None or caller.owner != live.channel.owner:
-                    raise UnknownChannelError(name)
-            yield live
 
     async def _file(self, pieces: Iterable[str], media_type: str) -> Response:
         body = await joined_in_turns(_encoded(pieces), self.fair_share)

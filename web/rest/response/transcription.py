@@ -28,7 +28,7 @@ from web.rest.response.fields import (
 from web.rest.response.formats import OutputFormat
 from web.routes.operations import JSON_TYPE
 from web.store.tables import Status
-from web.store.transcriptions import StoredUtterance, Summary, Transcription
+from web.store.transcriptions import Correction, StoredUtterance, Summary, Transcription
 
 _SAMPLES_PER_MS = SAMPLE_RATE / 1000
 MEDIA_TYPES = {
@@ -53,6 +53,13 @@ class UtteranceResult(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
     channel: int
     start_time: Annotated[float, Meta(description="seconds from the first sample")]
     end_time: Annotated[float, Meta(description="seconds from the first sample")]
+    corrections: (
+        Annotated[
+            list[Correction],
+            Meta(description="what the operator of a caption channel corrected or hid, by the line that it was there"),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class ExtendedTranscription(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -250,4 +257,5 @@ def _utterance(one: StoredUtterance) -> UtteranceResult:
         one.channel,
         seconds(one.start),
         seconds(one.end),
+        list(one.corrections) or msgspec.UNSET,
     )

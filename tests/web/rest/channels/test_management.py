@@ -62,6 +62,8 @@ async def test_a_channel_is_made_and_shown(operator: httpx.AsyncClient, owner: s
         "glossary": ["Lyme Regis"],
         "createdAt": channel["createdAt"],
         "beganAt": None,
+        "paused": False,
+        "endedAt": None,
     }
     assert (await operator.get(f"{PATH}/{name}")).json() == channel
     assert (await operator.get(PATH)).json() == [channel]

@@ -3,30 +3,16 @@ from contextlib import aclosing
 
 import httpx
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from tests.support.recognizers import CountingStream
 from tests.web.support.channels import PATH, Event, events, made, publish, until
 from tests.web.support.gateway import Gateway, running_gateway
 from tests.web.support.sockets import http_client, refusal, talking
-from tests.web.support.tokens import SECRET, bearer, token
+from tests.web.support.tokens import SECRET, token
 from web.settings.settings import Settings
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
-OPERATOR = "channels publish watch"
-
-
-@pytest.fixture
-def headers(owner: str) -> dict[str, str]:
-    return bearer(sub=owner, scope=OPERATOR)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def operator(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.AsyncClient:
-    """A client with the token of who runs channels."""
-    client.headers.update(headers)
-    return client
 
 
 def lines(seen: list[Event]) -> dict[int, str]:

@@ -16,8 +16,8 @@ from web.auth.caller import ORDINARY, Scope
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 
-READ = ("events", "captions.vtt", "captions.txt", ".vtt", ".txt")
-OPERATOR = frozenset({"list", "make", "show", "correct", "delete"})
+READ = ("events", "captions.vtt", "captions.txt", "captions.m3u8", "segments/0.vtt", ".vtt", ".txt")
+OPERATOR = frozenset({"list", "make", "show", "state", "lines", "change", "correct", "delete"})
 OF_PRIVATE = frozenset(READ)
 EVERYTHING = OPERATOR | OF_PRIVATE | {"publish", "stream"}
 ALLOWED: dict[str, frozenset[str]] = {
@@ -67,6 +67,9 @@ async def statuses(base: str, name: str, headers: Mapping[str, str]) -> dict[str
             "list": (await client.get(PATH)).status_code,
             "make": (await client.post(PATH, json={"name": name})).status_code,
             "show": (await client.get(f"{PATH}/{name}")).status_code,
+            "state": (await client.get(f"{PATH}/{name}/state")).status_code,
+            "lines": (await client.get(f"{PATH}/{name}/lines")).status_code,
+            "change": (await client.patch(f"{PATH}/{name}", json={"paused": True})).status_code,
             "correct": (await client.patch(f"{PATH}/{name}/lines/1", json={"text": "a"})).status_code,
         }
         found |= {what: await read(client, name, what) for what in READ}
@@ -74,8 +77,8 @@ async def statuses(base: str, name: str, headers: Mapping[str, str]) -> dict[str
     return found
 
 
-# A name that is taken, and a line that there is not, are found out by those who may ask.
-DONE = {"stream": 101, "publish": 101, "make": 409, "correct": 404, "delete": 204}
+# A name that is taken, and a line or a segment that there is not, are found out by those who may ask.
+DONE = {"stream": 101, "publish": 101, "make": 409, "correct": 404, "delete": 204, "segments/0.vtt": 404}
 
 
 @pytest.mark.parametrize("scope", list(Scope))
