@@ -11,7 +11,7 @@ from tests.support.places import DOCS, ROOT
 
 _FENCE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Up to what a shell would take for something else, or for a comment.
-_COMMAND = re.compile(r"\bniyosha ((?:doctor|engine|serve|token|transcribe|worker)\b[^\n)#|>&;]*)")
+_COMMAND = re.compile(r"\bniyosha ((?:doctor|engine|mic|serve|token|transcribe|worker)\b[^\n)#|>&;]*)")
 
 
 def commands() -> Iterator[tuple[str, str]]:

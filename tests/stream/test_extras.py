@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.extras import ENGINE, EXTRAS, OTEL, POSTGRES, REDIS, SILERO, Extra
+from stream.extras import ENGINE, EXTRAS, MIC, OTEL, POSTGRES, REDIS, SILERO, Extra
 from tests.support.missing_modules import run_without
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
@@ -84,6 +84,7 @@ def test_settings_and_configurations_that_need_a_missing_extra_are_refused_with_
         (["engine"], f"niyosha engine: {sentence(ENGINE)}\n"),
         (["worker"], "niyosha worker: NIYOSHA_DATABASE_URL names a SQLite file"),
         (["transcribe", "tests/clips/yes.wav"], NO_RIVA),
+        (["mic"], sentence(MIC)),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )

@@ -1,1 +1,1 @@
-"""The command line: `serve`, `worker`, `engine`, `transcribe`, `doctor`, `token`."""
+"""The command line: `serve`, `worker`, `engine`, `transcribe`, `mic`, `doctor`, `token`."""

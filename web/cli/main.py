@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from web.cli.files import jobs
     from web.cli.files import live as live_files
     from web.cli.files import remote as remote_files
+    from web.cli.mic import listen as mic_listen
     from web.observability import logs
     from web.process import event_loop, stopping
     from web.process.workers import job as worker_job
@@ -43,6 +44,7 @@ else:
     jobs = lazy_import("web.cli.files.jobs")
     live_files = lazy_import("web.cli.files.live")
     remote_files = lazy_import("web.cli.files.remote")
+    mic_listen = lazy_import("web.cli.mic.listen")
     servers = lazy_import("web.cli.servers")
     doctor_command = lazy_import("web.cli.doctor")
     engine_command = lazy_import("web.cli.engine")
@@ -215,6 +217,26 @@ def transcribe(  # noqa: PLR0917
     )
     run = remote_files.transcribe_remote if at_server else live_files.transcribe_files
     raise typer.Exit(run(files, chosen, _start_server(model)))
+
+
+@app.command()
+def mic(  # noqa: PLR0917
+    server: options.Server = None,
+    language: options.Language = None,
+    phrases: options.Phrases = None,
+    asr_model: options.AsrModel = None,
+    model: options.Model = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="A microphone by a part of its name.")] = None,
+    devices: Annotated[bool, typer.Option("--devices", help="Print the names of all microphones.")] = False,
+    token: options.Token = None,
+) -> None:
+    """Show live captions of a microphone in the terminal."""
+    if devices:
+        raise typer.Exit(mic_listen.list_devices())
+    chosen = servers.ServerOptions(
+        **_server_options(server, token, model, phrases), language=language, asr_model=asr_model
+    )
+    raise typer.Exit(mic_listen.listen(chosen, device, _start_server(model)))
 
 
 @app.command()

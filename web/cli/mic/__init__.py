@@ -1,0 +1,1 @@
+"""The command `niyosha mic`: live captions of a microphone in the terminal."""
