@@ -17,7 +17,7 @@ TSC := $(BIN)/node $(SCRIPTS)/node_modules/typescript/bin/tsc
 LOCK := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: install serve test test-long test-flaky check format package docs site lock bench browser clean
+.PHONY: install serve test test-long test-flaky check format package release docs site lock bench browser clean
 
 install: $(RUNTIME)
 
@@ -69,6 +69,16 @@ package: $(DEVELOPMENT) $(MODULES)
 	$(TSC) --project .artefacts/npm/tsconfig.json
 	$(BIN)/npm pack ./.artefacts/npm --pack-destination dist --loglevel=error
 	rm -rf .artefacts
+
+# Prepares a release on a clean main: version, changelog, commit, tag; what is pushed and published is up to you.
+release: $(DEVELOPMENT)
+	@test -n "$(VERSION)" || { echo "give the version, as in: make release VERSION=0.2.0"; exit 2; }
+	@test -z "$$(git status --porcelain)" || { echo "commit or remove what is changed first"; exit 2; }
+	$(MAKE) check test
+	$(BIN)/python -m deploy.release $(VERSION)
+	git commit --quiet --all --message "Release $(VERSION)"
+	git tag --annotate v$(VERSION) --message "Niyosha $(VERSION)"
+	$(MAKE) package
 
 # The pages that are generated from the tables of the code.
 docs: $(RUNTIME)
