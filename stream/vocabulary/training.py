@@ -172,7 +172,10 @@ def _words_of(sentences: Sequence[Sequence[_Word]]) -> dict[str, _Candidate]:
     for number, sentence in enumerate(sentences):
         for word in sentence:
             if not word.is_common:
-                counts.setdefault(word.key, _Candidate(text=word.text)).add(word.text, number, is_named=word.is_named)
+                count = counts.setdefault(word.key, _Candidate(text=word.text))
+                count.add(word.text, number, is_named=word.is_named)
+                if word.text.islower() and not count.named:
+                    count.text = word.text  # the capital was that of a sentence; results are written as phrases are
     return {key: count for key, count in counts.items() if count.is_name or _tells(key, count.sentences)}
 
 

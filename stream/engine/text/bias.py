@@ -10,6 +10,7 @@ from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, S
 from stream.engine.model.whisper import Encoded, Whisper
 from stream.engine.text.phrase_correction import Correction, Phrases, find_corrections, has_phrase, without_overlaps
 from stream.engine.text.speech_check import NO_SPEECH_PROB, is_speech
+from stream.engine.text.spelling import Spellings
 from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
 
 # Measured with 123 phrases on 36 sentences with 55 rare words, 41 of them misrecognized, and on 36 sentences that only
@@ -44,7 +45,19 @@ class BiasedWhisper:
         """Recognize `float32[n_samples]` as `Whisper.decode` does; a corrected hypothesis precedes the plain ones."""
         encoded, plain = self._whisper.encode_and_generate(samples, language, search.widened if align else search)
         decoding = self._correct(encoded, plain, search)
-        return self._whisper.align_all(encoded, decoding, search.alternatives) if align else decoding
+        if align:
+            decoding = self._whisper.align_all(encoded, decoding, search.alternatives)
+        return replace(
+            decoding, hypotheses=tuple(self._respelled(one, decoding, search) for one in decoding.hypotheses)
+        )
+
+    def _respelled(self, hypothesis: Hypothesis, decoding: Decoding, search: Search) -> Hypothesis:
+        kept = _words_of_prefix(hypothesis, len(search.prefix))
+        return self._spellings.rewrite(hypothesis, decoding.language, self._encode, kept_words=kept)
+
+    @cached_property
+    def _spellings(self) -> Spellings:
+        return Spellings(self._texts)
 
     @cached_property
     def _phrases(self) -> Phrases:
@@ -54,7 +67,8 @@ class BiasedWhisper:
     def _correct(self, encoded: Encoded, plain: Decoding, search: Search) -> Decoding:
         if plain.no_speech_prob > NO_SPEECH_PROB or not is_speech(encoded.samples, plain):
             return plain
-        related = self._phrases.related([word.text for word in plain.best.words])
+        words = self._spellings.respelled([word.text for word in plain.best.words], plain.language)
+        related = self._phrases.related(words)
         candidates = self._candidates(encoded, plain.best, search.prefix, related) if related else []
         if not candidates:
             return plain

@@ -196,3 +196,8 @@ def test_no_word_of_much_text_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch
     assert len(select([], [" ".join(f"w{number}x" for number in range(n_words))], 500)) == 500
     # Each word and each pair of neighbours once.
     assert looked_at == 2 * n_words - 1
+
+
+def test_a_capital_at_the_beginning_of_a_sentence_is_not_learned() -> None:
+    assert select(["Carburetors leak here.", "We clean carburetors there."], [], 1) == ("carburetors",)
+    assert select(["Wittgenstein wrote here.", "We read Wittgenstein there."], [], 1) == ("Wittgenstein",)

@@ -60,6 +60,17 @@ def test_aligned_words_are_as_sure_as_without_phrases(whisper: Whisper, biased: 
     assert biased.decode(samples, align=True) == whisper.decode(samples, align=True)
 
 
+def test_a_phrase_is_written_as_it_is_given(whisper: Whisper) -> None:
+    samples = samples_of(clip_pcm("quick.wav"))
+    plain = whisper.decode(samples, align=True).best
+    best = BiasedWhisper(whisper, ["Lazy-Dog", "FOX"]).decode(samples, align=True).best
+    assert best.text == plain.text.replace("fox", "FOX").replace("lazy dog", "Lazy-Dog")
+    assert best.words[-1].end_samples == plain.words[-1].end_samples
+    kept = tuple(token for word in plain.words[:4] for token in word.tokens)
+    again = BiasedWhisper(whisper, ["FOX"]).decode(samples, search=Search(prefix=kept)).best
+    assert again.tokens[: len(kept)] == kept
+
+
 def test_a_mended_reading_has_times_and_comes_before_the_others(whisper: Whisper, biased: BiasedWhisper) -> None:
     samples = hard(36)
     one = biased.decode(samples, align=True)
