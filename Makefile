@@ -83,6 +83,7 @@ release: $(DEVELOPMENT)
 # The pages that are generated from the tables of the code.
 docs: $(RUNTIME)
 	$(BIN)/python -m web.reference.pages
+	$(BIN)/python -m web.settings.page
 
 # The documents as a site, with every link checked.
 site: $(DEVELOPMENT)

@@ -17,7 +17,9 @@ class ServerSettings(Section):
     """Where the gateway listens and how it treats a connection."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; any but loopback requires tokens."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 for a free one, which the start prints."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port for clients of NVIDIA Riva, at the same host, with the same TLS and tokens; none unless set."""
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1

@@ -73,8 +73,8 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> frozenset[str]:
         """What must not stand in a log: keys, metadata of calls, passwords in addresses."""
-        sections: dict[str, Section] = dict(self) | dict(self.backends)
-        return frozenset(secret for name in _sections() for secret in sections[name].secrets)
+        values: dict[str, Section] = dict(self) | dict(self.backends)
+        return frozenset(secret for name in sections() for secret in values[name].secrets)
 
 
 def read_settings(overrides: Mapping[str, object]) -> Settings:
@@ -87,7 +87,7 @@ def read_settings(overrides: Mapping[str, object]) -> Settings:
         raise SettingsError(str(error)) from None
 
 
-def _sections() -> dict[str, type[Section]]:
+def sections() -> dict[str, type[Section]]:
     """Return the class of each section, those of the backends included, by its name."""
     own = {name: field.annotation for name, field in Settings.model_fields.items() if name != _BACKENDS}
     return registry.sections() | cast("dict[str, type[Section]]", own)
@@ -97,14 +97,14 @@ def setting_names() -> dict[str, str]:
     """Return the section of each setting, by the name that it has in small letters."""
     return {
         str(field.validation_alias): section
-        for section, model in _sections().items()
+        for section, model in sections().items()
         for field in model.model_fields.values()
     }
 
 
 def _environment() -> dict[str, Any]:
     """Read the variables NIYOSHA_*; raises pydantic's SettingsError for what is no JSON and should be."""
-    return EnvSettingsSource(_flat_model(tuple(_sections().values())), env_prefix=ENVIRONMENT_PREFIX)()
+    return EnvSettingsSource(_flat_model(tuple(sections().values())), env_prefix=ENVIRONMENT_PREFIX)()
 
 
 @cache
@@ -122,18 +122,18 @@ def _by_section(values: Mapping[str, object]) -> dict[str, Any]:
     """Sort settings into their sections; a name that is none stays where it is, for pydantic to refuse."""
     names = setting_names()
     unknown = {name: value for name, value in values.items() if name not in names}
-    sections: dict[str, dict[str, object]] = {section: {} for section in _sections()}
+    values_by_section: dict[str, dict[str, object]] = {section: {} for section in sections()}
     for name in values.keys() & names.keys():
-        sections[names[name]][name] = values[name]
-    backends = {name: sections.pop(name) for name in registry.sections()}
-    return {**sections, _BACKENDS: backends, **unknown}
+        values_by_section[names[name]][name] = values[name]
+    backends = {name: values_by_section.pop(name) for name in registry.sections()}
+    return {**values_by_section, _BACKENDS: backends, **unknown}
 
 
 def _sentence(fault: ErrorDetails) -> str:
     """Say what is wrong with one setting, or with several together, which the message then names."""
     message = fault["msg"].removeprefix("Value error, ")
     path = [str(part) for part in fault["loc"]]
-    while path and path[0] in {_BACKENDS, *_sections()}:
+    while path and path[0] in {_BACKENDS, *sections()}:
         del path[0]
     if not path:
         return message
@@ -145,6 +145,6 @@ def _secret_names() -> frozenset[str]:
     """Return the names of the settings that may contain secrets."""
     return frozenset(
         str(model.model_fields[field].validation_alias)
-        for model in _sections().values()
+        for model in sections().values()
         for field in model.secret_fields
     )
