@@ -27,6 +27,7 @@ from web.rest.channels.hls import ChannelHlsRoutes
 from web.rest.channels.management import ChannelRoutes
 from web.rest.channels.operation import OperatorRoutes
 from web.rest.channels.readers import ChannelReaderRoutes
+from web.rest.channels.room_code import RoomCodeRoutes
 from web.rest.configuration import ConfigurationRoutes
 from web.rest.deepgram.listen import DeepgramRoutes
 from web.rest.health import HealthRoutes
@@ -299,6 +300,7 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     ChannelHlsRoutes: lambda parts: ChannelHlsRoutes(readable=_readable_channels(parts), fair_share=parts.fair_share),
     ChannelRoutes: _channels,
     OperatorRoutes: _channel_operator,
+    RoomCodeRoutes: lambda _: RoomCodeRoutes(),
     Live: _live,
     OvhRoutes: _ovh,
     OpenAITranscriptionRoutes: _openai_transcriptions,

@@ -58,6 +58,17 @@ WATCH = Operation(
     answers=PAGE,
     asks_for_token=False,
 )
+OPERATE = Operation(
+    method="GET",
+    path="/channels/{name}",
+    id="openOperator",
+    tag=CHANNELS,
+    summary="Open the page of a caption channel for its operator",
+    description="It asks for a token with the scope `channels` where the server has a key, or takes its `jwt`.",
+    parameters=(NAME,),
+    answers=PAGE,
+    asks_for_token=False,
+)
 
 
 class PageRoutes:
@@ -82,6 +93,11 @@ class PageRoutes:
     async def watch(self, _: Request) -> Response:
         """Answer 200 with the page of a channel, which finds out whether there is one."""
         return _page("watch")
+
+    @route(OPERATE)
+    async def operate(self, _: Request) -> Response:
+        """Answer 200 with the operator's page of a channel, which finds out whether there is one."""
+        return _page("operator")
 
 
 def _page(name: str) -> Response:

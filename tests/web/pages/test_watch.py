@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.recognizers import ScriptedRecognizer
 from tests.support.sounds import clip_pcm
 from tests.web.pages.accessibility import violations
-from tests.web.pages.browser import keep_screenshot
+from tests.web.pages.browser import keep_screenshot, opened
 from tests.web.support.channels import PATH, made
 from tests.web.support.sockets import http_client, received, talking
 from web.process.serve import RunningServer, running
@@ -82,3 +82,43 @@ async def test_each_reader_has_a_size_and_a_language_of_their_own(
         await expect(page.get_by_role("status")).to_have_text(re.compile("هنوز"))
         assert await violations(page) == []
         await page.context.close()
+
+
+async def test_the_code_of_the_page_leads_to_the_page(speaking_browser: Browser, server: RunningServer) -> None:
+    async with http_client(server.url) as client:
+        name = await made(client)
+        page = await watching(speaking_browser, server.url, name)
+        code = page.get_by_role("img", name="Code of this page")
+        await expect(code).to_be_hidden()
+        await page.get_by_role("button", name="Code of this page").click()
+        await expect(code).to_be_visible()
+        assert await page.evaluate("document.querySelector('#code').decode().then(() => true)")
+        assert await violations(page) == []
+        await keep_screenshot(page, "watch-code-phone")
+        await page.get_by_role("button", name="Code of this page").click()
+        await expect(code).to_be_hidden()
+        await page.context.close()
+
+
+async def test_captions_over_a_picture_follow_a_channel(speaking_browser: Browser, server: RunningServer) -> None:
+    async with http_client(server.url) as client:
+        name = await made(client, title="Main stage", languages=["en"])
+        await publish(server.url, name)
+        query = f"channel={name}&theme=transparent&lines=2"
+        async with opened(speaking_browser, f"{server.url}/captions?{query}", locale="en-US") as page:
+            said = page.get_by_role("log").locator("p")
+            # What was said a moment ago is there for who comes a moment late.
+            await expect(said).to_have_count(1)
+            async with talking(server.url, f"channel={name}&speaker=Bob") as socket:
+                await socket.send(clip_pcm("quick.wav"))
+                await expect(page.locator("#captions .unsettled").first).to_be_visible()
+                await expect(page.locator("#captions p").last).to_contain_text("Bob: ")
+                await socket.send(bytes(32_000))
+                await expect(said).to_have_count(2)
+                await expect(page.locator("#captions .unsettled")).to_have_count(0)
+            spoken = (await client.get(f"{PATH}/{name}.txt")).text.splitlines()[-1]
+            await expect(page.locator("#captions p").last).to_have_text(spoken)
+            assert await violations(page) == []
+            await keep_screenshot(page, "captions-channel")
+            await client.delete(f"{PATH}/{name}")
+            await expect(page.locator("#notice")).to_have_text("These captions have ended.")

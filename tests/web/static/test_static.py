@@ -19,8 +19,8 @@ LITERAL = re.compile(
 )
 NO_COLOUR = re.compile(r"var\([^)]*\)|calc\([^)]*\)|-?[\d.]+[a-z%]*|[,()/]")
 KEYWORDS = {
-    "auto", "bold", "collapse", "currentcolor", "dashed", "dotted", "Highlight", "inherit", "none", "revert", "round",
-    "solid", "transparent", "underline",
+    "auto", "bold", "collapse", "currentcolor", "dashed", "dotted", "Highlight", "inherit", "line-through", "none",
+    "revert", "round", "solid", "transparent", "underline",
 }  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_what_other_pages_import_knows_no_page() -> None:
 
 def test_no_view_imports_another() -> None:
     views = {folder.name for folder in (STATIC / "page").iterdir() if folder.is_dir()}
-    assert views == {"captions", "commands", "dictation", "watch"}
+    assert views == {"captions", "commands", "dictation", "operator", "watch"}
     for script in (STATIC / "page").rglob("*.js"):
         for target in re.findall(r'"(\.[^"]+\.js)"', script.read_text(encoding="utf-8")):
             folder = (script.parent / target).resolve().parent

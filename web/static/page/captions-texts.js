@@ -5,6 +5,9 @@ import { addTexts } from "./language.js";
 export const ENGLISH = {
   "captions.title": "Niyosha: captions",
   "captions.follow": "Open the dictation view in another tab of this browser and speak, or let this page listen itself.",
+  "captions.channel": "Captions of the channel appear here.",
+  "captions.lost": "The connection is lost; trying again.",
+  "captions.ended": "These captions have ended.",
   "captions.open": "Open the dictation view",
   "captions.own": "Listen on this page",
   "captions.theme": "Light or dark",
@@ -37,6 +40,9 @@ export const PERSIAN = {
   "captions.title": "نیوشا: زیرنویس",
   "captions.follow":
     "دیکته را در زبانهٔ دیگری از همین مرورگر باز کنید و حرف بزنید، یا بگذارید همین صفحه خودش گوش بدهد.",
+  "captions.channel": "زیرنویس کانال این‌جا نشان داده می‌شود.",
+  "captions.lost": "اتصال قطع شده است؛ دوباره تلاش می‌شود.",
+  "captions.ended": "این زیرنویس پایان یافته است.",
   "captions.open": "باز کردن دیکته",
   "captions.own": "شنیدن در همین صفحه",
   "captions.theme": "روشن یا تیره",

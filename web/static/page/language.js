@@ -9,7 +9,8 @@ const LANGUAGES = {
 /** @typedef {keyof typeof LANGUAGES} Language */
 /**
  * @typedef {keyof typeof import("./english.js").ENGLISH | keyof typeof import("./captions-texts.js").ENGLISH
- *   | keyof typeof import("./commands-texts.js").ENGLISH} TextKey
+ *   | keyof typeof import("./commands-texts.js").ENGLISH
+ *   | keyof typeof import("./operator-texts.js").ENGLISH} TextKey
  */
 
 /** @type {Set<() => void>} */

@@ -4,7 +4,7 @@ import "../captions-texts.js";
 import { stayAwake } from "../awake.js";
 import { Broadcaster, Follower } from "../broadcast.js";
 import { element } from "../elements.js";
-import { name, speakLanguage } from "../language.js";
+import { name, speakLanguage, text } from "../language.js";
 import { Appearance } from "./appearance.js";
 import { Pace } from "./pace.js";
 import { RollUp } from "./rollup.js";
@@ -86,6 +86,23 @@ async function listen() {
   if (options.get("autostart") === "1") listener.start();
 }
 
+/** @param {string} name of a channel at this server */
+async function follow(name) {
+  const { followChannel } = await import("./channel.js");
+  element("ways").hidden = true;
+  const wait = element("follow");
+  wait.dataset.text = "captions.channel";
+  wait.textContent = text("captions.channel");
+  followChannel({
+    name,
+    token: options.get("jwt") ?? "",
+    onCaptions: show,
+    onState(state) {
+      element("notice").textContent = state === "channel" ? "" : text(`captions.${state}`);
+    },
+  });
+}
+
 /** Light and dark in turn. */
 function changeTheme() {
   appearance.set("theme", root.dataset.theme === "dark" ? "light" : "dark");
@@ -128,4 +145,5 @@ speakLanguage();
 // A screen that is only read gets no input that would keep it on.
 stayAwake();
 if (options.get("mic") === "1") void listen();
+else if (options.get("channel")) void follow(options.get("channel") ?? "");
 else new Follower(show);

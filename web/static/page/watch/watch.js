@@ -1,10 +1,14 @@
-import { Lines } from "./lines.js";
+// The audience's page of a caption channel.
 
-/** @typedef {import("./lines.js").Line} Line */
+import { ChannelReader } from "../../client/channel.js";
+
+/** @typedef {import("../../client/channel.js").Line} Line */
 
 const TEXTS = {
   en: {
     waiting: "Nobody is speaking yet.",
+    paused: "The captions pause.",
+    share: "Code of this page",
     lost: "The connection is lost; trying again.",
     ended: "These captions have ended.",
     follow: "Back to the newest line",
@@ -15,6 +19,8 @@ const TEXTS = {
   },
   fa: {
     waiting: "هنوز کسی سخن نمی‌گوید.",
+    paused: "زیرنویس در مکث است.",
+    share: "رمزینهٔ این صفحه",
     lost: "اتصال قطع شده است؛ دوباره تلاش می‌شود.",
     ended: "این زیرنویس پایان یافته است.",
     follow: "برو به تازه‌ترین سطر",
@@ -25,8 +31,6 @@ const TEXTS = {
   },
 };
 const SIZES_REM = [1, 1.25, 1.75, 2.25, 3, 4, 5.5];
-// A server that refuses, as one that starts does, is asked again so soon; EventSource itself gives up.
-const REOPEN_MS = 5000;
 // The lines so far have come by then.
 const QUIET_MS = 1000;
 // A reader this close to the end follows.
@@ -34,16 +38,21 @@ const NEAR_END_PX = 80;
 
 const parameters = new URLSearchParams(location.search);
 const name = location.pathname.split("/").filter(Boolean).at(-1) ?? "";
-const lines = new Lines();
+const jwt = parameters.get("jwt") ?? "";
+const reader = new ChannelReader({
+  url: `../v1/channels/${encodeURIComponent(name)}/events`,
+  token: jwt,
+  handlers: { onChannel: showChannel, onLine: showLine, onChange: showOpen, onLost: () => showState("lost"), onEnd: () => showState("ended") },
+});
+const { lines } = reader;
 /** @type {Map<number, HTMLElement>} */
 const shown = new Map();
 /** @type {"en" | "fa"} */
 let language = (stored("language") ?? navigator.language).startsWith("fa") ? "fa" : "en";
 let size = Number(stored("size") ?? 2);
-/** @type {"waiting" | "lost" | "ended" | ""} */
+/** @type {"waiting" | "paused" | "lost" | "ended" | ""} */
 let state = "";
 let isFollowing = true;
-let lastEventId = "";
 let spokenLanguage = "";
 let isDrawing = false;
 
@@ -79,9 +88,10 @@ function showTexts() {
   const texts = TEXTS[language];
   document.documentElement.lang = language;
   document.documentElement.dir = language === "fa" ? "rtl" : "ltr";
-  for (const id of ["larger", "smaller", "theme"]) {
-    element(id).setAttribute("aria-label", texts[/** @type {"larger" | "smaller" | "theme"} */ (id)]);
+  for (const id of /** @type {const} */ (["larger", "smaller", "theme", "share"])) {
+    element(id).setAttribute("aria-label", texts[id]);
   }
+  element("code").setAttribute("alt", texts.share);
   element("follow").textContent = texts.follow;
   element("language").textContent = texts.other;
   showState(state);
@@ -123,6 +133,7 @@ function paragraph(line) {
 
 /** @param {Line} line */
 function showLine(line) {
+  if (state !== "paused") showState("");
   shown.get(line.line)?.remove();
   shown.delete(line.line);
   if (lines.settled.has(line.line)) {
@@ -131,7 +142,6 @@ function showLine(line) {
     element("lines").insertBefore(added, next === null ? null : (shown.get(next.line) ?? null));
     shown.set(line.line, added);
   }
-  showOpen();
 }
 
 function showOpen() {
@@ -157,44 +167,23 @@ function onScroll() {
   element("follow").hidden = isFollowing;
 }
 
-function open() {
-  const query = new URLSearchParams();
-  const jwt = parameters.get("jwt");
-  if (jwt !== null) query.set("jwt", jwt);
-  if (lastEventId !== "") query.set("lastEventId", lastEventId);
-  const events = new EventSource(`../v1/channels/${encodeURIComponent(name)}/events?${query}`);
-  let isNew = true;
-  events.addEventListener("open", () => {
-    isNew = true;
-  });
-  events.addEventListener("channel", (event) => {
-    const channel = JSON.parse(event.data);
-    if (isNew) lines.reconnect();
-    // What was said before is there to read; a screen reader reads out what comes.
-    setTimeout(() => element("lines").setAttribute("aria-live", "polite"), QUIET_MS);
-    isNew = false;
-    spokenLanguage = channel.languages[0] ?? "";
-    document.title = element("title").textContent = channel.title;
-    showState(channel.live || lines.settled.size > 0 ? "" : "waiting");
-    showOpen();
-  });
-  for (const kind of ["partial", "final", "correction"]) {
-    events.addEventListener(kind, (event) => {
-      lastEventId = event.lastEventId;
-      const line = JSON.parse(event.data);
-      lines.take(kind, line);
-      showState("");
-      showLine(line);
-    });
+/** @param {{ title: string, languages: string[], live: boolean, paused?: boolean }} channel */
+function showChannel(channel) {
+  // What was said before is there to read; a screen reader reads out what comes.
+  setTimeout(() => element("lines").setAttribute("aria-live", "polite"), QUIET_MS);
+  spokenLanguage = channel.languages[0] ?? "";
+  document.title = element("title").textContent = channel.title;
+  showState(channel.paused ? "paused" : channel.live || lines.settled.size > 0 ? "" : "waiting");
+}
+
+/** Show the code of this address, or hide it. */
+function toggleCode() {
+  const code = element("code");
+  const isShown = code.toggleAttribute("hidden") === false;
+  element("share").setAttribute("aria-expanded", String(isShown));
+  if (isShown && !code.hasAttribute("src")) {
+    code.setAttribute("src", `${encodeURIComponent(name)}/qr.svg${jwt === "" ? "" : `?${new URLSearchParams({ jwt })}`}`);
   }
-  events.addEventListener("end", () => {
-    events.close();
-    showState("ended");
-  });
-  events.addEventListener("error", () => {
-    showState("lost");
-    if (events.readyState === EventSource.CLOSED) setTimeout(open, REOPEN_MS);
-  });
 }
 
 element("larger").addEventListener("click", () => resize(1));
@@ -212,6 +201,6 @@ element("language").addEventListener("click", () => {
 element("follow").addEventListener("click", scrollToEnd);
 addEventListener("scroll", onScroll);
 document.body.dataset["theme"] = stored("theme") === "light" ? "light" : "dark";
+element("share").addEventListener("click", toggleCode);
 showTexts();
 showSize();
-open();

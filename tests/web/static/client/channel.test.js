@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Lines } from "../../../../web/static/page/watch/lines.js";
+import { Lines } from "../../../../web/static/client/channel.js";
+import { captionsOf } from "../../../../web/static/page/captions/channel.js";
 
 /**
  * @param {number} number
@@ -57,4 +58,18 @@ test("a new connection drops what is not settled", () => {
   lines.take("final", line(2, "b"));
   lines.reconnect();
   assert.deepEqual([lines.open.size, lines.settled.size], [0, 1]);
+});
+
+test("the newest lines are captions, and a speaker is named where another one begins", () => {
+  const lines = new Lines();
+  for (const number of [1, 2, 3, 4, 5]) {
+    lines.take(number === 5 ? "partial" : "final", { ...line(number, `text ${number}`), speaker: number < 4 ? "Ann" : "Bob" });
+  }
+  assert.deepEqual(captionsOf(lines).map(({ key, transcript, isFinal }) => [key, transcript, isFinal]), [
+    ["line-3", "text 3", true],
+    ["line-4", "Bob: text 4", true],
+    ["line-5", "text 5", false],
+  ]);
+  lines.take("correction", line(4, "", { hidden: true }));
+  assert.deepEqual(captionsOf(lines).map(({ transcript }) => transcript), ["text 2", "text 3", "Bob: text 5"]);
 });
