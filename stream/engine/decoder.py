@@ -1,8 +1,9 @@
-"""Decode the audio of one call: freely, with a bias towards phrases, or as an entry of a closed vocabulary."""
+"""Decode the audio of one call by its model: freely, with a bias towards phrases, or in a closed vocabulary."""
 
 from dataclasses import replace
 
 from stream.engine.model.hypotheses import Decoding, Hypothesis
+from stream.engine.model.protocols import OfflineModel
 from stream.engine.model.whisper import Whisper
 from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
@@ -55,6 +56,45 @@ class Decoder:
             kept_tokens = max(len(request.search.prefix), len(request.sent_tokens))
             decoding = without_ghost_thanks(request.samples, decoding, kept_tokens)
         return decoding.ranked
+
+
+class PlainDecoder:
+    """The decoder of one call with a model that has no phrases and keeps no prefix; `language` as `decode` takes it."""
+
+    has_partials = True
+
+    def __init__(self, model: OfflineModel, options: CallOptions, language: str) -> None:
+        self._model = model
+        self._options = options
+        self._language = language
+
+    def decode(self, request: DecodeRequest) -> Decoding:
+        """Recognize, blocking until done; the best hypothesis has no words if there is no speech."""
+        language = request.language or self._language
+        checks = self._model.is_generative and not request.sent_tokens
+        if checks and is_clear_tone(request.samples):
+            return Decoding((Hypothesis(),), 1.0, language)
+        align = request.work is not Work.PARTIAL and self._options.word_times
+        decoding = self._model.decode(request.samples, language, request.search, align=align)
+        return _nothing(decoding) if checks and not is_speech(request.samples, decoding) else decoding
+
+
+class StreamingDecoder:
+    """The decoder of one call with a streaming model, whose state is in the requests."""
+
+    has_partials = True
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def decode(self, request: DecodeRequest) -> Decoding:
+        """Let the model take the new audio, blocking until done; settle the text unless more audio follows."""
+        if request.stream is None:
+            raise ValueError("a streaming model decodes the audio of an open utterance")
+        hypothesis = request.stream.feed(request.samples[request.fed_samples :])
+        if request.work is not Work.PARTIAL:
+            hypothesis = request.stream.finish(request.samples)
+        return Decoding((hypothesis,), 0.0, self._language)
 
 
 def _nothing(decoding: Decoding) -> Decoding:

@@ -11,7 +11,7 @@ from stream.engine.endpointing import first_pass_samples, segmenter_options
 from stream.recognition.places import WorkClass
 from stream.vocabulary.templates import TemplateError, closed_phrases
 from stream.vocabulary.vocabularies import LONGEST_PHRASE, MOST_PHRASES
-from vad import SegmenterOptions
+from vad import FRAME_SAMPLES, SegmenterOptions
 
 MOST_ALTERNATIVES = 5
 _CLOSED_VOCABULARY = "closed_vocabulary"
@@ -52,6 +52,12 @@ class CallOptions:
     def decoded_alternatives(self) -> int:
         """How many hypotheses to decode: without punctuation all, because several then have the same words."""
         return MOST_ALTERNATIVES if self.alternatives > 1 and not self.punctuation else self.alternatives
+
+    @property
+    def hangover_samples(self) -> int | None:
+        """After how much silence an utterance ends; None if the client finds the endpoints."""
+        frames = self.segmenter.hangover_frames
+        return frames * FRAME_SAMPLES if frames <= self.segmenter.longest_frames else None
 
     @property
     def work_class(self) -> WorkClass:

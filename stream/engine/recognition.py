@@ -12,6 +12,7 @@ from stream.engine.options import CallOptions
 from stream.engine.scheduling.load import SessionUsage
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import DecodeRequest, Work
+from stream.engine.streaming_utterance import StreamingUtterance
 from stream.engine.utterance import Partial, Utterance, UtteranceState
 from vad import (
     SAMPLE_RATE,
@@ -30,6 +31,8 @@ from vad import (
 _PIECE_BYTES = 2 * SAMPLE_RATE
 # Clients may take a server that sends nothing for longer than this for dead.
 _KEEPALIVE_SECONDS = 1.0
+
+AnyUtterance = Utterance | StreamingUtterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,16 @@ class Decoder(Protocol):
         ...
 
 
+class OpenUtterance(Protocol):
+    """Begins an utterance at sample `start_samples` of a call, as the model of the call decodes it."""
+
+    def __call__(self, start_samples: int) -> AnyUtterance: ...
+
+
 class ResultWriter(Protocol):
     """Receives the results of a call; an exception of its methods ends the call."""
 
-    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+    async def write_partial(self, partial: Partial, utterance: AnyUtterance) -> None:
         """Send an unsettled text; it is outdated once `utterance` is no longer growing."""
         ...
 
@@ -71,10 +80,10 @@ class ResultWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _EarlyFinal:
-    """A decode of the whole `utterance` that began in a pause of its speech."""
+class _OpenDecode:
+    """A decode of the open `utterance` that its final needs: of the whole in a pause of its speech, or a step of it."""
 
-    utterance: Utterance
+    utterance: AnyUtterance
     decoding: asyncio.Future[Decoding]
 
 
@@ -83,7 +92,8 @@ class Recognition:
 
     The utterances of a file are decoded only once, when they are complete: a file arrives as fast as it is read, so
     that a partial would be outdated at once. `usage` accounts for the decoding time of the session's finals. All calls
-    share `codec_turn`, which bounds how many decode compressed audio at once. `aclose` it in the end.
+    share `codec_turn`, which bounds how many decode compressed audio at once. `open_utterance` begins utterances, by
+    default those of a model that decodes them anew. `aclose` it in the end.
     """
 
     def __init__(
@@ -96,12 +106,13 @@ class Recognition:
         codec_turn: asyncio.Semaphore,
         is_file: bool = False,
         usage: SessionUsage | None = None,
+        open_utterance: OpenUtterance | None = None,
     ) -> None:
         self._usage = None if is_file else usage
         self._decoder = decoder
         self._scheduler = scheduler
         self._alternatives = options.decoded_alternatives
-        self._first_pass_samples = options.first_pass_samples
+        self._open_utterance = open_utterance or partial(Utterance, first_pass_samples=options.first_pass_samples)
         self._is_file = is_file
         self._writer = writer
         self._audio = AudioReader(options.audio)
@@ -109,8 +120,8 @@ class Recognition:
         self._framer = Framer()
         self._classifier = WebRtcClassifier(STRICTEST)
         self._segmenter = Segmenter(options.segmenter)
-        self._utterance: Utterance | None = None
-        self._early: _EarlyFinal | None = None
+        self._utterance: AnyUtterance | None = None
+        self._early: _OpenDecode | None = None
         self._has_grown = asyncio.Event()
 
     async def feed(self, chunk: bytes) -> None:
@@ -147,10 +158,12 @@ class Recognition:
             await self._has_grown.wait()
             self._has_grown.clear()
             if utterance := self._utterance:
-                with self._scheduler.growing():
+                # Steps of a streaming model need no intervals.
+                counted = self._scheduler.growing if utterance.is_decoded_anew else self._scheduler.talking
+                with counted():
                     await self._follow(utterance, sends_partials=sends_partials)
 
-    async def _follow(self, utterance: Utterance, *, sends_partials: bool) -> None:
+    async def _follow(self, utterance: AnyUtterance, *, sends_partials: bool) -> None:
         in_pause: Partial | None = None
         while utterance.state is UtteranceState.GROWING:
             if in_pause is not None and sends_partials and utterance.wants_first_pass:
@@ -159,32 +172,35 @@ class Recognition:
                     await self._writer.write_partial(replace(in_pause, is_first_pass=True), utterance)
                 continue
             work = utterance.wants(self._scheduler.intervals)
-            if work is None or (work is Work.PARTIAL and not sends_partials):
+            is_step = work is Work.PARTIAL and not utterance.is_decoded_anew
+            if work is None or (work is Work.PARTIAL and not is_step and not sends_partials):
                 await self._has_grown.wait()
                 self._has_grown.clear()
                 continue
             partial = await self._decode_open(utterance, work)
-            in_pause = partial if work is Work.EARLY_FINAL else in_pause
-            if partial and sends_partials and utterance.state is UtteranceState.GROWING:
+            in_pause = partial if work is Work.EARLY_FINAL or is_step else in_pause
+            if partial and partial.is_new and sends_partials and utterance.state is UtteranceState.GROWING:
                 utterance.note_sent()
                 await self._writer.write_partial(partial, utterance)
 
-    async def _decode_open(self, utterance: Utterance, work: Work) -> Partial | None:
+    async def _decode_open(self, utterance: AnyUtterance, work: Work) -> Partial | None:
         """Decode the audio so far when a worker is free; None if the decode is no longer wanted by then."""
         request: DecodeRequest | None = None
-        early = _EarlyFinal(utterance, asyncio.get_running_loop().create_future())
+        is_step = work is Work.PARTIAL and not utterance.is_decoded_anew
+        early = _OpenDecode(utterance, asyncio.get_running_loop().create_future())
 
         def begin() -> Callable[[], Decoding] | None:
             nonlocal request
             if utterance.wants(self._scheduler.intervals) is not work:
                 return None
             request = utterance.begin(work, self._alternatives)
-            if work is Work.EARLY_FINAL:
+            if work is Work.EARLY_FINAL or is_step:
                 self._early = early
             return partial(self._decoder.decode, request)
 
         try:
-            decoding = await self._scheduler.early(work, begin, self._usage if work is Work.EARLY_FINAL else None)
+            usage = self._usage if work is Work.EARLY_FINAL or is_step else None
+            decoding = await self._scheduler.early(work, begin, usage, is_step=is_step)
             if decoding:
                 early.decoding.set_result(decoding)
         finally:
@@ -214,6 +230,8 @@ class Recognition:
             for index, frame in enumerate(split_frames(frames)):
                 events, _ = self._segmenter.push(frame, speech[index : index + 1])
                 await self._take(events, is_speech=bool(speech[index]))
+                if self._utterance and self._utterance.has_ended:
+                    await self._take(self._segmenter.cut(), is_speech=False)
             self._has_grown.set()
             await asyncio.sleep(0)
 
@@ -221,14 +239,14 @@ class Recognition:
         for event in events:
             match event:
                 case SegmentStarted(start=start):
-                    self._utterance = Utterance(start, self._first_pass_samples)
+                    self._utterance = self._open_utterance(start)
                 case SegmentAudio(pcm=pcm) if self._utterance:
                     self._utterance.append(pcm, is_speech=is_speech)
                 case SegmentEnded(end=end) if self._utterance:
                     utterance, self._utterance = self._utterance, None
                     await self._settle(utterance, end)
 
-    async def _settle(self, utterance: Utterance, end: int) -> None:
+    async def _settle(self, utterance: AnyUtterance, end: int) -> None:
         utterance.complete()
         self._has_grown.set()
         decoding = await self._with_progress(self._decode_final(utterance))
@@ -236,8 +254,8 @@ class Recognition:
             self._usage.settle(utterance.n_samples / SAMPLE_RATE)
         await self._writer.write_final(Final(utterance.settle(decoding), utterance.start_samples, end))
 
-    async def _decode_final(self, utterance: Utterance) -> Decoding:
-        """Use the early final, done or not, if there was no speech since it began; else decode the whole."""
+    async def _decode_final(self, utterance: AnyUtterance) -> Decoding:
+        """Use the early final, done or not, if there was no speech since it began; else decode what is left."""
         if self._early and self._early.utterance is utterance and utterance.early_final_holds:
             decoding = await self._early.decoding
             if utterance.keeps_settled_words(decoding):

@@ -40,7 +40,7 @@ class Partial:
     """The text so far: `stable` will not change any more, `tail` may; the text is `stable + tail`.
 
     With `is_first_pass` it is the text of the whole utterance, which has probably ended. `ending_confidence` is from 0
-    to 1 how sure its end is, 0.0 for unknown.
+    to 1 how sure its end is, 0.0 for unknown. One that is not `is_new` is the text that was sent last.
     """
 
     stable: str
@@ -48,6 +48,7 @@ class Partial:
     processed_samples: int
     is_first_pass: bool = False
     ending_confidence: float = 0.0
+    is_new: bool = True
 
     @property
     def has_text(self) -> bool:
@@ -57,13 +58,18 @@ class Partial:
 class Utterance:
     """An utterance that begins at sample `start_samples` of its call.
 
-    It has a first pass after `first_pass_samples` without speech, None for no first pass.
+    It has a first pass after `first_pass_samples` without speech, None for no first pass. A model that `keeps_prefix`
+    begins a decode with the settled words; with another one no words are settled before the final.
     """
 
-    def __init__(self, start_samples: int, first_pass_samples: int | None = None) -> None:
+    is_decoded_anew = True
+    has_ended = False  # by the model: only the detector ends it
+
+    def __init__(self, start_samples: int, first_pass_samples: int | None = None, *, keeps_prefix: bool = True) -> None:
         self.start_samples = start_samples
         self._first_pass_samples = first_pass_samples
         self._first_pass_speech_samples = -1
+        self._keeps_prefix = keeps_prefix
         self.state = UtteranceState.GROWING
         self._language = ""
         self._pcm = bytearray()
@@ -155,7 +161,7 @@ class Utterance:
         """Take a decode of the growing utterance and return its partial; settled words stay as they are."""
         n_samples = len(request.samples)
         words = decoding.best.words
-        if n_samples >= _TRUSTED_SAMPLES:
+        if n_samples >= _TRUSTED_SAMPLES and self._keeps_prefix:
             self._transcript.settle(words)
             if self._transcript.stable_words:
                 self._language = decoding.language

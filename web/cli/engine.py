@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from stream.engine.model.whisper import ModelError
+from stream.engine.model.protocols import ModelError
 from stream.engine.server.server import STOP_SECONDS, Beats, EngineOptions, run
 from stream.engine.server.tls import TlsError, TlsOptions
 from web.process import event_loop

@@ -70,12 +70,14 @@ def find_pauses(samples: Samples) -> list[Pause]:
     return [p for p in pauses if p.n_frames >= shortest or p.start_frames == 0 or p.end_frames == len(quiet)]
 
 
-def word_spans(samples: Samples, words: Sequence[str], attended: Sequence[int]) -> list[tuple[int, int]]:
+def word_spans(
+    samples: Samples, words: Sequence[str], attended: Sequence[int], *, late_samples: int = _LATE_SAMPLES
+) -> list[tuple[int, int]]:
     """Return the start and end in samples of each word: in order, without overlaps, inside the audio.
 
-    `attended` is the sample at which attention turned to each word.
+    `attended` is the sample at which attention turned to each word, so many `late_samples` after it began.
     """
-    turns = [max(0, min(sample, len(samples)) - _LATE_SAMPLES) for sample in attended] + [len(samples)]
+    turns = [max(0, min(sample, len(samples)) - late_samples) for sample in attended] + [len(samples)]
     starts, ends = turns[:-1], turns[1:]
     frames = np.array(turns) / HOP_SAMPLES
     stops = np.array([0] + [_PUNCTUATION_FRAMES * word.endswith(tuple(_PUNCTUATION)) for word in words])

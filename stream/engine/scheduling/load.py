@@ -32,11 +32,13 @@ _DECAY_SECONDS = 5.0
 class Costs:
     """Learns the share of a worker that a talking session takes, for each class of work.
 
-    The expected share is `unit` at least, however cheap earlier calls were.
+    The expected share is `unit` at least, however cheap earlier calls were. Streaming models have no partials besides:
+    with `has_partials` off nothing is reserved for them.
     """
 
-    def __init__(self, unit: float) -> None:
+    def __init__(self, unit: float, *, has_partials: bool = True) -> None:
         self.unit = unit
+        self._has_partials = has_partials
         self._decode_seconds = {work: guess * unit * _GUESS_SECONDS for work, guess in _FIRST_GUESS.items()}
         self._speech_seconds = dict.fromkeys(WorkClass, _GUESS_SECONDS)
 
@@ -50,12 +52,13 @@ class Costs:
 
     def expected(self, work: WorkClass) -> float:
         """Return the share of a worker that a session is expected to take while it talks."""
-        partials = 0.0 if work is WorkClass.CLOSED else _PARTIALS_SHARE * self.unit
+        reserves = self._has_partials and work is not WorkClass.CLOSED
+        partials = _PARTIALS_SHARE * self.unit if reserves else 0.0
         return max(self.unit, self._decode_seconds[work] / self._speech_seconds[work] + partials)
 
 
 class SessionUsage:
-    """The decoding time of one session for finals and early finals; `next_turn` is its place in fair queueing."""
+    """The decoding time of one session, without partials; `next_turn` is its place in fair queueing."""
 
     def __init__(self, costs: Costs, work: WorkClass = WorkClass.PLAIN) -> None:
         self.work = work
@@ -70,11 +73,14 @@ class SessionUsage:
         """The share of a worker that the session is expected to take while it talks."""
         return self._costs.expected(self.work)
 
-    def spend(self, seconds: float, now: float) -> None:
-        """Record the time that a final or an early final took."""
+    def spend(self, seconds: float, now: float, *, is_step: bool = False) -> None:
+        """Record the time that a final, an early final or a step of a streaming model took.
+
+        Steps come with the audio, whatever a client does, so that their number makes nobody greedy.
+        """
         decay = self._decay(now)
         self._decode_seconds = decay * self._decode_seconds + seconds
-        self._decodes = decay * self._decodes + 1
+        self._decodes = decay * self._decodes + (not is_step)
         self._updated_at = now
         self._unsettled_seconds += seconds
 

@@ -1,4 +1,4 @@
-"""The queue of decodes: finals, then early finals, partials and files, fair between sessions."""
+"""The queue of decodes: steps, then finals, early finals, partials and files, fair between sessions."""
 
 import asyncio
 from collections import deque
@@ -19,12 +19,14 @@ _FILE_SECONDS = 5.0
 class Job:
     """A decode in the queue; `begin` is called when a worker is free and returns None if it is no longer wanted.
 
-    `usage` is that of the session that is charged for it, None for no session; `queued_at` is in the loop's seconds.
+    `usage` is that of the session that is charged for it, None for no session; `queued_at` is in the loop's seconds. A
+    partial that `is_step` is the next audio for a streaming model.
     """
 
     begin: Callable[[], Callable[[], Any] | None]
     kind: Work
     usage: SessionUsage | None = None
+    is_step: bool = False
     turn: int = 0
     queued_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     outcome: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -33,6 +35,8 @@ class Job:
 class DecodeQueue:
     """Jobs by kind, then by arrival, except that one file goes first every few seconds.
 
+    Steps go before everything: each takes milliseconds, and they are as many as the audio of the admitted sessions.
+
     Finals of different sessions follow start-time fair queueing (Goyal, Vin and Cheng, 1996): the second final of a
     session goes behind the first of every other session. Finals of a greedy session (`SessionUsage.is_greedy`) go
     behind the partials of all others.
@@ -40,14 +44,18 @@ class DecodeQueue:
 
     def __init__(self) -> None:
         self._queues: dict[Work, deque[Job]] = {kind: deque() for kind in sorted(Work)}
+        self._steps: deque[Job] = deque()
         self._file_taken_at = 0.0
         self._turn = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(map(len, (self._steps, *self._queues.values())))
 
     def put(self, job: Job) -> None:
         """Add a job."""
+        if job.is_step:
+            self._steps.append(job)
+            return
         job.turn = self._turn
         if job.usage is not None:
             job.turn = max(self._turn, job.usage.next_turn)
@@ -56,11 +64,15 @@ class DecodeQueue:
 
     def discard(self, job: Job) -> None:
         """Remove a job if it is still in the queue."""
-        if job in self._queues[job.kind]:
-            self._queues[job.kind].remove(job)
+        queue = self._steps if job.is_step else self._queues[job.kind]
+        if job in queue:
+            queue.remove(job)
 
     def pop(self, now: float, *, takes_files: bool) -> Job | None:
         """Remove and return the job that is next; None if there is none, or only files without `takes_files`."""
+        while self._steps:
+            if not (step := self._steps.popleft()).outcome.cancelled():
+                return step
         job = self._first(now, takes_files=takes_files)
         if job is not None:
             self._queues[job.kind].remove(job)
@@ -76,7 +88,7 @@ class DecodeQueue:
 
     def cancel(self) -> None:
         """Cancel all jobs."""
-        for queue in self._queues.values():
+        for queue in (self._steps, *self._queues.values()):
             for job in queue:
                 job.outcome.cancel()
             queue.clear()

@@ -52,13 +52,21 @@ class Scheduler:
 
     @contextmanager
     def growing(self) -> Iterator[None]:
-        """Count an utterance as growing while the context lasts."""
+        """Count an utterance as growing while the context lasts, which is decoded anew for every partial."""
         self._growing += 1
+        try:
+            with self.talking():
+                yield
+        finally:
+            self._growing -= 1
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """Count somebody as talking while the context lasts, and for a moment after it."""
         self._talking += 1
         try:
             yield
         finally:
-            self._growing -= 1
             asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._stop_talking)
 
     @property
@@ -90,13 +98,19 @@ class Scheduler:
         return result
 
     async def early(
-        self, kind: Work, begin: Callable[[], Callable[[], T] | None], usage: SessionUsage | None = None
+        self,
+        kind: Work,
+        begin: Callable[[], Callable[[], T] | None],
+        usage: SessionUsage | None = None,
+        *,
+        is_step: bool = False,
     ) -> T | None:
         """Call `begin` when a worker is free for this kind, and run what it returns in a thread; None if that is None.
 
-        `begin` runs in the event loop and reads the audio that is there at that moment.
+        `begin` runs in the event loop and reads the audio that is there at that moment. A partial that `is_step` is
+        the next audio for a streaming model, which goes first.
         """
-        result: T | None = await self._wait(Job(begin=begin, kind=kind, usage=usage))
+        result: T | None = await self._wait(Job(begin=begin, kind=kind, usage=usage, is_step=is_step))
         return result
 
     async def close(self) -> None:
@@ -140,10 +154,10 @@ class Scheduler:
     def _settle(self, job: Job, began: float, done: Future[Any]) -> None:
         self._running.pop(job, None)
         now = asyncio.get_running_loop().time()
-        if job.kind is Work.PARTIAL:
+        if job.kind is Work.PARTIAL and not job.is_step:
             self._load_control.note(now - began)
         elif job.usage is not None:
-            job.usage.spend(now - began, now)
+            job.usage.spend(now - began, now, is_step=job.is_step)
         if not job.outcome.cancelled():
             if error := done.exception():
                 job.outcome.set_exception(error)

@@ -5,6 +5,7 @@ from enum import IntEnum
 
 from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import Search, Tokens
+from stream.engine.model.protocols import StreamingDecode
 
 
 class Work(IntEnum):
@@ -24,7 +25,8 @@ class Work(IntEnum):
 class DecodeRequest:
     """One decode of the audio of an utterance so far, `float32[n_samples]`.
 
-    `language` is "" until it is detected; `sent_tokens` are those of the partial that was sent last.
+    `language` is "" until it is detected; `sent_tokens` are those of the partial that was sent last. A streaming model
+    follows the utterance in `stream`, which has taken the first `fed_samples` of these samples already.
     """
 
     work: Work
@@ -32,3 +34,5 @@ class DecodeRequest:
     language: str
     search: Search
     sent_tokens: Tokens = ()
+    stream: StreamingDecode | None = None
+    fed_samples: int = 0

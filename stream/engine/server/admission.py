@@ -11,6 +11,8 @@ from stream.engine.scheduling.load import Costs, SessionUsage
 from stream.recognition.places import Refusal, WorkClass
 
 _TALKERS_PER_WORKER = 10
+# A streaming model decodes nothing twice; each of so many sessions may take a twentieth of a core.
+_STREAMS_PER_WORKER = 20
 # A session counts as talking for so long after its last call, and after it was admitted.
 _TALKING_SECONDS = 10.0
 # The part of its expected share that an admitted session counts with while it is quiet.
@@ -40,9 +42,9 @@ class FullError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-def default_places(workers: int) -> int:
-    """How many sessions may talk at once to the bundled model with so many workers."""
-    return _TALKERS_PER_WORKER * workers
+def default_places(workers: int, *, are_streaming: bool = False) -> int:
+    """How many sessions may talk at once to the bundled model with so many workers, or to streaming models."""
+    return (_STREAMS_PER_WORKER if are_streaming else _TALKERS_PER_WORKER) * workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,14 @@ class Admission:
     of that while it is quiet. A session keeps its place from `hold` to `release`. One that only makes calls keeps it
     from its first call until 10 s after its last, and is admitted again for five minutes; a call without a session is
     a session of its own. Files have places of their own, half as many, for single calls: their decodes wait for those
-    of all talkers, so they take no capacity away.
+    of all talkers, so they take no capacity away. Without `has_partials` no work is reserved for partials.
     """
 
-    def __init__(self, places: int, workers: int) -> None:
+    def __init__(self, places: int, workers: int, *, has_partials: bool = True) -> None:
         if places < 1:
             raise ValueError(f"places is {places}; at least 1 is needed")
         self.places = places
-        self.costs = Costs(workers / places)
+        self.costs = Costs(workers / places, has_partials=has_partials)
         self._workers = workers
         self._known: dict[str, Place] = {}  # the one whose last call ended first comes first
         self._files = 0

@@ -6,9 +6,9 @@ from grpc.aio import ServicerContext
 from riva.client.proto import riva_asr_pb2 as asr
 from riva.client.proto import riva_common_pb2 as common
 
-from stream.engine.recognition import Final
+from stream.engine.recognition import AnyUtterance, Final
 from stream.engine.server.responses import ResponseBuilder
-from stream.engine.utterance import Partial, Utterance, UtteranceState
+from stream.engine.utterance import Partial, UtteranceState
 
 StreamContext = ServicerContext[asr.StreamingRecognizeRequest, asr.StreamingRecognizeResponse]
 
@@ -35,7 +35,7 @@ class ResponseWriter:
         self._has_shown_text = False
         self._surplus = 0
 
-    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+    async def write_partial(self, partial: Partial, utterance: AnyUtterance) -> None:
         async with self._writing:
             if utterance.state is UtteranceState.GROWING:
                 self._has_shown_text = self._has_shown_text or partial.has_text

@@ -59,8 +59,8 @@ class EngineServer:
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
         self._workers = options.workers or os.cpu_count() or 1
-        self._sessions = options.sessions or default_places(self._workers)
-        most_calls = max(_LEAST_CALLS, _CALLS_PER_SESSION * self._sessions)
+        most_sessions = options.sessions or default_places(self._workers, are_streaming=True)
+        most_calls = max(_LEAST_CALLS, _CALLS_PER_SESSION * most_sessions)
         self._server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=most_calls)
         self._health = health.aio.HealthServicer()
         self._scheduler: Scheduler | None = None
@@ -79,7 +79,9 @@ class EngineServer:
             port = self._server.add_secure_port(listen, credentials)
         models = await asyncio.to_thread(load_models, self._options.models, self._workers)
         self._scheduler = Scheduler(self._workers)
-        servicer = RecognitionServicer(models, self._scheduler, Admission(self._sessions, self._workers))
+        sessions = self._options.sessions or default_places(self._workers, are_streaming=models.are_streaming)
+        admission = Admission(sessions, self._workers, has_partials=not models.are_streaming)
+        servicer = RecognitionServicer(models, self._scheduler, admission)
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, self._server)
         add_places_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

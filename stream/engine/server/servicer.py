@@ -14,16 +14,16 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_common_pb2 as common
 
 from stream.engine.audio import AudioError
-from stream.engine.decoder import Decoder
+from stream.engine.calls import CallModel, abilities
 from stream.engine.model.models import Models
 from stream.engine.options import CallOptions, RequestError, read_config
-from stream.engine.recognition import Final, Recognition, ResultWriter
+from stream.engine.recognition import AnyUtterance, Final, Recognition, ResultWriter
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission, AdmissionRequest, FullError, Place
 from stream.engine.server.response_writer import ResponseWriter, StreamContext
 from stream.engine.server.responses import ResponseBuilder
 from stream.engine.server.text_style import TextStyle
-from stream.engine.utterance import Partial, Utterance
+from stream.engine.utterance import Partial
 from stream.recognition import places
 from stream.recognition.places import Refusal, WorkClass
 from vad import SAMPLE_RATE
@@ -83,19 +83,19 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         """Return one row for each model, language and mode, or only those of the model that the request names."""
         rows = [
             asr.RivaSpeechRecognitionConfigResponse.Config(
-                model_name=whisper.name,
+                model_name=model.name,
                 parameters={
                     "type": mode,
                     "language_code": language,
                     "sample_rate": str(SAMPLE_RATE),
-                    "stable_words": "true",
-                    "closed_vocabulary": "true",
+                    "license": model.license,
+                    **abilities(model),
                     places.ADMITS_SESSIONS: places.YES,
                 },
             )
-            for whisper in self._models
-            if request.model_name in ("", whisper.name)
-            for language in whisper.languages
+            for model in self._models
+            if request.model_name in ("", model.name)
+            for language in model.languages
             for mode in (_ONLINE, _OFFLINE)
         ]
         return asr.RivaSpeechRecognitionConfigResponse(model_config=rows)
@@ -159,17 +159,17 @@ class RecognitionServicer(asr_grpc.RivaSpeechRecognitionServicer):  # type: igno
         if chosen is None:
             # Clients look for Riva's own wording.
             raise RequestError(f"Error: Unavailable model requested. Lang: {options.language_code}, Type: {mode}")
-        whisper, language = chosen
-        decoder = Decoder(whisper, options, language)
+        model = CallModel(*chosen, options)
         place.usage.work = options.work_class
         return Recognition(
-            decoder,
+            model.decoder,
             self._scheduler,
             options,
             writer,
             codec_turn=self._codec_turn,
             is_file=place.is_file,
             usage=place.usage,
+            open_utterance=model.open_utterance,
         )
 
     async def _stream(self, context: StreamContext, place: Place) -> None:
@@ -197,7 +197,7 @@ class _FinalCollector:
     def __init__(self) -> None:
         self.finals: list[Final] = []
 
-    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+    async def write_partial(self, partial: Partial, utterance: AnyUtterance) -> None:
         """Drop it: such a call has no partials."""
 
     async def write_delay(self) -> None:

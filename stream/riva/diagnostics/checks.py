@@ -58,7 +58,8 @@ async def _check_service(options: RivaOptions, uri: str) -> CheckResults:
 def _models(served: Served) -> CheckResult:
     languages: dict[str, tuple[str, ...]] = {}
     for model in served.models:
-        name = f"{model.name or 'without a name'}, {model.mode}"
+        parts = [model.name or "without a name", model.mode, *([model.license] if model.license else [])]
+        name = ", ".join(parts)
         languages[name] = languages.get(name, ()) + model.languages
     models = "; ".join(f"{name}: {listed(tags, _MOST_LANGUAGES) or 'no language'}" for name, tags in languages.items())
     if served.languages:

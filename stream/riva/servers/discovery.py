@@ -5,7 +5,7 @@ A server lists its models as rows, maps of texts. Real servers write `type` ("on
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -38,11 +38,12 @@ class NotServingError(RecognizerError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the server; only those with the mode `online` recognize live audio."""
+    """A model of the server; only those with the mode `online` recognize live audio. `license` is "" for unknown."""
 
     name: str
     mode: str
     languages: tuple[str, ...]
+    license: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,8 @@ def _served(response: pb.RivaSpeechRecognitionConfigResponse, *, has_health_serv
 
 
 def _model(row: pb.RivaSpeechRecognitionConfigResponse.Config) -> Model:
-    return Model(row.model_name, mode(row.parameters), languages(row.parameters))
+    license_name = row.parameters.get("license", "").strip()
+    return Model(row.model_name, mode(row.parameters), languages(row.parameters), license=license_name)
 
 
 def mode(parameters: Parameters) -> str:

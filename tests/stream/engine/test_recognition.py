@@ -9,7 +9,7 @@ from riva.client.proto import riva_asr_pb2 as asr
 from stream.engine.audio_options import audio_options
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.options import CallOptions
-from stream.engine.recognition import Final, Recognition
+from stream.engine.recognition import AnyUtterance, Final, Recognition
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.utterance import Partial, Utterance
@@ -46,7 +46,7 @@ class ResultWriter:
     written_at: list[float] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    async def write_partial(self, partial: Partial, utterance: Utterance) -> None:
+    async def write_partial(self, partial: Partial, utterance: AnyUtterance) -> None:
         self._note("first pass" if partial.is_first_pass else "partial")
 
     async def write_delay(self) -> None:

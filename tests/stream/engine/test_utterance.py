@@ -55,6 +55,15 @@ def test_the_first_partial_needs_800_ms_and_the_next_a_step_more() -> None:
     assert utterance.wants(PACE) is Work.PARTIAL
 
 
+@pytest.mark.parametrize(("keeps_prefix", "stable"), [(True, "one two"), (False, "")])
+def test_only_a_model_that_keeps_a_prefix_has_stable_words(keeps_prefix: bool, stable: str) -> None:
+    utterance = Utterance(0, keeps_prefix=keeps_prefix)
+    speak(utterance, 3)
+    partials = [partial_of(utterance, "one two three four") for _ in range(4)]
+    assert (partials[-1].stable, partials[-1].stable + partials[-1].tail) == (stable, "one two three four")
+    assert bool(utterance.begin(Work.FINAL).search.prefix) == keeps_prefix
+
+
 def test_sent_text_is_requested_again_and_needs_a_final_with_words() -> None:
     utterance = spoken(2)
     partial_of(utterance, "nine nine nine")

@@ -13,14 +13,15 @@ class EngineSettings(Section):
     model_config = named("engine_")
 
     model: str | None = Field(default=None, validation_alias="model")
-    """Models of the embedded engine, several separated by commas: directories of models, hub ids such as
+    """Models of the embedded engine, several separated by commas: directories with a Whisper model of CTranslate2 or
+    a model of sherpa-onnx (`DIRECTORY?language=fa` says which language it is for), hub ids such as
     Systran/faster-whisper-small, models or languages that `niyosha models get` has downloaded, or `bundled`, the
     English one that holds without this. A language is recognized by the first of them that knows it."""
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """Decodings that the embedded engine runs at once; without one as many as there are cores."""
     sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Sessions that may talk to the embedded engine at once, fewer where their work costs more; without one ten for
-    each decoding."""
+    each decoding, twenty with streaming models."""
 
     @field_validator("model")
     @classmethod

@@ -16,7 +16,8 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
 from stream.engine.model.features import samples_of
 from stream.engine.model.models import Models, load_models
-from stream.engine.model.whisper import ModelError, Whisper
+from stream.engine.model.protocols import ModelError
+from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer
@@ -56,8 +57,9 @@ def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def base(base_directory: Path) -> Whisper:
-    (whisper,) = load_models([str(base_directory)], 2)
-    return whisper
+    (model,) = load_models([str(base_directory)], 2)
+    assert isinstance(model, Whisper)
+    return model
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -6,7 +6,8 @@ import pytest
 
 from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis, Search
-from stream.engine.model.whisper import LONGEST_SAMPLES, Encoded, ModelError, Whisper
+from stream.engine.model.protocols import ModelError
+from stream.engine.model.whisper import LONGEST_SAMPLES, Encoded, Whisper
 from tests.stream.engine.support.calls import words_of
 from tests.support.sounds import clip_pcm, clip_texts
 from vad import SAMPLE_RATE

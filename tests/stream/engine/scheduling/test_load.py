@@ -94,3 +94,22 @@ def test_lateness_follows_the_waits_and_fades() -> None:
     lateness.note(0.0, 10.0)
     assert lateness.seconds(10.0) < 1.7
     assert lateness.seconds(30.0) < 0.1
+
+
+def test_steps_are_charged_and_make_nobody_greedy() -> None:
+    costs = Costs(0.05, has_partials=False)
+    usage = SessionUsage(costs)
+    for step in range(1_000):
+        usage.spend(0.008, step / 10, is_step=True)
+    assert not usage.is_greedy(100)
+    assert usage.share(100) == pytest.approx(0.08, rel=0.1)
+    usage.settle(100)
+    assert costs.expected(WorkClass.PLAIN) == pytest.approx(0.07, rel=0.15)
+
+
+def test_streaming_models_need_no_room_for_partials() -> None:
+    assert Costs(0.05, has_partials=False).expected(WorkClass.PLAIN) == 0.05
+    dear = {has_partials: Costs(0.05, has_partials=has_partials) for has_partials in (True, False)}
+    for costs in dear.values():
+        costs.note(WorkClass.PLAIN, 20, 200)
+    assert dear[True].expected(WorkClass.PLAIN) - dear[False].expected(WorkClass.PLAIN) == pytest.approx(0.025)

@@ -58,6 +58,28 @@ async def test_who_was_cancelled_has_no_turn(kind: Work) -> None:
     assert len(queue) == 0
 
 
+async def test_steps_of_streaming_models_go_first_in_their_order() -> None:
+    steps = [Job(begin=lambda: None, kind=Work.PARTIAL, is_step=True, queued_at=0.0) for _ in range(3)]
+    queue = queue_of(job(Work.FILE, -1000.0), *map(job, LIVE), *steps)
+    assert len(queue) == 7
+    steps[0].outcome.cancel()
+    queue.discard(steps[2])
+    assert queue.pop(0.0, takes_files=True) is steps[1]
+    assert len(queue) == 4
+    queue.put(steps[2])
+    queue.cancel()
+    assert steps[2].outcome.cancelled()
+    assert len(queue) == 0
+
+
+async def test_steps_cost_a_session_no_turn() -> None:
+    usage = SessionUsage(Costs(0.1))
+    queue = DecodeQueue()
+    for _ in range(5):
+        queue.put(Job(begin=lambda: None, kind=Work.PARTIAL, usage=usage, is_step=True))
+    assert usage.next_turn == 0
+
+
 # --- turns of sessions ---
 
 

@@ -275,6 +275,14 @@ def test_no_place_at_all_is_refused() -> None:
         Admission(0, workers=1)
 
 
+def test_streaming_models_have_twenty_places_for_each_worker() -> None:
+    admission = Admission(default_places(2, are_streaming=True), 2, has_partials=False)
+    for number in range(40):
+        admission.hold(AdmissionRequest(session=str(number)), 0.0)
+    with pytest.raises(FullError):
+        admission.hold(AdmissionRequest(session="one more"), 0.0)
+
+
 def test_ten_talk_to_each_worker() -> None:
     assert default_places(2) == 20
 

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
-from stream.engine.model.whisper import ModelError
+from stream.engine.model.protocols import ModelError
 from stream.engine.server.server import Beats, EngineOptions, EngineServer, run
 from stream.engine.server.tls import TlsError, TlsOptions
 from tests.stream.engine.support.calls import Call, words_of

@@ -59,6 +59,13 @@ async def test_a_server_that_is_as_it_has_to_be() -> None:
         ]
 
 
+async def test_a_model_is_listed_with_its_license() -> None:
+    licensed = row("fa", name="shenava", license="cc-by-nc-4.0")
+    async with serving(ScriptedRiva(rows=[licensed])) as server:
+        results = await found(f"localhost:{server.port}")
+    assert results[-1] == passed("models", "shenava, online, cc-by-nc-4.0: fa")
+
+
 def _written(port: int) -> list[str]:
     return [endpoint.name for endpoint in handshake.resolve(Address(uri="", host="localhost", port=port))]
 

@@ -1,0 +1,1 @@
+"""Models that sherpa-onnx runs: recognized by their files, offline and streaming."""
