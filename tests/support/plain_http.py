@@ -1,13 +1,17 @@
-"""HTTP servers for tests: one with scripted replies, and a relay that cuts or holds uploads to a real one."""
+"""HTTP servers for tests: with scripted replies, with files, and a relay that cuts or holds uploads to a real one."""
 
 import asyncio
 import contextlib
+import functools
+import http.server
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 
@@ -183,3 +187,21 @@ class Relay:
             writer.write(data)
             await writer.drain()
             most -= len(data)
+
+
+@contextmanager
+def offering(directory: Path) -> Iterator[str]:
+    """A web server with the files of a directory."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=directory)) as files:
+        thread = threading.Thread(target=files.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{files.server_port}"
+        finally:
+            files.shutdown()
+            thread.join()

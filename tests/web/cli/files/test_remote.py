@@ -1,8 +1,6 @@
 """`niyosha transcribe --remote` with real servers; a relay in front of one holds uploads back where a test needs it."""
 
 import asyncio
-import functools
-import http.server
 import io
 import json
 import re
@@ -10,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import wave
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ from stream.errors import Problem
 from stream.protocols.farsava.messages import failure
 from stream.session.events import Hypothesis
 from tests.support.places import CLIPS
-from tests.support.plain_http import Relay, Reply, Scripted, listening
+from tests.support.plain_http import Relay, Reply, Scripted, listening, offering
 from tests.support.processes import STUCK_SECONDS
 from tests.support.recognizers import CountingStream, MuteStream, ScriptedRecognizer
 from tests.support.sounds import clip_pcm
@@ -78,24 +75,6 @@ def logs_apart() -> Iterator[None]:
     """Keep what the servers of this process log out of what the command prints."""
     with capture_logs():
         yield
-
-
-@contextmanager
-def offering(directory: Path) -> Iterator[str]:
-    """A web server with the files of a directory."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=directory)) as files:
-        thread = threading.Thread(target=files.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{files.server_port}"
-        finally:
-            files.shutdown()
-            thread.join()
 
 
 def made_long(path: Path, times: int = 5) -> Path:

@@ -1,12 +1,9 @@
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.places import CLIPS
-
-FAKES = Path(__file__).parent / "fakes"
+from tests.support.places import CLIPS, FAKES
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import threading
 import wave
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 _VARIABLE = "FAKE_MICROPHONE"
 
@@ -53,14 +53,14 @@ class RawInputStream:
         *,
         samplerate: int,
         blocksize: int,
-        device: int,
         channels: int,
         dtype: str,
         callback: Callable[[bytes, int, object, object], None],
-        finished_callback: Callable[[], None],
+        device: int | None = None,
+        finished_callback: Callable[[], None] = lambda: None,
     ) -> None:
         del channels, dtype
-        if query_devices(device)["name"] != "Fake Mic":
+        if query_devices(device, "input")["name"] != "Fake Mic":
             raise PortAudioError("Device unavailable")
         self._block_bytes = blocksize * 2
         self._block_seconds = blocksize / samplerate
@@ -72,6 +72,13 @@ class RawInputStream:
 
     def start(self) -> None:
         self._thread.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._is_closed.set()
