@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from tests.stream.audio.encoders import encoded, recorded
 from tests.stream.engine.conftest import Serving
 from tests.stream.engine.support.calls import silence
 from tests.stream.engine.support.certificates import Certificates
-from tests.support.places import CLIPS
+from tests.support.places import CLIPS, DOCS, ROOT
 from tests.support.sounds import clip_pcm, clip_texts, wav, words_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -360,3 +362,21 @@ async def test_tls_with_client_certificates(serving: Serving, certificates: Cert
             with pytest.raises(grpc.RpcError) as caught:
                 await asyncio.to_thread(transcribed, uri, **root, **auth)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_the_program_of_the_document_prints_what_it_heard(address: str) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "engine.md").read_text(), re.DOTALL)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program.replace("127.0.0.1:50051", address),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    finals = [line for line in output.decode().splitlines() if line.startswith(("##", "Final transcript:"))]
+    assert [" ".join(words_of(line.partition(" ")[2].removeprefix("transcript: "))) for line in finals] == [
+        QUICK_TEXT
+    ] * 2
