@@ -190,6 +190,15 @@ class Whisper:
 
     def score(self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()) -> list[float]:
         """Return the log probability of each text, given the audio and a context."""
+        return [
+            math.fsum(math.log(max(probability, _LEAST_PROBABILITY)) for probability in probabilities)
+            for probabilities in self.token_probabilities(encoded, texts, context)
+        ]
+
+    def token_probabilities(
+        self, encoded: Encoded, texts: Sequence[Tokens], context: Tokens = ()
+    ) -> list[Sequence[float]]:
+        """Return the probability of each token of each text, given the audio, a context and the tokens before it."""
         if not texts:
             return []
         opening = list(self.tokens.opening(encoded.language, context))
@@ -198,10 +207,7 @@ class Whisper:
         scored = np.array(encoded.features)[:, : n_frames // 2 + _SCORED_STEPS]
         features = ctranslate2.StorageView.from_array(np.repeat(scored, len(texts), axis=0))
         results = self._model.align(features, opening, [list(text) for text in texts], n_frames)
-        return [
-            math.fsum(math.log(max(probability, _LEAST_PROBABILITY)) for probability in result.text_token_probs)
-            for result in results
-        ]
+        return [result.text_token_probs for result in results]
 
     def _detect_language(self, features: ctranslate2.StorageView) -> str:
         if not self._model.is_multilingual:

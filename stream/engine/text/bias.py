@@ -1,9 +1,10 @@
 """Bias decoding towards expected phrases: try each phrase where a hypothesis sounds like it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 
 from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens
@@ -13,6 +14,10 @@ from stream.engine.text.speech_check import NO_SPEECH_PROB, is_speech
 from stream.engine.text.spelling import Spellings
 from stream.vocabulary.vocabularies import MOST_BOOST, USUAL_BOOST
 
+# A word whose tokens are all likelier than this is right, however much it sounds like a phrase. Of 186 misrecognized
+# rare words 184 have a less likely token. Of 202 lists of phrases that sound like the words of a real recording, none
+# broke a word at the usual boost, 9 without this bound, and 1 at the highest, 54 without it.
+_SURE_PROBABILITY = 0.5
 # Measured with 123 phrases on 36 sentences with 55 rare words, 41 of them misrecognized, and on 36 sentences that only
 # sound like phrases.
 _SIMILARITY = 8.0  # weight of the similarity, from 0 to 1, in log probability
@@ -67,9 +72,10 @@ class BiasedWhisper:
     def _correct(self, encoded: Encoded, plain: Decoding, search: Search) -> Decoding:
         if plain.no_speech_prob > NO_SPEECH_PROB or not is_speech(encoded.samples, plain):
             return plain
+        unsure = self._unsure_words(encoded, plain.best)
         words = self._spellings.respelled([word.text for word in plain.best.words], plain.language)
-        related = self._phrases.related(words)
-        candidates = self._candidates(encoded, plain.best, search.prefix, related) if related else []
+        related = self._phrases.related(words) if unsure else []
+        candidates = self._candidates(encoded, plain.best, search.prefix, related, unsure) if related else []
         if not candidates:
             return plain
         context = self._context([p for p in related if any(has_phrase(one.text, p) for one in candidates)])
@@ -86,17 +92,30 @@ class BiasedWhisper:
         return replace(plain, hypotheses=(corrected, *others)[: max(search.alternatives, len(plain.hypotheses))])
 
     def _candidates(
-        self, encoded: Encoded, plain: Hypothesis, prefix: Tokens, related: Sequence[str]
+        self, encoded: Encoded, plain: Hypothesis, prefix: Tokens, related: Sequence[str], unsure: Set[int]
     ) -> list[Correction]:
-        """Return the most similar corrections; words of the prefix and recognized phrases are kept."""
+        """Return the most similar corrections of unsure words; words of the prefix and recognized phrases are kept."""
         most_tokens = len(plain.tokens) - len(prefix) + _LONGER_TOKENS
         search = Search(prefix=prefix, context=self._context(related), beam_size=1, most_tokens=most_tokens)
         biased = self._whisper.generate(encoded, search).best
         words = [word.text for word in plain.words]
         kept = _words_of_prefix(plain, len(prefix))
         found = find_corrections(words, [word.text for word in biased.words], related)
-        allowed = (one for one in found if one.first_word >= kept and not self._phrases.removes_any(words, one))
+        allowed = (
+            one
+            for one in found
+            if one.first_word >= kept
+            and not unsure.isdisjoint(range(one.first_word, one.end_word))
+            and not self._phrases.removes_any(words, one)
+        )
         return sorted(allowed, key=lambda one: -one.similarity)[:_MOST_CORRECTIONS]
+
+    def _unsure_words(self, encoded: Encoded, plain: Hypothesis) -> Set[int]:
+        """Return the numbers of the words that may be misrecognized."""
+        (probabilities,) = self._whisper.token_probabilities(encoded, [plain.tokens])
+        left = iter(probabilities)
+        least = [min(islice(left, len(word.tokens)), default=0.0) for word in plain.words]
+        return {number for number, probability in enumerate(least) if probability < _SURE_PROBABILITY}
 
     def _gains(
         self, encoded: Encoded, plain: Hypothesis, corrections: Sequence[Correction], context: Tokens

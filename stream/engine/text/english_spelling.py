@@ -46,6 +46,20 @@ _RULES = tuple(
         (r"sulph", "sulf"),
     )
 )
+# Spellings of names: "Marc" and "Mark", "Philip" and "Filip", "Bryan" and "Brian", "Ann" and "Anne".
+# Of the pairs with the same form in a pronouncing dictionary, a third differ in sound, mostly in one vowel.
+_NAME_RULES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"ph", "f"),
+        (r"ck$|c(?![eiyhzk])", "k"),
+        (r"(?<=[bcdfgklmnprstvxz])y(?=[a-z])", "i"),
+        (r"(?<=[aeiou])h$", ""),
+        (r"(ll|nn|rr|ss|tt|dd|gg|ff|zz)e?$", lambda match: match[0][0]),
+        (r"(?<=[bdfgklmnprst][bdfgkmnpt])e$", ""),
+        (r"tth", "th"),
+    )
+)
 _OTHER_WORDS = """
 amour amours autre chartres contour contours demetre detour detours devour devoured devouring devours entre notre
 paramour petre pompadour satre silvestre tambour timbre troubadour velour votre
@@ -90,6 +104,14 @@ def english_form(word: str) -> str:
     for pattern, replacement in _RULES:
         word = pattern.sub(replacement, word)
     return word
+
+
+@lru_cache(WORDS_KEPT)
+def name_form(name: str) -> str:
+    """Return the form that a name in its spoken form shares with others that sound the same: "mark" for "Marc"."""
+    for pattern, replacement in _NAME_RULES:
+        name = pattern.sub(replacement, name)
+    return name
 
 
 def number_words(digits: str) -> str:

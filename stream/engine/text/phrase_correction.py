@@ -1,8 +1,9 @@
 """Find corrections of a text: places that sound like an expected phrase, and what to put there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+
+from rapidfuzz.distance import Levenshtein
 
 from stream.engine.text.phonetics import PhoneticForms, phonetic_forms, similarity
 from stream.words import spoken_form
@@ -102,33 +103,75 @@ def _replacements(words: Sequence[str], phrases: Sequence[str]) -> list[Correcti
     if not spans:
         return []
     similarities = similarity(_phonetic_forms(words, spans), phonetic_forms(phrases))
-    found = []
+    found: list[Correction] = []
     for number, phrase in sorted(enumerate(phrases), key=lambda pair: -similarities[:, pair[0]].max()):
-        place = int(similarities[:, number].argmax())
-        first, end = spans[place]
-        alike = float(similarities[place, number])
-        if _SIMILAR <= alike < 1:
-            mark = "" if phrase[-1] in _MARKS else _mark_after(words[end - 1])
-            found.append(Correction(first_word=first, end_word=end, text=phrase + mark, similarity=alike))
+        found += _corrections(words, phrase, [spans[int(similarities[:, number].argmax())]], _SIMILAR)
     return found
+
+
+def _corrections(
+    words: Sequence[str], phrase: str, spans: Iterable[tuple[int, int]], least: float
+) -> Iterator[Correction]:
+    """Yield a phrase in the place of each span that is at least so similar; the punctuation at its end stays."""
+    places = sorted(spans)
+    similarities = similarity(_phonetic_forms(words, places), phonetic_forms([phrase]))
+    for (first, end), alike in zip(places, similarities[:, 0].tolist(), strict=True):
+        if least <= alike < 1:
+            mark = "" if phrase[-1] in _MARKS else _mark_after(words[end - 1])
+            yield Correction(first_word=first, end_word=end, text=phrase + mark, similarity=alike)
 
 
 def _differences(plain: Sequence[str], biased: Sequence[str], phrases: Sequence[str]) -> list[Correction]:
-    """Return where the biased text has a phrase and sounds like the plain one: each difference, and all of them."""
+    """Return each phrase of the biased text at the words that it replaces, if it sounds like them.
+
+    The other words of the biased text are left out: with phrases in mind the decoder changes words that were right.
+    """
     before, after = ([spoken_form(word) for word in words] for words in (plain, biased))
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    blocks = [codes[1:] for codes in matcher.get_opcodes() if codes[0] != "equal"]
-    if len(blocks) > 1:
-        (first, _, begin, _), (_, last, _, end) = blocks[0], blocks[-1]
-        blocks.append((first, last, begin, end))
-    found = []
-    for first, last, begin, end in blocks:
-        old, new = " ".join(plain[first:last]), " ".join(biased[begin:end])
-        if old and any(has_phrase(new, phrase) for phrase in phrases):
-            alike = float(similarity(phonetic_forms([old]), phonetic_forms([new]))[0, 0])
-            if alike >= _PROPOSED:
-                found.append(Correction(first_word=first, end_word=last, text=new, similarity=alike))
+    found: list[Correction] = []
+    for phrase in phrases:
+        for place in _places(after, spoken_form(phrase).split()):
+            if span := _replaced(before, after, place):
+                found += _corrections(plain, phrase, {span, _most_similar(plain, phrase, span)}, _PROPOSED)
     return found
+
+
+def _places(words: Sequence[str], phrase: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield where words are the phrase."""
+    for first in range(len(words) - len(phrase) + 1):
+        if words[first : first + len(phrase)] == phrase:
+            yield first, first + len(phrase)
+
+
+def _replaced(before: Sequence[str], after: Sequence[str], place: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the words before that became those at a place after: those with at least half of their letters in it."""
+    begin, end = (len("".join(after[:edge])) for edge in place)
+    old, new = "".join(before), "".join(after)
+    inside = [False] * len(old)
+    for code in Levenshtein.opcodes(old, new):
+        for letter in range(code.src_start, code.src_end):
+            # Of an equal part each letter has its own place, of a replaced one any.
+            first = code.dest_start + letter - code.src_start if code.tag == "equal" else code.dest_start
+            last = first + 1 if code.tag == "equal" else code.dest_end
+            inside[letter] = first < end and last > begin
+    words = [
+        number for number, (first, last) in enumerate(_letters(before)) if 2 * sum(inside[first:last]) >= last - first
+    ]
+    return (words[0], words[-1] + 1) if words else None
+
+
+def _most_similar(words: Sequence[str], phrase: str, span: tuple[int, int]) -> tuple[int, int]:
+    """Return the span that sounds most like the phrase, of those that share a word with a span."""
+    spans = [other for other in _spans(words) if other[0] < span[1] and span[0] < other[1]]
+    similarities = similarity(_phonetic_forms(words, spans), phonetic_forms([phrase]))
+    return spans[int(similarities[:, 0].argmax())]
+
+
+def _letters(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the place of the letters of each word in all of them."""
+    place = 0
+    for word in words:
+        yield place, place + len(word)
+        place += len(word)
 
 
 def _spaced(text: str) -> str:

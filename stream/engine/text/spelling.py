@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis, Tokens
-from stream.engine.text.english_spelling import english_form, is_function_word, number_words
+from stream.engine.text.english_spelling import english_form, is_function_word, name_form, number_words
 from stream.words import ends_sentence, spoken_form
 
 _MOST_JOINED_WORDS = 12  # that one phrase may be recognized as: "N. A. T. O."
 _FEWEST_LETTERS = 2
+_FEWEST_NAME_LETTERS = 3
 _MARKS = ".,;:!?…\"'”’)]}»-–—"
 _OPENING_MARKS = "\"'“‘([{«-–—¿¡"
 _PAUSES = (",", ";", ":", "!", "?", ".", "…")
@@ -48,17 +49,22 @@ class Spellings:
                 self._english.setdefault(key, text)
             for key in _keys(text, is_english=False):
                 self._other.setdefault(key, text)
+        self._names = {
+            name_form(spoken_form(text)): text for text in reversed(self._english.values()) if _may_be_name(text)
+        }
         self._longest = max(map(len, (*self._english, *self._other)), default=0)
 
     def respell(self, words: Sequence[str], language: str) -> list[Respelling]:
         """Return what to write otherwise, from left to right, the longest first; `words` have their punctuation."""
-        is_english = language == "en"
+        is_english = language.partition("-")[0] == "en"
         known = self._english if is_english else self._other
         keys = [_key(_without_marks(word), is_english=is_english) for word in words]
         found: list[Respelling] = []
         place = 0
         while place < len(words):
             match = self._longest_match(words, keys, place, known) if known else None
+            if match is None and is_english:
+                match = self._name(words, place)
             if match is None:
                 place += 1
                 continue
@@ -88,6 +94,15 @@ class Spellings:
         for one in reversed([one for one in respellings if one.first_word >= kept_words]):
             words[one.first_word : one.end_word] = _timed(words[one.first_word : one.end_word], one.words, encode)
         return replace(hypothesis, words=tuple(words))
+
+    def _name(self, words: Sequence[str], place: int) -> tuple[int, str, str] | None:
+        """Return a name that sounds the same as a name inside a sentence, as `_longest_match` does."""
+        if not place or ends_sentence(words[place - 1]):
+            return None
+        name, suffix = _without_possessive(words[place]) or (_without_marks(words[place]), "")
+        spoken = spoken_form(name)
+        phrase = self._names.get(name_form(spoken)) if _may_be_name(name) and not is_function_word(spoken) else None
+        return None if phrase is None else (place + 1, phrase, suffix)
 
     def _longest_match(
         self, words: Sequence[str], keys: Sequence[str], first: int, known: dict[str, str]
@@ -189,6 +204,10 @@ def _cased(core: Sequence[str], phrase: str, *, is_first: bool) -> str:
         return " ".join(_capitalized(word) if _is_title(old) else word for old, word in zip(core, new, strict=True))
     has_capital = _is_title(core[0]) and (is_first or len(core[0]) > 1)
     return _capitalized(phrase) if has_capital else phrase
+
+
+def _may_be_name(text: str) -> bool:
+    return text[:1].isupper() and text.isalpha() and len(text) >= _FEWEST_NAME_LETTERS
 
 
 def _is_title(word: str) -> bool:

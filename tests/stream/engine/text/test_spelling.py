@@ -11,7 +11,7 @@ from tests.support.tiers import examples
 _WORDS = st.lists(st.text(string.ascii_letters + "0123456789éöß.,'-&+ ي\u200c", max_size=12), max_size=6)
 
 
-def written(phrases: list[str], text: str, language: str = "en") -> str:
+def written(phrases: list[str], text: str, language: str = "en-US") -> str:
     return " ".join(Spellings(phrases).respelled(text.split(), language))
 
 
@@ -109,6 +109,24 @@ def test_the_spelling_of_a_phrase_wins(phrase: str, text: str, expected: str) ->
     assert written([phrase], text) == expected
 
 
+@pytest.mark.parametrize(
+    ("phrase", "text", "expected"),
+    [
+        ("Marc", "Ask Mark or Mark's son. Mark asks", "Ask Marc or Marc's son. Mark asks"),
+        ("Haskel", "in Haskell code", "in Haskel code"),
+        ("Catherine", "with Katherine.", "with Catherine."),
+        ("Sarah", "to Sara", "to Sarah"),
+        ("Sarah", "a sara", "a sara"),
+        ("Bryan", "to Brian", "to Bryan"),
+        ("Bloc", "a block", "a block"),
+        ("Zara", "to Sarah", "to Sarah"),
+    ],
+)
+def test_names_that_sound_the_same_are_written_as_the_phrase(phrase: str, text: str, expected: str) -> None:
+    assert written([phrase], text) == expected
+    assert written([text.split()[1].strip("."), phrase, phrase], text) == text
+
+
 def test_accents_are_letters_of_their_own_in_other_languages() -> None:
     assert written(["schön"], "schon", "de") == "schon"
     assert written(["SCHÖN"], "schön", "de") == "SCHÖN"
@@ -117,6 +135,12 @@ def test_accents_are_letters_of_their_own_in_other_languages() -> None:
 @pytest.mark.parametrize(("phrase", "text"), [("سلام علیکم", "سلام عليكم"), ("می\u200cروم", "میروم")])
 def test_persian_letters_of_other_keyboards_are_the_same(phrase: str, text: str) -> None:
     assert written([phrase], text, "fa") == phrase
+
+
+@pytest.mark.parametrize("language", ["en", "en-US"])
+def test_english_variants_are_those_of_any_english(language: str) -> None:
+    assert written(["colour"], "a color", language) == "a colour"
+    assert written(["colour"], "a color", "fr") == "a color"
 
 
 def test_words_of_two_sentences_are_not_joined() -> None:
