@@ -73,7 +73,8 @@ class Problem(Enum):
         type="conflict",
         http=HTTPStatus.CONFLICT,
         close_code=4409,
-        meaning="there is one of this name already; a caption channel that has ended",
+        meaning="there is one of this name already; a caption channel that has ended; a transcription that goes on "
+        "over another connection, or is too long for that",
     )
     IDLE_TIMEOUT = ErrorKind(
         type="idle_timeout",

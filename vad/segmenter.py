@@ -82,19 +82,19 @@ SegmentEvent = SegmentStarted | SegmentAudio | SegmentEnded | SpeechResumed
 
 
 class Segmenter:
-    """Finds segments in a stream of frames; positions are samples since the first frame.
+    """Finds segments in a stream of frames; positions are samples, the first one that of the first frame.
 
     Segments never overlap and are never changed afterwards: the pre-roll stops at the end of the
     previous segment. After a segment was cut at its longest, the next one opens at once, so that
     continuous speech loses no sample.
     """
 
-    def __init__(self, options: SegmenterOptions) -> None:
+    def __init__(self, options: SegmenterOptions, position: int = 0) -> None:
         self.options = options
-        self._position = 0
+        self._position = position
         self._open = False
-        self._start = 0
-        self._speech_end = 0
+        self._start = position
+        self._speech_end = position
         self._silent_frames = 0
         # Set for the present pause only; None for that of the options.
         self._hangover_frames: int | None = None

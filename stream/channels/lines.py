@@ -56,7 +56,8 @@ class Lines:
         self._by_number = {line.number: replace(line, place=line.change_id) for line in ordered}
         self._unsettled: set[int] = set()
         self._last_number = max(self._by_number, default=0)
-        self._last_change_id = ordered[-1].change_id if ordered else 0
+        # A line that is prepared has a change id and no place yet.
+        self._last_id = self._last_place = ordered[-1].change_id if ordered else 0
         self._now_ms = now_ms
         self._most = most
 
@@ -65,38 +66,36 @@ class Lines:
 
     @property
     def last_change_id(self) -> int:
-        """The id of the last change of any line, and the last place."""
-        return self._last_change_id
+        """The last place, which is the id of the last change unless that was merged."""
+        return self._last_place
 
     def put(self, line: Line) -> Line:
         """Add a line, or replace the one with its number; return it with its number and its change id."""
         changed = self.prepared(line)
+        changed = replace(changed, place=changed.change_id)
+        self._last_place = changed.change_id
         self._keep(changed)
         return changed
 
     def prepared(self, line: Line) -> Line:
-        """Return a line with its number and a new change id, to be shown once it is stored."""
+        """Return a line with its number and a new change id, to be merged once it is stored."""
         number = line.number
         if not number:
             self._last_number += 1
             number = self._last_number
-        change_id = self.take_change_id()
-        return replace(line, number=number, change_id=change_id, place=change_id)
-
-    def show(self, prepared: Line) -> Line | None:
-        """Take a line that was prepared; return it with its place, None if a later change of it is known."""
-        return self._merged(prepared, is_next=prepared.change_id >= self._last_change_id)
+        return replace(line, number=number, change_id=self._take_id())
 
     def merge(self, line: Line) -> Line | None:
-        """Take a line as another process changed it; return it with its place, None if a later change is known."""
-        return self._merged(line, is_next=line.change_id > self._last_change_id)
+        """Take a line that was prepared, or that another process changed; return it with its place.
 
-    def _merged(self, line: Line, *, is_next: bool) -> Line | None:
+        None if a later change of it is known.
+        """
         known = self._by_number.get(line.number)
         if known is not None and known.change_id >= line.change_id:
             return None
-        place = line.change_id if is_next else self.take_change_id()
-        self._last_change_id = max(self._last_change_id, place)
+        # A reader may have everything up to the last place; only what comes behind it is sent.
+        place = line.change_id if line.change_id > self._last_place else self.take_change_id()
+        self._last_place, self._last_id = place, max(self._last_id, place)
         merged = replace(line, place=place)
         self._keep(merged)
         return merged
@@ -122,8 +121,12 @@ class Lines:
 
     def take_change_id(self) -> int:
         """Return a new change id, for a line or for something else that readers learn beside the lines."""
-        self._last_change_id = max(self._last_change_id + 1, self._now_ms())
-        return self._last_change_id
+        self._last_place = self._take_id()
+        return self._last_place
+
+    def _take_id(self) -> int:
+        self._last_id = max(self._last_id + 1, self._now_ms())
+        return self._last_id
 
     def corrected(self, number: int, *, text: str | None = None, is_hidden: bool | None = None) -> Line | None:
         """Change the text of a settled line, or whether it is hidden; return None if there is no such line."""

@@ -71,7 +71,7 @@ class Source:
 
     def shown(self, prepared: Iterable[Line]) -> tuple[Line, ...]:
         """Show lines that were prepared; return those that no later change has overtaken."""
-        shown = (self.lines.show(line) for line in prepared)
+        shown = (self.lines.merge(line) for line in prepared)
         return tuple(line for line in shown if line is not None)
 
     def pause(self) -> tuple[Line, ...]:

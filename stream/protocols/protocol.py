@@ -46,7 +46,7 @@ class Handshake:
 class Opening:
     """An admitted connection: its id, how it was opened and when (seconds since 1970), what it may do.
 
-    `config` is the configuration with which it begins.
+    `config` is the configuration with which it begins; with `resume_token` another connection may go on with it.
     """
 
     transcription_id: str
@@ -54,6 +54,7 @@ class Opening:
     opened_at: float
     max_message_bytes: int
     limits: RunnerLimits
+    resume_token: str = ""
     config: SessionConfig = field(default_factory=SessionConfig)
 
 
@@ -83,11 +84,13 @@ class Adapter(ABC):
 class ClientProtocol(ABC):
     """One protocol: its address, where it has the token and the configuration, and the adapter of a connection.
 
-    `name` labels its metrics. A server serves the protocol at `path`.
+    `name` labels its metrics. A server serves the protocol at `path`. One that `is_resumable` lets a client go on over
+    another connection: its messages have the token for that, and progress.
     """
 
     name: ClassVar[str]
     path: ClassVar[str]
+    is_resumable: ClassVar[bool] = False
 
     def token(self, handshake: Handshake) -> str | None:
         """Return the token from where only this protocol has it; None to look in the usual places."""

@@ -29,12 +29,14 @@ from stream.session.commands import (
 )
 from stream.session.deadlines import Deadline, Deadlines, RunnerLimits
 from stream.session.events import (
+    START,
     AudioEnded,
     AudioReceived,
     Configured,
     EndCause,
     FellBehind,
     LimitNears,
+    Origin,
     Progress,
     SenderPaused,
     SessionInput,
@@ -81,10 +83,12 @@ class SessionRunner:
         fair_share: FairShare | None = None,
         is_recording: bool = False,
         on_audio: Callable[[SessionConfig], None] = _ignore,
+        origin: Origin = START,
     ) -> None:
         """Take a `config` that was looked up, and the protocol's reader of messages, which may raise ClientError.
 
-        `on_audio` is called with the configuration in force when the first audio comes. Raises ClientError when the
+        `on_audio` is called with the configuration in force when the first audio comes. `origin` is where a session
+        begins that goes on with an earlier one. Raises ClientError when the
         language or vocabulary of the configuration is not served.
         """
         self._recognizer = recognizer
@@ -97,7 +101,7 @@ class SessionRunner:
         self._fair_share = fair_share or FairShare()
         self._session_id = uuid.uuid4().hex
         configured = self._configured(config)
-        self._session = Session(configured, classifier_factory)
+        self._session = Session(configured, classifier_factory, origin)
         self.config = config
         self.options = configured.options
         self._is_recording = is_recording

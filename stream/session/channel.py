@@ -18,21 +18,24 @@ class ClassifierFactory(Protocol):
 class Channel:
     """Turns frames into segments; `unsettled` are the utterances whose final has not been emitted."""
 
-    def __init__(self, index: int, config: SessionConfig, classifier_factory: ClassifierFactory) -> None:
+    def __init__(
+        self, index: int, config: SessionConfig, classifier_factory: ClassifierFactory, position: int = 0
+    ) -> None:
+        """Begin at a position of the session's clock."""
         self.index = index
         self.unsettled: deque[Utterance] = deque()
         self.speaking: Utterance | None = None
-        self.segmented = 0
+        self.segmented = position
         self.pauses = PauseWatch(config.pause_ms)
         self._classifier_factory = classifier_factory
-        self._segmenter = Segmenter(config.segmenter_options)
+        self._segmenter = Segmenter(config.segmenter_options, position)
         self._detector = config.vad, config.vad_aggressiveness
         self._classifier = self._make_classifier()
         self._classified = b""
 
     @property
     def position(self) -> int:
-        """Samples received so far."""
+        """The sample that comes next."""
         return self._segmenter.position
 
     @property

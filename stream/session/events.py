@@ -154,6 +154,22 @@ class Latency:
     recognizer_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a session begins that goes on with an earlier one, whose connection was lost.
+
+    Its clock begins at `samples`, its utterances are numbered from `utterances` + 1, and the earlier one `settled`
+    this text.
+    """
+
+    samples: int = 0
+    utterances: int = 0
+    settled: Sequence["Settled"] = ()
+
+
+START = Origin()
+"""Where a session begins that goes on with no other."""
+
 # --- into the session ---
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stream.session.channel import Channel
-from stream.session.events import AudioEnded, ClientEvent, Finished, Order, Progress, Settled, Totals
+from stream.session.events import START, AudioEnded, ClientEvent, Finished, Order, Origin, Progress, Settled, Totals
 from stream.session.transcript import SettledUtterances
 from stream.session.utterance import Utterance
 
@@ -24,12 +24,21 @@ class SessionOutput:
     `inference_seconds` is how long finals have been waited for in all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin = START) -> None:
+        self._origin = origin
         self.samples = SampleCounts()
         self.inference_seconds = 0.0
         self._settled = SettledUtterances()
+        for settled in origin.settled:
+            self._settled.add(settled)
         self._orders: list[Order] = []
         self._events: list[ClientEvent] = []
+
+    def begin(self, n_channels: int) -> None:
+        """Count what an earlier session received; what it did not recognize was skipped."""
+        received = self._origin.samples * n_channels
+        recognized = sum(settled.processed - settled.start for settled in self._origin.settled)
+        self.samples = SampleCounts(received, recognized, received - recognized)
 
     def take_orders(self) -> list[Order]:
         """Return the orders since the last call."""

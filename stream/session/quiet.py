@@ -11,8 +11,9 @@ _QUIET_SAMPLES = QUIET_SECONDS * SAMPLE_RATE
 class QuietWatch:
     """Decides when to warn that no speech is found in the audio, once for each stretch without words."""
 
-    def __init__(self) -> None:
-        self._since = 0
+    def __init__(self, position: int = 0) -> None:
+        """Begin at a position of the session's clock."""
+        self._since = position
         self._has_sound = False
         self._is_told = False
 

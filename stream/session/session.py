@@ -11,6 +11,7 @@ from stream.configuration.config import MANUAL, OFF
 from stream.errors import ClientError, Problem
 from stream.session.channel import Channel, ClassifierFactory
 from stream.session.events import (
+    START,
     AbandonStream,
     AudioEnded,
     AudioReceived,
@@ -27,6 +28,7 @@ from stream.session.events import (
     LimitNears,
     OpenStream,
     Order,
+    Origin,
     Progress,
     Ready,
     Reason,
@@ -86,17 +88,23 @@ class Session:
     interleave. What of all this a client gets is its protocol's decision.
     """
 
-    def __init__(self, configured: Configured, classifier_factory: ClassifierFactory = make_classifier) -> None:
+    def __init__(
+        self,
+        configured: Configured,
+        classifier_factory: ClassifierFactory = make_classifier,
+        origin: Origin = START,
+    ) -> None:
         self.state = State.CONFIGURING
+        self._origin = origin
         self._classifier_factory = classifier_factory
         self._channels: list[Channel] = []
         self._next_config: Configured | None = None
-        self._utterance_count = 0
+        self._utterance_count = origin.utterances
         # For each command to finalize that is to be answered: the last utterance that it is about.
         self._finalizing = FinalizeCommands()
         self._failures_in_a_row = 0
-        self._output = SessionOutput()
-        self._quiet = QuietWatch()
+        self._output = SessionOutput(origin)
+        self._quiet = QuietWatch(origin.samples)
         self._ending: AudioEnded | None = None
         self._apply(configured)
         self._output.emit(Ready(self._config, self._options.language_code, self.progress))
@@ -309,8 +317,10 @@ class Session:
         self._options = event.options
         if self.state is State.CONFIGURING:
             self._channels = [
-                Channel(index, event.config, self._classifier_factory) for index in range(event.config.channels)
+                Channel(index, event.config, self._classifier_factory, self._origin.samples)
+                for index in range(event.config.channels)
             ]
+            self._output.begin(event.config.channels)
         for channel in self._channels:
             channel.configure(event.config)
 

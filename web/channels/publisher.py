@@ -26,6 +26,7 @@ class Publisher:
         self._live = live
         self._transcription_id = transcription_id
         self._label = label
+        self._resumed: tuple[int, int] | None = None
         self._source: Source | None = None
         self._runner: SessionRunner | None = None
 
@@ -54,16 +55,29 @@ class Publisher:
         self._runner = runner
         self._live.hold(self)
 
-    def begin(self, config: SessionConfig) -> None:
-        """Begin to publish: the first audio is here."""
+    def resume(self, offset_ms: int, from_ms: int) -> None:
+        """Go on with a transcription whose first sample is at `offset_ms`, and what is unsettled at `from_ms`.
+
+        Both are times on the channel's clock.
+        """
+        self._resumed = offset_ms, from_ms
+
+    def begin(self, config: SessionConfig) -> tuple[str, int]:
+        """Begin to publish: the first audio is here. Return the channel and where the first sample is on its clock."""
+        offset_ms = self._live.join(self)
+        if self._resumed is not None:
+            offset_ms = self._resumed[0]
         self._source = Source(
             lines=self._live.lines,
             transcription_id=self._transcription_id,
             label=self._label,
-            offset_ms=self._live.join(self),
+            offset_ms=offset_ms,
             has_channels=config.channels > 1,
         )
+        if self._resumed is not None:
+            self._source.go_on(self._resumed[1])
         self.pause(is_paused=self._live.channel.is_paused)
+        return self._live.channel.name, offset_ms
 
     def receive(self, event: ClientEvent) -> None:
         """Publish an event of the session."""
@@ -99,6 +113,7 @@ class Publisher:
         """Publish no more; text that is not settled by now never will be."""
         if self._source is not None:
             self._live.changed(self._source.close())
+            self._source = None
         self._live.leave(self)
 
 

@@ -17,11 +17,12 @@ from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.composition.access import authenticator, counted_limits, origin_rules
 from web.composition.recordings import recording_queue, recording_steps, recordings_in
 from web.composition.resources import Parts, built, one_of
-from web.jobs.cleanup import Cleanup
+from web.jobs.cleanup import ABANDONED_SECONDS, Cleanup
 from web.jobs.queue import Queue
 from web.jobs.retention_clock import RetentionClock
 from web.jobs.training import Trainer
 from web.live.endpoint import Live
+from web.live.ownership import Ownership, keep_touched
 from web.live.registry import Sessions
 from web.memory.budget import BodyBudgets
 from web.memory.trim import keep_trimming
@@ -34,6 +35,7 @@ from web.settings.settings import Settings
 from web.store.channels import Channels
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
+from web.store.resumption import Resumptions
 from web.store.retried_writes import retried_writes
 from web.store.shared import Notes, TokenUses
 from web.store.transcriptions import Transcriptions
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from web.relay import postgres
 else:
     postgres = lazy_import("web.relay.postgres")
+
+
+_RESUME_KEY = "resume_key"  # of the note in the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +90,13 @@ async def running_gateway(
         cleanup = Cleanup(
             parts.transcriptions,
             parts.recordings,
-            settings.session.runner_limits.stream_seconds,
+            ABANDONED_SECONDS,
             channels=parts.channel_store,
             database=database,
             retention_clock=retention_clock,
         )
         works = [parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()]
+        works.append(keep_touched(parts.ownership, parts.resumptions))
         if seat is not None:
             works.append(_wake_when_announced(parts.queue, seat.link))
         for work in works:
@@ -150,6 +156,9 @@ async def _shared(
             channel_store=channel_store,
             transcriptions=transcriptions,
             retried_writes=writes,
+            resumptions=Resumptions(database, clock=clock),
+            ownership=Ownership(relay),
+            resume_key=await Notes(database).secret(_RESUME_KEY),
             recordings=recordings,
             models=models,
             # A model leaves room for the phrases of a request.

@@ -7,7 +7,9 @@ from typing import TypeVar
 from stream.protocols.registry import PROTOCOLS
 from stream.recognition.recognizer import Recognizer
 from stream.runtime.fairness import FairShare
+from vad import SAMPLE_RATE
 from web.auth.authenticator import Authenticator
+from web.auth.resume_tokens import ResumeTokens
 from web.channels.hub import ChannelHub
 from web.clock import Clock
 from web.composition.access import token_issuer
@@ -18,7 +20,9 @@ from web.jobs.training import Trainer
 from web.limits.limits import Limits
 from web.live.admission import Admission
 from web.live.endpoint import Live
+from web.live.ownership import Ownership
 from web.live.registry import Sessions
+from web.live.resuming import Resumer
 from web.memory.budget import BodyBudgets
 from web.observability.metrics import Metrics
 from web.reference.documents import DocumentRoutes
@@ -50,9 +54,13 @@ from web.store.channels import Channels
 from web.store.database.database import Database
 from web.store.languagemodels import LanguageModels
 from web.store.recordings import Recordings
+from web.store.resumption import Resumptions
 from web.store.retried_writes import RetriedWrites
 from web.store.transcriptions import Transcriptions
 from web.workers.seat import Seat
+
+# The token of a connection that lasted as long as any may is good for so much longer.
+_RESUME_SECONDS = 900.0
 
 _Resource = TypeVar("_Resource")
 
@@ -71,6 +79,9 @@ class Parts:
     channel_store: Channels
     transcriptions: Transcriptions
     retried_writes: RetriedWrites
+    resumptions: Resumptions
+    ownership: Ownership
+    resume_key: bytes
     recordings: Recordings
     models: LanguageModels
     trainer: Trainer
@@ -179,6 +190,17 @@ def _live(parts: Parts) -> Live:
             transcriptions=parts.transcriptions,
             channels=parts.channels,
             retried_writes=parts.retried_writes,
+            resumer=Resumer(
+                tokens=ResumeTokens(
+                    key=parts.resume_key,
+                    seconds=session.runner_limits.stream_seconds + _RESUME_SECONDS,
+                    clock=parts.clock,
+                ),
+                resumptions=parts.resumptions,
+                ownership=parts.ownership,
+                most_samples=round(session.runner_limits.stream_seconds * SAMPLE_RATE),
+            ),
+            ownership=parts.ownership,
             fair_share=parts.fair_share,
             clock=parts.clock,
             config=session.config,

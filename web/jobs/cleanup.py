@@ -14,6 +14,8 @@ from web.store.transcriptions import Transcriptions
 _INTERVAL_SECONDS = 60.0
 UPLOAD_SECONDS = 3600.0
 """How late an upload may begin, and how long it may pause."""
+ABANDONED_SECONDS = 90.0
+"""After so long without a touch a live transcription is finished: its gateway was killed."""
 _log = structlog.get_logger()
 
 
@@ -24,7 +26,7 @@ class Cleanup:
         self,
         transcriptions: Transcriptions,
         recordings: Recordings,
-        longest_session_seconds: float,
+        abandoned_seconds: float,
         *,
         channels: Channels | None = None,
         database: Database | None = None,
@@ -39,7 +41,7 @@ class Cleanup:
         self._retention_clock = retention_clock
         self._transcriptions = transcriptions
         self._recordings = recordings
-        self._longest_session_seconds = longest_session_seconds
+        self._abandoned_seconds = abandoned_seconds
 
     async def run(self) -> None:
         """Clean until cancelled."""
@@ -55,7 +57,7 @@ class Cleanup:
     async def clean(self) -> None:
         """Clean once."""
         now = None if self._retention_clock is None else await self._retention_clock.now()
-        expired = await self._transcriptions.sweep(self._longest_session_seconds, now=now)
+        expired = await self._transcriptions.sweep(self._abandoned_seconds, now=now)
         await self._recordings.sweep(UPLOAD_SECONDS, now=now)
         if self._channels is not None:
             await self._channels.sweep(now=now)

@@ -16,6 +16,8 @@ from stream.runtime.fairness import FairShare
 from stream.runtime.outbox import Outbox
 from stream.runtime.runner import SessionRunner
 from stream.session.deadlines import RunnerLimits
+from stream.session.events import START, EndCause
+from vad import SAMPLE_RATE
 from web.auth.authenticator import Authenticator
 from web.auth.caller import Caller, Scope
 from web.channels.hub import ChannelHub
@@ -23,12 +25,15 @@ from web.channels.publisher import Publisher
 from web.clock import Clock
 from web.limits.capacity import refusal
 from web.limits.limits import Limits
+from web.live.ownership import Ownership, superseded
 from web.live.publishing import Publishing, publishing
 from web.live.recorder import LiveRecord
 from web.live.registry import Sessions
+from web.live.resuming import Resumer, resuming
 from web.store.languagemodels import LanguageModels
+from web.store.resumption import Resumption
 from web.store.retried_writes import RetriedWrites
-from web.store.transcriptions import Transcriptions, new_id
+from web.store.transcriptions import FIRST_HOLD, Transcriptions, new_id
 
 # The audio of a connection may last this many times as long as the connection itself.
 _SPED_UP = 2
@@ -48,6 +53,20 @@ class Admitted:
     runner: SessionRunner
     record: LiveRecord
     publisher: Publisher | None = None
+    generation: int = 0
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the client has a token to go on over another connection."""
+        config = self.runner.config
+        return self.protocol.is_resumable and config.extended and config.store
+
+    def supersede(self) -> None:
+        """End the session, whose transcription goes on over another connection."""
+        self.record.supersede()
+        if self.publisher is not None:
+            self.publisher.close()
+        self.runner.end(EndCause.ERROR, superseded())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +78,7 @@ class _Session:
     handshake: Handshake
     caller: Caller
     publisher: Publisher | None
+    resumption: Resumption | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +93,8 @@ class Admission:
     transcriptions: Transcriptions
     channels: ChannelHub
     retried_writes: RetriedWrites
+    resumer: Resumer
+    ownership: Ownership
     fair_share: FairShare
     clock: Clock
     config: SessionConfig
@@ -87,17 +109,19 @@ class Admission:
         *,
         first_message: bytes = b"",
         scope: Scope = Scope.LIVE,
+        takes: bool = True,
     ) -> Admitted:
         """Check whether a session may start, and build what serves it; raises ClientError.
 
         The places that it needs are taken by `take_places`. What must run when the session ends is pushed on `held`.
-        A session that publishes to a channel needs the scope for that instead of `scope`.
+        A session that publishes to a channel needs the scope for that instead of `scope`. A transcription that goes on
+        is taken from the connection that served it, unless it `takes` nothing, because it will not start.
         """
         await self.limits.check_handshake(connection)
         wanted, handshake = publishing(handshake_of(connection, first_message))
         scope = scope if wanted is None else Scope.PUBLISH
         caller = await self.auth.caller(connection, scope, uses=False, token=protocol.token(handshake))
-        return await self.admit_caller(protocol, caller, handshake, held, wanted)
+        return await self.admit_caller(protocol, caller, handshake, held, wanted, takes=takes)
 
     async def admit_caller(
         self,
@@ -106,26 +130,35 @@ class Admission:
         handshake: Handshake,
         held: AsyncExitStack,
         wanted: Publishing | None = None,
+        *,
+        takes: bool = True,
     ) -> Admitted:
         """Do the same for a caller who is known, and whose handshake was counted."""
         self.sessions.check_admission()
         await self.limits.check_minutes(caller)
+        resumed, handshake = resuming(handshake) if protocol.is_resumable else (None, handshake)
         config = protocol.configured(caller.configured(self.config), handshake)
         if not self.recognizer.is_ready:
             raise ClientError(Problem.OVERLOADED, "the recognizer is not ready; connect again in a few seconds")
-        transcription_id = new_id()
+        transcription_id, resumption = new_id(), None
+        if resumed is not None:
+            transcription_id, resumption = await self.resumer.resume(resumed, caller.owner, config, takes=takes)
         publisher = None
         if wanted is not None:
             opened = self.channels.publishing(
                 wanted.channel, caller.owner, transcription_id=transcription_id, label=wanted.speaker
             )
             publisher = await held.enter_async_context(opened)
+            if resumption is not None and resumption.channel == wanted.channel:
+                offset_ms = resumption.channel_offset_ms or 0
+                publisher.resume(offset_ms, offset_ms + resumption.origin.samples * 1000 // SAMPLE_RATE)
         session = _Session(
             transcription_id=transcription_id,
             protocol=protocol,
             handshake=handshake,
             caller=caller,
             publisher=publisher,
+            resumption=resumption,
         )
         return await self._built(session, config, held)
 
@@ -146,15 +179,26 @@ class Admission:
             opened_at=self.clock(),
             max_message_bytes=self.max_message_bytes,
             limits=limits,
+            resume_token=self.resumer.tokens.issued(session.transcription_id, caller.owner),
             config=config,
         )
         adapter, outbox = protocol.open(opening), Outbox()
-        record = LiveRecord(self.transcriptions, self.retried_writes, opening.transcription_id, caller.owner)
+        resumption = session.resumption
+
+        def supersede() -> None:
+            admitted.supersede()
+
+        record = LiveRecord(
+            self.transcriptions,
+            self.retried_writes,
+            opening.transcription_id,
+            caller.owner,
+            hold=FIRST_HOLD if resumption is None else resumption.hold,
+            on_superseded=supersede,
+        )
 
         def begin(config: SessionConfig) -> None:
-            record.begin(config)
-            if publisher is not None:
-                publisher.begin(config)
+            record.begin(config, None if publisher is None else publisher.begin(config))
 
         meter = self.limits.live_meter(caller)
         runner = SessionRunner(
@@ -168,11 +212,12 @@ class Admission:
             meter=meter.add,
             fair_share=self.fair_share,
             on_audio=begin,
+            origin=START if resumption is None else resumption.origin,
         )
         held.push_async_callback(meter.settle)
         if publisher is not None:
             publisher.follow(runner)
-        return Admitted(
+        admitted = Admitted(
             transcription_id=opening.transcription_id,
             protocol=protocol,
             caller=caller,
@@ -181,10 +226,14 @@ class Admission:
             runner=runner,
             record=record,
             publisher=publisher,
+            generation=0 if resumption is None else resumption.hold.generation,
         )
+        return admitted
 
     async def take_places(self, admitted: Admitted, held: AsyncExitStack) -> None:
         """Take the session's places until `held` is closed, and use its token up; raises ClientError."""
+        # Left last, when the places are free again.
+        held.enter_context(self.ownership.holding(admitted.transcription_id, admitted.generation, admitted.supersede))
         await held.enter_async_context(self.limits.stream(admitted.caller))
         await held.enter_async_context(self.place(admitted))
         await self.auth.use(admitted.caller)

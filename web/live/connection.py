@@ -9,7 +9,7 @@ import structlog
 from stream.errors import ClientError, Problem
 from stream.protocols.protocol import Message, cause
 from stream.session.commands import Reply
-from stream.session.events import ClientEvent, EndCause, Finished, Settled
+from stream.session.events import ClientEvent, EndCause, Finished, Ready, Settled, Unsettled
 from stream.timers import MovingTimeout
 from web.live.admission import Admitted
 from web.live.live_metrics import LiveMetrics
@@ -30,6 +30,7 @@ class Connection:
     send_limit_seconds: float
     _is_gone: bool = field(default=False, init=False)
     _is_slow: bool = field(default=False, init=False)
+    _delivered_samples: int = field(default=0, init=False)
     _finished: Finished | None = field(default=None, init=False)
 
     async def run(self) -> None:
@@ -86,19 +87,39 @@ class Connection:
         """Send the message of the next event; raises TimeoutError if the client does not take it in time."""
         session = self.session
         event = await session.outbox.get()
+        if not isinstance(event, Reply):
+            event = await self._stored(event)
         messages = await self._written(event)
         self.metrics.count(event, is_sent=bool(messages))
-        if session.publisher is not None and not isinstance(event, Reply):
-            session.publisher.receive(event)
-        match event:
-            case Settled():
-                session.record.add(event)
-            case Finished():
-                await session.record.finish(event)
-                self._finished = event
+        if isinstance(event, Finished):
+            is_delivered = not (self._is_gone or self._is_slow)
+            await session.record.finish(event, None if is_delivered else self._delivered_samples)
+            self._finished = event
         limit.move(asyncio.get_running_loop().time() + self.send_limit_seconds)
         await self._send(messages)
         limit.move(None)
+        if isinstance(event, Ready | Settled | Unsettled) and not (self._is_gone or self._is_slow):
+            self._delivered_samples = event.progress.settled
+
+    async def _stored(self, event: ClientEvent) -> ClientEvent:
+        """Store and publish an event; return it as its client may get it.
+
+        A client forgets the audio of settled text. Where it may go on at another gateway, that text has to be in the
+        database before, and its lines before readers see them.
+        """
+        session, publisher = self.session, self.session.publisher
+        match event:
+            case Settled() if session.is_resumable:
+                if publisher is not None:
+                    await publisher.settle(event)
+                await session.record.settle(event)
+            case Settled():
+                if publisher is not None:
+                    publisher.receive(event)
+                session.record.add(event)
+            case _ if publisher is not None:
+                publisher.receive(event)
+        return session.record.bounded(event) if session.is_resumable else event
 
     async def _written(self, event: ClientEvent | Reply) -> tuple[Message, ...]:
         """Write an event, beside the event loop where that takes long: the end of hours of talk."""

@@ -21,6 +21,7 @@ from web.live.admission import Admission, Admitted, handshake_of
 from web.live.connection import Connection
 from web.live.live_metrics import LiveMetrics
 from web.live.publishing import publishing_query
+from web.live.resuming import resuming_query
 from web.live.wire import WebSocketWire, Wire
 from web.observability.metrics import Metrics
 from web.routes.configuration import configuration_query
@@ -36,9 +37,12 @@ EXPLAIN = Operation(
     summary="Ask why a WebSocket handshake would be refused",
     description="Live recognition is a WebSocket at this address, which `/asyncapi.json` describes. A plain GET makes "
     "the same checks and answers what a browser hides from its page; 426 when all is well.",
-    parameters=(*configuration_query(), *publishing_query()),
+    parameters=(*configuration_query(), *publishing_query(), *resuming_query()),
     answers={},
-    problems=(Problem.INVALID_CONFIG, Problem.NOT_FOUND, *BUSY, Problem.RATE_LIMITED, Problem.UPGRADE_REQUIRED),
+    problems=(
+        *(Problem.INVALID_CONFIG, Problem.NOT_FOUND, Problem.CONFLICT, *BUSY, Problem.RATE_LIMITED),
+        Problem.UPGRADE_REQUIRED,
+    ),
 )
 
 
@@ -94,7 +98,7 @@ class Live:
         protocol = next(one for one in self.protocols if one.path == request.url.path)
         try:
             async with AsyncExitStack() as held:
-                session = await self.admission.admit(protocol, request, held)
+                session = await self.admission.admit(protocol, request, held, takes=False)
                 await self.admission.limits.check_stream(session.caller)
                 await held.enter_async_context(self.admission.place(session))
         except ClientError as error:

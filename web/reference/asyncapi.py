@@ -7,6 +7,7 @@ from typing import Any
 from stream.errors import Problem
 from stream.paths import LIVE_PATH
 from web.live.publishing import publishing_query
+from web.live.resuming import resuming_query
 from web.reference.messages import EXTENDED, PLAIN, MessageKind, schemas
 from web.routes.configuration import configuration_schema
 from web.routes.schemas import Schema
@@ -111,8 +112,9 @@ _COMMANDS: dict[str, Schema] = {
 def _query() -> Schema:
     token = {"type": "string", "description": "a token; a server without a key ignores it"}
     schema = configuration_schema()
-    published = {one["name"]: one["schema"] | {"description": one["description"]} for one in publishing_query()}
-    return schema | {"description": _QUERY, "properties": schema["properties"] | published | {"jwt": token}}
+    others = (*publishing_query(), *resuming_query())
+    of_handshake = {one["name"]: one["schema"] | {"description": one["description"]} for one in others}
+    return schema | {"description": _QUERY, "properties": schema["properties"] | of_handshake | {"jwt": token}}
 
 
 def _row(problem: Problem) -> Schema:

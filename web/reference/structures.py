@@ -38,6 +38,7 @@ _MEANINGS = {
     "results": "hypotheses of an utterance, best first; of `done`, one result for each utterance",
     "revision": "counts the partial messages of the utterance from 1",
     "sequence": "counts the messages of the connection from 1, without gaps",
+    "resume": "a token with which another connection goes on with this transcription",
     "settledMs": "every sample before this is in a delivered final or was skipped",
     "skippedMs": "audio without speech",
     "speaker": "who said the word, from 1; in extended mode, where the recognizer tells speakers apart",

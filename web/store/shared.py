@@ -1,5 +1,7 @@
 """Small tables that processes share: notes by name, and tokens for one use that were used."""
 
+import secrets
+
 from sqlalchemy import delete, func, select, update
 
 from web.clock import Clock
@@ -24,6 +26,14 @@ class Notes:
         async with self._database.writing() as connection:
             await connection.execute(self._database.insert_missing(notes).values(name=name, value=value))
             await connection.execute(update(notes).where(notes.c.name == name).values(value=value))
+
+    async def secret(self, name: str) -> bytes:
+        """Return a random key of 32 bytes that all processes with this database have; the first one makes it."""
+        made = secrets.token_hex(32)
+        async with self._database.writing() as connection:
+            await connection.execute(self._database.insert_missing(notes).values(name=name, value=made))
+            kept: str | None = await connection.scalar(select(notes.c.value).where(notes.c.name == name))
+        return bytes.fromhex(kept or made)
 
     async def last_touched_at(self) -> float | None:
         """Return when a transcription was last changed, by the clock of its process; None if there are none."""

@@ -84,6 +84,12 @@ transcriptions = Table(
     # The minutes of audio that the owner may have in a day, and how much of this recording was counted towards them.
     Column("minutes", Float(53)),
     Column("counted_samples", BigInteger, nullable=False, default=0, server_default="0"),
+    # Of live ones: how many connections have resumed it, and what the last one is known to have delivered if its client
+    # vanished; the caption channel that it is published to, and its first sample there.
+    Column("generation", Integer, nullable=False, default=0, server_default="0"),
+    Column("delivered_samples", BigInteger),
+    Column("channel", String(63)),
+    Column("channel_offset_ms", BigInteger),
     Index(None, "owner", "created_at", "id"),
     Index(None, "status", "kind"),
 )

@@ -72,6 +72,26 @@ class Summary:
     is_received: bool = True
 
 
+class SupersededError(Exception):
+    """The transcription goes on over another connection, which alone may store more of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What a connection holds of a transcription: the right to store it, until another `generation` begins.
+
+    Utterances that end after the sample `replaces_after` are replaced by the next ones that are stored, None for none.
+    A client that vanished was delivered what was settled up to `delivered_samples`, None for one that did not.
+    """
+
+    generation: int = 0
+    replaces_after: int | None = None
+    delivered_samples: int | None = None
+
+
+FIRST_HOLD = Hold()
+
+
 @dataclass(frozen=True, slots=True)
 class Transcription:
     """A transcription with its settled utterances; all audio before sample `settled_samples` is settled."""
@@ -106,8 +126,19 @@ class Transcriptions:
         self._retention_seconds = retention_seconds
         self._clock = clock
 
-    async def open(self, transcription_id: str, owner: str, kind: Kind, *, whole_seconds: bool = False) -> None:
-        """Create an empty transcription; nothing happens if it exists."""
+    async def open(
+        self,
+        transcription_id: str,
+        owner: str,
+        kind: Kind,
+        *,
+        whole_seconds: bool = False,
+        published: tuple[str, int] | None = None,
+    ) -> None:
+        """Create an empty transcription; nothing happens if it exists.
+
+        It is `published` to a caption channel, in which its first sample is at so many milliseconds.
+        """
         now = self._clock()
         row = {
             "id": transcription_id,
@@ -120,27 +151,38 @@ class Transcriptions:
             "whole_seconds": whole_seconds,
             "is_received": True,
         }
+        if published is not None:
+            row["channel"], row["channel_offset_ms"] = published
         async with self._database.writing() as connection:
             await connection.execute(self._database.insert_missing(transcriptions).values(row))
 
-    async def add(self, transcription_id: str, settled: Sequence[Settled]) -> None:
-        """Store more utterances; those that are stored already stay as they are."""
+    async def add(self, transcription_id: str, settled: Sequence[Settled], hold: Hold = FIRST_HOLD) -> None:
+        """Store more utterances; those that are stored already stay as they are. Raises SupersededError."""
         touched = {"status": Status.PARTIAL, "touched_at": self._clock()}
         async with self._database.writing() as connection:
-            await self._keep(connection, transcription_id, settled, touched)
+            await self._keep(connection, transcription_id, settled, touched, hold)
 
     async def finish(
-        self, transcription_id: str, settled: Sequence[Settled], received_samples: int, inference_seconds: float
+        self,
+        transcription_id: str,
+        settled: Sequence[Settled],
+        received_samples: int,
+        inference_seconds: float,
+        hold: Hold = FIRST_HOLD,
     ) -> None:
-        """Store those of all utterances that are not stored yet, and mark the transcription as done."""
+        """Store those of all utterances that are not stored yet, and mark the transcription as done.
+
+        Raises SupersededError.
+        """
         ended = {
             "status": Status.DONE,
             "touched_at": self._clock(),
             "received_samples": received_samples,
             "inference_seconds": inference_seconds,
+            "delivered_samples": hold.delivered_samples,
         }
         async with self._database.writing() as connection:
-            await self._keep(connection, transcription_id, settled, ended)
+            await self._keep(connection, transcription_id, settled, ended, hold)
 
     async def correct(self, transcription_id: str, owner: str, number: int, correction: Correction) -> None:
         """Keep a correction beside an utterance; nothing happens if the owner's transcription is not stored."""
@@ -175,7 +217,7 @@ class Transcriptions:
             )
             stored_rows = await _in_steps(rows.partitions(_ROWS_AT_ONCE))
         decoded = (
-            tuple(_utterance(one) for one in stored_rows[n : n + _ROWS_AT_ONCE] if one.alternatives is not None)
+            tuple(utterance_of(one) for one in stored_rows[n : n + _ROWS_AT_ONCE] if one.alternatives is not None)
             for n in range(0, len(stored_rows), _ROWS_AT_ONCE)
         )
         return Transcription(_summary(row), tuple(await _in_steps(decoded)), _settled_samples(row, stored_rows))
@@ -206,14 +248,17 @@ class Transcriptions:
     async def sweep(self, abandoned_seconds: float, *, now: float | None = None) -> int:
         """Delete expired transcriptions, and return how many; mark abandoned ones as done.
 
-        A gateway that was killed leaves live transcriptions open, but no session lasts longer than
+        A gateway that was killed leaves live transcriptions open; one that works touches them more often than every
         `abandoned_seconds`. `now` is by default the clock's time.
         """
         now = self._clock() if now is None else now
         columns = transcriptions.c
         abandoned = columns.kind != Kind.LONG, columns.status.in_(OPEN), columns.touched_at < now - abandoned_seconds
+        last = select(func.max(utterances.c.end)).where(utterances.c.transcription_id == columns.id)
+        received = func.coalesce(last.scalar_subquery(), columns.received_samples)
+        done = update(transcriptions).where(*abandoned).values(status=Status.DONE, received_samples=received)
         async with self._database.writing() as connection:
-            await connection.execute(update(transcriptions).where(*abandoned).values(status=Status.DONE))
+            await connection.execute(done)
         some = select(columns.id).where(columns.expires_at < now).limit(_MOST_SWEPT)
         count = 0
         while True:
@@ -235,11 +280,18 @@ class Transcriptions:
         transcription_id: str,
         settled: Sequence[Settled],
         values: Mapping[str, object],
+        hold: Hold,
     ) -> None:
-        """Update a transcription and add utterances, unless its owner has deleted it."""
-        changed = update(transcriptions).where(transcriptions.c.id == transcription_id).values(values)
+        """Update a transcription and add utterances, unless its owner has deleted it; raises SupersededError."""
+        columns, mine = transcriptions.c, transcriptions.c.id == transcription_id
+        changed = update(transcriptions).where(mine, columns.generation == hold.generation).values(values)
         if not (await connection.execute(changed)).rowcount:
+            if await connection.scalar(select(columns.generation).where(mine)) is not None:
+                raise SupersededError
             return
+        if settled and hold.replaces_after is not None:
+            replaced = utterances.c.transcription_id == transcription_id, utterances.c.end > hold.replaces_after
+            await connection.execute(delete(utterances).where(*replaced))
         for first in range(0, len(settled), _ROWS_AT_ONCE):
             rows = [
                 {
@@ -281,7 +333,8 @@ def _settled_samples(row: Any, rows: Sequence[Any]) -> int:
     return int(max((one.end for one in rows), default=0))
 
 
-def _utterance(row: Any) -> StoredUtterance:
+def utterance_of(row: Any) -> StoredUtterance:
+    """Return the settled utterance of a row."""
     return StoredUtterance(
         number=row.number,
         channel=row.channel,

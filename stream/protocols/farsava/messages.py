@@ -120,11 +120,15 @@ class SessionLimits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class ReadyMessage(Extended, frozen=True, kw_only=True):
-    """The answer to the handshake and to each accepted config: all keys with the values in force."""
+    """The answer to the handshake and to each accepted config: all keys with the values in force.
+
+    `resume` is a token with which another connection goes on, where the transcription is stored.
+    """
 
     config: dict[str, object]
     limits: SessionLimits
     audio: AudioProgress
+    resume: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SpeechMessage(Extended, frozen=True, kw_only=True):

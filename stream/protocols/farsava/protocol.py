@@ -22,6 +22,7 @@ class Farsava(ClientProtocol):
 
     name: ClassVar[str] = "farsava"
     path: ClassVar[str] = LIVE_PATH
+    is_resumable: ClassVar[bool] = True
 
     def subprotocol(self, handshake: Handshake) -> str | None:
         return _SUBPROTOCOL if _SUBPROTOCOL in handshake.subprotocols else None
@@ -47,7 +48,7 @@ class FarsavaAdapter(Adapter):
             idle_limit_ms=1000 * limits.idle_seconds,
             stream_limit_ms=1000 * limits.stream_seconds,
         )
-        self._writer = MessageWriter(opening.transcription_id, sent_limits)
+        self._writer = MessageWriter(opening.transcription_id, sent_limits, resume_token=opening.resume_token)
 
     def read(self, message: Message) -> tuple[ClientInput, ...]:
         return (message if isinstance(message, bytes) else parse_command(message),)

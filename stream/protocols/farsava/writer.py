@@ -71,9 +71,11 @@ class MessageWriter:
     An event that was replaced while it waited therefore leaves no gap in the counts.
     """
 
-    def __init__(self, transcription_id: str, limits: SessionLimits) -> None:
+    def __init__(self, transcription_id: str, limits: SessionLimits, *, resume_token: str = "") -> None:
+        """Without a `resume_token` there is none in the messages."""
         self.transcription_id = transcription_id
         self._limits = limits
+        self._resume_token = resume_token
         self._partials = 0
         self._sequence = 0
         self._config = SessionConfig()
@@ -126,9 +128,13 @@ class MessageWriter:
     def _extended(self, event: ClientEvent) -> Message | None:  # noqa: PLR0911 - one kind of message a line
         match event:
             case Ready(config, language_code, progress):
-                on_wire = config.on_wire() | {"languageCode": language_code}
-                audio = _progress(progress)
-                return ReadyMessage(**self._head("ready"), config=on_wire, limits=self._limits, audio=audio)
+                return ReadyMessage(
+                    **self._head("ready"),
+                    config=config.on_wire() | {"languageCode": language_code},
+                    limits=self._limits,
+                    audio=_progress(progress),
+                    resume=self._resume_token if self._resume_token and config.store else msgspec.UNSET,
+                )
             case SpeechStarted() | SpeechEnded() | TurnResumed():
                 return self._speech(event)
             case TurnEnded():

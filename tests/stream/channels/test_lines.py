@@ -175,17 +175,17 @@ def test_the_later_change_of_a_line_wins() -> None:
     assert texts(here.after(0)) == texts(there.after(0)) == ["A"]
 
 
-def test_a_prepared_line_is_nowhere_until_it_is_shown() -> None:
+def test_a_prepared_line_is_nowhere_until_it_is_merged() -> None:
     lines = empty()
     prepared = lines.prepared(said("a"))
     other = lines.put(said("b"))
     assert texts(lines.after(0)) == ["b"]
     place = lines.last_change_id
-    shown = lines.show(prepared)
+    shown = lines.merge(prepared)
     assert shown is not None
     assert (shown.number, shown.change_id) == (1, prepared.change_id)
     assert (other.number, texts(lines.after(place))) == (2, ["a"])
-    assert lines.show(prepared) is None
+    assert lines.merge(prepared) is None
 
 
 @examples(100)
@@ -212,3 +212,12 @@ def test_processes_that_have_all_changes_show_the_same(
         before |= {one.number: one.text for one in lines.after(cursor)}
         assert before == {one.number: one.text for one in lines.after(0)}
     assert len({frozenset((one.number, one.change_id, one.text) for one in lines.after(0)) for lines in processes}) == 1
+
+
+def test_a_reader_gets_a_line_that_was_prepared_before_it_came() -> None:
+    lines = empty()
+    lines.put(said("a"))
+    prepared = lines.prepared(said("b"))
+    place = lines.last_change_id
+    lines.merge(prepared)
+    assert texts(lines.after(place)) == ["b"]

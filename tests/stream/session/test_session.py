@@ -25,6 +25,7 @@ from stream.session.events import (
     LimitNears,
     OpenStream,
     Order,
+    Origin,
     Progress,
     Ready,
     Reason,
@@ -723,3 +724,47 @@ def test_a_warning_comes_at_the_same_frame_however_many_come_at_once() -> None:
     together, alone = (in_batches([marks], [size], EXTENDED, 5) for size in (len(marks), 1))
     assert together.told == alone.told
     assert quiet(together) == [NOTHING_FOUND]
+
+
+MARKS = st.text("x-", min_size=200, max_size=600)
+
+
+@examples(60)
+@given(marks=MARKS, at=st.integers(0, 599))
+def test_a_session_that_goes_on_settles_what_one_session_would(marks: str, at: int) -> None:
+    """From any settled place: the same utterances, under the same numbers, at the same times, and all of it once."""
+
+    def settle(session: Session) -> list[Settled]:
+        settled: list[Settled] = []
+        for order in session.take_orders():
+            if isinstance(order, FinishStream):
+                session.receive(final(order.stream_id, f"word {order.stream_id}"))
+        settled += [event for event in session.take_events() if isinstance(event, Settled)]
+        return settled
+
+    def run(session: Session, marks: str) -> list[Settled]:
+        settled = []
+        for mark in marks:
+            session.receive(AudioReceived((SPEECH_FRAME if mark == "x" else SILENT_FRAME,)))
+            settled += settle(session)
+        return settled
+
+    whole = Session(Configured(CONFIG, OPTIONS), MarkedClassifier)
+    expected = run(whole, marks)
+    first = Session(Configured(CONFIG, OPTIONS), MarkedClassifier)
+    before = run(first, marks[:at])
+    from_samples = before[-1].processed if before else 0
+    origin = Origin(samples=from_samples, utterances=len(before), settled=before)
+    second = Session(Configured(CONFIG, OPTIONS), MarkedClassifier, origin)
+    after = run(second, marks[from_samples // FRAME_SAMPLES :])
+    brief = [(one.utterance_id, one.start, one.processed) for one in expected]
+    assert [(one.utterance_id, one.start, one.processed) for one in before + after] == brief
+    ends = []
+    for session in (whole, second):
+        session.receive(AudioEnded(EndCause.CLOSE))
+        for order in session.take_orders():
+            if isinstance(order, FinishStream):
+                session.receive(final(order.stream_id, f"word {order.stream_id}"))
+        ends.append(next(event for event in session.take_events() if isinstance(event, Finished)))
+    assert ends[0].totals == ends[1].totals
+    assert [one.utterance_id for one in ends[0].settled] == [one.utterance_id for one in ends[1].settled]

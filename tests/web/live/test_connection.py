@@ -64,7 +64,7 @@ class NoRecord:
     async def run(self) -> None:
         return
 
-    async def finish(self, _: Finished) -> None:
+    async def finish(self, *_: object) -> None:
         return
 
 
@@ -80,6 +80,7 @@ async def test_the_end_of_hours_of_talk_is_written_beside_the_event_loop(utteran
         runner=EndingRunner(outbox, finished),
         record=NoRecord(),
         publisher=None,
+        is_resumable=False,
     )
     connection = Connection(
         wire=wire,

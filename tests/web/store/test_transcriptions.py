@@ -75,7 +75,7 @@ async def test_cleanup_deletes_expired_and_closes_abandoned_transcriptions(
     database: Database, clock: MovableClock
 ) -> None:
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
-    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
+    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), abandoned_seconds=3600)
     left_open = await begun(transcriptions)
     finished = await begun(transcriptions)
     await transcriptions.finish(finished, said("done"), 1, 0.0)
@@ -101,7 +101,7 @@ async def test_cleanup_continues_after_the_database_was_unavailable(
 ) -> None:
     database = Database(sqlite_url)
     transcriptions = Transcriptions(database, _DAY_SECONDS, clock=clock)
-    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), longest_session_seconds=3600)
+    cleanup = Cleanup(transcriptions, Recordings(database, _DAY_SECONDS, clock=clock), abandoned_seconds=3600)
     loop, cleared = asyncio.get_running_loop(), list[float]()
 
     async def clear() -> None:
