@@ -44,7 +44,9 @@ export class Link {
     signal.throwIfAborted();
     const late = new LiveError("unreachable", "No token came in time.");
     const token = getToken && (await within(openMs, tokenOf(getToken), late, signal));
-    const { phrases, ...rest } = config;
+    // Phrases may be longer than an address can be, and a closed vocabulary is refused without them.
+    const { phrases, vocabulary, ...rest } = config;
+    const list = JSON.stringify({ config: { phrases, vocabulary } });
     /** @type {Link | undefined} */
     let link;
     const connection = await Connection.open(withQuery(address, rest, token), {
@@ -55,8 +57,7 @@ export class Link {
       // Outside browsers the first message may arrive before `open` has returned.
       onMessage: (message) => (link ? onMessage(link, message) : setTimeout(() => link && onMessage(link, message))),
     });
-    // Phrases may be longer than an address can be.
-    if (phrases !== undefined) connection.send(JSON.stringify({ config: { phrases } }));
+    if (list !== '{"config":{}}') connection.send(list);
     link = new Link(connection, { rate, ...place() });
     return link;
   }

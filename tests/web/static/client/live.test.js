@@ -646,15 +646,16 @@ describe("a token", LIMITS, () => {
 
 describe("the configuration", LIMITS, () => {
   test("is in the address, but for the phrases, which come before the first sample", async (t) => {
-    const config = { languageCode: "fa", interimResults: true, models: ["a", "b"], phrases: ["one", "two"] };
+    const list = { phrases: ["one", "two"], vocabulary: "closed" };
+    const config = { languageCode: "fa", interimResults: true, models: ["a", "b"], ...list };
     const session = await opened(await started(t, { at: 9_000, then: drop }), { config });
     await finish(session);
     assertUndisturbed(session);
     for (const { url, texts } of session.gateway.sessions) {
       const { searchParams: query } = url;
       assert.deepEqual([query.get("languageCode"), query.get("interimResults")], ["fa", "true"]);
-      assert.deepEqual([query.getAll("models"), query.get("phrases"), query.get("jwt")], [["a", "b"], null, null]);
-      assert.deepEqual(texts[0], [0, '{"config":{"phrases":["one","two"]}}']);
+      assert.deepEqual([query.getAll("models"), query.get("phrases"), query.get("vocabulary"), query.get("jwt")], [["a", "b"], null, null, null]);
+      assert.deepEqual(texts[0], [0, '{"config":{"phrases":["one","two"],"vocabulary":"closed"}}']);
     }
   });
 

@@ -1,13 +1,15 @@
 // The list of the last utterances and what they matched.
 
-import { number, percent, text } from "../language.js";
+import { listed, number, percent, text } from "../language.js";
 
 /**
  * @typedef {object} Entry
  * @property {string} transcript empty if it was not understood
- * @property {string} [label] the match
- * @property {number} score of the match, 0 to 1
- * @property {import("../language.js").TextKey} none the text for no match
+ * @property {string} [label] what was found
+ * @property {number} score of it, 0 to 1
+ * @property {number} threshold from which it is acted on
+ * @property {import("../language.js").TextKey} none the text where nothing was found
+ * @property {{ phrase: string, missing: string[] }} [nearest] where nothing was found
  * @property {number} [waitedMs] from the end of speech to the result
  */
 
@@ -41,7 +43,7 @@ export class History {
         const item = document.createElement("li");
         const { transcript, label, waitedMs } = entry;
         if (transcript !== "") item.append(part("transcript", transcript));
-        if (label !== undefined) item.append(" ", part("label", label));
+        if (isMatched(entry)) item.append(" ", part("label", label ?? ""));
         item.append(" ", part("verdict", verdictOf(entry)));
         if (waitedMs !== undefined) {
           item.append(" ", part("waited", text("commands.waited", { seconds: number(waitedMs / 1000, 1) })));
@@ -53,11 +55,25 @@ export class History {
 }
 
 /**
- * The score of the match, or that there is none.
+ * Whether an utterance is acted on.
  * @param {Entry} entry
  */
-export function verdictOf({ label, score, none }) {
-  return label === undefined ? text(none) : text("commands.sure", { share: percent(score) });
+export function isMatched({ label, score, threshold }) {
+  return label !== undefined && score >= threshold;
+}
+
+/**
+ * The score of the match, or why there is none.
+ * @param {Entry} entry
+ */
+export function verdictOf(entry) {
+  const { label, score, threshold, none, nearest } = entry;
+  if (isMatched(entry)) return text("commands.sure", { share: percent(score) });
+  if (label !== undefined) {
+    return text("commands.unsure", { label, share: percent(score), threshold: percent(threshold) });
+  }
+  if (!nearest) return text(none);
+  return `${text(none)} ${text("commands.nearest", { phrase: nearest.phrase, missing: listed(nearest.missing) })}`;
 }
 
 /**

@@ -2,9 +2,9 @@
 
 import { percent } from "../language.js";
 
-const LIT_MS = 1_600;
+const LIT_MS = 2_500;
 
-/** A match is shown by colour, by a mark and in words, so that nobody depends on one of them. */
+/** A match is shown by colour, by a mark and in words, so that nobody depends on one of them; then its tile goes out. */
 export class Tiles {
   #list;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -36,23 +36,28 @@ export class Tiles {
   }
 
   /**
-   * Highlight the match; it stays marked as the last one.
-   * @param {number} index
-   * @param {number} score 0 to 1
+   * Highlight the tiles of what was matched, for a while.
+   * @param {{ tile: number, score: number }[]} matches
    */
-  light(index, score) {
+  light(matches) {
+    this.#goOut();
+    for (const { tile, score } of matches) {
+      const match = this.#tiles[tile];
+      match.classList.add("lit");
+      match.setAttribute("aria-current", "true");
+      mark(match, `✓ ${percent(score)}`);
+    }
+    this.#tiles[matches[0].tile].scrollIntoView({ block: "nearest" });
+    this.#fading = setTimeout(() => this.#goOut(), LIT_MS);
+  }
+
+  #goOut() {
     clearTimeout(this.#fading);
     for (const tile of this.#tiles) {
       tile.classList.remove("lit");
       tile.removeAttribute("aria-current");
       mark(tile, "");
     }
-    const match = this.#tiles[index];
-    match.classList.add("lit");
-    match.setAttribute("aria-current", "true");
-    mark(match, `✓ ${percent(score)}`);
-    match.scrollIntoView({ block: "nearest" });
-    this.#fading = setTimeout(() => match.classList.remove("lit"), LIT_MS);
   }
 
   get #tiles() {
