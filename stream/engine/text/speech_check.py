@@ -25,6 +25,7 @@ _LEAST_VOICED_SECONDS = 0.06
 # voiced throughout, have 0.5, and noise that seems voiced by chance has 50.
 _LEAST_TOKENS_PER_VOICED_SECOND = 1.5
 _MOST_TOKENS_PER_VOICED_SECOND = 35
+_LETTERS_OF_TOKEN = 4  # in the mean; frequent long words are single tokens, and slow speakers take 0.7 s for "goodbye"
 _VOICED = 0.7  # autocorrelation at the pitch period
 _DECIMATION = 4  # pitch and the first formant lie below 2 kHz, most noise lies above
 _FRAME, _HOP = 160, 40  # 40 ms every 10 ms, at 4 kHz
@@ -76,7 +77,10 @@ def is_speech(samples: Samples, decoding: Decoding) -> bool:
 
 def _n_spoken_tokens(hypothesis: Hypothesis) -> int:
     """How many tokens the hypothesis would have in letters: "999" is one token and three words."""
-    return sum(max(len(word.tokens), sum(map(str.isdigit, word.text))) for word in hypothesis.words)
+    return sum(
+        max(len(word.tokens), sum(map(str.isdigit, word.text)), round(len(word_key(word.text)) / _LETTERS_OF_TOKEN))
+        for word in hypothesis.words
+    )
 
 
 def voiced_seconds(samples: Samples) -> float:

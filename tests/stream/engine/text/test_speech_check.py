@@ -14,6 +14,7 @@ _NOISE = nonspeech("white noise", 2.0)
 _TONE = nonspeech("low tone", 2.0)
 _CLICK = _NOISE + np.where(np.arange(len(_NOISE)) < 0.05 * SAMPLE_RATE, _TONE, 0).astype(np.float32)
 _SPEECH = samples_of(clip_pcm("yes.wav"))
+_LONG_VOWEL = np.concatenate([_TONE[: SAMPLE_RATE // 4] * (1 + n) for n in range(3)])
 _RINGING = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
 
 
@@ -51,6 +52,7 @@ def test_words_without_a_voice_are_not_believed(samples: Samples, result: Decodi
         (_SPEECH, decoding("printing in the only sense", 0.7, -0.8)),
         (_NOISE, decoding("a whisper, read well", 0.1, -0.5)),
         (np.tile(_SPEECH, 5), decoding("99999", 0.25, -1.1)),
+        (_LONG_VOWEL, decoding("goodbye", 0.2, -1.7)),
     ],
 )
 def test_doubtful_words_with_a_voice_are(samples: Samples, result: Decoding) -> None:
