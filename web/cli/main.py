@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from web.cli import servers
     from web.cli import token as token_command
     from web.cli import worker as worker_command
+    from web.cli.caption import command as caption_command
     from web.cli.files import jobs
     from web.cli.files import live as live_files
     from web.cli.files import remote as remote_files
@@ -44,6 +45,7 @@ else:
     jobs = lazy_import("web.cli.files.jobs")
     live_files = lazy_import("web.cli.files.live")
     remote_files = lazy_import("web.cli.files.remote")
+    caption_command = lazy_import("web.cli.caption.command")
     mic_listen = lazy_import("web.cli.mic.listen")
     servers = lazy_import("web.cli.servers")
     doctor_command = lazy_import("web.cli.doctor")
@@ -217,6 +219,29 @@ def transcribe(  # noqa: PLR0917
     )
     run = remote_files.transcribe_remote if at_server else live_files.transcribe_files
     raise typer.Exit(run(files, chosen, _start_server(model)))
+
+
+@app.command()
+def caption(  # noqa: PLR0917
+    source: Annotated[
+        str, typer.Argument(help="`mic`, a file, `-` for a pipe, or the address of a live stream.", metavar="SOURCE")
+    ],
+    channel: Annotated[str, typer.Option(metavar="NAME", help="The channel to publish to.")],
+    speaker: Annotated[str | None, typer.Option(metavar="LABEL", help="The name of the speaker.")] = None,
+    server: options.Server = None,
+    language: options.Language = None,
+    phrases: options.Phrases = None,
+    asr_model: options.AsrModel = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="A microphone by a part of its name.")] = None,
+    token: options.Token = None,
+) -> None:
+    """Caption a microphone, a file or a live stream for the audience of a channel."""
+    chosen = servers.ServerOptions(
+        **_server_options(server, token, None, phrases), language=language, asr_model=asr_model
+    )
+    named = {"channel": channel, "speaker": speaker}
+    config: dict[str, object] = {key: value for key, value in named.items() if value is not None}
+    raise typer.Exit(caption_command.caption(source, config, chosen, device))
 
 
 @app.command()

@@ -21,13 +21,17 @@ _QUIETEST_DB, _LOUDEST_DB = -60.0, 0.0
 _CELLS = 12
 # Longer than a pause for thought, shorter than the patience of somebody who talks to a muted microphone.
 _SILENT_SECONDS = 5.0
+MICROPHONE_ADVICE = "is it muted? `niyosha mic --devices` lists others"
+"""What to do about a microphone that is silent."""
 
 
 class Captions:
     """The state of the captions; it changes with each message of the server and each chunk of sound."""
 
-    def __init__(self, device_name: str, rate_hertz: int) -> None:
+    def __init__(self, device_name: str, rate_hertz: int, *, advice: str = MICROPHONE_ADVICE) -> None:
+        """`advice` is what to do about silence."""
         self.language = ""
+        self._advice = advice
         self._device_name = printable(device_name)
         self._rate_hertz = rate_hertz
         self._level_db = _QUIETEST_DB
@@ -48,7 +52,7 @@ class Captions:
     @property
     def _remark(self) -> str:
         if self._silent_seconds >= _SILENT_SECONDS:
-            return f"no sound from {self._device_name}: is it muted? `niyosha mic --devices` lists others"
+            return f"no sound from {self._device_name}: {self._advice}"
         return self._notice or f"listening to {self._device_name}; Ctrl-C ends"
 
     def receive(self, message: Message) -> str | None:
