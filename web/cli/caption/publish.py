@@ -149,8 +149,7 @@ class Publishing:
         self._receive(message)
         match message:
             case ReadyMessage():
-                token = getattr(message, "resume", None)
-                self._resume = token if isinstance(token, str) else None
+                self._resume = message.resume if isinstance(message.resume, str) else None
             case FinalMessage():
                 self._replay.settle(self._origin + round(message.audio.settled_ms * _SAMPLES_PER_MS))
 

@@ -92,6 +92,7 @@ async def test_a_connection_that_breaks_in_mid_sentence_loses_no_word_and_repeat
         publisher = Publisher(breaking, spoken(SPEECH * 2))
         await publisher.publishing.run()
         assert count == 4
+        assert await text_of(base, broken) == publisher.text
         # The detector hears the end of a sentence a frame earlier or later where it begins in the middle.
         assert [len(part.split()) for part in publisher.text.split("w0 ")] == pytest.approx(
             [len(part.split()) for part in expected.split("w0 ")], abs=1
