@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from stream.engine.model.hypotheses import Decoding, Hypothesis
+from stream.engine.model.hypotheses import Decoding, Hypothesis, Search
 from stream.engine.model.protocols import OfflineModel
 from stream.engine.model.whisper import Whisper
 from stream.engine.options import CallOptions
@@ -95,6 +95,29 @@ class StreamingDecoder:
         if request.work is not Work.PARTIAL:
             hypothesis = request.stream.finish(request.samples)
         return Decoding((hypothesis,), 0.0, self._language)
+
+
+class PairedDecoder:
+    """The decoder of one call with two models: one for what is shown, the other for what is settled."""
+
+    def __init__(self, drafts: PlainDecoder | StreamingDecoder, finals: Decoder | PlainDecoder) -> None:
+        self._drafts = drafts
+        self._finals = finals
+
+    @property
+    def has_partials(self) -> bool:
+        """Whether partials make sense: with a closed vocabulary they do not."""
+        return self._finals.has_partials
+
+    def decode(self, request: DecodeRequest) -> Decoding:
+        """Recognize, blocking until done; where the second model finds no words, what was shown stays."""
+        if request.work is Work.PARTIAL:
+            return self._drafts.decode(request)
+        search = Search(alternatives=request.search.alternatives)
+        decoding = self._finals.decode(
+            DecodeRequest(work=request.work, samples=request.samples, language="", search=search)
+        )
+        return self._drafts.decode(request) if request.sent_tokens and not decoding.best.has_words else decoding
 
 
 def _nothing(decoding: Decoding) -> Decoding:

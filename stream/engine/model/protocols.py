@@ -1,5 +1,6 @@
 """What the engine needs of a model: of one that decodes complete audio, and of one that follows growing audio."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from stream.engine.model.features import Samples
@@ -94,4 +95,31 @@ class StreamingModel(Model, Protocol):
         ...
 
 
-AnyModel = OfflineModel | StreamingModel
+@dataclass(frozen=True, slots=True)
+class ModelPair:
+    """Two qualities for one call: `drafts` writes what is shown while somebody talks, `finals` what is settled."""
+
+    drafts: OfflineModel | StreamingModel
+    finals: OfflineModel
+
+    @property
+    def name(self) -> str:
+        """The names of both."""
+        return f"{self.drafts.name}+{self.finals.name}"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The tags of the second for the languages that both serve."""
+        return tuple(tag for tag in self.finals.languages if self.drafts.match_language(tag) is not None)
+
+    @property
+    def license(self) -> str:
+        """The licenses of both, "" if neither names one."""
+        return ", ".join(dict.fromkeys(filter(None, (self.drafts.license, self.finals.license))))
+
+    def match_language(self, language_code: str) -> str | None:
+        """Return the tag of the second model for a language that both serve, None for another one."""
+        return None if self.drafts.match_language(language_code) is None else self.finals.match_language(language_code)
+
+
+AnyModel = OfflineModel | StreamingModel | ModelPair

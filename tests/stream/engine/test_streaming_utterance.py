@@ -43,10 +43,16 @@ class CountingStream:
 class Speaker:
     """An utterance that grows, and what was decoded of it."""
 
-    def __init__(self, *, first_pass_samples: int | None = None, hangover_samples: int | None = None) -> None:
+    def __init__(
+        self, *, first_pass_samples: int | None = None, hangover_samples: int | None = None, settles_words: bool = True
+    ) -> None:
         self.stream = CountingStream()
         self.utterance = StreamingUtterance(
-            0, self.stream, first_pass_samples=first_pass_samples, hangover_samples=hangover_samples
+            0,
+            self.stream,
+            first_pass_samples=first_pass_samples,
+            hangover_samples=hangover_samples,
+            settles_words=settles_words,
         )
 
     def add(self, seconds: float, *, is_speech: bool, sounds: bool | None = None) -> list[Partial]:
@@ -92,6 +98,15 @@ def test_all_words_but_the_last_are_stable() -> None:
     for partial in partials:
         assert partial.stable.startswith(before)
         before = partial.stable
+
+
+def test_no_word_is_stable_if_another_model_settles_them() -> None:
+    speaker = Speaker(settles_words=False)
+    partials = speaker.add(2.1, is_speech=True)
+    assert [(partial.stable, partial.tail) for partial in partials[-1:]] == [("", "word0 word1 word2 word3")]
+    assert speaker.utterance.begin(Work.FINAL).sent_tokens == ()
+    speaker.utterance.note_sent()
+    assert len(speaker.utterance.begin(Work.FINAL).sent_tokens) == 4
 
 
 def test_a_text_that_was_sent_is_not_new_for_a_second() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from stream.engine.model.protocols import AnyModel, ModelError
+from stream.engine.model.protocols import ModelError
 from stream.engine.model.sherpa.card import check_digests, read_card
 from stream.engine.model.sherpa.files import TOKENIZER, TOKENS, Metadata, ModelFiles, UnknownModelError, recognize
 from stream.engine.model.sherpa.offline import SherpaModel
@@ -22,7 +22,7 @@ def load_sherpa_model(
     languages: Sequence[str] = (),
     digests: Sequence[str] = (),
     license: str = "",  # noqa: A002
-) -> AnyModel:
+) -> SherpaModel | SherpaStreamingModel:
     """Load the model of a directory; blocks until done. Raises ModelError.
 
     `languages`, the SHA-256 `digests` and the `license` are those that its user or the catalogue has named; without

@@ -15,13 +15,15 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 
 from stream.engine.model.features import samples_of
 from stream.engine.model.models import Models, load_models
-from stream.engine.model.protocols import ModelError
+from stream.engine.model.protocols import ModelError, ModelPair
+from stream.engine.model.sherpa.files import Kind
 from stream.engine.model.whisper import Whisper
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission
 from stream.engine.server.servicer import RecognitionServicer
 from tests.stream.engine.support.calls import Call, words_of
 from tests.stream.engine.support.hub import running_hub
+from tests.support.models.kinds import written
 from tests.support.models.whisper_base import write_whisper_base
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm, clip_texts
@@ -267,3 +269,49 @@ async def test_an_unreachable_hub_is_reported_soon(tmp_path: Path, is_mute: bool
             f"the model 'org/small' is no directory, and cannot be downloaded from the hub: {reason}; "
             "check the connection (HF_ENDPOINT, HTTPS_PROXY), or download it elsewhere and name its directory",
         )
+
+
+# --- pairs ---
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A streaming model for English."""
+    return written(Kind.STREAMING_NEMO_CTC, tmp_path_factory.mktemp("models"))
+
+
+def test_a_plus_joins_two_models_that_are_loaded_once(tones: Path) -> None:
+    alone, pair = load_models(["bundled", f"{tones}+bundled"], 1)
+    assert isinstance(pair, ModelPair)
+    assert (pair.name, pair.languages, pair.license) == ("tones-en+whisper-tiny.en", ("en-US",), "MIT")
+    assert pair.finals is alone
+
+
+@pytest.mark.parametrize(("requested", "language"), [("en", "en-US"), ("", "en-US"), ("fa", None)])
+def test_a_pair_serves_what_both_serve(tones: Path, requested: str, language: str | None) -> None:
+    (pair,) = load_models([f"{tones}+bundled"], 1)
+    assert pair.match_language(requested) == language
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (
+            "bundled+{tones}",
+            "whisper-tiny.en+tones-en has a streaming model behind the plus; "
+            "name one there that decodes whole utterances",
+        ),
+        (
+            "bundled+bundled+bundled",
+            "the model 'bundled+bundled+bundled' joins 3 models; one is for what is shown, one for what is settled",
+        ),
+        (
+            "{tones}?language=fa+bundled",
+            "tones-en+whisper-tiny.en serves no language: its two models have none in common",
+        ),
+    ],
+)
+def test_what_makes_no_pair_is_refused(tones: Path, spec: str, sentence: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_models([spec.format(tones=tones)], 1)
+    assert str(caught.value) == sentence
