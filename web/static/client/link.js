@@ -21,6 +21,11 @@ const HELD_SECONDS = 1.2;
  * @property {number} [openMs]
  * @property {typeof WebSocket} [WebSocket]
  * @property {(link: Link, message: any) => void} onMessage
+ * @property {Resumption} [resumption]
+ *
+ * @typedef {object} Resumption the transcription of an earlier connection, which goes on
+ * @property {string} token from its last `ready`
+ * @property {number} settledMs on the server's clock, from which samples are sent
  */
 
 /** Sends a Replay's samples from `base` on, and reads what comes back on the client's clock. */
@@ -32,15 +37,18 @@ export class Link {
   #rate;
   #isCloseSent = false;
   #reachLimit = () => {};
+  /** Token with which another connection goes on, if the server gave one. @type {string | undefined} */
+  resume;
 
   /**
    * Connect; rejects with a LiveError, or with the signal's reason.
    * @param {URL} address ws or wss
    * @param {LinkOptions} options
-   * @param {() => { base: number, first: number }} place called once the connection is open: the position of its first
-   *   sample and the number of its first utterance
+   * @param {() => { base: number, first: number, origin?: number }} place called once the connection is open: the
+   *   position of its first sample, the number of its first utterance, and where the server's clock began
    */
-  static async open(address, { config, rate, signal, getToken, openMs = OPEN_MS, WebSocket, onMessage }, place) {
+  static async open(address, options, place) {
+    const { config, rate, signal, getToken, openMs = OPEN_MS, WebSocket, onMessage, resumption } = options;
     signal.throwIfAborted();
     const late = new LiveError("unreachable", "No token came in time.");
     const token = getToken && (await within(openMs, tokenOf(getToken), late, signal));
@@ -49,7 +57,7 @@ export class Link {
     const list = JSON.stringify({ config: { phrases, vocabulary } });
     /** @type {Link | undefined} */
     let link;
-    const connection = await Connection.open(withQuery(address, rest, token), {
+    const connection = await Connection.open(withQuery(address, rest, token, resumption), {
       signal,
       openMs,
       WebSocket,
@@ -65,7 +73,7 @@ export class Link {
   /**
    * Use `open` instead.
    * @param {Connection} connection
-   * @param {{ base: number, rate: number, first: number }} place
+   * @param {{ base: number, rate: number, first: number, origin?: number }} place
    */
   constructor(connection, place) {
     this.connection = connection;
@@ -140,12 +148,17 @@ async function tokenOf(getToken) {
  * @param {URL} address
  * @param {Config} config
  * @param {string | undefined} token
+ * @param {Resumption | undefined} resumption
  */
-function withQuery(address, config, token) {
+function withQuery(address, config, token, resumption) {
   const url = new URL(address);
   // Without `audioTransfer` the server could take very odd first samples for base64.
   for (const [key, value] of Object.entries({ audioTransfer: "raw", ...config, extended: true })) {
     for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(key, String(one));
+  }
+  if (resumption) {
+    url.searchParams.set("resume", resumption.token);
+    url.searchParams.set("settledMs", String(resumption.settledMs));
   }
   if (token) url.searchParams.set("jwt", token);
   return url;

@@ -2,7 +2,7 @@
 
 import { Link } from "./link.js";
 import { Replay } from "./replay.js";
-import { LiveError, delayMs, isTransient } from "./retry.js";
+import { LiveError, delayMs, isTransient, isUnresumable } from "./retry.js";
 import { sleep } from "./waiting.js";
 
 export { LiveError };
@@ -32,7 +32,8 @@ export { LiveError };
  *
  * @typedef {object} Summary
  * @property {number} duration seconds of audio
- * @property {string[]} transcriptionIds under which the server keeps the text, one for each connection
+ * @property {string[]} transcriptionIds under which the server keeps the text: one, and another for each connection
+ *   that could not go on with the last
  */
 
 export const RATE_HZ = 16_000; // unless the configuration sets another
@@ -51,7 +52,7 @@ const ROUNDING_SECONDS = 0.02; // times on the wire are rounded, and resampling 
  *     await live.close();
  *
  * Audio may be sent at any time. A lost connection is replaced by another, which first receives what the server had
- * not settled: no word is lost, none comes twice.
+ * not settled: no word is lost, none comes twice. It goes on with the same transcription where the server lets it.
  */
 export class LiveClient {
   #address;
@@ -260,8 +261,25 @@ export class LiveClient {
     }
   }
 
+  /** Connect, and go on with the transcription of a connection that was lost, where the server lets that. */
   async #connect() {
+    const last = this.#link;
+    if (!last?.resume || !last.connection.isEnded) return this.#open();
+    try {
+      return await this.#open(last);
+    } catch (error) {
+      if (!(error instanceof LiveError) || error.kind !== "refused" || !isUnresumable(error)) throw error;
+      last.resume = undefined;
+      return this.#open();
+    }
+  }
+
+  /** @param {Link} [resumed] whose transcription goes on */
+  async #open(resumed) {
     const config = this.#config;
+    const base = Math.max(resumed?.timeline.settled ?? 0, this.#replay.start);
+    const origin = resumed?.timeline.origin ?? 0;
+    const resumption = resumed?.resume && { token: resumed.resume, settledMs: ((base - origin) * 1000) / this.#rate };
     const link = await Link.open(
       this.#address,
       {
@@ -270,8 +288,10 @@ export class LiveClient {
         rate: this.#rate,
         signal: this.#abandonment.signal,
         onMessage: (link, message) => this.#receive(link, message),
+        resumption: resumption || undefined,
       },
       () => {
+        if (resumed) return { base, first: resumed.timeline.first, origin };
         const last = this.#link?.timeline;
         return { base: Math.max(last?.settled ?? 0, this.#replay.start), first: last?.first ?? 1 };
       },
@@ -304,6 +324,7 @@ export class LiveClient {
   #receive(link, message) {
     if (link !== this.#link) return;
     if (!this.#transcriptionIds.includes(message.transcriptionId)) this.#transcriptionIds.push(message.transcriptionId);
+    if (message.type === "ready") link.resume = message.resume;
     if (message.type === "warning" && message.code === "limit") return link.nearsLimit();
     const event = link.timeline.read(message);
     this.#replay.settle(link.timeline.settled);

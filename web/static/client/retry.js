@@ -57,6 +57,17 @@ export function isTransient(error) {
   return TRANSIENT.has(error.type) || (error.kind === "refused" && GATEWAY_STATUSES.has(error.code));
 }
 
+// Refusals of a transcription that cannot go on: expired, deleted, too long, or unknown to an older server.
+const UNRESUMABLE = new Set(["conflict", "invalid_config", "not_found", "unauthenticated"]);
+
+/**
+ * Whether to connect anew after this refusal, without the token to resume.
+ * @param {LiveError} error
+ */
+export function isUnresumable(error) {
+  return UNRESUMABLE.has(error.type);
+}
+
 /**
  * The time of `Retry-After`, 0 without one.
  * @param {Response} response

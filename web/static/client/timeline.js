@@ -50,9 +50,10 @@ export class Timeline {
    * @param {number} place.base position of the first sample that the connection was sent
    * @param {number} place.rate samples a second
    * @param {number} place.first number of its first utterance
+   * @param {number} [place.origin] position at which the server's clock began, if that was on an earlier connection
    */
-  constructor({ base, rate, first }) {
-    this.#base = base;
+  constructor({ base, rate, first, origin = base }) {
+    this.#base = origin;
     this.#rate = rate;
     this.#next = first;
     this.settled = base;
@@ -61,6 +62,11 @@ export class Timeline {
   /** Number of the first utterance that has no final. */
   get first() {
     return Math.min(this.#next, ...this.#open.values());
+  }
+
+  /** Position at which the server's clock began. */
+  get origin() {
+    return this.#base;
   }
 
   /** Whether an utterance has begun that has no final. */

@@ -69,6 +69,8 @@ export class Gateway {
   attempts = 0;
   /** Plain GETs. */
   questions = 0;
+  /** Whether a connection may go on with the transcription of an earlier one. */
+  isResumable = false;
 
   /** @param {Plan[]} plans */
   static async start(...plans) {
@@ -123,7 +125,8 @@ export class Gateway {
     }
     const url = new URL(request.url ?? "", this.address);
     this.#sockets.handleUpgrade(request, tcp, head, (socket) => {
-      this.sessions.push(new Session(this.sessions.length + 1, url, socket, tcp, plan));
+      const earlier = this.sessions.find(({ token }) => token === url.searchParams.get("resume"));
+      this.sessions.push(new Session(this.sessions.length + 1, url, socket, tcp, plan, this.isResumable, earlier));
     });
   }
 
@@ -149,10 +152,15 @@ export class Session {
   /** Text messages, each with how many samples came before it. @type {[number, string][]} */
   texts = [];
   received = 0;
+  /** With which another connection goes on. @type {string | undefined} */
+  token;
+  /** Ends of the settled utterances. @type {number[]} */
+  settled = [];
   #socket;
   #tcp;
   #plan;
   #rate;
+  /** @type {string} */
   #id;
   #isOver = false;
   #sequence = 0;
@@ -168,21 +176,30 @@ export class Session {
    * @param {import("ws").WebSocket} socket
    * @param {import("node:stream").Duplex} tcp
    * @param {Plan} plan
+   * @param {boolean} isResumable
+   * @param {Session} [earlier] with whose transcription it goes on
    */
-  constructor(number, url, socket, tcp, plan) {
+  constructor(number, url, socket, tcp, plan, isResumable, earlier) {
     this.url = url;
     this.#id = `session-${number}`;
+    if (isResumable) this.token = `token-${number}`;
     this.#socket = socket;
     this.#tcp = tcp;
     this.#plan = plan;
     this.#rate = Number(url.searchParams.get("sampleRateHertz") ?? RATE);
+    if (earlier) {
+      this.#id = earlier.#id;
+      this.received = this.#ended = Math.round((Number(url.searchParams.get("settledMs")) * this.#rate) / 1000);
+      this.settled = earlier.settled.filter((end) => end <= this.received);
+      this.#utterances = this.settled.length;
+    }
     socket.on("message", (data, isBinary) => {
       if (isBinary) this.#take(samplesOf(/** @type {Buffer} */ (data)));
       else this.#obey(String(data));
     });
     socket.on("error", () => {});
     socket.on("close", () => (this.#isOver = true));
-    this.send("ready", { config: {}, limits: {}, audio: this.#progress });
+    this.send("ready", { config: {}, limits: {}, audio: this.#progress, resume: this.token });
     this.#follow();
   }
 
@@ -273,7 +290,7 @@ export class Session {
     }
     const message = JSON.parse(text);
     if (message.type === "finalize") this.#settleAll("finalize");
-    else if (message.config) this.send("ready", { config: message.config, limits: {}, audio: this.#progress });
+    else if (message.config) this.send("ready", { config: message.config, limits: {}, audio: this.#progress, resume: this.token });
   }
 
   /** @param {Int16Array} samples */
@@ -336,7 +353,8 @@ export class Session {
   }
 
   #settleFirst() {
-    const { id, runs, reason, zeros } = /** @type {Utterance} */ (this.#unsettled.shift());
+    const { id, runs, reason, zeros, end } = /** @type {Utterance} */ (this.#unsettled.shift());
+    this.settled.push(end);
     const words = runs.map(({ value, start, end }) => {
       // A word that was received in part shows how much of it.
       const word = end - start === QUARTER * this.#rate ? `w${value}` : `w${value}/${end - start}`;

@@ -285,6 +285,42 @@ describe("a lost connection", LIMITS, () => {
     });
   }
 
+  for (const [name, losing] of /** @type {const} */ ([["", 0], [", with the last second on its way", 16_000]])) {
+    test(`goes on with the same transcription wherever it breaks${name}`, async (t) => {
+      const gates = [];
+      for (let at = losing; at <= SECONDS * 16_000; at += 3_300) gates.push(at); // with `ready`, which has the token
+      await Promise.all(
+        gates.map(async (at) => {
+          // The second connection breaks, too, before and after it settled something.
+          const broken = { at, losing: losing ? at - losing : undefined, then: drop };
+          const gateway = await started(t, broken, { at: at + 5_000, then: drop });
+          gateway.isResumable = true;
+          const session = await opened(gateway);
+          session.live.sendAudio(sound(TALK));
+          const { transcriptionIds } = await session.live.close();
+          assertUndisturbed(session);
+          assert.deepEqual(transcriptionIds, ["session-1"], `broken at ${at}`);
+          const resumed = gateway.sessions.slice(1).map(({ url }) => url.searchParams.get("resume"));
+          assert.deepEqual(resumed, ["token-1", "token-2"].slice(0, resumed.length));
+        }),
+      );
+    });
+  }
+
+  test("goes on behind what could no longer be kept", async (t) => {
+    const gateway = await started(t, { at: 2 * QUARTER, then: (session) => session.silence() });
+    gateway.isResumable = true;
+    const session = await opened(gateway, { keepSeconds: 2 });
+    session.live.sendAudio(sound("..##"));
+    session.live.sendAudio(sound("...."));
+    session.live.sendAudio(sound("..##...."));
+    gateway.session.drop();
+    await session.live.close();
+    assert.equal(gateway.session.url.searchParams.get("settledMs"), "2000");
+    const [first] = finals(session.events);
+    assert.deepEqual(first.words.map(({ startTime, endTime }) => [startTime, endTime]), [[2.5, 2.75], [2.75, 3]]);
+  });
+
   test("costs no word while somebody speaks on", async (t) => {
     const session = await openedWith(t, { at: 3 * QUARTER + 7, then: drop }, { at: 2 * QUARTER, then: drop });
     const samples = sound(TALK + TALK);
@@ -475,6 +511,20 @@ describe("the server's longest time", LIMITS, () => {
 });
 
 describe("a handshake", LIMITS, () => {
+  for (const type of ["conflict", "not_found", "unauthenticated"]) {
+    test(`begins another transcription where the server cannot go on: ${type}`, async (t) => {
+      const refuse = { status: 400, type };
+      const gateway = await started(t, { at: 3 * QUARTER, then: drop }, { refuse });
+      gateway.isResumable = true;
+      const session = await opened(gateway);
+      session.live.sendAudio(sound(TALK));
+      const { transcriptionIds } = await session.live.close();
+      assertUndisturbed(session);
+      assert.deepEqual(transcriptionIds, ["session-1", "session-2"]);
+      assert.deepEqual(gateway.sessions.map(({ url }) => url.searchParams.has("resume")), [false, false]);
+    });
+  }
+
   test("that is refused is an error the first time", async (t) => {
     for (const status of [401, 429, 503]) {
       const gateway = await started(t, { refuse: { status, type: "rate_limited", retryAfter: 1 } });
