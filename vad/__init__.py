@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING
 
 from vad.classification import STRICTEST, FrameClassifier, make_classifier, speech_samples
 from vad.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, Framer, frames_in, split_frames
-from vad.segmenter import (
+from vad.segmenter import Segmenter, segment
+from vad.segments import (
     EndReason,
     SegmentAudio,
     SegmentEnded,
-    Segmenter,
     SegmenterOptions,
     SegmentEvent,
     SegmentStarted,
     SpeechResumed,
-    segment,
 )
 
 if TYPE_CHECKING:

@@ -136,7 +136,7 @@ class Simulation:
                     stream = self._streams[stream_id]
                     speech = stream.classifier.classify(pcm)
                     for frame, is_speech in zip(split_frames(pcm), speech, strict=True):
-                        stream.utterance.append(frame, is_speech=bool(is_speech))
+                        stream.utterance.append(frame, bytes([is_speech]))
                 case FinishStream(stream_id):
                     self._finish(stream_id, run)
         for emitted in self._session.take_events():

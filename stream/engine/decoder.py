@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+from stream.engine.model.features import Samples
 from stream.engine.model.hypotheses import Decoding, Hypothesis, Search
 from stream.engine.model.protocols import OfflineModel
+from stream.engine.model.repetition import is_repetitive
 from stream.engine.model.whisper import Whisper
 from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.text.bias import BiasedWhisper
 from stream.engine.text.candidates import Candidates
-from stream.engine.text.speech_check import is_speech, without_ghost_thanks
+from stream.engine.text.speech_check import ends_early, is_speech, without_ghost_thanks
 from stream.engine.text.tones import is_clear_tone
 
 
@@ -52,10 +54,18 @@ class Decoder:
         if request.sent_tokens and not decoding.best.has_words:
             search = replace(search, prefix=request.sent_tokens)
             decoding = self._free.decode(request.samples, language, search, align=align)
+        if align and ends_early(request.samples, decoding):
+            decoding = self._whole(decoding, request.samples, language, search)
         if align:
             kept_tokens = max(len(request.search.prefix), len(request.sent_tokens))
             decoding = without_ghost_thanks(request.samples, decoding, kept_tokens)
         return decoding.ranked
+
+    def _whole(self, decoding: Decoding, samples: Samples, language: str, search: Search) -> Decoding:
+        """Decode again with the full padding, because the text ends before the speech; keep the longer text."""
+        again = self._free.decode(samples, language, replace(search, is_padded_fully=True), align=True)
+        is_longer = len(again.best.words) > len(decoding.best.words) and not is_repetitive(again.best.text)
+        return again if is_longer else decoding
 
 
 class PlainDecoder:

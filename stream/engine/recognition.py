@@ -131,15 +131,15 @@ class Recognition:
     async def end_utterance(self) -> None:
         """End the open utterance here, at the client's request. Raises AudioError."""
         await self._feed_steps(self._audio.identify())
-        await self._take(self._segmenter.cut(), is_speech=False)
+        await self._take(self._segmenter.cut())
 
     async def drain(self) -> None:
         """Settle the open utterance at the end of the audio. Raises AudioError."""
         await self._feed_steps(self._audio.flush())
         if rest := self._framer.flush():
             events, _ = self._segmenter.push(rest, b"\0")
-            await self._take(events, is_speech=False)
-        await self._take(self._segmenter.cut(), is_speech=False)
+            await self._take(events)
+        await self._take(self._segmenter.cut())
 
     async def aclose(self) -> None:
         """Release what the decoding of audio holds."""
@@ -229,22 +229,23 @@ class Recognition:
             speech = self._classifier.classify(frames)
             for index, frame in enumerate(split_frames(frames)):
                 events, _ = self._segmenter.push(frame, speech[index : index + 1])
-                await self._take(events, is_speech=bool(speech[index]))
+                await self._take(events)
                 if self._utterance and self._utterance.has_ended:
-                    await self._take(self._segmenter.cut(), is_speech=False)
+                    await self._take(self._segmenter.cut())
             self._has_grown.set()
             await asyncio.sleep(0)
 
-    async def _take(self, events: list[SegmentEvent], *, is_speech: bool) -> None:
+    async def _take(self, events: list[SegmentEvent]) -> None:
         for event in events:
             match event:
                 case SegmentStarted(start=start):
                     self._utterance = self._open_utterance(start)
-                case SegmentAudio(pcm=pcm) if self._utterance:
-                    self._utterance.append(pcm, is_speech=is_speech)
+                case SegmentAudio(pcm=pcm, speech=speech) if self._utterance:
+                    self._utterance.append(pcm, speech)
                 case SegmentEnded(end=end) if self._utterance:
                     utterance, self._utterance = self._utterance, None
                     await self._settle(utterance, end)
+                    await self._take(self._segmenter.resume())
 
     async def _settle(self, utterance: AnyUtterance, end: int) -> None:
         utterance.complete()

@@ -6,7 +6,7 @@ from stream.engine.model.protocols import StreamingDecode
 from stream.engine.scheduling.load_control import DecodeIntervals
 from stream.engine.scheduling.work import DecodeRequest, Work
 from stream.engine.utterance import Partial, UtteranceState
-from vad import SAMPLE_BYTES, SAMPLE_RATE
+from vad import FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE
 
 # A partial is sent at least so often, whether its text has changed or not: the gateway takes a recognizer that answers
 # nothing to speech for a stalled one.
@@ -85,11 +85,11 @@ class StreamingUtterance:
         """Note that the text was sent as a first pass."""
         self._passed_speech_end_samples = self._speech_end_samples
 
-    def append(self, pcm: bytes, *, is_speech: bool) -> None:
-        """Append `int16[n_samples]` at 16 kHz; `is_speech` is the detector's decision on its last frame."""
+    def append(self, pcm: bytes, speech: bytes) -> None:
+        """Append `int16[n_samples]` at 16 kHz; `speech` has a byte for each frame, 1 for detected speech."""
+        if 1 in speech:
+            self._speech_end_samples = self.n_samples + (speech.rfind(1) + 1) * FRAME_SAMPLES
         self._pcm += pcm
-        if is_speech:
-            self._speech_end_samples = self.n_samples
 
     def complete(self) -> None:
         """Mark the audio as complete: the next decode is the final."""

@@ -105,12 +105,12 @@ class Utterance:
         """Note that the text of the last early final was sent as a first pass."""
         self._first_pass_speech_samples = self._early_speech_samples
 
-    def append(self, pcm: bytes, *, is_speech: bool) -> None:
-        """Append `int16[n_samples]` at 16 kHz; `is_speech` is the detector's decision on its last frame."""
+    def append(self, pcm: bytes, speech: bytes) -> None:
+        """Append `int16[n_samples]` at 16 kHz; `speech` has a byte for each frame, 1 for detected speech."""
+        if 1 in speech:
+            self._speech_end_samples = self.n_samples + (speech.rfind(1) + 1) * FRAME_SAMPLES
+            self._speech_samples += speech.count(1) * FRAME_SAMPLES
         self._pcm += pcm
-        if is_speech:
-            self._speech_end_samples = self.n_samples
-            self._speech_samples += FRAME_SAMPLES
 
     def complete(self) -> None:
         """Mark the audio as complete: the next decode is the final."""

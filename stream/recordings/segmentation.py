@@ -142,3 +142,4 @@ class RecordingSegmenter:
                         end_samples=end,
                         pcm=bytes(segment.pcm),
                     )
+                    yield from self._followed(channel, channel.resume())

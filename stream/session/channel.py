@@ -88,6 +88,10 @@ class Channel:
         """End the open segment after `frames` without speech, unless speech goes on before."""
         return self._segmenter.set_hangover(frames)
 
+    def resume(self) -> list[SegmentEvent]:
+        """Open the next segment at once if it begins with audio that was received before the last one was cut."""
+        return self._segmenter.resume()
+
     def cut(self) -> list[SegmentEvent]:
         """End the open segment here."""
         return self._segmenter.cut()

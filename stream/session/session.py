@@ -264,6 +264,7 @@ class Session:
                     self._resume_turn(channel.speaking, start)
                 case SegmentEnded(end, speech_end, reason):
                     self._finish_utterance(channel, end, speech_end, _REASONS.get(reason, cut_reason))
+                    self._follow(channel, channel.resume(), cut_reason)
 
     def _open_utterance(self, channel: Channel, start: int, onset: int) -> None:
         self._emit_pause(channel, onset)

@@ -1,8 +1,10 @@
+from array import array
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.sounds import SILENT_FRAME, SPEECH_FRAME
 from vad import (
     FRAME_SAMPLES,
     EndReason,
@@ -21,12 +23,14 @@ SHORT = SegmenterOptions(
     preroll_frames=4,
     hangover_frames=6,
     longest_frames=60,
-    longest_search_frames=10,
+    longest_search_frames=20,
 )
+PATIENT = replace(SHORT, hangover_frames=30)
+_FRAMES = {mark: array("h", [level]).tobytes() * FRAME_SAMPLES for mark, level in (("x", 9), ("q", 5), (".", 0))}
 
 
 def run(marks: str, options: SegmenterOptions = SHORT) -> list[SegmentEvent]:
-    """Feed one frame a mark, `x` for speech and `.` for anything else; return all events but the audio."""
+    """Feed one frame a mark, `x` for speech, `q` for quiet speech, `.` for silence; return all events but the audio."""
     segmenter = Segmenter(options)
     return [event for event in _pushed(segmenter, marks) if not isinstance(event, SegmentAudio)]
 
@@ -36,13 +40,13 @@ def _pushed(segmenter: Segmenter, marks: str, most_frames: int = 1) -> list[Segm
     events: list[SegmentEvent] = []
     while marks:
         some = marks[:most_frames]
-        pcm = b"".join(SPEECH_FRAME if mark == "x" else SILENT_FRAME for mark in some)
-        more, taken = segmenter.push(pcm, bytes(mark == "x" for mark in some))
+        pcm = b"".join(_FRAMES[mark] for mark in some)
+        more, taken = segmenter.push(pcm, bytes(mark != "." for mark in some))
         assert taken
-        for event in more:
+        for event in more + segmenter.resume():
             match events, event:
-                case [*_, SegmentAudio(start, before)], SegmentAudio(_, pcm):
-                    events[-1] = SegmentAudio(start, before + pcm)
+                case [*_, SegmentAudio(start, before, speech)], SegmentAudio(_, pcm, more_speech):
+                    events[-1] = SegmentAudio(start, before + pcm, speech + more_speech)
                 case _:
                     events.append(event)
         marks = marks[taken:]
@@ -79,28 +83,68 @@ def test_the_preroll_stops_at_the_end_of_the_previous_segment() -> None:
     assert events[2] == SegmentStarted(start=at(9), onset=at(9))
 
 
-def test_near_the_longest_a_segment_ends_at_the_first_pause_and_the_next_goes_on() -> None:
-    events = run("x" * 53 + "." + "x" * 20)
-    assert events[1] == SegmentEnded(end=at(54), speech_end=at(53), reason=EndReason.LONGEST)
-    assert events[2] == SegmentStarted(start=at(54), onset=at(54))
+def test_at_the_longest_a_segment_is_cut_in_its_longest_pause() -> None:
+    events = run("x" * 42 + "...." + "x" * 4 + "......" + "x" * 4 + "....." + "x" * 10, PATIENT)
+    assert events[:3] == [
+        SegmentStarted(start=0, onset=0),
+        SegmentEnded(end=at(53), speech_end=at(50), reason=EndReason.LONGEST),
+        SegmentStarted(start=at(53), onset=at(56)),
+    ]
 
 
-def test_speech_without_a_pause_is_cut_at_the_longest() -> None:
-    assert run("x" * 70)[1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
+def test_speech_after_a_clear_pause_near_the_longest_opens_the_next_segment() -> None:
+    events = run("x" * 42 + "." * 8 + "x", PATIENT)
+    assert events[1:] == [
+        SegmentEnded(end=at(46), speech_end=at(42), reason=EndReason.LONGEST),
+        SegmentStarted(start=at(46), onset=at(50)),
+    ]
 
 
-def test_after_the_longest_the_next_opens_at_once_without_an_onset() -> None:
-    events = run("x" * 60 + "." * 6)
-    assert events[1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
-    assert events[2] == SegmentStarted(start=at(60), onset=at(60))
+def test_a_pause_near_the_longest_that_lasts_is_an_endpoint() -> None:
+    events = run("x" * 42 + "." * 6)
+    assert events[1:] == [SegmentEnded(end=at(48), speech_end=at(42), reason=EndReason.ENDPOINT)]
+
+
+def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
+    events = run("x" * 48 + "qqqqq" + "x" * 7 + "." * 6)
+    assert events[1:] == [
+        SegmentEnded(end=at(51), speech_end=at(51), reason=EndReason.LONGEST),
+        SegmentStarted(start=at(51), onset=at(51)),
+        SegmentEnded(end=at(66), speech_end=at(60), reason=EndReason.ENDPOINT),
+    ]
+
+
+def test_audio_behind_the_best_cut_is_held_until_a_better_one() -> None:
+    segmenter = Segmenter(SHORT)
+    assert _end_of_audio(_pushed(segmenter, "x" * 45 + "qqqqq" + "x" * 2)) == at(48)
+    assert _end_of_audio(_pushed(segmenter, "x" * 3)) is None
+    assert segmenter.held_from == 0
+    assert _end_of_audio(_pushed(segmenter, "...")) == at(57)
+    ended = segmenter.cut()
+    assert _end_of_audio(ended) == at(58)
+    assert ended[-1] == SegmentEnded(end=at(58), speech_end=at(55), reason=EndReason.CUT)
+
+
+def test_audio_that_was_held_is_cut_off_with_the_rest() -> None:
+    segmenter = Segmenter(SHORT)
+    segmenter.push(_FRAMES["x"] * 48 + _FRAMES["q"] * 5 + _FRAMES["x"] * 7, b"\1" * 60)
+    assert segmenter.held_from == at(51)
+    events = segmenter.cut()
+    assert [type(event) for event in events] == [SegmentStarted, SegmentAudio, SegmentEnded]
+    assert events[-1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.CUT)
 
 
 def test_after_a_cut_at_the_end_of_the_longest_an_onset_is_needed() -> None:
-    segmenter = Segmenter(SHORT)
+    segmenter = Segmenter(replace(SHORT, longest_search_frames=0))
     events = _pushed(segmenter, "x" * 60)
     assert events[-1] == SegmentEnded(end=at(60), speech_end=at(60), reason=EndReason.LONGEST)
     assert segmenter.cut() == []
     assert _pushed(segmenter, "." * 20) == []
+
+
+def _end_of_audio(events: list[SegmentEvent]) -> int | None:
+    ends = [event.start + len(event.pcm) // 2 for event in events if isinstance(event, SegmentAudio)]
+    return ends[-1] if ends else None
 
 
 def test_an_onset_of_zero_opens_at_the_first_frame_whatever_it_holds() -> None:
@@ -118,19 +162,21 @@ def test_a_cut_ends_the_open_segment_and_does_nothing_without_one() -> None:
     assert segmenter.position == at(5)
 
 
-@given(st.text("x.", max_size=400))
+@given(st.text("xxxq.", max_size=400))
 def test_segments_hold_their_samples_once_in_order_and_never_overlap(marks: str) -> None:
     segmenter = Segmenter(SHORT)
     events = _pushed(segmenter, marks) + segmenter.cut()
-    position = 0
-    start = 0
+    classified = bytes(mark != "." for mark in marks)
+    position = start = 0
     for event in events:
         match event:
             case SegmentStarted(begin, onset):
                 assert position <= begin <= onset
                 position = start = begin
-            case SegmentAudio(begin, pcm):
+            case SegmentAudio(begin, pcm, speech):
                 assert begin == position
+                assert speech == classified[begin // FRAME_SAMPLES :][: len(speech)]
+                assert len(speech) * FRAME_SAMPLES == len(pcm) // 2
                 position += len(pcm) // 2
             case SegmentEnded(end, speech_end):
                 assert position == end
@@ -153,7 +199,7 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, int])
         SegmenterOptions(**{"hangover_frames": 60} | options)
 
 
-@given(st.text("x.", max_size=400), st.integers(1, 50))
+@given(st.text("xxxq.", max_size=400), st.integers(1, 50))
 def test_frames_pushed_together_are_segmented_as_one_by_one(marks: str, most_frames: int) -> None:
     together, alone = Segmenter(SHORT), Segmenter(SHORT)
     assert _pushed(together, marks, most_frames) == _pushed(alone, marks)
@@ -193,5 +239,5 @@ def test_the_longest_segment_ends_within_a_longer_hangover() -> None:
     segmenter = Segmenter(SHORT)
     _pushed(segmenter, "x" * 45 + "..")
     segmenter.set_hangover(100)
-    events = _pushed(segmenter, "." * 4)
-    assert SegmentEnded(at(50), at(45), EndReason.LONGEST) in events
+    events = _pushed(segmenter, "." * 13)
+    assert SegmentEnded(at(53), at(45), EndReason.LONGEST) in events

@@ -20,7 +20,7 @@ class Search:
     it. At most `alternatives` hypotheses are returned, from a beam at least as wide; a beam of 1 is greedy search. No
     hypothesis contains a token of `suppressed`, or more than `most_tokens` after the prefix; None derives that from
     the length of the audio. A draft is a search in audio that still grows: short audio gets less padding then, which is
-    a third of the work and repeats more texts.
+    a third of the work and repeats more texts. `is_padded_fully` gives it the padding that the model was trained with.
     """
 
     prefix: Tokens = ()
@@ -30,6 +30,7 @@ class Search:
     suppressed: Tokens = ()
     most_tokens: int | None = None
     is_draft: bool = False
+    is_padded_fully: bool = False
 
     @property
     def widened(self) -> "Search":

@@ -113,8 +113,9 @@ class Whisper:
     ) -> tuple[Encoded, Decoding]:
         """Recognize as `decode` does, without alignment, and return the encoder's output as well."""
         is_short = len(samples) < _SHORT_SAMPLES
+        whole = _SHORT_WHOLE_SAMPLES if is_short else _WHOLE_SAMPLES
         first = len(samples) + _PADDING_SAMPLES if search.is_draft else _padded_samples(len(samples))
-        for length_samples in (first, _SHORT_WHOLE_SAMPLES if is_short else _WHOLE_SAMPLES):
+        for length_samples in (whole,) if search.is_padded_fully else (first, whole):
             encoded = self.encode(samples, language, length_samples)
             decoding = self.generate(encoded, search)
             n_tokens = len(decoding.best.tokens) - len(search.prefix)

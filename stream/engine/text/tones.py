@@ -28,6 +28,10 @@ _FAINT_SHARE = 0.01  # windows below may be noise, windows above may be speech a
 _FEWEST_WINDOWS = 8  # 0.35 s: a vowel may be steady for less
 _REST_WINDOWS = 8
 _SPEECH_WINDOWS = 4  # so many in a row without lines are speech, the edge of a burst has fewer
+# A window is of a tone alone if less of its power is outside the lines. With a word over a tone, 0 to 12 dB below it,
+# half of the loud windows or more were; of 97 sounds without speech or tones nine in ten had none.
+_ALONE_SHARE = 0.02
+_LEAST_ALONE = 0.3
 
 
 Powers = NDArray[np.float64]
@@ -51,6 +55,12 @@ class _Lines:
         return float(1 - self.rest[self.is_loud].sum() / whole) if whole > 0 else 0.0
 
     @property
+    def alone_share(self) -> float:
+        """The share of the loud windows that are of a tone alone, from 0 to 1."""
+        alone = (self.rest < _ALONE_SHARE * self.whole)[self.is_loud]
+        return float(alone.mean()) if len(alone) else 0.0
+
+    @property
     def has_speech(self) -> bool:
         """Whether there is something else than the lines, over or between them."""
         loudest = self.whole.max()
@@ -72,6 +82,12 @@ def is_clear_tone(samples: Samples) -> bool:
     """Whether `float32[n_samples]` at 16 kHz is a signal tone and nothing else, so that no decode is needed."""
     lines = _find_lines(samples)
     return lines.share >= _CLEAR_TONE_SHARE and not lines.has_speech
+
+
+def has_more_than_tone(samples: Samples) -> bool:
+    """Whether `float32[n_samples]` at 16 kHz has a signal tone, and something else over it or between its bursts."""
+    lines = _find_lines(samples)
+    return lines.alone_share >= _LEAST_ALONE and lines.has_speech
 
 
 def line_share(samples: Samples) -> float:

@@ -18,6 +18,7 @@ from tests.stream.engine.support.calls import words_of
 from tests.stream.engine.test_decoder import options
 from tests.stream.engine.test_streaming_utterance import CountingStream
 from tests.support.sounds import clip_pcm, clip_texts
+from vad import FRAME_BYTES, FRAME_SAMPLES
 
 SAMPLES = np.ones(16_000, np.float32)
 
@@ -78,7 +79,7 @@ def test_a_streaming_model_may_write_what_is_shown() -> None:
     call = CallModel(ModelPair(StreamingNamingModel("small"), NamingModel("large")), "en", options())
     utterance = call.open_utterance(0)
     assert isinstance(utterance, StreamingUtterance)
-    utterance.append(SAMPLES.astype("<i2").tobytes(), is_speech=True)
+    utterance.append(SAMPLES.astype("<i2").tobytes(), b"\1" * (len(SAMPLES) // FRAME_SAMPLES))
     step = utterance.update(request := utterance.begin(Work.PARTIAL), call.decoder.decode(request))
     assert (step.stable, step.tail) == ("", "word0 word1")
     utterance.note_sent()
@@ -89,7 +90,8 @@ def test_a_streaming_model_may_write_what_is_shown() -> None:
 def test_no_word_of_a_pair_is_settled_before_its_final(whisper: Whisper) -> None:
     utterance = CallModel(ModelPair(whisper, whisper), "en-US", options()).open_utterance(0)
     assert isinstance(utterance, Utterance)
-    utterance.append(clip_pcm("quick.wav"), is_speech=True)
+    pcm = clip_pcm("quick.wav")
+    utterance.append(pcm, b"\1" * (len(pcm) // FRAME_BYTES))
     words = tuple(
         DecodedWord(text=word, tokens=(number,)) for number, word in enumerate(["the", "quick", "brown", "fox"])
     )

@@ -6,8 +6,8 @@ from riva.client.proto import riva_asr_pb2 as asr
 
 from stream.engine.audio_options import audio_options
 from stream.engine.decoder import Decoder
-from stream.engine.model.features import samples_of
-from stream.engine.model.hypotheses import Search
+from stream.engine.model.features import Samples, samples_of
+from stream.engine.model.hypotheses import Decoding, Search
 from stream.engine.model.whisper import Whisper
 from stream.engine.options import CallOptions
 from stream.engine.scheduling.work import DecodeRequest, Work
@@ -69,6 +69,39 @@ def test_a_ringing_tone_is_not_decoded(whisper: Whisper, monkeypatch: pytest.Mon
     monkeypatch.setattr(whisper, "decode", None)
     ringing = signal_tone(425, on_seconds=1.0, off_seconds=1.0, seconds=2.0)
     assert decoder.decode(request(pcm_of(ringing))).best.words == ()
+
+
+@pytest.mark.parametrize("work", [Work.FINAL, Work.FILE])
+def test_a_text_that_ends_before_the_speech_is_decoded_again(
+    whisper: Whisper, monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    searches = end_early(whisper, monkeypatch)
+    decoding = Decoder(whisper, options(), "en-US").decode(request(clip_pcm("quick.wav"), work))
+    assert words_of(decoding.best.text)[-2:] == ["lazy", "dog"]
+    assert [search.is_padded_fully for search in searches] == [False, True]
+
+
+def test_a_partial_that_ends_early_waits_for_the_next(whisper: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = end_early(whisper, monkeypatch)
+    decoding = Decoder(whisper, options(), "en-US").decode(request(clip_pcm("quick.wav"), Work.PARTIAL))
+    assert len(decoding.best.words) == 2
+    assert len(searches) == 1
+
+
+def end_early(whisper: Whisper, monkeypatch: pytest.MonkeyPatch) -> list[Search]:
+    """Let the decoder stop after two words unless the audio has its full padding; return its searches."""
+    searches: list[Search] = []
+    decode = whisper.decode
+
+    def stopped(samples: Samples, language: str, search: Search, *, align: bool) -> Decoding:
+        searches.append(search)
+        decoding = decode(samples, language, search, align=align)
+        if search.is_padded_fully:
+            return decoding
+        return replace(decoding, hypotheses=(replace(decoding.best, words=decoding.best.words[:2]),))
+
+    monkeypatch.setattr(whisper, "decode", stopped)
+    return searches
 
 
 def test_settled_words_are_kept_even_when_the_sound_is_taken_for_silence(whisper: Whisper) -> None:

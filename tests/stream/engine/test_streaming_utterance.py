@@ -60,7 +60,7 @@ class Speaker:
         frame = SPEECH_FRAME if (is_speech if sounds is None else sounds) else bytes(FRAME_BYTES)
         partials = []
         for _ in range(round(seconds * 100)):
-            self.utterance.append(frame, is_speech=is_speech)
+            self.utterance.append(frame, bytes([is_speech]))
             if (work := self.utterance.wants(PACE)) is not None:
                 partials.append(self.decode(self.utterance.begin(work)))
         return partials
@@ -74,9 +74,9 @@ class Speaker:
 def test_a_step_is_wanted_as_soon_as_the_model_can_take_one() -> None:
     utterance = Speaker().utterance
     for _ in range(7):
-        utterance.append(SPEECH_FRAME, is_speech=True)
+        utterance.append(SPEECH_FRAME, b"\1")
     assert utterance.wants(PACE) is None
-    utterance.append(SPEECH_FRAME, is_speech=True)
+    utterance.append(SPEECH_FRAME, b"\1")
     assert utterance.wants(PACE) is Work.PARTIAL
     assert len(utterance.begin(Work.PARTIAL).samples) == STEP_SAMPLES
 
@@ -121,7 +121,7 @@ def test_a_text_that_was_sent_is_not_new_for_a_second() -> None:
 def test_nothing_is_wanted_once_the_utterance_is_complete() -> None:
     speaker = Speaker()
     speaker.add(0.5, is_speech=True)
-    speaker.utterance.append(bytes(FRAME_BYTES * 20), is_speech=False)
+    speaker.utterance.append(bytes(FRAME_BYTES * 20), bytes(20))
     assert speaker.utterance.wants(PACE) is Work.PARTIAL
     speaker.utterance.complete()
     assert speaker.utterance.wants(PACE) is None

@@ -20,12 +20,12 @@ PACE = DecodeIntervals(
 
 def speak(utterance: Utterance, seconds: float) -> None:
     for _ in range(round(seconds * 100)):
-        utterance.append(SPEECH_FRAME, is_speech=True)
+        utterance.append(SPEECH_FRAME, b"\1")
 
 
 def fall_silent(utterance: Utterance, seconds: float) -> None:
     for _ in range(round(seconds * 100)):
-        utterance.append(bytes(FRAME_BYTES), is_speech=False)
+        utterance.append(bytes(FRAME_BYTES), b"\0")
 
 
 def spoken(seconds: float) -> Utterance:
@@ -220,7 +220,7 @@ def test_stable_words_of_real_speech_never_change_and_lead_the_final(whisper: Wh
     stable: list[str] = []
     for frames in pieces(pcm, step_ms):
         for frame in frames:
-            utterance.append(frame, is_speech=len(frame) == FRAME_BYTES and any(classifier.classify(frame)))
+            utterance.append(frame, classifier.classify(frame) if len(frame) == FRAME_BYTES else b"\0")
         if work := utterance.wants(PACE):
             request = utterance.begin(work)
             partial = utterance.update(request, decoded(whisper, request))

@@ -66,7 +66,7 @@ def test_the_next_utterance_begins_with_the_next_frame() -> None:
 def test_an_utterance_that_is_too_long_is_cut_in_a_pause_and_loses_nothing() -> None:
     pause = LONGEST - 20
     timeline = Timeline(MANUAL).hear("x" * pause + "." * 3 + "x" * 30)
-    assert boundaries(timeline)[1] == SpeechEnded(1, at(pause + 1))
+    assert boundaries(timeline)[1] == SpeechEnded(1, at(pause + 2))
     assert timeline.sent_frames(1) + timeline.sent_frames(2) == pause + 33
     timeline.receive(UtteranceFinalized(), final(1, "a"), final(2, "b"), CLOSE)
     assert reasons(timeline) == [Reason.MAX_UTTERANCE, Reason.FINALIZE]

@@ -4,7 +4,7 @@ import pytest
 from stream.engine.model.features import Samples, samples_of
 from stream.engine.model.hypotheses import DecodedWord, Decoding, Hypothesis
 from stream.engine.model.whisper import Whisper
-from stream.engine.text.speech_check import is_speech, voiced_seconds, without_ghost_thanks
+from stream.engine.text.speech_check import ends_early, is_speech, voiced_seconds, without_ghost_thanks
 from tests.support.nonspeech import nonspeech, signal_tone
 from tests.support.sounds import clip_pcm
 from tests.support.tiers import tiered
@@ -57,6 +57,42 @@ def test_words_without_a_voice_are_not_believed(samples: Samples, result: Decodi
 )
 def test_doubtful_words_with_a_voice_are(samples: Samples, result: Decoding) -> None:
     assert is_speech(samples, result)
+
+
+def over_tone(speech: Samples, level_db: float) -> Samples:
+    """Return speech over a ringing tone that is 0.4 s longer on both sides."""
+    edge = 4 * SAMPLE_RATE // 10
+    tone = signal_tone(425, on_seconds=9, off_seconds=0, seconds=(len(speech) + 2 * edge) / SAMPLE_RATE)
+    level = np.abs(tone).max() / np.abs(speech).max() * 10 ** (level_db / 20)
+    return np.asarray(tone + np.pad(speech * level, edge), dtype=np.float32)
+
+
+@pytest.mark.parametrize("level_db", [0, -6, -9])
+def test_a_word_over_a_tone_counts_as_speech(level_db: float) -> None:
+    assert is_speech(over_tone(_SPEECH, level_db), decoding("Yes.", 0.45, -2.4))
+
+
+def test_a_tone_under_nothing_or_with_words_without_speech_does_not() -> None:
+    assert not is_speech(over_tone(0 * _SPEECH + 1e-6, -90), decoding("Yes.", 0.45, -2.4))
+    assert not is_speech(over_tone(_SPEECH, 0), decoding("Beep.", 0.75, -2.4))
+
+
+def timed(*words: tuple[str, float]) -> Decoding:
+    """Return a decoding whose words begin at these seconds."""
+    spoken = tuple(
+        DecodedWord(text=text, tokens=(number,), start_samples=int(start * SAMPLE_RATE))
+        for number, (text, start) in enumerate(words)
+    )
+    return Decoding((Hypothesis(spoken, -0.2),), 0.05, "en-US")
+
+
+def test_a_text_whose_last_word_is_followed_by_a_voice_ends_early() -> None:
+    speech = samples_of(clip_pcm("quick.wav"))
+    assert ends_early(speech, timed(("the", 0.2), ("quick", 0.4)))
+    assert not ends_early(speech, timed(("lazy", 1.6), ("dog", len(speech) / SAMPLE_RATE - 0.4)))
+    assert not ends_early(speech, timed())
+    silence = np.zeros(2 * SAMPLE_RATE, dtype=np.float32)
+    assert not ends_early(np.concatenate([_SPEECH, silence]).astype(np.float32), timed(("yes", 0.1)))
 
 
 def test_vowels_and_tones_are_voiced_and_noise_is_not() -> None:
