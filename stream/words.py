@@ -40,12 +40,17 @@ def ends_sentence(text: str) -> bool:
 @lru_cache(WORDS_KEPT)
 def bare_word(text: str) -> str:
     """Return a word in lower case without the punctuation around it; what is nothing else stays."""
+    return punctuation_around(text)[1].lower() or text.lower()
+
+
+def punctuation_around(text: str) -> tuple[str, str, str]:
+    """Split a word into the punctuation before it, the word, and the punctuation after it."""
     first, last = 0, len(text)
     while first < last and _is_punctuation(text[first]):
         first += 1
     while last > first and _is_punctuation(text[last - 1]):
         last -= 1
-    return text[first:last].lower() or text.lower()
+    return text[:first], text[first:last], text[last:]
 
 
 def _is_punctuation(letter: str) -> bool:

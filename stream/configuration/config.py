@@ -29,6 +29,7 @@ SAMPLE_RATES_HERTZ = range(8000, 48_001)
 MOST_CHANNELS = 2
 """How many channels may be recognized each on its own."""
 OPEN_VOCABULARY, CLOSED_VOCABULARY = "open", "closed"
+AS_RECOGNIZED, DIGITS = "recognized", "digits"
 LANGUAGE_MODELS = ("general", "numbers", "yesno", "country", "city", "career")
 
 KEYS: tuple[Key, ...] = (
@@ -88,6 +89,13 @@ KEYS: tuple[Key, ...] = (
     ),
     NumberKey("boost", "boost", "how much the phrases are preferred", False, 0, MOST_BOOST),
     BooleanKey("punctuation", "punctuation", "where the recognizer has it", False),
+    ChoiceKey(
+        "numbers",
+        "numbers",
+        "`digits`: spoken numbers in digits, in Persian; other languages are left as the recognizer writes them",
+        False,
+        (AS_RECOGNIZED, DIGITS),
+    ),
     IntegerKey("channels", "channels", "2 recognizes each channel on its own (extended mode)", True, 1, MOST_CHANNELS),
     BooleanKey("store", "store", "keep the transcription", True),
     IntegerKey("asrStatus", "asr_status", "the status with which `POST /v1/speech/asr` answers", True, 200, 201),
@@ -132,6 +140,7 @@ class SessionConfig:
     vocabulary: str = OPEN_VOCABULARY
     boost: float = USUAL_BOOST
     punctuation: bool = True
+    numbers: str = AS_RECOGNIZED
     channels: int = 1
     store: bool = True
     asr_status: int = 201

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from stream.catalogue.models import advice_for
-from stream.configuration.config import CLOSED_VOCABULARY, LANGUAGE_MODELS, OFF, SessionConfig
+from stream.configuration.config import CLOSED_VOCABULARY, DIGITS, LANGUAGE_MODELS, OFF, SessionConfig
 from stream.errors import ClientError, Problem
 from stream.recognition.recognizer import LanguageNotServedError, Recognizer
 from stream.session.events import RecognitionOptions
@@ -61,6 +61,7 @@ def recognition_options(config: SessionConfig, recognizer: Recognizer) -> Recogn
         is_file=config.is_file,
         first_pass_ms=first_pass_ms(config.hangover_ms) if config.is_adaptive else None,
         forces_endpoints=config.vad == OFF and recognizer.forces_endpoints(config.asr_model),
+        writes_digits=config.numbers == DIGITS,
     )
 
 

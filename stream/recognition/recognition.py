@@ -9,6 +9,7 @@ import structlog
 
 from stream.recognition.assembly import Assembly
 from stream.recognition.attempt import Attempt, Outcome, Rotation, StalledError
+from stream.recognition.numbers.hypotheses import with_digits
 from stream.recognition.recognizer import Recognizer, RecognizerError
 from stream.recognition.replay import Replay
 from stream.recognition.retry import Retry
@@ -272,7 +273,7 @@ class Recognition:
     def _report_hypothesis(self, hypothesis: Hypothesis, attempt: Attempt) -> None:
         self._is_forced &= not hypothesis.is_final
         latency = Latency(attempt.queue_seconds, attempt.recognizer_seconds)
-        self._report(HypothesisReceived(self._stream_id, hypothesis, latency))
+        self._report(HypothesisReceived(self._stream_id, with_digits(hypothesis, self._options), latency))
 
 
 def _now() -> float:

@@ -127,7 +127,7 @@ class RecognitionOptions:
     streams of a session, and secret to nobody: a recognizer that is full may let those in that it knows.
     `is_file`: nobody waits for each word, so live speech goes first. `forces_endpoints`: the recognizer can be asked to
     settle now and go on, where it finds the endpoints. `first_pass_ms`: the pause after which it is to send the text of
-    all speech so far, with stability 1.0; None for no such text.
+    all speech so far, with stability 1.0; None for no such text. `writes_digits`: spoken numbers become digits.
     """
 
     language_code: str
@@ -144,6 +144,7 @@ class RecognitionOptions:
     is_file: bool = False
     forces_endpoints: bool = False
     first_pass_ms: int | None = None
+    writes_digits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

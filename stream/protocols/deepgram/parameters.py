@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from stream.audio.format import AudioTransfer, Encoding
 from stream.audio.layout import MOST_CHANNELS
-from stream.configuration.config import KEYS, SessionConfig
+from stream.configuration.config import DIGITS, KEYS, SessionConfig
 from stream.configuration.keys import IntegerKey
 from stream.configuration.presets import PRESETS
 from stream.errors import quoted, shown
@@ -89,6 +89,7 @@ def listen_request(query: Iterable[tuple[str, str]]) -> ListenRequest:
         "audioTransfer": AudioTransfer.RAW.value,
         "interimResults": parameters.flag("interim_results"),
         "punctuation": is_formatted,
+        **({"numbers": DIGITS} if parameters.flag("numerals") else {}),
         **parameters.language(),
         **parameters.alternatives(),
         **parameters.phrases(),

@@ -33,12 +33,14 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     # Rules between keys: a query has none, and in a form they make schemathesis stumble over the file beside them.
     detector, mono = {"type": "string", "enum": ["webrtc", "silero"]}, {"type": "integer", "minimum": 1, "maximum": 1}
     queries["vad"]["schema"], queries["channels"]["schema"] = detector, mono
+    # Phrases have to be there for a closed vocabulary.
+    queries["vocabulary"]["schema"] = vocabulary = {"type": "string", "enum": ["open"]}
     plain = {name: value for name, value in schemas["Configuration"].items() if name != "allOf"}
     # A language in `config` goes before one in the path.
     keys_without_language = {name: value for name, value in keys.items() if name != "languageCode"}
     for form in ("ShortForm", "LongForm"):
         schemas[form]["properties"]["config"] = plain | {
-            "properties": keys_without_language | {"vad": detector, "channels": mono}
+            "properties": keys_without_language | {"vad": detector, "channels": mono, "vocabulary": vocabulary}
         }
     openai = schemas["OpenAITranscriptionForm"]
     english = {"type": "string", "enum": ["en", "english"]}

@@ -105,6 +105,7 @@ CASES = {
     "vocabulary": Case("closed", option("closed_vocabulary"), False, True, phrases=("lamp {on,off}",)),
     "boost": Case(55.5, option("boost"), 20, 55.5),
     "punctuation": Case(False, option("punctuation"), True, False),
+    "numbers": Case("digits", option("writes_digits"), False, True),
     "channels": Case(
         2,
         lambda seen: sorted({m["channel"] for m in seen.conversation.messages if "channel" in m}),

@@ -43,6 +43,7 @@ PARAMETERS = (
     _flag("multichannel", "recognize each of two channels on its own"),
     _flag("punctuate", "punctuation and capitals"),
     _flag("smart_format", "the same, and paragraphs"),
+    _flag("numerals", "Persian numbers in digits"),
     _flag("paragraphs", "the same"),
     _flag("profanity_filter", "all but the first letter becomes *"),
     _flag("utterances", "the utterances, too"),

@@ -136,6 +136,14 @@ def test_smart_format_and_punctuate_ask_for_punctuation(query: str, is_formatted
     assert asked(query).is_formatted is configured(query).punctuation is is_formatted
 
 
+@pytest.mark.parametrize(
+    ("query", "numbers"), [("", "recognized"), ("numerals=true", "digits"), ("numerals=false", "recognized")]
+)
+def test_numerals_ask_for_numbers_in_digits(query: str, numbers: str) -> None:
+    assert configured(query).numbers == numbers
+    assert configured("numerals=false", numbers="digits").numbers == "digits"
+
+
 def test_what_the_token_or_the_server_sets_about_profanity_holds_unless_the_client_sets_it() -> None:
     assert configured("", profanityFilter=True).profanity_filter
     assert not configured("profanity_filter=false", profanityFilter=True).profanity_filter

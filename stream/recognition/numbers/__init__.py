@@ -1,0 +1,1 @@
+"""Write spoken numbers in digits: inverse text normalization, for Persian."""
