@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from stream.channels.lines import Line
+from stream.direction import direction_of, marked
 from stream.words import CUE_CHARACTERS
 
 RETRY_MS = 2000
@@ -126,8 +127,9 @@ def cues_of(line: Line) -> Iterator[LineCue]:
 
 def written(cue: LineCue) -> str:
     """Write a caption of WebVTT with its id."""
+    text = _escaped(marked(cue.text, direction_of(cue.text)))
     voice = f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
-    return f"{cue.id}\n{clock(cue.start_ms)} --> {clock(cue.end_ms)}\n{voice}{_escaped(cue.text)}\n"
+    return f"{cue.id}\n{clock(cue.start_ms)} --> {clock(cue.end_ms)}\n{voice}{text}\n"
 
 
 def _parts(text: str, count: int) -> list[str]:
@@ -150,7 +152,7 @@ def plain(lines: Iterable[Line]) -> Iterator[str]:
     for line in lines:
         name = f"{line.speaker}: " if line.speaker and line.speaker != speaker else ""
         speaker = line.speaker
-        yield _on_one_line(f"{name}{line.text}") + "\n"
+        yield marked(_on_one_line(f"{name}{line.text}"), direction_of(line.text)) + "\n"
 
 
 def _event(name: str, data: bytes, event_id: int | None = None) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import chain, pairwise
 
+from stream.direction import direction_of, marked
 from stream.protocols.farsava.messages import WireResult
 from stream.words import CUE_CHARACTERS, LINE_CHARACTERS
 
@@ -58,7 +59,7 @@ def vtt_pieces(results: Iterable[WireResult], channels: Sequence[int] = ()) -> I
     """Yield what `vtt` writes, one caption at a time, as `srt_pieces` does."""
     yield "WEBVTT\n"
     for cue in _cues(results, channels):
-        text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        text = "\n".join(_marked(cue, *cue.lines)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         voice = "" if cue.speaker is None else f"<v Speaker {cue.speaker}>"
         yield f"\n{_span(cue, '.')}\n{voice}{text}\n"
 
@@ -118,9 +119,15 @@ def _together(block: tuple[Cue, ...], start_ms: int, end_ms: int) -> Iterator[Cu
 
 def _named(cue: Cue) -> tuple[str, ...]:
     if cue.speaker is None:
-        return cue.lines
+        return _marked(cue, *cue.lines)
     first, *more = cue.lines
-    return (f"Speaker {cue.speaker}: {first}", *more)
+    return _marked(cue, f"Speaker {cue.speaker}: {first}", *more)
+
+
+def _marked(cue: Cue, *lines: str) -> tuple[str, ...]:
+    """Mark the lines that a player would show in another direction than their caption has."""
+    direction = direction_of(" ".join(cue.lines))
+    return tuple(marked(line, direction) for line in lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from stream.session.events import Alternative, Hypothesis, Word
+from stream.session.events import Alternative, Hypothesis
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 
 ZWNJ = "\u200c"
@@ -13,7 +13,7 @@ _WORDS = SENTENCE.split()
 
 
 class PersianStream(CountingStream):
-    """Recognizes the next word of the sentence with each quarter of a second of audio, over and over."""
+    """Recognizes the next word of the sentence with each quarter of a second of audio."""
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         async for hypothesis in super().hypotheses():
@@ -26,5 +26,5 @@ def persian_recognizer() -> ScriptedRecognizer:
 
 
 def _spoken(alternative: Alternative) -> Alternative:
-    words: list[Word] = [replace(word, text=_WORDS[n % len(_WORDS)]) for n, word in enumerate(alternative.words)]
-    return replace(alternative, words=tuple(words))
+    words = zip(alternative.words, _WORDS, strict=False)
+    return replace(alternative, words=tuple(replace(word, text=text) for word, text in words))

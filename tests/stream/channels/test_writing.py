@@ -108,3 +108,11 @@ def test_captions_of_a_line_have_all_its_words_and_times(text: str, length_ms: i
     assert " ".join(one.text for one in found).split() == text.split()
     assert all(one.start_ms < one.end_ms for one in found)
     assert found[-1].end_ms == max(1000 + length_ms, found[-1].start_ms + 1000)
+
+
+def test_a_line_keeps_its_direction_after_the_name_of_a_speaker_of_another_script() -> None:
+    persian = line("سلام، Windows.", number=1, speaker="Ann")
+    assert "".join(plain([persian])) == "\u200fAnn: سلام، Windows.\n"
+    assert "".join(plain([line("Hello.", speaker="علی")])) == "\u200eعلی: Hello.\n"
+    assert "\u200f" not in "".join(vtt([persian]))
+    assert "\n\u200fWindows را ببند.\n" in "".join(vtt([line("Windows را ببند.")]))

@@ -290,3 +290,20 @@ def test_captions_of_two_speakers_have_every_word_and_in_srt_one_at_a_time(
     assert srt(results, channels).count("word") >= vtt(results, channels).count("word") == sum(c for _, c, _ in talk)
     spans = [line.split(" --> ") for line in srt(results, channels).splitlines() if " --> " in line]
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_lines_that_begin_with_another_script_keep_the_direction_of_their_caption() -> None:
+    results = [
+        said("Windows را می\u200cخواهیم."),
+        said("بیست و پنج نسخه از برنامهٔ جدید را برای ما Microsoft می\u200cفرستد."),
+    ]
+    for written in (srt(results), vtt(results)):
+        lines = [line for line in written.splitlines() if any("\u0600" <= letter <= "\u06ff" for letter in line)]
+        assert lines[0] == "\u200fWindows را می\u200cخواهیم."
+        assert [line.startswith("\u200f") for line in lines[1:]] == [
+            not "\u0600" <= line[0] <= "\u06ff" for line in lines[1:]
+        ]
+    several = srt(results, [0, 1])
+    assert "\u200fSpeaker 1: Windows را" in several
+    assert "\u200fSpeaker 2: بیست" in several
+    assert "\u200f" not in srt([said("Windows is here.")])

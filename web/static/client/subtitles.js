@@ -1,6 +1,8 @@
 // Subtitles of one channel: words with times to readable captions, as SRT or WebVTT. Follows stream/recordings/subtitles.py
 // function by function; tests/web/static/test_subtitles.py holds the two together, so change both or neither.
 
+import { SPACE, directionOf, marked } from "./direction.js";
+
 /**
  * @typedef {import("./live.js").Result} Result
  * @typedef {{ startMs: number, endMs: number, lines: string[] }} Cue one caption of one or two lines
@@ -17,15 +19,13 @@ export const UNTIMED_WORD_SECONDS = 0.4; // 150 words a minute, ordinary speech
 
 const SENTENCE_ENDS = ".?!…؟۔。";
 const CLAUSE_ENDS = ",;:،؛、";
-// Python's white space: with the separators and NEL that \s lacks, without the byte order mark that it has.
-const SPACE = /(?:[^\S\ufeff]|[\x1c-\x1f\x85])+/;
 
 /**
  * Write the utterances as a SubRip file; empty without words.
  * @param {Iterable<Result>} results
  */
 export function srt(results) {
-  const blocks = cues(results).map((cue, index) => `${index + 1}\n${span(cue, ",")}\n${cue.lines.join("\n")}\n`);
+  const blocks = cues(results).map((cue, index) => `${index + 1}\n${span(cue, ",")}\n${written(cue)}\n`);
   return blocks.join("\n");
 }
 
@@ -35,10 +35,19 @@ export function srt(results) {
  */
 export function vtt(results) {
   const blocks = cues(results).map((cue) => {
-    const text = cue.lines.join("\n").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    const text = written(cue).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
     return `${span(cue, ".")}\n${text}\n`;
   });
   return ["WEBVTT\n", ...blocks].join("\n");
+}
+
+/**
+ * The lines of a caption; those that a player would show in another direction than the caption has are marked.
+ * @param {Cue} cue
+ */
+function written({ lines }) {
+  const direction = directionOf(lines.join(" "));
+  return lines.map((line) => marked(line, direction)).join("\n");
 }
 
 /**

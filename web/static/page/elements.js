@@ -1,5 +1,7 @@
 // Elements of a page: found by their id, and lines of text with one element for each word.
 
+import { directionOf } from "../client/direction.js";
+
 /**
  * The element with an id that the page has.
  * @param {string} id
@@ -11,7 +13,34 @@ export function element(id) {
 /** @typedef {{ element: HTMLElement, words: HTMLElement[] }} WordLine */
 
 /**
- * @param {"p" | "span"} [tag] a paragraph finds its own direction
+ * Give an element the direction of a text, which a first word of another language does not change.
+ * @param {HTMLElement} element
+ * @param {string | null} text what is written in it
+ */
+export function orient(element, text) {
+  const direction = directionOf(text ?? "") ?? "auto";
+  if (element.dir !== direction) element.dir = direction;
+}
+
+/**
+ * A paragraph with the text of a line and the name of its speaker, if it has one; a name of another script changes neither
+ * the direction of the text nor the place of the colon.
+ * @param {{ text: string, speaker: string }} line
+ */
+export function spokenLine({ text, speaker }) {
+  const paragraph = document.createElement("p");
+  orient(paragraph, text);
+  if (speaker !== "") {
+    const label = document.createElement("b");
+    label.append(Object.assign(document.createElement("bdi"), { textContent: speaker }), ": ");
+    paragraph.append(label);
+  }
+  paragraph.append(text);
+  return paragraph;
+}
+
+/**
+ * @param {"p" | "span"} [tag] a paragraph has a direction of its own
  * @returns {WordLine}
  */
 export function newLine(tag = "p") {
@@ -36,4 +65,5 @@ export function writeWords({ element, words }, texts, stable, isFirst = true) {
     if (word.textContent !== shown) word.textContent = shown;
     word.className = index < stable ? "word" : "word unsettled";
   }
+  if (element instanceof HTMLParagraphElement) orient(element, texts.join(" "));
 }

@@ -76,7 +76,9 @@ characters = st.one_of(
     st.sampled_from(" \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u180e\u2003\u2028\u2029\u200b\u202f\u205f\u3000\ufeff"),
     st.sampled_from("𝄞🎙👩\u200d🔬é\u0301پ‌ی&<>.,؟،۔"),
 )
-spoken = st.sampled_from(["the", "boats", "harbour", "nine,", "night.", "قایق‌های", "ماهیگیری", "کردند؟", "🎙🎙🎙", "so…"])
+spoken = st.sampled_from(
+    ["the", "boats", "harbour", "nine,", "night.", "قایق‌های", "ماهیگیری", "کردند؟", "🎙🎙🎙", "so…", "۲۵"]
+)
 odd = st.text(characters, max_size=12)
 long = st.builds(lambda text, n: text * n, st.sampled_from("xپ🎙"), st.integers(15, 100))
 texts = st.lists(st.one_of(spoken, spoken, spoken, odd, long), max_size=50)

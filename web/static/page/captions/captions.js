@@ -3,7 +3,7 @@
 import "../captions-texts.js";
 import { stayAwake } from "../awake.js";
 import { Broadcaster, Follower } from "../broadcast.js";
-import { element } from "../elements.js";
+import { element, orient } from "../elements.js";
 import { name, speakLanguage, text } from "../language.js";
 import { Appearance } from "./appearance.js";
 import { Pace } from "./pace.js";
@@ -58,7 +58,8 @@ function speak(captions) {
   const lines = /** @type {HTMLElement[]} */ ([...log.children]);
   for (const { key, transcript, isFinal } of captions) {
     if (!isFinal || lines.some(({ dataset }) => dataset.key === key)) continue;
-    const line = Object.assign(document.createElement("p"), { textContent: transcript, dir: "auto" });
+    const line = Object.assign(document.createElement("p"), { textContent: transcript });
+    orient(line, transcript);
     line.dataset.key = key;
     log.append(line);
   }

@@ -1,7 +1,7 @@
 // The text on the page: paragraphs of settled lines, below them the lines that may still change.
 
 import { number, percent, text } from "../language.js";
-import { newLine, writeWords } from "../elements.js";
+import { newLine, orient, writeWords } from "../elements.js";
 import { continues, mended, styleOf } from "../../client/paragraphs.js";
 
 /**
@@ -181,6 +181,7 @@ export class Lines {
     });
     return result.map(({ paragraph, lines, ids }) => {
       arrange(paragraph, lines);
+      orient(paragraph, paragraph.textContent);
       paragraph.dataset.lines = ids.join(" ");
       return paragraph;
     });

@@ -1,7 +1,7 @@
 // The dialog of past transcriptions: search, open, download, delete.
 
 import { ask } from "../dialog.js";
-import { element } from "../elements.js";
+import { element, orient } from "../elements.js";
 import { moment, number, text, translated } from "../language.js";
 import { sentence } from "../sentences.js";
 import { ensureToken, keptToken } from "../token.js";
@@ -105,8 +105,9 @@ export class PastView {
     const words = row.error ? text("past.failed") : (row.text ?? "").replaceAll("\n", " ").trim();
     const isLong = words.length > EXCERPT_CHARACTERS;
     const excerpt = Object.assign(document.createElement("p"), {
-      textContent: isLong ? `${words.slice(0, EXCERPT_CHARACTERS)}…` : words || text("past.empty"), dir: "auto",
+      textContent: isLong ? `${words.slice(0, EXCERPT_CHARACTERS)}…` : words || text("past.empty"),
     });
+    orient(excerpt, excerpt.textContent);
     const actions = Object.assign(document.createElement("div"), { className: "actions" });
     if (!row.error) {
       actions.append(action("past.show", facts, () => {

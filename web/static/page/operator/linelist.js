@@ -1,5 +1,6 @@
 // The lines of a channel as its operator sees them: each can be corrected, hidden and shown again.
 
+import { spokenLine } from "../elements.js";
 import { text } from "../language.js";
 
 /** @typedef {import("./console.js").Line} Line */
@@ -77,10 +78,7 @@ export class LineList {
     const row = document.createElement("li");
     row.dataset.isHidden = String(line.hidden);
     row.dataset.isSettled = String(line.settled);
-    const spoken = Object.assign(document.createElement("p"), { dir: "auto" });
-    if (line.speaker !== "") spoken.append(Object.assign(document.createElement("b"), { textContent: `${line.speaker}: ` }));
-    spoken.append(line.text);
-    row.append(spoken);
+    row.append(spokenLine(line));
     if (line.recognized !== null) row.append(Object.assign(document.createElement("small"), { dir: "auto" }));
     if (line.settled) {
       const edit = this.#button("edit", () => this.#edit(row, line));

@@ -1,6 +1,7 @@
 // The audience's page of a caption channel.
 
 import { ChannelReader } from "../../client/channel.js";
+import { spokenLine } from "../elements.js";
 
 /** @typedef {import("../../client/channel.js").Line} Line */
 
@@ -119,15 +120,8 @@ function resize(steps) {
 
 /** @param {Line} line */
 function paragraph(line) {
-  const paragraph = document.createElement("p");
-  paragraph.dir = "auto";
+  const paragraph = spokenLine(line);
   if (spokenLanguage !== "") paragraph.lang = spokenLanguage;
-  if (line.speaker !== "") {
-    const speaker = document.createElement("b");
-    speaker.textContent = `${line.speaker}: `;
-    paragraph.append(speaker);
-  }
-  paragraph.append(line.text);
   return paragraph;
 }
 
