@@ -130,13 +130,13 @@ async def frames(browser: Browser, url: str, minutes: float, console: Console) -
         await page.evaluate("measured.frames.length = 0")
         await asyncio.sleep(10 * minutes)
         gaps: list[float] = await page.evaluate("measured.frames")
-        lines, letters = await page.evaluate("[document.querySelectorAll('#settled p').length, "
+        paragraphs, letters = await page.evaluate("[document.querySelectorAll('#settled p').length, "
                                              "document.querySelector('#settled').innerText.length]")  # fmt: skip
         late = 100 * sum(gap > 2.5 * 1000 / _FRAMES_A_SECOND for gap in gaps) / len(gaps)
         console.print(
             f"{(part + 1) * minutes / 6:5.1f} min: {1000 * len(gaps) / sum(gaps):.1f} frames a second, "
             f"p99 {quantiles(gaps, n=100)[98]:.1f} ms, longest {max(gaps):.0f} ms, {late:.2f} % missed; "
-            f"{lines} lines, {letters} letters"
+            f"{paragraphs} paragraphs, {letters} letters on the page"
         )
     await page.close()
 

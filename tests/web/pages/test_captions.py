@@ -330,7 +330,7 @@ async def test_the_panel_writes_the_appearance_into_the_address(
         await speaker.send("the boats", is_final=True)
         await expect(page.locator(".word").first).to_have_css("color", "rgb(255, 0, 0)")
         await page.get_by_role("button", name="Appearance").click()
-        await page.get_by_label("Rows").select_option("4")
+        await page.get_by_role("combobox", name="Rows").select_option("4")
         await page.get_by_label("Colour of the text").fill("#ffff00")
         await page.get_by_label("Box behind the text").fill("000000cc")
         await page.get_by_label("Font").fill("Noto Sans")
@@ -501,6 +501,18 @@ async def test_the_theme_button_changes_the_theme_and_the_address(
         await page.reload()
         await page.get_by_role("button", name="Light or dark").click()
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+async def test_the_addresses_for_obs_are_on_the_page(speaking_browser: Browser, server: RunningServer) -> None:
+    async with opened(speaking_browser, f"{server.url}/captions?lines=3", color_scheme="dark") as page:
+        await page.get_by_text("Captions in OBS").click()
+        base = f"{server.url}/captions?lines=3&"
+        await expect(page.locator("#obsBrowser")).to_have_value(f"{base}mic=1&autostart=1&theme=transparent")
+        await expect(page.locator("#obsWindow")).to_have_value(f"{base}mic=1&theme=dark")
+        assert await violations(page) == []
+        # The first one shows captions by itself, as a browser source does.
+        await page.goto(await page.locator("#obsBrowser").input_value())
+        await expect(page.locator("#captions")).to_contain_text("w0")
 
 
 # --- the controls ---

@@ -31,6 +31,9 @@ export class Appearance {
       const isHidden = this.#form.toggleAttribute("hidden");
       element("appearance").setAttribute("aria-expanded", String(!isHidden));
     });
+    element("obs").addEventListener("focusin", ({ target }) => {
+      if (target instanceof HTMLInputElement) target.select();
+    });
     system.addEventListener("change", () => this.#apply());
     this.#apply();
   }
@@ -82,9 +85,28 @@ export class Appearance {
       // Not under the hands of the user, who may be in the middle of a name.
       if (document.activeElement !== field) field.value = value;
     }
-    const address = /** @type {HTMLInputElement} */ (element("address"));
-    address.value = location.href;
+    write("address", location.href);
+    // As OBS takes them: a page that listens by itself over the picture, or a window of one colour.
+    write("obsBrowser", this.#addressWith({ mic: "1", autostart: "1", theme: "transparent" }));
+    write("obsWindow", this.#addressWith({ mic: "1", theme: root.dataset.theme === "light" ? "light" : "dark" }));
   }
+
+  /**
+   * The address of this page with other options.
+   * @param {Record<string, string>} options
+   */
+  #addressWith(options) {
+    const query = new URLSearchParams({ ...Object.fromEntries(this.#query), ...options });
+    return new URL(`?${query}`, location.href).href;
+  }
+}
+
+/**
+ * @param {string} id of a field
+ * @param {string} value
+ */
+function write(id, value) {
+  /** @type {HTMLInputElement} */ (element(id)).value = value;
 }
 
 /**

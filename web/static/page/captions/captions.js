@@ -82,7 +82,7 @@ async function listen() {
     },
   });
   for (const id of ["own", "hint"]) element(id).hidden = false;
-  for (const id of ["follow", "ways"]) element(id).hidden = true;
+  for (const id of ["follow", "ways", "obs"]) element(id).hidden = true;
   document.body.classList.add("listener");
   if (options.get("autostart") === "1") listener.start();
 }
@@ -90,7 +90,7 @@ async function listen() {
 /** @param {string} name of a channel at this server */
 async function follow(name) {
   const { followChannel } = await import("./channel.js");
-  element("ways").hidden = true;
+  for (const id of ["ways", "obs"]) element(id).hidden = true;
   const wait = element("follow");
   wait.dataset.text = "captions.channel";
   wait.textContent = text("captions.channel");
