@@ -112,7 +112,7 @@ def _honest(url: str, streams: int) -> Latencies:
 
 @contextmanager
 def _gateway(attack: Attack) -> Iterator[Server]:
-    riva = Server.run("bench.gateway.echo_server")
+    riva = Server.run("bench.load.null_riva", "0")
     try:
         gateway = Server.start("--riva-uri", riva.url, environment=attack.environment)
         try:

@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--per-second", type=int, default=100, choices=range(1, 1001), metavar="N")
     arguments = parser.parse_args()
     before, after = asyncio.run(_inside(arguments.connections, arguments.per_second))
-    riva = Server.run("bench.gateway.echo_server")
+    riva = Server.run("bench.load.null_riva", "0")
     environment = {f"NIYOSHA_{name.upper()}": str(value) for name, value in _SETTINGS.items()}
     server = Server.start("--riva-uri", riva.url, environment=environment)
     try:

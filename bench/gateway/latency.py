@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=100, choices=range(1, 501), metavar="N")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), metavar="N")
     arguments = parser.parse_args()
-    riva = Server.run("bench.gateway.echo_server")
+    riva = Server.run("bench.load.null_riva", "0")
     gateway = Server.start("--riva-uri", riva.url, environment={"NIYOSHA_HANDSHAKES_PER_SECOND": "1000"})
     try:
         rounds = uvloop.run(measure(gateway.url, riva.url, arguments.streams, arguments.rounds))

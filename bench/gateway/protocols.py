@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.common.server import Server
-from bench.gateway.streams import CHUNK_SECONDS, pin_apart
+from bench.gateway.streams import pin_apart
+from bench.load.sound import CHUNK_SECONDS
 from stream.paths import LIVE_PATH
 from tests.support.ports import unused_port
 from tests.support.sounds import clip_pcm, cut
@@ -171,7 +172,7 @@ async def _cost_us(gateway: Server, port: int, door: Door, streams: int, seconds
 
 def measure(door: Door, streams: int, seconds: float) -> float:
     """Measure one protocol against a gateway of its own; return microseconds a chunk."""
-    riva, port = Server.run("bench.gateway.echo_server"), unused_port()
+    riva, port = Server.run("bench.load.null_riva", "0"), unused_port()
     limits = {"HANDSHAKES_PER_SECOND": "10000", "STREAMS": "10000", "WYOMING_PORT": str(port)}
     environment = {f"NIYOSHA_{name}": value for name, value in limits.items()}
     gateway = Server.start("--riva-uri", riva.url, environment=environment)

@@ -76,7 +76,7 @@ async def _speak(socket: ClientConnection) -> None:
 
 async def stop_among(streams: int) -> tuple[list[Ending], int, float]:
     """The endings, the exit code, and the seconds from the signal to the exit."""
-    riva = Server.run("bench.gateway.echo_server")
+    riva = Server.run("bench.load.null_riva", "0")
     gateway = Server.start("--riva-uri", riva.url, environment=_SETTINGS)
     try:
         endings = [Ending() for _ in range(streams)]

@@ -17,7 +17,7 @@ from tests.support.places import ROOT
 from tests.support.processes import STUCK_SECONDS, url_in
 from tests.support.tiers import IS_LONG
 
-PACKAGES = ("vad", "stream", "web")
+PACKAGES = ("bench/__init__.py", "bench/load", "vad", "stream", "web")
 LEADING = ("docs", *PACKAGES)
 SINGLE = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,9 @@ from web.rest.response.formats import OutputFormat
 if TYPE_CHECKING:
     from importlib import metadata
 
+    from bench.load import command as load_command
     from web.auth import token_issuer
+    from web.cli import bench as bench_command
     from web.cli import doctor as doctor_command
     from web.cli import engine as engine_command
     from web.cli import models as models_command
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from web.supervision import parent_process
 else:
     metadata = lazy_import("importlib.metadata")
+    load_command = lazy_import("bench.load.command")
+    bench_command = lazy_import("web.cli.bench")
     token_issuer = lazy_import("web.auth.token_issuer")
     parent_process = lazy_import("web.supervision.parent_process")
     event_loop = lazy_import("web.process.event_loop")
@@ -67,6 +72,13 @@ _Sessions = Annotated[int | None, typer.Option(help="Talkers at once; by default
 
 # A full disk, a quota, a limit of file sizes, a device that fails.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+class LoadMethod(StrEnum):
+    """How a server is measured."""
+
+    OPEN = "open"
+    RIVA = "riva"
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -274,6 +286,56 @@ def doctor(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logs.configure_logs(logging.CRITICAL)
     event_loop.run(doctor_command.doctor(_given({"riva_uri": riva_uri}), language))
+
+
+@app.command(name="bench")
+def measure(  # noqa: PLR0917
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a running server; without one a gateway is started before a Riva server that recognizes "
+            "nothing, and both are measured.",
+            callback=options.server_address,
+        ),
+    ] = None,
+    riva: Annotated[str | None, typer.Option(help="A Riva server to measure directly, HOST:PORT.")] = None,
+    streams: Annotated[list[int], typer.Option(help="Streams at once; may be repeated.", min=1, max=10_000)] = [  # noqa: B006
+        10,
+        50,
+        100,
+    ],
+    seconds: Annotated[float, typer.Option(help="How long each number of streams is measured.", min=1)] = 10.0,
+    rounds: Annotated[int, typer.Option(help="How often all is measured, by turns.", min=1, max=100)] = 1,
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="A directory of WAV files (16 kHz, mono), with a manifest.tsv where texts are known."),
+    ] = None,
+    half_silent: Annotated[bool, typer.Option(help="As much silence as speech.")] = False,
+    method: Annotated[
+        LoadMethod, typer.Option(help="`riva`: every stream sends the same file three times, as NVIDIA measures.")
+    ] = LoadMethod.OPEN,
+    floors: Annotated[bool, typer.Option(help="Measure what WebSocket, detector and gRPC cost alone, too.")] = False,
+    pid: Annotated[list[int] | None, typer.Option(help="A process of the server on this machine.")] = None,
+    token: Annotated[str | None, typer.Option(help="For a server with a key.", envvar=options.TOKEN_VARIABLE)] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the result to this file, too.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write a plot to this file.")] = None,
+) -> None:
+    """Measure how many streams a server holds, how soon text comes, and what it costs."""
+    logs.configure_logs(logging.WARNING)
+    load = load_command.Load(
+        server=server,
+        riva=riva,
+        token=token,
+        streams=streams,
+        seconds=seconds,
+        rounds=rounds,
+        clips=clips,
+        is_half_silent=half_silent,
+        is_rivas_method=method is LoadMethod.RIVA,
+        has_floors=floors,
+        pids={f"process {number}": number for number in pid or ()},
+    )
+    event_loop.run(bench_command.bench(load, json, svg))
 
 
 @app.command()
