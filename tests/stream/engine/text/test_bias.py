@@ -71,6 +71,13 @@ def test_a_phrase_is_written_as_it_is_given(whisper: Whisper) -> None:
     assert again.tokens[: len(kept)] == kept
 
 
+@pytest.mark.parametrize("boost", [20.0, 100.0])
+def test_words_that_are_sure_stay_whatever_sounds_like_them(whisper: Whisper, boost: float) -> None:
+    samples = samples_of(clip_pcm("quick.wav"))
+    phrases = ["brawn", "Foks", "jumpt", "lazier", "Dawg", "lazy dawg", "Thee", "quicker"]
+    assert BiasedWhisper(whisper, phrases, boost).decode(samples) == whisper.decode(samples)
+
+
 def test_a_mended_reading_has_times_and_comes_before_the_others(whisper: Whisper, biased: BiasedWhisper) -> None:
     samples = hard(36)
     one = biased.decode(samples, align=True)
