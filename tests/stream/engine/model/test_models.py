@@ -247,6 +247,15 @@ async def test_a_model_of_the_hub_is_downloaded_once(published: Path, tmp_path: 
     assert await load("org/small", hub=hub, home=tmp_path) == (0, "small")
 
 
+async def test_a_model_of_sherpa_onnx_is_downloaded_with_all_its_parts(tmp_path: Path) -> None:
+    published = written(Kind.STREAMING_TRANSDUCER, tmp_path, "published")
+    (published / "test.wav").write_bytes(b"not needed")
+    with running_hub("org/zipformer", published) as (hub, asked):
+        assert await load("org/zipformer?language=fa", hub=hub, home=tmp_path) == (0, "zipformer")
+        assert not [path for path in asked if "wav" in path]
+    assert await load("org/zipformer?language=fa", hub=hub, home=tmp_path) == (0, "zipformer")
+
+
 async def test_a_model_unknown_to_the_hub_is_reported(tmp_path: Path) -> None:
     with running_hub("org/small", BUNDLED) as (hub, _):
         assert await load("org/smal", hub=hub, home=tmp_path) == (
