@@ -5,7 +5,9 @@ import asyncio
 import numpy as np
 import pytest
 
+from tests.support.nonspeech import pcm_of
 from tests.support.sounds import clip_pcm, clip_texts, cut, words_of
+from tests.support.telephone import SIGNAL_TONES, SignalTone
 from tests.support.tiers import tiered
 from tests.web.support.sockets import Conversation, converse, refusal
 
@@ -68,6 +70,14 @@ async def test_no_speech_ends_with_one_empty_result(server: str, sound: bytes) -
     (done,) = conversation.messages
     assert done["results"] == [{"transcript": "", "confidence": 0.0, "words": []}]
     assert conversation.close_code == 1000
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+@pytest.mark.parametrize("tone", tiered(SIGNAL_TONES[1:3], SIGNAL_TONES), ids=lambda tone: tone.name)
+async def test_the_tones_of_telephone_networks_have_no_words(server: str, tone: SignalTone, rate: int) -> None:
+    pcm = pcm_of(tone.sound(tiered(6.0, 60.0), rate))
+    conversation = await converse(server, *cut(pcm, 3200), "close", query=f"sampleRateHertz={rate}")
+    assert [message["results"][0]["transcript"] for message in conversation.messages] == [""]
 
 
 @pytest.mark.parametrize("name", ["noise", "hum", "clicks"])
