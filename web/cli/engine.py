@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from stream.engine.model.devices import Device
 from stream.engine.model.protocols import ModelError
 from stream.engine.server.server import STOP_SECONDS, Beats, EngineOptions, run
 from stream.engine.server.tls import TlsError, TlsOptions
@@ -22,6 +23,7 @@ def engine_options(
     models: Sequence[str],
     workers: int | None,
     sessions: int | None,
+    device: str,
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
@@ -32,6 +34,7 @@ def engine_options(
         models=tuple(name.strip() for names in models for name in names.split(",") if name.strip()),
         workers=workers,
         sessions=sessions,
+        device=Device(device),
         tls=TlsOptions(tls_cert, tls_key, tls_client_ca),
     )
 

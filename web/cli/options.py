@@ -1,11 +1,18 @@
 """The options that several commands share, with the same words for the same thing."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from stream.configuration.presets import PRESETS
+from stream.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    from web.backends.embedded import settings as embedded_settings
+else:
+    # Pydantic takes a tenth of a second, which most commands do without.
+    embedded_settings = lazy_import("web.backends.embedded.settings")
 
 TOKEN_VARIABLE, SERVER_VARIABLE = "NIYOSHA_TOKEN", "NIYOSHA_SERVER"
 _TLS_PORT = ":443"
@@ -31,6 +38,19 @@ def _model(names: list[str] | None) -> list[str] | None:
     return names
 
 
+def _device(name: str) -> str:
+    allowed = get_args(embedded_settings.DeviceName)
+    if name in allowed:
+        return name
+    raise typer.BadParameter(f"it is {name!r}; it must be one of {', '.join(allowed)}")
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Where models run; `auto` takes a GPU if it can be used.", metavar="auto|cpu|cuda", callback=_device
+    ),
+]
 Model = Annotated[
     list[str] | None,
     typer.Option(

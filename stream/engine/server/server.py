@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from stream.engine.model.allocator import share_one_arena
+from stream.engine.model.devices import Device
 from stream.engine.model.models import load_models
 from stream.engine.scheduling.scheduler import Scheduler
 from stream.engine.server.admission import Admission, default_places
@@ -43,13 +44,15 @@ class EngineOptions:
 
     `listen` is `host:port` (port 0 for any) or `unix:/path`; `models` as for `load_models`, none for the bundled one.
     `workers` is how many decodes run at once, None for one on each core. `sessions` is how many sessions may talk at
-    once if their work is plain, None for ten for each worker. Without `tls` nothing is encrypted.
+    once if their work is plain, None for ten for each worker. Models run on `device`. Without `tls` nothing is
+    encrypted.
     """
 
     listen: str = "127.0.0.1:0"
     models: tuple[str, ...] = ()
     workers: int | None = None
     sessions: int | None = None
+    device: Device = Device.AUTO
     tls: TlsOptions = field(default_factory=TlsOptions)
 
 
@@ -77,7 +80,7 @@ class EngineServer:
             port = self._server.add_insecure_port(listen)
         else:
             port = self._server.add_secure_port(listen, credentials)
-        models = await asyncio.to_thread(load_models, self._options.models, self._workers)
+        models = await asyncio.to_thread(load_models, self._options.models, self._workers, self._options.device)
         self._scheduler = Scheduler(self._workers)
         sessions = self._options.sessions or default_places(self._workers, are_streaming=models.are_streaming)
         admission = Admission(sessions, self._workers, has_partials=not models.are_streaming)

@@ -74,14 +74,14 @@ def test_a_server_with_a_key_wants_a_token_and_ends_on_ctrl_c(riva: str) -> None
 
 async def test_a_dead_engine_is_started_again_and_the_server_goes_on() -> None:
     options = ["--model", "bundled", "--model", "tiny.en"]
-    settings = {"NIYOSHA_ENGINE_WORKERS": "1", "NIYOSHA_ENGINE_SESSIONS": "3"}
+    settings = {"NIYOSHA_ENGINE_WORKERS": "1", "NIYOSHA_ENGINE_SESSIONS": "3", "NIYOSHA_ENGINE_DEVICE": "cpu"}
     async with started_async("serve", "--port", "0", "--quiet", *options, **settings) as (process, line):
         url = url_in(line)
         first = child_of(process.pid)
         # It has the settings of the server.
         command = Path(f"/proc/{first}/cmdline").read_text().split("\0")  # noqa: ASYNC240
         given = " ".join(command[command.index("--exit-with-stdin") + 1 :]).strip()
-        assert given == "--model bundled --model tiny.en --workers 1 --sessions 3"
+        assert given == "--model bundled --model tiny.en --workers 1 --device cpu --sessions 3"
         os.kill(first, signal.SIGKILL)
         heard: list[str] = []
         async with asyncio.timeout(STUCK_SECONDS):

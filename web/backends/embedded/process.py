@@ -62,6 +62,8 @@ def _command(settings: EngineSettings, address: str) -> list[str]:
         command += ["--model", model]
     if settings.workers is not None:
         command += ["--workers", str(settings.workers)]
+    if settings.device != "auto":
+        command += ["--device", settings.device]
     if settings.sessions is not None:
         command += ["--sessions", str(settings.sessions)]
     return command

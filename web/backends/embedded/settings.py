@@ -1,10 +1,13 @@
 """Settings of the embedded engine."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from web.section import Section, named
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""What `NIYOSHA_ENGINE_DEVICE` and `--device` take."""
 
 
 class EngineSettings(Section):
@@ -22,6 +25,10 @@ class EngineSettings(Section):
     sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Sessions that may talk to the embedded engine at once, fewer where their work costs more; without one ten for
     each decoding, twenty with streaming models."""
+
+    device: DeviceName = "auto"
+    """Where the embedded engine runs its models: on a GPU by CUDA, on the CPU, or, with `auto`, on a GPU if there is
+    one that can be used. A model that cannot run on the GPU runs on the CPU, and the log says why."""
 
     @field_validator("model")
     @classmethod

@@ -22,11 +22,12 @@ def load_sherpa_model(
     languages: Sequence[str] = (),
     digests: Sequence[str] = (),
     license: str = "",  # noqa: A002
+    provider: str = "cpu",
 ) -> SherpaModel | SherpaStreamingModel:
     """Load the model of a directory; blocks until done. Raises ModelError.
 
     `languages`, the SHA-256 `digests` and the `license` are those that its user or the catalogue has named; without
-    them the directory says what it is.
+    them the directory says what it is. `provider` is the device that ONNX Runtime uses, `cpu` or `cuda`.
     """
     try:
         files = recognize([path.name for path in directory.iterdir() if path.is_file()], partial(_metadata, directory))
@@ -38,8 +39,8 @@ def load_sherpa_model(
         tokens = _tokens(directory, files, written)
         try:
             if files.kind.is_streaming:
-                return SherpaStreamingModel(card, online_recognizer(files, directory, tokens))
-            return SherpaModel(card, partial(offline_recognizer, files, directory, tokens))
+                return SherpaStreamingModel(card, online_recognizer(files, directory, tokens, provider))
+            return SherpaModel(card, partial(offline_recognizer, files, directory, tokens, provider))
         except RuntimeError as error:
             raise ModelError(f"{directory} cannot be loaded: {_first_line(error)}; download it again") from error
 

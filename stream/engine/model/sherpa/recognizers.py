@@ -14,13 +14,13 @@ _THREADS = 1
 _FEATURES = 80
 
 
-def offline_recognizer(files: ModelFiles, directory: Path, tokens: Path, language: str) -> Any:
+def offline_recognizer(files: ModelFiles, directory: Path, tokens: Path, provider: str, language: str) -> Any:
     """Return a recognizer of complete audio; `language` is one of the model's, or "" to detect it.
 
     Raises RuntimeError for weights that ONNX Runtime cannot load.
     """
     paths = _paths(files, directory)
-    common = {"tokens": str(tokens), "num_threads": _THREADS}
+    common = {"tokens": str(tokens), "num_threads": _THREADS, "provider": provider}
     build = sherpa_onnx.OfflineRecognizer
     match files.kind:
         case Kind.NEMO_CTC:
@@ -45,13 +45,13 @@ def offline_recognizer(files: ModelFiles, directory: Path, tokens: Path, languag
     raise ValueError(f"{files.kind.value} is a kind of streaming model")
 
 
-def online_recognizer(files: ModelFiles, directory: Path, tokens: Path) -> Any:
+def online_recognizer(files: ModelFiles, directory: Path, tokens: Path, provider: str) -> Any:
     """Return a recognizer of growing audio; raises RuntimeError for weights that ONNX Runtime cannot load.
 
     The engine finds the endpoints, so that its own are off.
     """
     paths = _paths(files, directory)
-    common = {"tokens": str(tokens), "num_threads": _THREADS, "feature_dim": _FEATURES}
+    common = {"tokens": str(tokens), "num_threads": _THREADS, "feature_dim": _FEATURES, "provider": provider}
     build = sherpa_onnx.OnlineRecognizer
     match files.kind:
         case Kind.STREAMING_NEMO_CTC:
