@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 
 from stream.direction import direction_of, marked
 from stream.protocols.farsava.messages import WireResult
@@ -25,19 +25,20 @@ CLAUSE_ENDS = (",", ";", ":", "،", "؛", "、")
 class Cue:
     """One caption of one or two lines, shown from `start_ms` up to `end_ms`.
 
-    `speaker` counts from 1 where there are several.
+    `speaker` is the number of one of several, from 1: of a channel, of a voice, or of both as `2.1`.
     """
 
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
-    speaker: int | None = None
+    speaker: str | None = None
 
 
 def srt(results: Iterable[WireResult], channels: Sequence[int] = ()) -> str:
     """Write the utterances as a SubRip file; empty without words.
 
-    `channels` has the channel of each utterance if there are several. Few players show two captions at once: a caption
+    `channels` has the channel of each utterance if there are several; speakers are told apart by channel, and where the
+    recognizer tags their words. Each begins with a dash and a name. Few players show two captions at once: a caption
     ends where that of another speaker begins, or is repeated in it until there was time to read it.
     """
     return "".join(srt_pieces(results, channels))
@@ -74,16 +75,35 @@ def cues(results: Iterable[WireResult], channels: Sequence[int] = ()) -> list[Cu
 
 
 def _cues(results: Iterable[WireResult], channels: Sequence[int]) -> Iterator[Cue]:
-    if len(set(channels)) < 2:
-        return _cues_of_one(results)
     utterances = list(results)
-    each = (_cues_of_channel(utterances, channels, channel) for channel in sorted(set(channels)))
+    tags = {word.speaker for one in utterances for word in one.words if isinstance(word.speaker, int)}
+    has_channels, has_tags = len(set(channels)) > 1, len(tags) > 1
+    if not (has_channels or has_tags):
+        return _cues_of_one(utterances)
+    turns: dict[str, list[WireResult]] = {}
+    for one, channel in zip(utterances, channels or [0] * len(utterances), strict=True):
+        for tag, turn in _turns(one) if has_tags else ((0, one),):
+            name = ".".join([str(channel + 1)] * has_channels + [str(tag)] * bool(tag))
+            turns.setdefault(name, []).append(turn)
+    each = (_cues_of_speaker(name, said) for name, said in sorted(turns.items()))
     return merge(*each, key=lambda cue: (cue.start_ms, cue.speaker))
 
 
-def _cues_of_channel(utterances: Sequence[WireResult], channels: Sequence[int], channel: int) -> Iterator[Cue]:
-    for cue in _cues_of_one(one for one, its in zip(utterances, channels, strict=True) if its == channel):
-        yield replace(cue, speaker=channel + 1)
+def _turns(utterance: WireResult) -> Iterator[tuple[int, WireResult]]:
+    """Split an utterance where another speaker begins; words without a speaker are those of the one before."""
+    tags: list[int] = []
+    for word in utterance.words:
+        tags.append(word.speaker if isinstance(word.speaker, int) else tags[-1] if tags else 0)
+    if not tags:
+        yield 0, utterance
+    for tag, run in groupby(zip(tags, utterance.words, strict=True), key=lambda one: one[0]):
+        words = [word for _, word in run]
+        yield tag, WireResult(" ".join(word.word for word in words), utterance.confidence, words)
+
+
+def _cues_of_speaker(name: str, turns: Iterable[WireResult]) -> Iterator[Cue]:
+    for cue in _cues_of_one(turns):
+        yield replace(cue, speaker=name)
 
 
 def _cues_of_one(results: Iterable[WireResult]) -> Iterator[Cue]:
@@ -121,7 +141,7 @@ def _named(cue: Cue) -> tuple[str, ...]:
     if cue.speaker is None:
         return _marked(cue, *cue.lines)
     first, *more = cue.lines
-    return _marked(cue, f"Speaker {cue.speaker}: {first}", *more)
+    return _marked(cue, f"- Speaker {cue.speaker}: {first}", *more)
 
 
 def _marked(cue: Cue, *lines: str) -> tuple[str, ...]:

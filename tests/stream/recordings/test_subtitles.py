@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,9 +258,9 @@ def test_speakers_have_captions_at_their_own_times_in_vtt() -> None:
 
 def test_speakers_follow_each_other_in_srt() -> None:
     assert srt(CALL, CHANNELS) == (
-        "1\n00:00:00,200 --> 00:00:03,490\nSpeaker 1: Good morning, this is the harbour office.\n\n"
-        "2\n00:00:03,490 --> 00:00:05,590\nSpeaker 2: Hello, I am calling about the boat.\n\n"
-        "3\n00:00:09,000 --> 00:00:10,700\nSpeaker 1: Which boat?\nSpeaker 2: The red one.\n"
+        "1\n00:00:00,200 --> 00:00:03,490\n- Speaker 1: Good morning, this is the harbour office.\n\n"
+        "2\n00:00:03,490 --> 00:00:05,590\n- Speaker 2: Hello, I am calling about the boat.\n\n"
+        "3\n00:00:09,000 --> 00:00:10,700\n- Speaker 1: Which boat?\n- Speaker 2: The red one.\n"
     )
 
 
@@ -269,15 +270,46 @@ def test_a_caption_that_is_cut_short_stays_until_it_is_read() -> None:
         said("What is that?", at=14, each=0.9),
     ]
     assert srt(talk, [0, 1]) == (
-        "1\n00:00:13,000 --> 00:00:14,000\nSpeaker 1: May justly be considered as the invention.\n\n"
-        "2\n00:00:14,000 --> 00:00:16,700\nSpeaker 1: May justly be considered as the invention.\n"
-        "Speaker 2: What is that?\n"
+        "1\n00:00:13,000 --> 00:00:14,000\n- Speaker 1: May justly be considered as the invention.\n\n"
+        "2\n00:00:14,000 --> 00:00:16,700\n- Speaker 1: May justly be considered as the invention.\n"
+        "- Speaker 2: What is that?\n"
     )
 
 
 def test_one_channel_has_no_names() -> None:
     assert srt(CALL[:1], [0]) == srt(CALL[:1])
     assert vtt(CALL[:1], [1]) == vtt(CALL[:1])
+
+
+def tagged(text: str, *speakers: int, at: float = 0.0) -> WireResult:
+    """An utterance with the speaker of each word, 0 for none."""
+    result = said(text, at=at)
+    words = [
+        msgspec.structs.replace(word, speaker=speaker) if speaker else word
+        for word, speaker in zip(result.words, speakers, strict=True)
+    ]
+    return WireResult(text, 0.9, words)
+
+
+def test_voices_that_the_recognizer_tells_apart_have_captions_of_their_own() -> None:
+    talk = [tagged("Is it red? It is.", 1, 1, 1, 2, 2), tagged("Well then.", 1, 0, at=5.0)]
+    assert vtt(talk) == (
+        "WEBVTT\n"
+        "\n00:00:00.000 --> 00:00:01.000\n<v Speaker 1>Is it red?\n"
+        "\n00:00:00.900 --> 00:00:01.900\n<v Speaker 2>It is.\n"
+        "\n00:00:05.000 --> 00:00:06.000\n<v Speaker 1>Well then.\n"
+    )
+    assert srt(talk).splitlines()[2:4] == ["- Speaker 1: Is it red?", ""]
+    assert "- Speaker 2: It is." in srt(talk)
+
+
+def test_one_voice_has_no_name() -> None:
+    assert vtt([tagged("Is it red?", 1, 1, 1)]) == vtt([said("Is it red?")])
+
+
+def test_voices_of_two_channels_are_told_apart() -> None:
+    talk = [tagged("Yes. No.", 1, 2), tagged("Maybe.", 1, at=3.0)]
+    assert [cue.speaker for cue in cues(talk, [0, 1])] == ["1.1", "1.2", "2.1"]
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.integers(1, 9), st.integers(0, 1)), max_size=12))
