@@ -244,5 +244,5 @@ class ChannelHub:
             await asyncio.sleep(_TIDY_SECONDS)
             for name, live in list(self._live.items()):
                 live.lines.forget(live.now_ms() - round(live.channel.retention_seconds * 1000))
-                if not live.users and not live.unsaved:
+                if not live.users and not len(live.readers) and not live.unsaved:
                     del self._live[name]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from stream.channels.hls import CompleteSegments, playlist, segment, span_ms
 from stream.channels.lines import Line, Lines
@@ -63,7 +64,8 @@ class LiveChannel:
         self._is_stored_in_time = True
         self._clock = clock
         self._on_unsaved = on_unsaved
-        self._readers = Broadcast()
+        self.readers = Broadcast()
+        """The connections that read events, at this process."""
         self._publishers: set[ChannelPublisher] = set()
         self._publishing: set[ChannelPublisher] = set()
         self._complete = CompleteSegments()
@@ -86,11 +88,6 @@ class LiveChannel:
     def is_published(self) -> bool:
         """Whether a session of this process publishes."""
         return bool(self._publishing)
-
-    @property
-    def readers(self) -> int:
-        """The connections that read events, at this process."""
-        return self.users - len(self._publishers)
 
     @property
     def publishers(self) -> list[PublisherState]:
@@ -195,7 +192,7 @@ class LiveChannel:
         if any(line.is_settled or line.is_hidden for line in lines):
             self._wake()
         elif lines and self._partial_timer is None:
-            seconds = max(_PARTIAL_SECONDS, _PARTIAL_SECONDS_OF_READER * len(self._readers))
+            seconds = max(_PARTIAL_SECONDS, _PARTIAL_SECONDS_OF_READER * len(self.readers))
             self._partial_timer = asyncio.get_running_loop().call_later(seconds, self._wake)
 
     def correct(self, number: int, *, text: str | None, is_hidden: bool | None) -> Line | None:
@@ -240,7 +237,7 @@ class LiveChannel:
         if self._partial_timer is not None:
             self._partial_timer.cancel()
             self._partial_timer = None
-        self._readers.wake()
+        self.readers.wake()
 
     # --- reading ---
 
@@ -248,10 +245,6 @@ class LiveChannel:
     def is_over(self) -> bool:
         """Whether readers get nothing more."""
         return self.is_ended or self._is_closing
-
-    def next_change(self) -> asyncio.Future[bool]:
-        """Return a future that the next change sets to True."""
-        return self._readers.wait()
 
     def status(self) -> bytes:
         """Return the event with the channel as it is now."""
@@ -267,15 +260,13 @@ class LiveChannel:
         )
 
     def beginning(self, cursor: int) -> Iterator[bytes]:
-        """Yield what a connection of a reader with everything up to `cursor` begins with, in pieces."""
-        yield self.status()
+        """Return what a connection of a reader with everything up to `cursor` begins with, in pieces."""
         is_new = cursor == 0
         # Where several processes publish, what is stored a little late has a lower id than what a reader may have.
         since = cursor if self._on_unsent is None else max(0, cursor - OVERLAP_MS)
         missed = [line for line in self.lines.since(since) if not (is_new and line.is_hidden)]
-        for first in range(0, len(missed), _LINES_AT_ONCE):
-            some = missed[first : first + _LINES_AT_ONCE]
-            yield b"".join(line_event(line, is_new=is_new) for line in some)
+        parts = (missed[first : first + _LINES_AT_ONCE] for first in range(0, len(missed), _LINES_AT_ONCE))
+        return chain((self.status(),), (b"".join(line_event(line, is_new=is_new) for line in part) for part in parts))
 
     def after(self, cursor: int) -> bytes:
         """Return the events after `cursor`; readers at the same place share them."""

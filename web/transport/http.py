@@ -14,7 +14,9 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from stream.paths import HEALTH_PATH
 from web.limits.addresses import source_of_host
+from web.routes.streaming import DETACH, Outlet, Source
 from web.transport.connection_table import Entrance
+from web.transport.detached import DETACHED_CYCLE, DetachedAnswer
 from web.transport.flow import ParserFlow, Unparsed, half_close
 from web.transport.limits import HEAD_BYTES, PROGRESS_BYTES, Timer, wire_config
 from web.transport.refusals import WireError, check_single, head_too_large, malformed, no_connection_left
@@ -57,6 +59,7 @@ class HttpConnection(HttpToolsProtocol):
         self._is_in_head = True
         self._is_refused = False
         self._refusal: Response | None = None
+        self._source_of_answer: Source | None = None
         self._body_left_bytes = 0  # of a body whose length was declared
         self._fed_bytes = 0  # of the head so far, unfinished lines included
         self._head_bytes = 0
@@ -89,6 +92,9 @@ class HttpConnection(HttpToolsProtocol):
         self._connection_table.leave(self.transport)
         super().connection_lost(exc)
         self._own_flow.close()
+        source, self._source_of_answer = self._source_of_answer, None
+        if source is not None:
+            source.closed()
 
     def _log_full(self) -> None:
         if self._connection_table.should_log(self.loop.time()):
@@ -125,7 +131,7 @@ class HttpConnection(HttpToolsProtocol):
     # --- the head of a request ---
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_refused:
+        if not self._is_refused and self._source_of_answer is None:
             self._unparsed.push(data)
             self._parse()
 
@@ -204,7 +210,27 @@ class HttpConnection(HttpToolsProtocol):
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if not cycle.disconnected:
+            extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
+            extensions[DETACH] = self._detach
             super()._start_asgi_task(cycle, app)
+
+    def _detach(self, source: Source) -> Outlet:
+        """Let a source go on with the answer that has begun, and forget the request."""
+        cycle = self.cycle
+        answer = DetachedAnswer(
+            self.transport, self._own_flow, is_chunked=bool(cycle.chunked_encoding), close=self._close
+        )
+        if cycle.disconnected:
+            self.loop.call_soon(source.closed)
+            return answer
+        # uvicorn does not expect the end of an answer to a client that is gone.
+        cycle.disconnected = True
+        self._source_of_answer = source
+        self.cycle = DETACHED_CYCLE  # type: ignore[assignment]
+        self.scope = {}  # type: ignore[typeddict-item]
+        self.headers = []
+        self.parser = None  # type: ignore[assignment]
+        return answer
 
     def _refused(self, error: WireError) -> WireError:
         """Keep the answer of an error: the parser passes the error on without it."""
@@ -280,6 +306,8 @@ class HttpConnection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._send_timer.cancel()
         super().resume_writing()
+        if self._source_of_answer is not None:
+            self._source_of_answer.drained()
 
     def _check_taken(self, waiting_bytes: int) -> None:
         """Close if the reader is stuck."""

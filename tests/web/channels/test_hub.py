@@ -11,6 +11,7 @@ import pytest
 from stream.channels.lines import Line
 from stream.configuration.config import SessionConfig
 from stream.session.events import Alternative, Hypothesis, Reason, Settled, Unsettled, Word
+from tests.web.channels.outlet import Client
 from tests.web.support.gateway import held_while_sqlite_works
 from tests.web.support.relays import Wires
 from web.channels.hub import ChannelHub
@@ -163,10 +164,11 @@ async def test_a_reader_goes_on_at_another_process(path: Path) -> None:
         first.receive(settled("c"))
         last = here.lines.last_change_id
         await asyncio.sleep(3)
-        reading = Reader(there, last).pieces()
-        await anext(reading)
-        missed = (await anext(reading)).decode()
-        await reading.aclose()
+        reader, client = Reader(there, last), Client()
+        reader.begin(client)
+        await asyncio.sleep(0.1)
+        reader.closed()
+        missed = client.text
     assert '"text":"b"' in missed
     assert '"text":"a"' not in missed
 

@@ -239,10 +239,7 @@ class OperatorRoutes:
                 )
                 for one in sorted(live.publishers, key=lambda one: (one.began_ms, one.transcription_id))
             ]
-            # This request holds the channel, too.
-            return _response(
-                ChannelState(publishers=publishers, readers=max(0, live.readers - 1), clock_ms=live.clock_ms())
-            )
+            return _response(ChannelState(publishers=publishers, readers=len(live.readers), clock_ms=live.clock_ms()))
 
     @route(LINES)
     async def lines(self, request: Request) -> Response:

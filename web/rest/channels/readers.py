@@ -1,8 +1,6 @@
 """Routes of caption channels for readers: server-sent events, WebVTT, plain text."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,10 +19,10 @@ from web.rest.channels.access import READERS, ReadableChannels
 from web.rest.channels.bodies import NAME
 from web.rest.channels.management import CHANNELS, SHOW
 from web.rest.openai.event_stream import EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE
-from web.rest.request.connected import left
 from web.rest.response.transcription import joined_in_turns
 from web.routes.operations import Answer, Media, Operation, route
 from web.routes.schemas import in_query
+from web.routes.streaming import DETACH, Detach
 
 _LAST_EVENT = "lastEventId"
 _MOST_DIGITS = 15
@@ -123,9 +121,8 @@ class ChannelReaderRoutes:
     @route(EVENTS)
     async def events(self, request: Request) -> Response:
         """Answer 200 with events, from the first line or from where the reader was."""
-        held = AsyncExitStack()
-        live = await held.enter_async_context(self.readable.holding(request))
-        return ChannelResponse(Reader(live, last_event_id(request)), held)
+        async with self.readable.holding(request) as live:
+            return ChannelResponse(Reader(live, last_event_id(request)))
 
     @route(VTT)
     @route(SHORT_VTT)
@@ -147,31 +144,30 @@ class ChannelReaderRoutes:
 
 
 class ChannelResponse(Response):
-    """Sends a reader its events until it leaves; `held` is closed in the end."""
+    """Sends the head of an answer that a reader goes on with, without a task of its own."""
 
     media_type = EVENT_STREAM_TYPE
 
-    def __init__(self, reader: Reader, held: AsyncExitStack) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.status_code = 200
         self.background = None
         self.body = b""
         self.init_headers(EVENT_STREAM_HEADERS)
         del self.headers["Content-Length"]
         self._reader = reader
-        self._held = held
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        async with self._held:
-            leaving = asyncio.create_task(left(receive))
-            leaving.add_done_callback(lambda _: self._reader.leave())
-            try:
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async for piece in self._reader.pieces():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            finally:
-                leaving.cancel()
-                await asyncio.gather(leaving, return_exceptions=True)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                self._reader.closed()
+                return
+            detach: Detach = scope["extensions"][DETACH]
+            self._reader.begin(detach(self._reader))
+        except BaseException:
+            self._reader.closed()
+            raise
 
 
 def last_event_id(request: Request) -> int:

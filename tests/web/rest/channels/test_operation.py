@@ -73,7 +73,7 @@ async def test_a_pause_lets_nothing_through(gateway: Gateway, operator: httpx.As
         assert paused["paused"] is True
         assert (taken_back["line"], taken_back["hidden"]) == (shown, True)
         await socket.send(PAUSE + clip_pcm("train.wav") + PAUSE)
-        await asyncio.sleep(5)
+        await asyncio.sleep(4)
         assert await text_of(operator, name) == ""
         await changed(operator, name, paused=False)
         assert "paused" not in (await until(reading, "channel"))[-1].body
