@@ -336,6 +336,6 @@ def test_lines_that_begin_with_another_script_keep_the_direction_of_their_captio
             not "\u0600" <= line[0] <= "\u06ff" for line in lines[1:]
         ]
     several = srt(results, [0, 1])
-    assert "\u200fSpeaker 1: Windows را" in several
-    assert "\u200fSpeaker 2: بیست" in several
+    assert "\u200f- Speaker 1: Windows را" in several
+    assert "\u200f- Speaker 2: بیست" in several
     assert "\u200f" not in srt([said("Windows is here.")])
