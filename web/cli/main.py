@@ -1,6 +1,7 @@
 """The command line. A command imports what it needs when it runs, so that each starts fast."""
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -422,6 +423,9 @@ def _start_server(model: list[str] | None) -> Callable[[], AbstractAsyncContextM
 def main() -> None:
     """Run the command `niyosha`."""
     code: object = 1
+    # A terminal may not know the letters of a transcript or of a file's name.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as ended:

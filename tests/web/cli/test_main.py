@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -225,6 +226,18 @@ def test_output_that_cannot_be_written_is_a_sentence(server: str) -> None:
         assert sentence.endswith("written to standard output: No space left on device") or (
             sentence == "niyosha: the output cannot be written: No space left on device"
         )
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(server: str, tmp_path: Path) -> None:
+    for name in (b"\xff.wav", "سلام.wav".encode()):
+        path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118  no text
+        shutil.copyfile(CLIPS / "yes.wav", path)
+    command = [*NIYOSHA, "transcribe", "--server", server, str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.count("Yes.") == 2
+    assert "\\udcff.wav ==" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,9 @@ def _mode(name: str) -> int:
 
 
 def _standard_input() -> Source | MediaError:
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        return MediaError("standard input is closed; send a recording, as in `niyosha transcribe - < talk.wav`")
+    if sys.stdin.isatty():
         return MediaError("standard input is a terminal; send a recording, as in `niyosha transcribe - < talk.wav`")
     return Source(name=_STANDARD_INPUT, kind=SourceKind.PIPE, place=PurePath("stdin"))
 

@@ -79,6 +79,10 @@ class Captions:
         seconds = len(chunk) / SAMPLE_BYTES / self._rate_hertz
         self._silent_seconds = self._silent_seconds + seconds if self._level_db <= _QUIETEST_DB else 0.0
 
+    def forget(self) -> None:
+        """Drop the unsettled text, whose utterances will not settle any more."""
+        self._unsettled.clear()
+
     def lose(self, seconds: float) -> None:
         """Note that so much sound was lost, because the server did not take it in time."""
         self._notice = f"{seconds:.1f} s of sound were lost: the server is too slow"

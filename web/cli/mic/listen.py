@@ -4,12 +4,14 @@ import asyncio
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
+from http import HTTPStatus
 
 from rich.console import Console, Group
 from rich.live import Live as Display
 from rich.text import Text
 
-from stream.client import LiveError, connect, transcribe
+from stream.backoff import Backoff
+from stream.client import LiveError, LostError, RefusedError, UnreachableError, connect, transcribe
 from web.cli.console import report, standard_error
 from web.cli.files.output import Destination, OutputError
 from web.cli.mic.captions import Captions
@@ -21,6 +23,10 @@ _REFRESHES_PER_SECOND = 10.0
 _FINISH_SECONDS = 10.0
 # A server that ends a connection at its limit is asked again; one that ends each at once is not.
 _SHORTEST_CONNECTION_SECONDS = 10.0
+# The microphone keeps as much sound as that.
+_PATIENCE_SECONDS = 30.0
+_BACKOFF = Backoff(first_seconds=0.25, longest_seconds=4.0)
+_BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
 
@@ -63,6 +69,9 @@ class Listening:
         self._captions = Captions(microphone.device.name, microphone.device.rate_hertz)
         self._limit = asyncio.timeout(None)
         self._screen = Screen(self._captions, console)
+        self._was_open = False
+        self._failures = 0
+        self._lost_at = 0.0
 
     def stop(self) -> None:
         """Finish what was said until now; asked a second time, end at once."""
@@ -87,12 +96,33 @@ class Listening:
         now = asyncio.get_running_loop().time
         while True:
             began = now()
-            await self._connection()
+            try:
+                await self._connection()
+            except LiveError as failed:
+                await self._wait_after(failed)
+                continue
             if self._microphone.is_stopped:
                 return _OK
             if now() - began < _SHORTEST_CONNECTION_SECONDS:
                 report(self._console, "the server ended the connection; it takes no more sound")
                 return _FAILED
+
+    async def _wait_after(self, failed: LiveError) -> None:
+        """Wait before the next connection; raises the error again where another one would not help.
+
+        Meanwhile the microphone keeps the sound.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._failures == 0:
+            self._lost_at = now
+        is_hopeless = not self._was_open or not _may_pass(failed) or self._microphone.is_stopped
+        if is_hopeless or now - self._lost_at > _PATIENCE_SECONDS:
+            raise failed
+        if self._failures == 0:
+            report(self._console, f"{failed}; connecting again")
+        self._captions.forget()
+        await asyncio.sleep(_BACKOFF.delay_seconds(self._failures))
+        self._failures += 1
 
     async def _connection(self) -> None:
         """Listen over one connection to its end."""
@@ -103,6 +133,7 @@ class Listening:
             aclosing(transcribe(live, chunks)) as messages,
         ):
             async for message in messages:
+                self._was_open, self._failures = True, 0
                 line = self._captions.receive(message)
                 if line is not None:
                     self._screen.print(line)
@@ -116,6 +147,13 @@ class Listening:
                     lost_seconds = self._microphone.lost_seconds
                     self._captions.lose(lost_seconds)
                 yield chunk
+
+
+def _may_pass(failed: LiveError) -> bool:
+    """Whether another connection may succeed after this error."""
+    return isinstance(failed, LostError | UnreachableError) or (
+        isinstance(failed, RefusedError) and failed.status in _BUSY
+    )
 
 
 class Screen:

@@ -69,6 +69,8 @@ def test_standard_input_is_read_once_and_from_no_terminal(monkeypatch: pytest.Mo
         monkeypatch.setattr("sys.stdin", terminal)
         assert kinds("-") == ["standard input is a terminal; send a recording, as in `niyosha transcribe - < talk.wav`"]
     os.close(primary)
+    monkeypatch.setattr("sys.stdin", None)
+    assert kinds("-") == ["standard input is closed; send a recording, as in `niyosha transcribe - < talk.wav`"]
 
 
 def test_a_pipe_is_left_although_its_writer_goes_on(tmp_path: Path) -> None:

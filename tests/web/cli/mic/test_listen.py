@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from stream.protocols.farsava.messages import DoneMessage
+from stream.backoff import Backoff
+from stream.protocols.farsava.messages import DoneMessage, WarningMessage
 from tests.support.processes import STUCK_SECONDS, started, typed
 from tests.support.sounds import clip_texts, words_of
 from tests.support.terminal import CTRL_C, on_terminal
@@ -84,14 +85,27 @@ END = msgspec.json.encode(
 ).decode()
 
 
-async def ended_by(handler: Handler, *, stops: int = 0) -> int:
-    """Listen to a server; ask it to stop so many times once there is sound. Return the exit code."""
+WARNING = msgspec.json.encode(
+    WarningMessage(type="warning", sequence=1, transcription_id="id", code="slow", detail="it is slow")
+).decode()
+
+
+async def ended_by(handler: Handler, *, stops: int = 0, connections: int = 1 << 30) -> int:
+    """Listen to a server that is gone after so many connections, and return the exit code.
+
+    Once there is sound, ask so many times to stop.
+    """
     microphone = Microphone(Device(index=0, name="Mic", rate_hertz=16_000))
     microphone.receive(bytes(3_200))
     is_heard = asyncio.Event()
 
     async def heard(connection: ServerConnection) -> None:
-        await connection.recv()
+        nonlocal connections
+        connections -= 1
+        if connections == 0:
+            server.close(close_connections=False)
+        if not is_heard.is_set():
+            await connection.recv()
         is_heard.set()
         await handler(connection)
 
@@ -124,7 +138,46 @@ async def test_a_server_that_does_not_finish_keeps_nobody(
     assert capsys.readouterr().err == "the server did not finish in time; the last words may be missing\n"
 
 
-async def test_a_server_that_breaks_off_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_connection_that_breaks_off_is_replaced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.cli.mic.listen._BACKOFF", Backoff(first_seconds=0.0, longest_seconds=0.0))
+    connections = 0
+
+    async def handler(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(WARNING)
+        if connections < 3:
+            connection.transport.abort()
+            return
+        os.kill(os.getpid(), signal.SIGINT)
+        while await connection.recv() != "close":
+            pass
+        await connection.send(END)
+
+    assert await ended_by(handler) == 0
+    lost = "the connection ended before the result: it broke off; connecting again\n"
+    assert capsys.readouterr().err == lost * 2
+
+
+async def test_a_server_that_stays_away_ends_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.cli.mic.listen._PATIENCE_SECONDS", 0.0)
+
+    async def breaks_off(connection: ServerConnection) -> None:
+        await connection.send(WARNING)
+        connection.transport.abort()
+
+    monkeypatch.setattr("web.cli.mic.listen._BACKOFF", Backoff(first_seconds=0.01, longest_seconds=0.01))
+    assert await ended_by(breaks_off, connections=1) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "the connection ended before the result: it broke off; connecting again"
+    assert "nothing listens there" in last
+
+
+async def test_a_server_that_breaks_off_before_it_answers_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     async def breaks_off(connection: ServerConnection) -> None:
         connection.transport.abort()
 
