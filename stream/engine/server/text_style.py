@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from stream.engine.model.hypotheses import DecodedWord, Hypothesis
 from stream.engine.text.profanity import mask, mask_hypothesis
 
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)[,٬](?=\d{3}(?!\d))")
 # What separates words although no space does; between digits a dash or a colon belongs to the number ("10:30").
-_SEPARATORS = re.compile(r"[—―…,;!?()\[\]{}\"“”«»]|\.{2,}|(?<!\d)[–:]|[–:](?!\d)")
+_SEPARATORS = re.compile(r"[—―…,;!?،؛؟۔()\[\]{}\"“”«»]|\.{2,}|(?<!\d)[–:]|[–:](?!\d)")
 _INITIALS = re.compile(r"[^\W\d](\.[^\W\d])+")
 # Signs that are read out, so that they are no punctuation: "50%", "#5", "C++" and "s***", a masked word.
-_READ_OUT = "%‰#@&*"
+_READ_OUT = "%٪‰#@&*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

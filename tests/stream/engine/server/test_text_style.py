@@ -41,6 +41,7 @@ def hypothesis_of(*texts: str) -> Hypothesis:
         ),
         ("...", ""),
         ("", ""),
+        ("سلام،خوبی؟ می‌روم؛ ۵۰٪ از ۱٬۲۰۰.", "سلام خوبی می‌روم ۵۰٪ از ۱۲۰۰"),
     ],
 )
 def test_plain_text_is_in_lower_case_and_without_punctuation(text: str, plain: str) -> None:

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from stream.engine.model.models import load_models
 from stream.engine.model.protocols import ModelError
@@ -33,6 +34,25 @@ def refusal(spec: str | Path) -> str:
 def test_a_directory_is_all_that_is_needed(nemo: Path) -> None:
     (model,) = load_models([str(nemo)], 1)
     assert (model.name, model.languages, model.license) == ("shenava-rizeh", ("fa",), "cc-by-nc-4.0")
+
+
+@pytest.mark.parametrize("spec", ["fa", "fa-IR", "shenava-rizeh", "Reza2kn/Shenava-Rizeh-v1.0-sherpa-onnx"])
+def test_a_downloaded_model_of_the_catalogue_is_loaded_by_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    (tmp_path / "niyosha").mkdir()
+    # The catalogue says what its files do not.
+    written(Kind.NEMO_CTC, tmp_path / "niyosha", "shenava-rizeh")
+    (model,) = load_models([spec], 1)
+    assert (model.name, model.languages, model.license) == ("shenava-rizeh", ("fa",), "CC-BY-NC")
+
+
+def test_a_model_of_the_catalogue_that_is_not_downloaded_is_refused_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    assert refusal("fa") == "no model for fa is downloaded; niyosha models get fa does that"
 
 
 def test_a_user_may_say_more_about_it(nemo: Path) -> None:
