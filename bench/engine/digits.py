@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import random
 import wave
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from bench.common.clips import Clip
 from bench.common.figures import normalized, percentile
@@ -33,7 +32,6 @@ _CHUNK_SECONDS = 0.02
 _AROUND_SECONDS = 1.0  # of silence before and after
 _HANGOVER_MS = 300
 _SEED = 20
-_REPEATED_NUMBERS, _LONG_NUMBERS = 200, 40
 _LONG_DIGITS, _LONG_GAP_SECONDS = 8, 0.3
 _REPEATS, _REPEAT_GAPS_SECONDS = (2, 5), (0.05, 0.3)
 
@@ -87,16 +85,19 @@ async def recognize(url: str, pcm: Pcm, config: dict[str, object], *, at_speed_o
     return Answer(text=text, settled_seconds=settled)
 
 
-async def measure(url: str, digits: Sequence[Pcm]) -> Table:
-    """Measure everything and put it into a table."""
-    table = Table(title="digits through the live socket")
-    for column in ("figure", "measured", "goal"):
-        table.add_column(column)
+async def measure(url: str, digits: Sequence[Pcm], numbers: int) -> AsyncIterator[tuple[str, str, str]]:
+    """Measure everything; yield figures with their names and goals as they are there."""
     await recognize(url, digits[0], {}, at_speed_of_speech=False)  # the first decode is slower
-    for row in (await _single(url, digits), await _repeated(url, digits), await _long(url, digits)):
-        for figure, measured, goal in row:
-            table.add_row(figure, measured, goal)
-    return table
+    for figure in await _single(url, digits):
+        yield figure
+    for figure in await _repeated(url, digits, numbers):
+        yield figure
+    for name, config in (
+        ("open vocabulary", {}),
+        ("{digits:8}", {"vocabulary": "closed", "phrases": [f"{{digits:{_LONG_DIGITS}}}"]}),
+    ):
+        for figure in await _long(url, digits, name, dict(config), max(1, numbers // 5)):
+            yield figure
 
 
 async def _single(url: str, digits: Sequence[Pcm]) -> list[tuple[str, str, str]]:
@@ -115,36 +116,36 @@ async def _single(url: str, digits: Sequence[Pcm]) -> list[tuple[str, str, str]]
     ]
 
 
-async def _repeated(url: str, digits: Sequence[Pcm]) -> list[tuple[str, str, str]]:
-    random_numbers = random.Random(_SEED)  # noqa: S311
+async def _repeated(url: str, digits: Sequence[Pcm], numbers: int) -> list[tuple[str, str, str]]:
+    chosen = random.Random(_SEED)  # noqa: S311
     lost = right = 0
-    for _ in range(_REPEATED_NUMBERS):
-        digit, times = random_numbers.randrange(10), random_numbers.randint(*_REPEATS)
-        pcm = _joined([digits[digit]] * times, random_numbers.uniform(*_REPEAT_GAPS_SECONDS))
+    for _ in range(numbers):
+        digit, times = chosen.randrange(10), chosen.randint(*_REPEATS)
+        pcm = _joined([digits[digit]] * times, chosen.uniform(*_REPEAT_GAPS_SECONDS))
         answer = await recognize(url, pcm, {}, at_speed_of_speech=False)
         lost += not answer.text
         right += answer.digits == str(digit) * times
-    of = f"of {_REPEATED_NUMBERS}"
-    return [("repeated digits, wholly lost", f"{lost} {of}", "0"), ("repeated digits, right", f"{right} {of}", "")]
+    return [
+        ("repeated digits, wholly lost", f"{lost} of {numbers}", "0"),
+        ("repeated digits, right", f"{right} of {numbers}", ""),
+    ]
 
 
-async def _long(url: str, digits: Sequence[Pcm]) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, config in (
-        ("open vocabulary", {}),
-        ("{digits:8}", {"vocabulary": "closed", "phrases": [f"{{digits:{_LONG_DIGITS}}}"]}),
-    ):
-        random_numbers = random.Random(_SEED)  # noqa: S311
-        right = invented = 0
-        for _ in range(_LONG_NUMBERS):
-            number = [random_numbers.randrange(10) for _ in range(_LONG_DIGITS)]
-            pcm = _joined([digits[digit] for digit in number], _LONG_GAP_SECONDS)
-            answer = await recognize(url, pcm, dict(config), at_speed_of_speech=False)
-            right += answer.digits == "".join(map(str, number))
-            invented += len(answer.digits) > len(number)
-        rows.append((f"8 digits, {name}, right", f"{right} of {_LONG_NUMBERS}", "90 %"))
-        rows.append((f"8 digits, {name}, with invented digits", f"{invented} of {_LONG_NUMBERS}", "0"))
-    return rows
+async def _long(
+    url: str, digits: Sequence[Pcm], name: str, config: dict[str, object], numbers: int
+) -> list[tuple[str, str, str]]:
+    chosen = random.Random(_SEED)  # noqa: S311
+    right = invented = 0
+    for _ in range(numbers):
+        number = [chosen.randrange(10) for _ in range(_LONG_DIGITS)]
+        pcm = _joined([digits[digit] for digit in number], _LONG_GAP_SECONDS)
+        answer = await recognize(url, pcm, config, at_speed_of_speech=False)
+        right += answer.digits == "".join(map(str, number))
+        invented += len(answer.digits) > len(number)
+    return [
+        (f"8 digits, {name}, right", f"{right} of {numbers}", "90 %"),
+        (f"8 digits, {name}, with invented digits", f"{invented} of {numbers}", "0"),
+    ]
 
 
 def _joined(parts: Sequence[Pcm], gap_seconds: float) -> Pcm:
@@ -165,17 +166,23 @@ def _is_number(word: str) -> bool:
     return word.isdigit() or word in _NAMES
 
 
+async def _print_figures(url: str, digits: Sequence[Pcm], numbers: int) -> None:
+    console = Console(width=110, highlight=False)
+    async for figure, measured, goal in measure(url, digits, numbers):
+        console.print(f"{figure:50} {measured:>12}  {goal}")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine.digits", description=__doc__)
     parser.add_argument("digits", type=Path, metavar="DIRECTORY", help="with 0.wav to 9.wav")
     parser.add_argument("--url", default="", help="a running server; by default the bench starts one")
+    parser.add_argument("--numbers", type=int, default=200, help="of repeated digits, and a fifth as many of 8 digits")
     arguments = parser.parse_args()
     digits = load_digits(arguments.digits)
     server = None if arguments.url else Server.start()
     try:
-        url = arguments.url or (server.url if server else "")
-        Console(width=110).print(asyncio.run(measure(url, digits)))
+        asyncio.run(_print_figures(arguments.url or (server.url if server else ""), digits, arguments.numbers))
     finally:
         if server is not None:
             server.stop()
