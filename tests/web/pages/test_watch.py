@@ -122,3 +122,31 @@ async def test_captions_over_a_picture_follow_a_channel(speaking_browser: Browse
             await keep_screenshot(page, "captions-channel")
             await client.delete(f"{PATH}/{name}")
             await expect(page.locator("#notice")).to_have_text("These captions have ended.")
+
+
+async def test_all_readers_of_an_event_have_the_same_words_and_times(
+    speaking_browser: Browser, server: RunningServer
+) -> None:
+    async with http_client(server.url) as client:
+        name = await made(client, title="Event", languages=["en"])
+        page = await watching(speaking_browser, server.url, name)
+        async with opened(speaking_browser, f"{server.url}/captions?channel={name}", locale="en-US") as overlay:
+            for _ in range(2):
+                await publish(server.url, name)
+            shown, said = page.get_by_role("log").locator("p"), overlay.get_by_role("log").locator("p")
+            await expect(shown).to_have_count(2)
+            await expect(said).to_have_count(2)
+            on_page = [text.removeprefix("Ann: ") for text in await shown.all_inner_texts()]
+            on_overlay = [text.removeprefix("Ann: ") for text in await said.all_inner_texts()]
+        await client.patch(f"{PATH}/{name}", json={"ended": True})
+        await expect(page.get_by_role("status")).to_have_text("These captions have ended.")
+        await page.context.close()
+        playlist = (await client.get(f"{PATH}/{name}/captions.m3u8")).text
+        cues = dict[str, str]()
+        for segment in re.findall(r"^segments/.*", playlist, re.MULTILINE):
+            written = (await client.get(f"{PATH}/{name}/{segment}")).text
+            cues |= dict(cue.split("\n", 1) for cue in written.strip().split("\n\n")[1:])
+        in_hls = [cue.partition("<v Ann>")[2] for cue in cues.values()]
+        whole = (await client.get(f"{PATH}/{name}.vtt")).text
+        assert on_page == on_overlay == in_hls
+        assert all(cue in whole for cue in cues.values())
