@@ -1,4 +1,4 @@
-"""Zipformer models of tones as icefall exports them: streaming CTC and transducer, with all their states."""
+"""Zipformer models of tones as icefall exports them: transducers, and streaming ones and CTC with all their states."""
 
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,35 @@ def write_streaming_zipformer(directory: Path, vocabulary: Vocabulary) -> None:
         [("encoder_out", FLOAT, ["N", _CHUNK // _SUBSAMPLING, n_tokens]), *_next_states(encoder)],
         _METADATA,
     )
+    _write_predictor(directory, vocabulary, "epoch-99-avg-1-chunk-8-left-2")
+
+
+def write_zipformer(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write a zipformer2 transducer for complete audio."""
+    n_tokens = len(vocabulary.all_tokens)
+    encoder = Graph()
+    features = encoder.add("Transpose", "x", perm=[0, 2, 1])
+    encoder.add("Identity", _rows(encoder, vocabulary, features), output="encoder_out")
+    encoder.add("Div", "x_lens", encoder.constant(np.int64(_SUBSAMPLING)), output="encoder_out_lens")
+    encoder.save(
+        directory / "encoder-epoch-99-avg-1.int8.onnx",
+        [("x", FLOAT, ["N", "T", N_MELS]), ("x_lens", INT64, ["N"])],
+        [("encoder_out", FLOAT, ["N", "T2", n_tokens]), ("encoder_out_lens", INT64, ["N"])],
+        {"model_type": "zipformer2", "version": 1, "model_author": "k2-fsa", "comment": "non-streaming zipformer2"},
+    )
+    _write_predictor(directory, vocabulary, "epoch-99-avg-1")
+
+
+def _write_predictor(directory: Path, vocabulary: Vocabulary, release: str) -> None:
+    """Write a decoder that says which token came last, and a joiner that lets no token follow itself."""
+    n_tokens = len(vocabulary.all_tokens)
     decoder = Graph()
     table = np.eye(n_tokens, dtype=np.float32) * _SUPPRESSION
     table[0] = 0  # the blank may follow itself
     last = decoder.add("Gather", "y", decoder.constant(np.int64(_CONTEXT - 1)), axis=1)
     decoder.add("Gather", decoder.constant(table), last, output="decoder_out")
     decoder.save(
-        directory / "decoder-epoch-99-avg-1-chunk-8-left-2.onnx",
+        directory / f"decoder-{release}.onnx",
         [("y", INT64, ["N", _CONTEXT])],
         [("decoder_out", FLOAT, ["N", n_tokens])],
         {"context_size": _CONTEXT, "vocab_size": n_tokens},
@@ -80,7 +102,7 @@ def write_streaming_zipformer(directory: Path, vocabulary: Vocabulary) -> None:
     joiner = Graph()
     joiner.add("Sub", "encoder_out", "decoder_out", output="logit")
     joiner.save(
-        directory / "joiner-epoch-99-avg-1-chunk-8-left-2.int8.onnx",
+        directory / f"joiner-{release}.int8.onnx",
         [("encoder_out", FLOAT, ["N", n_tokens]), ("decoder_out", FLOAT, ["N", n_tokens])],
         [("logit", FLOAT, ["N", n_tokens])],
         {"joiner_dim": n_tokens},
@@ -89,7 +111,10 @@ def write_streaming_zipformer(directory: Path, vocabulary: Vocabulary) -> None:
 
 
 def _scores(graph: Graph, vocabulary: Vocabulary) -> str:
-    features = graph.add("Transpose", graph.slice("x", 0, _CHUNK, 1), perm=[0, 2, 1])
+    return _rows(graph, vocabulary, graph.add("Transpose", graph.slice("x", 0, _CHUNK, 1), perm=[0, 2, 1]))
+
+
+def _rows(graph: Graph, vocabulary: Vocabulary, features: str) -> str:
     bands = vocabulary.kaldi_bands()
     return graph.tone_rows(features, bands, frames=_SUBSAMPLING, threshold=_THRESHOLD, vocabulary=vocabulary)
 

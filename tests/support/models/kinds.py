@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stream.engine.model.sherpa.files import Kind
-from tests.support.models.icefall import write_streaming_zipformer, write_streaming_zipformer_ctc
+from tests.support.models.icefall import write_streaming_zipformer, write_streaming_zipformer_ctc, write_zipformer
 from tests.support.models.nemo import (
     write_nemo_ctc,
     write_nemo_transducer,
@@ -20,6 +20,7 @@ _WITH_BLANK_FIRST = Vocabulary(VOCABULARY.tokens, is_blank_first=True)
 _WRITERS: Mapping[Kind, tuple[Callable[[Path, Vocabulary], None], Vocabulary]] = {
     Kind.NEMO_CTC: (write_nemo_ctc, VOCABULARY),
     Kind.NEMO_TRANSDUCER: (write_nemo_transducer, VOCABULARY),
+    Kind.TRANSDUCER: (write_zipformer, _WITH_BLANK_FIRST),
     Kind.SENSE_VOICE: (write_sense_voice, _WITH_BLANK_FIRST),
     Kind.STREAMING_NEMO_CTC: (write_streaming_nemo_ctc, VOCABULARY),
     Kind.STREAMING_NEMO_TRANSDUCER: (write_streaming_nemo_transducer, VOCABULARY),
