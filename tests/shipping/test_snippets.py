@@ -16,7 +16,7 @@ import pytest
 
 from tests.shipping.test_documents import commands as command_lines
 from tests.support.places import CLIPS, DOCS, EXAMPLES, ROOT
-from tests.support.processes import NIYOSHA, STUCK_SECONDS
+from tests.support.processes import NIYOSHA
 from tests.support.sounds import clip_texts, words_of
 from tests.web.support.tokens import SECRET
 
@@ -186,7 +186,8 @@ def test_the_commands_of_a_document_work(snippet: Snippet, server: str, folder: 
         start_new_session=True,
     ) as process:
         try:
-            output, errors = process.communicate(timeout=STUCK_SECONDS)
+            # The limit is that of a test: on a busy machine each command takes seconds to start.
+            output, errors = process.communicate()
         finally:
             # Whatever it started and did not wait for.
             with suppress(ProcessLookupError):
