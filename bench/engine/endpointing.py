@@ -53,7 +53,7 @@ from vad import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, STRICTEST, WebRtcClassif
 
 _CHUNK_BYTES = 2 * FRAME_BYTES
 _TAIL_SECONDS = 3.0
-_LEAD_SECONDS = 0.5
+LEAD_SECONDS = 0.5
 _LOUDEST_NOISE = 30.0  # RMS of the noise around a clip, in steps of PCM16
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 _BESIDE_SPEECH_MS = 150  # an endpoint so long before the end of the speech is behind it for the detector
@@ -116,7 +116,7 @@ class Simulation:
     def run(self, clip: Clip) -> Run:
         """Send a clip with quiet noise around it, 20 ms at a time."""
         sound = surrounded(clip)
-        run = Run(clip.reference, round((_LEAD_SECONDS + clip.speech_span()[1]) * SAMPLE_RATE))
+        run = Run(clip.reference, round((LEAD_SECONDS + clip.speech_span()[1]) * SAMPLE_RATE))
         for start in range(0, len(sound), _CHUNK_BYTES):
             chunk = sound[start : start + _CHUNK_BYTES]
             self._position += len(chunk) // SAMPLE_BYTES
@@ -200,8 +200,8 @@ def surrounded(clip: Clip) -> bytes:
     samples = np.frombuffer(clip.pcm, dtype="<i2")
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
     level = min(_LOUDEST_NOISE, max(1.0, float(np.percentile(np.sqrt(np.mean(frames**2, axis=1)), 3))))
-    noise = np.random.default_rng(1).standard_normal(round((_LEAD_SECONDS + _TAIL_SECONDS) * SAMPLE_RATE)) * level
-    lead, tail = np.split(np.rint(noise).astype("<i2"), [round(_LEAD_SECONDS * SAMPLE_RATE)])
+    noise = np.random.default_rng(1).standard_normal(round((LEAD_SECONDS + _TAIL_SECONDS) * SAMPLE_RATE)) * level
+    lead, tail = np.split(np.rint(noise).astype("<i2"), [round(LEAD_SECONDS * SAMPLE_RATE)])
     sound = lead.tobytes() + clip.pcm + tail.tobytes()
     return sound[: len(sound) // _CHUNK_BYTES * _CHUNK_BYTES]
 

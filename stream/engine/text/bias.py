@@ -111,8 +111,8 @@ class BiasedWhisper:
             one
             for one in found
             if one.first_word >= kept
-            and min(least[one.first_word : one.end_word]) < _SURE_PROBABILITY
-            and not _is_function_word(words[one.first_word : one.end_word])
+            and min(least[one.replaced(words)]) < _SURE_PROBABILITY
+            and not _is_function_word(words[one.replaced(words)])
             and not self._phrases.removes_any(words, one)
         )
         return sorted(allowed, key=lambda one: -one.similarity)[:_MOST_CORRECTIONS]
@@ -132,12 +132,13 @@ class BiasedWhisper:
         least: Sequence[float],
     ) -> dict[Correction, float]:
         """Return the gain in log probability of each correction alone against the plain hypothesis."""
+        words = [word.text for word in plain.words]
         texts = [plain.tokens, *(self._corrected(plain, [correction]) for correction in corrections)]
         unchanged, *changed = self._whisper.score(encoded, texts, context)
         return {
             correction: score
             - unchanged
-            + _bonus(self._boost, min(least[correction.first_word : correction.end_word]))
+            + _bonus(self._boost, min(least[correction.replaced(words)]))
             + _SIMILARITY * (correction.similarity - _NEUTRAL_SIMILARITY)
             for correction, score in zip(corrections, changed, strict=True)
         }

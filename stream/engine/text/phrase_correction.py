@@ -31,6 +31,16 @@ class Correction:
         """Whether both replace the same word."""
         return self.first_word < other.end_word and other.first_word < self.end_word
 
+    def replaced(self, words: Sequence[str]) -> slice:
+        """Return which of the words become others: all, less those at both ends that the new text has as well."""
+        old = [spoken_form(word) for word in words[self.first_word : self.end_word]]
+        new = spoken_form(self.text).split()
+        most = min(len(old) - 1, len(new))
+        before = next((n for n in range(most) if old[n] != new[n]), most)
+        most -= before
+        after = next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
+        return slice(self.first_word + before, self.end_word - after)
+
 
 class Phrases:
     """The expected phrases; those too short for a phonetic comparison are left out."""

@@ -186,6 +186,22 @@ def test_a_phrase_that_stands_there_is_not_lost() -> None:
     assert not phrases.removes_any(["to", "Tahiti."], correction(0, 2, "Tahiti Haiti", 0.9))
 
 
+@pytest.mark.parametrize(
+    ("first_word", "end_word", "text", "replaced"),
+    [
+        (0, 2, "Haze joined", (0, 1)),
+        (1, 3, "joined thee", (2, 3)),
+        (0, 3, "Hazel", (0, 3)),
+        (0, 3, "has jointed the", (1, 2)),
+        (0, 1, "Has been", (0, 1)),
+        (1, 3, "joined", (2, 3)),
+    ],
+)
+def test_words_that_stay_are_not_replaced(first_word: int, end_word: int, text: str, replaced: tuple[int, int]) -> None:
+    place = correction(first_word, end_word, text, 0.9).replaced(["has", "joined,", "the", "conference"])
+    assert (place.start, place.stop) == replaced
+
+
 def test_a_phrase_takes_the_place_that_sounds_like_it_and_its_mark() -> None:
     plain = ["We", "moved", "it", "to", "poster", "sequel."]
     assert [(one.first_word, one.end_word, one.text) for one in find_corrections(plain, plain, ["PostgreSQL"])] == [
