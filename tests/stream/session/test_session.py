@@ -258,6 +258,13 @@ def test_a_pausing_sender_ends_the_utterance_and_not_the_session() -> None:
     assert told.reason is Reason.IDLE
 
 
+def test_the_rest_of_a_cut_utterance_opens_the_next_at_once() -> None:
+    timeline = Timeline(SessionConfig(max_utterance_ms=2000)).hear("x" * 180 + "...." + "x" * 16)
+    assert timeline.sent_frames(1) == 182
+    assert timeline.sent_frames(2) == 18
+    assert timeline.session.is_in_utterance
+
+
 def test_speech_without_end_is_cut_at_the_longest_utterance() -> None:
     timeline = Timeline(SessionConfig(max_utterance_ms=2000)).hear("x" * 450)
     assert timeline.sent_frames(1) == timeline.sent_frames(2) == 200
