@@ -22,6 +22,7 @@ class Scope(StrEnum):
     CHANNELS = "channels"
     PUBLISH = "publish"
     WATCH = "watch"
+    WEBHOOKS = "webhooks"
 
 
 ORDINARY = frozenset({Scope.LIVE, Scope.RECORDINGS, Scope.MODELS})

@@ -15,12 +15,13 @@ from web.app import create_app
 from web.channels.hub import ChannelHub
 from web.clock import Clock, boot_clock, steady_clock, wall_clock
 from web.composition.access import authenticator, counted_limits, origin_rules
-from web.composition.recordings import recording_queue, recording_steps, recordings_in
+from web.composition.recordings import fetch_options, recording_queue, recording_steps, recordings_in
 from web.composition.resources import Parts, built, one_of
 from web.jobs.cleanup import ABANDONED_SECONDS, Cleanup
 from web.jobs.queue import Queue
 from web.jobs.retention_clock import RetentionClock
 from web.jobs.training import Trainer
+from web.jobs.webhooks import WebhookSender
 from web.live.endpoint import Live
 from web.live.ownership import Ownership, keep_touched
 from web.live.registry import Sessions
@@ -39,6 +40,7 @@ from web.store.resumption import Resumptions
 from web.store.retried_writes import retried_writes
 from web.store.shared import Notes, TokenUses
 from web.store.transcriptions import Transcriptions
+from web.store.webhooks import Webhooks
 from web.tasks import running_task
 from web.workers.link import WorkerLink
 from web.workers.seat import Seat
@@ -96,6 +98,7 @@ async def running_gateway(
             retention_clock=retention_clock,
         )
         works = [parts.queue.run(), parts.trainer.run(), cleanup.run(), keep_trimming(), parts.fair_share.load.watch()]
+        works.append(WebhookSender(parts.webhooks, fetch_options(settings), clock=clock).run())
         works.append(keep_touched(parts.ownership, parts.resumptions))
         if seat is not None:
             works.append(_wake_when_announced(parts.queue, seat.link))
@@ -157,6 +160,7 @@ async def _shared(
             transcriptions=transcriptions,
             retried_writes=writes,
             resumptions=Resumptions(database, clock=clock),
+            webhooks=Webhooks(database, clock=clock),
             ownership=Ownership(relay),
             resume_key=await Notes(database).secret(_RESUME_KEY),
             recordings=recordings,

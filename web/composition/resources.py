@@ -49,6 +49,7 @@ from web.rest.recognize import RecognizeRoutes
 from web.rest.recordings import RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.tokens import SessionTokens, TokenRoutes
 from web.rest.transcriptions import TranscriptionRoutes
+from web.rest.webhooks import WebhookRoutes
 from web.settings.settings import Settings
 from web.store.channels import Channels
 from web.store.database.database import Database
@@ -57,6 +58,7 @@ from web.store.recordings import Recordings
 from web.store.resumption import Resumptions
 from web.store.retried_writes import RetriedWrites
 from web.store.transcriptions import Transcriptions
+from web.store.webhooks import Webhooks
 from web.workers.seat import Seat
 
 # The token of a connection that lasted as long as any may is good for so much longer.
@@ -80,6 +82,7 @@ class Parts:
     transcriptions: Transcriptions
     retried_writes: RetriedWrites
     resumptions: Resumptions
+    webhooks: Webhooks
     ownership: Ownership
     resume_key: bytes
     recordings: Recordings
@@ -260,6 +263,16 @@ def _channel_operator(parts: Parts) -> OperatorRoutes:
     )
 
 
+def _webhooks(parts: Parts) -> WebhookRoutes:
+    return WebhookRoutes(
+        auth=parts.auth,
+        webhooks=parts.webhooks,
+        fetch=fetch_options(parts.settings),
+        fair_share=parts.fair_share,
+        clock=parts.clock,
+    )
+
+
 def _ovh(parts: Parts) -> OvhRoutes:
     return OvhRoutes(
         auth=parts.auth,
@@ -323,6 +336,7 @@ _BUILDERS: dict[type, Callable[[Parts], object]] = {
     ChannelRoutes: _channels,
     OperatorRoutes: _channel_operator,
     RoomCodeRoutes: lambda _: RoomCodeRoutes(),
+    WebhookRoutes: _webhooks,
     Live: _live,
     OvhRoutes: _ovh,
     OpenAITranscriptionRoutes: _openai_transcriptions,

@@ -176,7 +176,7 @@ class _Fetch:
         """
         loop = asyncio.get_running_loop()
         report_at = loop.time() + self.options.unreachable_seconds
-        for address in await self._addresses(host_of(url)):
+        for address in await public_addresses(host_of(url), self.options):
             try:
                 return await stack.enter_async_context(
                     answer(url, address, self.options.idle_seconds, self.options.verify)
@@ -186,22 +186,6 @@ class _Fetch:
                     raise
         await asyncio.sleep(report_at - loop.time())
         raise FetchError(self._refused(_UNREACHABLE), is_passing=True)
-
-    async def _addresses(self, host: str) -> Sequence[Address]:
-        """Resolve a host; none if one of its addresses is not public, or the time is over.
-
-        Connect to these addresses only: a second lookup of the name may return others.
-        """
-        literal = literal_address(host)
-        if literal is not None:
-            return [literal]
-        try:
-            async with asyncio.timeout(self.options.unreachable_seconds):
-                addresses = await self.options.resolve(host)
-            check_addresses(addresses, self.options.networks)
-        except (OSError, TimeoutError, NotPublicError):
-            return []
-        return addresses
 
     def _redirected(self, url: "httpx.URL", location: str) -> "httpx.URL":
         try:
@@ -225,6 +209,23 @@ class _Fetch:
 
     def _refused(self, sentence: str) -> ClientError:
         return ClientError(Problem.INVALID_AUDIO, f"audio.uri {shown(self.uri)} {sentence}")
+
+
+async def public_addresses(host: str, options: FetchOptions) -> Sequence[Address]:
+    """Resolve a host; none if one of its addresses is not public, or the time is over.
+
+    Connect to these addresses only: a second lookup of the name may return others.
+    """
+    literal = literal_address(host)
+    if literal is not None:
+        return [literal]
+    try:
+        async with asyncio.timeout(options.unreachable_seconds):
+            addresses = await options.resolve(host)
+        check_addresses(addresses, options.networks)
+    except (OSError, TimeoutError, NotPublicError):
+        return []
+    return addresses
 
 
 @contextmanager

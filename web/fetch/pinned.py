@@ -3,11 +3,12 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from stream.lazy_import import lazy_import
@@ -36,15 +37,23 @@ async def resolved(host: str) -> Sequence[Address]:
 
 @asynccontextmanager
 async def answer(
-    url: "httpx.URL", address: Address, idle_seconds: float, verify: ssl.SSLContext | None
+    url: "httpx.URL",
+    address: Address,
+    idle_seconds: float,
+    verify: ssl.SSLContext | None,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator["httpx.Response"]:
     """Request `url` from `address`, on a new connection: a pooled one was verified for another name.
+
+    With a `body` it is posted. `headers` are sent besides.
 
     Not with httpx.AsyncClient, which adds cookies, proxies and .netrc, and logs whole URIs.
     """
     literal = literal_address(host_of(url))
     request = httpx.Request(
-        "GET",
+        "GET" if body is None else "POST",
         url.copy_with(host=str(address)),
         headers={
             "Host": url.netloc.decode(),
@@ -52,7 +61,9 @@ async def answer(
             "Accept": "*/*",
             "Accept-Encoding": "identity",
             "Connection": "close",
+            **headers,
         },
+        content=body,
         extensions={
             "sni_hostname": host_of(url).removesuffix(".") if literal is None else str(literal),
             "timeout": httpx.Timeout(idle_seconds, connect=min(_CONNECT_SECONDS, idle_seconds)).as_dict(),

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 # Migrations need names that are the same on every database.
@@ -162,6 +163,47 @@ channel_lines = Table(
     Column("transcription_id", String(36), nullable=False),
     Column("utterance", Integer, nullable=False),
     Index(None, "channel", "change_id"),
+)
+
+# Addresses to which events are posted. Lines up to the change id `lines_until` were collected; nothing is posted before
+# `due_at`, which whoever posts sets ahead.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String(255), nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("channel", ForeignKey("channels.name", ondelete="CASCADE")),
+    Column("created_at", Float(53), nullable=False),
+    Column("lines_until", BigInteger, nullable=False),
+    Column("due_at", Float(53), nullable=False, default=0.0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("last_attempt_at", Float(53)),
+)
+
+# What is posted, in the order of positions. The body is there until it is delivered or given up.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("channel", ForeignKey("channels.name", ondelete="CASCADE"), index=True),
+    Column("transcription_id", ForeignKey("transcriptions.id", ondelete="CASCADE"), index=True),
+    Column("position", BigInteger, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("body", LargeBinary),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    UniqueConstraint("webhook_id", "subject"),
+    Index(None, "webhook_id", "state", "position"),
 )
 
 # Tokens for one use that were used, by digests of their ids; on PostgreSQL only, for all gateways together.

@@ -29,6 +29,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     Scope.CHANNELS: OPERATOR,
     Scope.PUBLISH: frozenset({"publish"}),
     Scope.WATCH: OF_PRIVATE,
+    Scope.WEBHOOKS: frozenset(),
 }
 
 
