@@ -49,7 +49,7 @@ async def test_spoken_words_appear_settle_and_can_be_downloaded(
         await keep_screenshot(page, "dictation-speaking")
         line = page.get_by_role("log").locator("p").first
         await expect(line).to_have_text(QUICK)
-        await expect(line).to_have_attribute("dir", "auto")
+        await expect(line).to_have_attribute("dir", "ltr")
         await expect(page.locator("#open p")).to_have_count(0)
         await expect_state(page, "Listening")
         await expect(page.locator("#first")).to_have_text(re.compile(r"^\d+\.\d s$"))

@@ -11,6 +11,7 @@
  * @typedef {{ names: ReadonlySet<string>, hasCapitals: boolean }} Style names keep their capitals
  */
 
+export const UNTIMED_WORD_SECONDS = 0.4; // 150 words a minute, ordinary speech
 // A listener takes so long a pause for the end of a thought; subtitles end there, too.
 const PAUSE_SECONDS = 1;
 // Onsets include some sound before the words; anything earlier is another recording.

@@ -1,6 +1,7 @@
 // Subtitles of one channel: words with times to readable captions, as SRT or WebVTT. Follows stream/recordings/subtitles.py
 // function by function; tests/web/static/test_subtitles.py holds the two together, so change both or neither.
 
+import { UNTIMED_WORD_SECONDS } from "./paragraphs.js";
 import { SPACE, directionOf, marked } from "./direction.js";
 
 /**
@@ -15,7 +16,6 @@ const CUE_CHARACTERS = 2 * LINE_CHARACTERS;
 const SHORTEST_SECONDS = 1;
 const LONGEST_SECONDS = 7;
 const PAUSE_SECONDS = 1; // no caption spans a silence as long as this: its end would be read before it is spoken
-export const UNTIMED_WORD_SECONDS = 0.4; // 150 words a minute, ordinary speech
 
 const SENTENCE_ENDS = ".?!…؟۔。";
 const CLAUSE_ENDS = ",;:،؛、";

@@ -1,8 +1,7 @@
 // The transcript of all sessions and recordings since the page was opened, whatever the page still shows.
 
-import { retimed, textOf } from "./paragraphs.js";
+import { UNTIMED_WORD_SECONDS, retimed, textOf } from "./paragraphs.js";
 import { Recording, nextId } from "./recording.js";
-import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 
 /**
  * @typedef {import("./live.js").Result} Result
@@ -20,8 +19,9 @@ import { UNTIMED_WORD_SECONDS, srt, vtt } from "./subtitles.js";
 /** How each format is downloaded: its media type, and its text. */
 const FORMATS = {
   txt: { type: "text/plain", write: (/** @type {Line[]} */ lines) => (lines.length > 0 ? `${textOf(lines)}\n` : "") },
-  srt: { type: "application/x-subrip", write: srt },
-  vtt: { type: "text/vtt", write: vtt },
+  // Loaded when they are wanted.
+  srt: { type: "application/x-subrip", write: async (/** @type {Line[]} */ lines) => (await import("./subtitles.js")).srt(lines) },
+  vtt: { type: "text/vtt", write: async (/** @type {Line[]} */ lines) => (await import("./subtitles.js")).vtt(lines) },
   json: { type: "application/json", write: toJson },
 };
 
@@ -202,13 +202,13 @@ export class Transcript {
    * The sessions of listening as a file; the server writes those of recordings.
    * @param {Format} format
    * @param {Date} now names the file, in local time
-   * @returns {{ name: string, type: string, text: string }} `type` is a media type
+   * @returns {Promise<{ name: string, type: string, text: string }>} `type` is a media type
    */
-  download(format, now) {
+  async download(format, now) {
     const parts = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes()];
     const [year, month, day, hour, minute] = parts.map((part) => String(part).padStart(2, "0"));
     const name = `niyosha-${year}-${month}-${day}-${hour}${minute}.${format}`;
-    return { name, ...written(this.spoken, this.duration, format) };
+    return { name, ...(await written(this.spoken, this.duration, format)) };
   }
 }
 
@@ -217,9 +217,9 @@ export class Transcript {
  * @param {Recording} recording
  * @param {Format} format
  */
-export function downloadOf({ name, lines }, format) {
+export async function downloadOf({ name, lines }, format) {
   const duration = Math.max(0, ...lines.flatMap(({ words }) => words.map(({ endTime }) => endTime)));
-  return { name: fileName(name, format), ...written(lines, duration, format) };
+  return { name: fileName(name, format), ...(await written(lines, duration, format)) };
 }
 
 /**
@@ -236,9 +236,9 @@ export function fileName(name, format) {
  * @param {number} duration in seconds
  * @param {Format} format
  */
-function written(lines, duration, format) {
+async function written(lines, duration, format) {
   const { type, write } = FORMATS[format];
-  return { type: `${type}; charset=utf-8`, text: write(lines, duration) };
+  return { type: `${type}; charset=utf-8`, text: await write(lines, duration) };
 }
 
 /** @param {{ lines: Line[] }[]} parts */

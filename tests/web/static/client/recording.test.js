@@ -179,7 +179,7 @@ test("a recording that goes on settling stays above later speech", () => {
   assert.deepEqual(transcript.recordings, [recording]);
 });
 
-test("a session is a file without the recordings, on a clock without them", () => {
+test("a session is a file without the recordings, on a clock without them", async () => {
   const transcript = new Transcript();
   const recording = new Recording("talk.wav");
   transcript.add(recording);
@@ -188,8 +188,8 @@ test("a session is a file without the recordings, on a clock without them", () =
   transcript.begin();
   const words = [{ startTime: 0.5, endTime: 1, word: "Mine.", confidence: 1 }];
   transcript.show({ number: 1, isFinal: true, transcript: "Mine.", confidence: 1, words });
-  assert.equal(transcript.download("txt", new Date()).text, "Mine.\n");
-  assert.equal(transcript.download("srt", new Date()).text, "1\n00:00:00,500 --> 00:00:01,500\nMine.\n");
+  assert.equal((await transcript.download("txt", new Date())).text, "Mine.\n");
+  assert.equal((await transcript.download("srt", new Date())).text, "1\n00:00:00,500 --> 00:00:01,500\nMine.\n");
   assert.equal(transcript.duration, 1);
 });
 

@@ -172,27 +172,27 @@ test("a state that was handed out does not change", () => {
   assert.equal(line.isOpen, true);
 });
 
-test("files hold everything, settled or not", () => {
+test("files hold everything, settled or not", async () => {
   const transcript = transcriptOf(final(1, "سلام دنیا.", 1), open(2, "and then"));
-  assert.deepEqual(transcript.download("txt", NOW), {
+  assert.deepEqual(await transcript.download("txt", NOW), {
     name: "niyosha-2026-01-05-0907.txt",
     type: "text/plain; charset=utf-8",
     text: "سلام دنیا.\nand then\n",
   });
-  assert.deepEqual(transcript.download("srt", NOW), {
+  assert.deepEqual(await transcript.download("srt", NOW), {
     name: "niyosha-2026-01-05-0907.srt",
     type: "application/x-subrip; charset=utf-8",
     text: "1\n00:00:01,000 --> 00:00:02,000\nسلام دنیا.\n\n2\n00:00:02,000 --> 00:00:03,000\nand then\n",
   });
-  assert.deepEqual(transcript.download("vtt", NOW), {
+  assert.deepEqual(await transcript.download("vtt", NOW), {
     name: "niyosha-2026-01-05-0907.vtt",
     type: "text/vtt; charset=utf-8",
     text: "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nسلام دنیا.\n\n00:00:02.000 --> 00:00:03.000\nand then\n",
   });
 });
 
-test("JSON is as the server answers a transcription", () => {
-  const { name, type, text } = transcriptOf(final(1, "Yes.", 1)).download("json", NOW);
+test("JSON is as the server answers a transcription", async () => {
+  const { name, type, text } = await transcriptOf(final(1, "Yes.", 1)).download("json", NOW);
   assert.deepEqual([name, type], ["niyosha-2026-01-05-0907.json", "application/json; charset=utf-8"]);
   assert.deepEqual(JSON.parse(text), {
     duration: 1.5,
@@ -208,12 +208,12 @@ test("JSON is as the server answers a transcription", () => {
   assert.match(text, /^\{\n {2}"duration": 1\.5,\n/);
 });
 
-test("files of an empty transcript are empty", () => {
+test("files of an empty transcript are empty", async () => {
   const transcript = new Transcript();
-  assert.equal(transcript.download("txt", NOW).text, "");
-  assert.equal(transcript.download("srt", NOW).text, "");
-  assert.equal(transcript.download("vtt", NOW).text, "WEBVTT\n");
-  assert.deepEqual(JSON.parse(transcript.download("json", NOW).text), { duration: 0, status: "done", results: [] });
+  assert.equal((await transcript.download("txt", NOW)).text, "");
+  assert.equal((await transcript.download("srt", NOW)).text, "");
+  assert.equal((await transcript.download("vtt", NOW)).text, "WEBVTT\n");
+  assert.deepEqual(JSON.parse((await transcript.download("json", NOW)).text), { duration: 0, status: "done", results: [] });
 });
 
 /** @param {number} number @param {string} transcript @param {number} [at] @param {boolean} [isFinal] */

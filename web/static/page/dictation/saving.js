@@ -15,12 +15,12 @@ const SAVING_MS = 60_000;
  */
 export async function saveTranscript(transcript, format) {
   let failure = "";
-  if (transcript.spoken.length > 0) saveText(transcript.download(format, new Date()));
+  if (transcript.spoken.length > 0) saveText(await transcript.download(format, new Date()));
   for (const recording of transcript.recordings) {
     const { name, transcriptionId, lines } = recording;
     if (lines.length === 0) continue;
     // The server lacks what was cancelled, and what the user wrote.
-    if (!transcriptionId || lines.some(({ isEdited }) => isEdited)) saveText(downloadOf(recording, format));
+    if (!transcriptionId || lines.some(({ isEdited }) => isEdited)) saveText(await downloadOf(recording, format));
     else failure = (await saveWritten(transcriptionId, name, format)) || failure;
   }
   return failure;
