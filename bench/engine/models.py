@@ -83,7 +83,7 @@ class Follower:
         is_free_at = 0.0
         for index, is_speech in enumerate(WebRtcClassifier(STRICTEST).classify(pcm)):
             frame = pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
-            self._utterance.append(frame, is_speech=bool(is_speech))
+            self._utterance.append(frame, bytes([is_speech]))
             now = (index + 1) * FRAME_SAMPLES / SAMPLE_RATE
             work = self._utterance.wants(intervals)
             if work is not None and now >= is_free_at:
