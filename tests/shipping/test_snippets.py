@@ -83,6 +83,7 @@ NOT_RUN = {
     "docker": CONTAINERS,
     "kubectl": CONTAINERS,
     "make ": "it sets up a checkout, or is what runs this test",
+    "niyosha bench": "it measures for minutes, and this is no quiet machine; tests/bench/load/ runs it",
     "python -m bench": "it measures for minutes, and this is no quiet machine",
     "createuser": "it changes a PostgreSQL server; tests/web/store/database/ has one of its own",
     "pg_dump": "it needs PostgreSQL's programs; tests/web/store/database/test_backups.py does the same",

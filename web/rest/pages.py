@@ -5,9 +5,9 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from web.rest.channels.bodies import NAME
 from web.rest.channels.management import CHANNELS
 from web.routes.operations import SERVER, Answer, Media, Operation, route
+from web.routes.schemas import in_path
 
 STATIC = Path(__file__).parents[1] / "static"
 # After an upgrade old and new modules must not mix; a page of another site must not frame this one's microphone.
@@ -47,6 +47,8 @@ COMMANDS = Operation(
     asks_for_token=False,
 )
 
+# The page itself says that there is no such channel.
+_NAME = in_path("name", "the name of the channel", {"type": "string"})
 WATCH = Operation(
     method="GET",
     path="/watch/{name}",
@@ -54,7 +56,7 @@ WATCH = Operation(
     tag=CHANNELS,
     summary="Open the page of a caption channel for its audience",
     description="It reads the channel with the token that is its parameter `jwt`, if there is one.",
-    parameters=(NAME,),
+    parameters=(_NAME,),
     answers=PAGE,
     asks_for_token=False,
 )
@@ -65,7 +67,7 @@ OPERATE = Operation(
     tag=CHANNELS,
     summary="Open the page of a caption channel for its operator",
     description="It asks for a token with the scope `channels` where the server has a key, or takes its `jwt`.",
-    parameters=(NAME,),
+    parameters=(_NAME,),
     answers=PAGE,
     asks_for_token=False,
 )

@@ -91,7 +91,7 @@ class DeliveryBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     """What was, or is to be, posted."""
 
     id: Annotated[str, Meta(description="`Niyosha-Delivery` of the post", extra_json_schema=ID_SCHEMA)]
-    event: EventName
+    event: Annotated[EventName, Meta(description="what happened")]
     created_at: Timestamp
     state: Annotated[str, Meta(description="its progress", extra_json_schema={"enum": list(State)})]
     attempts: Annotated[int, Meta(description="how often it was posted")]

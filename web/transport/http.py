@@ -1,6 +1,7 @@
 """An HTTP connection: uvicorn's, with limits on its head, its time and what is parsed at once."""
 
 import asyncio
+import weakref
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from stream.paths import HEALTH_PATH
 from web.limits.addresses import source_of_host
-from web.routes.streaming import DETACH, Outlet, Source
+from web.routes.streaming import DETACH, Detach, Outlet, Source
 from web.transport.connection_table import Entrance
 from web.transport.detached import DETACHED_CYCLE, DetachedAnswer
 from web.transport.flow import ParserFlow, Unparsed, half_close
@@ -211,7 +212,7 @@ class HttpConnection(HttpToolsProtocol):
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if not cycle.disconnected:
             extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
-            extensions[DETACH] = self._detach
+            extensions[DETACH] = _weak(self)
             super()._start_asgi_task(cycle, app)
 
     def _detach(self, source: Source) -> Outlet:
@@ -320,6 +321,19 @@ class HttpConnection(HttpToolsProtocol):
 
 def _head_too_large() -> Response:
     return head_too_large(MAX_LINE_LENGTH, HEAD_BYTES, MAX_NUM_HEADERS)
+
+
+def _weak(connection: "HttpConnection") -> Detach:
+    """Return what detaches answers of a connection; strong, it and its scope would hold each other after their end."""
+    reference = weakref.ref(connection)
+
+    def detach(source: Source) -> Outlet:
+        held = reference()
+        if held is None:
+            raise RuntimeError("the connection of this request is gone")
+        return held._detach(source)
+
+    return detach
 
 
 def _declared_bytes(headers: list[tuple[bytes, bytes]]) -> int:

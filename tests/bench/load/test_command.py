@@ -20,8 +20,8 @@ def quiet(_line: str) -> None:
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     """A directory with one clip and its text."""
-    shutil.copy(CLIPS / "quick.wav", tmp_path)
-    (tmp_path / "manifest.tsv").write_text(f"file\ttext\nquick.wav\t{clip_texts()['quick.wav']}\n")
+    shutil.copy(CLIPS / "yes.wav", tmp_path)
+    (tmp_path / "manifest.tsv").write_text(f"file\ttext\nyes.wav\t{clip_texts()['yes.wav']}\n")
     return tmp_path
 
 

@@ -115,7 +115,8 @@ async def test_the_client_gets_the_words_and_times_of_the_live_protocol(
     assert final == completed[-1]["transcript"]
     words = [word for event in completed for word in event["words_info"]["words"]]
     same = [word for result in ours.messages[-1]["results"] for word in result["words"]]
-    assert [word["word"] for word in words] == [word["word"] for word in same]
+    # The engine writes harbour or harbor, by the sound around it.
+    assert [words_of(word["word"]) for word in words] == [words_of(word["word"]) for word in same]
     for word, other in zip(words, same, strict=True):
         times = word["start_time"], word["end_time"]
         assert times == pytest.approx((1000 * other["startTime"], 1000 * other["endTime"]), abs=10)

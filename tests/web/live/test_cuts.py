@@ -12,14 +12,12 @@ from tests.web.support.gateway import running_gateway
 from tests.web.support.sockets import Conversation, converse
 
 pytestmark = pytest.mark.virtual_time
+_OWN = ("transcriptionId", "inferenceTime", "latency", "resume")
 
 
 def told(conversation: Conversation) -> list[dict[str, Any]]:
     """The messages without what every connection has of its own."""
-    return [
-        {key: value for key, value in message.items() if key not in ("transcriptionId", "inferenceTime", "latency")}
-        for message in conversation.messages
-    ]
+    return [{key: value for key, value in message.items() if key not in _OWN} for message in conversation.messages]
 
 
 def random_cuts(sound: bytes, seed: int) -> list[bytes | str]:

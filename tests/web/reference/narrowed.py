@@ -61,8 +61,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         case {"audio": {"uri": str(uri), **audio}, **rest} if uri.lower().startswith("http") and len(uri) <= 2048:
             body: Any = {**rest, "audio": {**audio, "uri": NOWHERE}}
             case.body = body
-        case {"url": str(uri)} if uri.lower().startswith("http") and len(uri) <= 2048:
-            elsewhere: Any = {"url": NOWHERE}
+        case {"url": str(uri), **rest} if uri.lower().startswith("http") and len(uri) <= 2048:
+            elsewhere: Any = {**rest, "url": NOWHERE}
             case.body = elsewhere
         case {"file": Binary() as file, **rest} if "audio/transcriptions" in case.path and file == Binary(SOUND):
             # Bare samples are refused there.

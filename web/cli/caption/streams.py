@@ -88,6 +88,7 @@ class _Reading:
         self.has_length = False
         self._address = address
         self._pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_MOST_PIECES)
+        self._room = threading.Semaphore(_MOST_PIECES)
         self._loop = asyncio.get_running_loop()
         self._is_left = threading.Event()
 
@@ -97,6 +98,7 @@ class _Reading:
         threading.Thread(target=self._run, name="stream", daemon=True).start()
         try:
             while (piece := await self._pieces.get()) is not None:
+                self._room.release()
                 if isinstance(piece, BaseException):
                     raise piece
                 yield piece
@@ -118,12 +120,11 @@ class _Reading:
 
     def _put(self, piece: bytes | BaseException | None) -> None:
         """Hand a piece over, and wait for room."""
-        waiting = asyncio.run_coroutine_threadsafe(self._pieces.put(piece), self._loop)
-        while not self._is_left.is_set():
-            with suppress(TimeoutError):
-                waiting.result(timeout=_READ_SECONDS / 10)
+        while not self._room.acquire(timeout=_READ_SECONDS / 10):
+            if self._is_left.is_set():
                 return
-        waiting.cancel()
+        # Not a coroutine, which a loop that ends meanwhile would never await.
+        self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
 
     def _decoded(self) -> Iterator[bytes]:
         # Whoever writes into a pipe may take a break.

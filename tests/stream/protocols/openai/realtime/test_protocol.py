@@ -161,7 +161,8 @@ def test_what_is_longer_than_an_utterance_is_one_item() -> None:
     answers = client(max_utterance_ms=2000).converse(MANUAL, append(speech), COMMIT, GONE)
     assert len(answers.streams) == 2
     (text,) = transcripts(answers)
-    assert text == "w0 w1 w2 w3 w4 w5 w6 w7 w0 w1"
+    # The longest utterance is cut within its last two seconds, where the sound is quietest.
+    assert text == "w0 w1 w2 w3 w4 w5 w0 w1 w2"
     assert list(deltas(answers).values()) == [text]
     assert answers.of(f"{TEXT}.completed")[0]["usage"]["seconds"] == 2.5
 
