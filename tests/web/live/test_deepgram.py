@@ -479,7 +479,7 @@ async def test_words_and_times_are_those_of_the_live_protocol(server: str) -> No
     assert made.texts == [one["transcript"] for one in results]
     assert [words_of(text) for text in made.texts] == [words_of(clip_texts()[n]) for n in ("quick.wav", "harbour.wav")]
     expected = [(word["startTime"], word["endTime"]) for one in results for word in one["words"]]
-    assert times(made.words) == [pytest.approx(pair, abs=0.01) for pair in expected]
+    assert times(made.words) == [pytest.approx(pair, abs=0.025) for pair in expected]  # the step of the engine is 20 ms
     assert all(0 < one["channel"]["alternatives"][0]["confidence"] <= 1 for one in made.finals)
 
 

@@ -220,7 +220,7 @@ async def test_words_and_times_are_those_of_the_live_protocol(server: str) -> No
         words_of(clip_texts()[name]) for name in ("quick.wav", "harbour.wav")
     ]
     expected = [(word["startTime"], word["endTime"]) for one in results for word in one["words"]]
-    assert times(made.words) == [pytest.approx(pair, abs=0.01) for pair in expected]
+    assert times(made.words) == [pytest.approx(pair, abs=0.025) for pair in expected]  # the step of the engine is 20 ms
     assert all(one["text"] == " ".join(word["word"] for word in one["result"]) for one in made.results)
 
 

@@ -358,6 +358,7 @@ async def test_without_a_recognizer_the_server_is_overloaded(
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.long_callbacks("structlog's console paints the traceback, which the log of a server does not")
 async def test_an_error_of_the_server_tells_nothing(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.rest.openai.transcriptions.recording_in", None)
     refused = error(await client.post(PATH, **form()), 500)
