@@ -10,6 +10,7 @@ from bench.load.command import BenchError, Load, run
 from tests.support.places import CLIPS
 from tests.support.ports import unused_port
 from tests.support.sounds import clip_texts
+from tests.support.tiers import IS_LONG
 from web.cli.bench import bench
 
 
@@ -25,6 +26,7 @@ def clips(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.skipif(not IS_LONG, reason="it starts four servers; the test with a running server measures as well")
 async def test_gateway_null_server_and_floors_are_measured() -> None:
     load = Load(streams=(2,), seconds=1.0, warm_up_seconds=0.5, has_floors=True, words_per_second=10.0)
     report = await run(load, quiet)
