@@ -32,6 +32,7 @@ from web.rest.channels.management import ChannelRoutes
 from web.rest.channels.operation import OperatorRoutes
 from web.rest.channels.readers import ChannelReaderRoutes
 from web.rest.channels.room_code import RoomCodeRoutes
+from web.rest.channels.webhooks import WebhookRoutes
 from web.rest.configuration import ConfigurationRoutes
 from web.rest.deepgram.listen import DeepgramRoutes
 from web.rest.health import HealthRoutes
@@ -49,7 +50,6 @@ from web.rest.recognize import RecognizeRoutes
 from web.rest.recordings import RecordingAdmission, ShortTranscriptions, Transcriber
 from web.rest.tokens import SessionTokens, TokenRoutes
 from web.rest.transcriptions import TranscriptionRoutes
-from web.rest.webhooks import WebhookRoutes
 from web.settings.settings import Settings
 from web.store.channels import Channels
 from web.store.database.database import Database

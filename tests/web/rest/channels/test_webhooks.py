@@ -9,7 +9,7 @@ from tests.web.support.gateway import Gateway
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import bearer
 from web.auth.caller import Scope
-from web.rest.webhooks import WEBHOOKS_PER_OWNER
+from web.rest.channels.webhooks import WEBHOOKS_PER_OWNER
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.asyncio(loop_scope="module")]
 PATH = "/v1/webhooks"
