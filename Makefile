@@ -5,6 +5,9 @@ RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 # Tests at once: one more than the machine that holds us to six minutes has cores, because some wait.
 WORKERS ?= 3
+# A variable that is empty is not set: some images forbid Python to keep what it has compiled, and each of the hundreds
+# of processes that the tests start would compile the project anew.
+test test-long test-flaky: export PYTHONDONTWRITEBYTECODE =
 # How often `make test-flaky` runs the suite, with how many tests at once, and beside how many busy loops.
 RUNS ?= 10
 FLAKY_WORKERS ?= 4

@@ -7,14 +7,14 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, Route, expect
 
 from tests.support.processes import STUCK_SECONDS
 from tests.support.sounds import clip_pcm, wav
@@ -114,12 +114,15 @@ async def opened(
     *,
     may_log: bool = False,
     sets_clock: bool = False,
+    routes: Mapping[str, Callable[[Route], Awaitable[None]]] | None = None,
     **profile: Any,
 ) -> AsyncIterator[Page]:
     """Open a page as on a first visit; it must throw nothing and, unless it `may_log`, keep the console clean.
 
     A profile is made for what needs its own: a profile that is not the usual one, and a page that `sets_clock`, which
     Playwright does for a whole profile and for good. The others share one, which costs half as much.
+    The `routes` answer requests in the server's place, by pattern. They are set before the page is there: a page that
+    is open may send its next request past a new route.
     """
     shared = _shared.get(browser)
     # A page beside another one is a visitor of its own.
@@ -136,6 +139,8 @@ async def opened(
     if not may_log:
         page.on("console", lambda message: faults.append(message.text))
     await page.add_init_script(KEEP_TRACKS)
+    for pattern, answer in (routes or {}).items():
+        await page.route(pattern, answer)
     await page.goto(url)
     # A page is shown once it has its texts, which its load does not wait for.
     await wait_for(page, "!document.querySelector('#listen') || document.documentElement.dir !== ''")
@@ -144,6 +149,11 @@ async def opened(
     finally:
         await (_forget(context, page) if is_shared else context.close())
     assert not faults, faults
+
+
+async def unreachable(route: Route) -> None:
+    """Answer a request as a server that is away."""
+    await route.abort()
 
 
 async def _forget(context: BrowserContext, page: Page) -> None:

@@ -96,9 +96,9 @@ async def test_what_the_server_cannot_decode_the_browser_does(
         else:
             await route.continue_()
 
+    routes = {"**/v1/speech/asrlongrunning": refuse}
     # The browser writes the refusal to the console.
-    async with opened(speaking_browser, counting_server.url, may_log=True) as page:
-        await page.route("**/v1/speech/asrlongrunning", refuse)
+    async with opened(speaking_browser, counting_server.url, may_log=True, routes=routes) as page:
         await choose(page, "memo.mp4", contained(clip_pcm("quick.wav"), "mp4", None), "audio/mp4")
         await expect(page.get_by_role("log")).to_contain_text("w0 w1")
         assert refusals == []

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.places import CLIPS
 from tests.support.recognizers import CountingStream, ScriptedRecognizer
 from tests.web.pages.accessibility import violations
-from tests.web.pages.browser import expect_state, keep_screenshot, opened, start, stop, wait_for
+from tests.web.pages.browser import expect_state, keep_screenshot, opened, start, stop, unreachable, wait_for
 from web.process.serve import RunningServer, running
 from web.settings.settings import Settings
 
@@ -82,8 +82,8 @@ async def test_a_sample_can_be_stopped(page: Page) -> None:
 async def test_a_sample_that_cannot_be_loaded_is_told(
     speaking_browser: Browser, counting_server: RunningServer
 ) -> None:
-    async with opened(speaking_browser, counting_server.url, may_log=True) as page:
-        await page.route("**/sample.mp3", lambda route: route.abort())
+    routes = {"**/sample.mp3": unreachable}
+    async with opened(speaking_browser, counting_server.url, may_log=True, routes=routes) as page:
         await page.get_by_role("button", name="Hear a sample (English)").click()
         await expect(page.get_by_role("alert")).to_contain_text("The sample cannot be loaded. Is the server running?")
         await expect_state(page, "Ready")

@@ -57,8 +57,10 @@ async def test_a_short_pause_joins_utterances_and_mends_their_letters(
     speaking_browser: Browser, tmp_path: Path, empty_database: Path
 ) -> None:
     texts = script("I went to...", "The shop today.", "and so")
+    # One utterance at a time: the script gives its texts in the order of their beginnings.
+    settings = own_settings(tmp_path, empty_database).model_copy(update={"job_streams": 1})
     async with (
-        running(own_settings(tmp_path, empty_database), ScriptedRecognizer(script=texts)) as server,
+        running(settings, ScriptedRecognizer(script=texts)) as server,
         opened(speaking_browser, server.url) as page,
     ):
         await choose(page, recording(0.95, 0.95, 2))

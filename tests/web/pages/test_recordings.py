@@ -237,10 +237,9 @@ async def test_a_file_that_is_cancelled_while_it_is_sent_does_not_stay_at_the_se
 
     async with (
         talking_server(tmp_path, empty_database, Finals(1)) as server,
-        opened(speaking_browser, server.url) as page,
+        opened(speaking_browser, server.url, routes={"**/v1/speech/asrlongrunning": answer_late}) as page,
         httpx.AsyncClient(base_url=server.url) as client,
     ):
-        await page.route("**/v1/speech/asrlongrunning", answer_late)
         await choose(page, first=talk(0, 4))
         async with asyncio.timeout(STUCK_SECONDS):
             await arrived.wait()
@@ -268,9 +267,8 @@ async def test_a_server_that_is_away_for_a_moment_costs_no_text(
     async with (
         talking_server(tmp_path, empty_database, finals) as server,
         # The browser writes each failure to the console.
-        opened(speaking_browser, server.url, may_log=True) as page,
+        opened(speaking_browser, server.url, may_log=True, routes={"**/v1/speech/transcriptions/**": fail}) as page,
     ):
-        await page.route("**/v1/speech/transcriptions/**", fail)
         await choose(page, talk=talk(0, 4))
         await expect(page.get_by_role("log")).to_contain_text(spoken(3))
         assert await shown(page) == due(0, 4)

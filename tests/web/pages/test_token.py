@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from tests.support.places import CLIPS
 from tests.support.recognizers import ScriptedRecognizer
 from tests.web.pages.accessibility import violations
-from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop, track_states
+from tests.web.pages.browser import expect_notice, expect_state, opened, start, stop, track_states, unreachable
 from tests.web.support.tokens import SECRET, claims, token
 from web.process.serve import RunningServer, running
 from web.settings.settings import Settings
@@ -185,9 +185,8 @@ async def test_a_first_visit_explains_the_key_and_can_be_cancelled(
 async def test_a_server_that_was_away_at_first_asks_for_the_key_too(
     speaking_browser: Browser, guarded: RunningServer
 ) -> None:
-    async with opened(speaking_browser, "about:blank", may_log=True) as page:
-        await page.route("**/v1/speech/languages", lambda route: route.abort())
-        await page.goto(guarded.url)
+    routes = {"**/v1/speech/languages": unreachable}
+    async with opened(speaking_browser, guarded.url, may_log=True, routes=routes) as page:
         await start(page)
         await page.get_by_role("textbox", name="Token").fill(token(scope=SCOPES))
         await page.keyboard.press("Enter")
