@@ -22,8 +22,9 @@ _DOUBTFUL_LOGPROB = -0.8
 # The shortest words ("stop", in noise of 10 dB) are voiced for 110 ms; noise, clicks, wind and breath for 50 ms.
 _LEAST_VOICED_SECONDS = 0.06
 # Speech has 2.5 to 22 tokens for each voiced second, with each digit counted as one; tones and engines, which are
-# voiced throughout, have 0.5, and noise that seems voiced by chance has 50.
-_LEAST_TOKENS_PER_VOICED_SECOND = 1.5
+# voiced throughout, have 0.5, and noise that seems voiced by chance has 50. Of slow
+# digits "nine nine nine" has the fewest, 1.2.
+_LEAST_TOKENS_PER_VOICED_SECOND = 1.0
 _MOST_TOKENS_PER_VOICED_SECOND = 35
 _LETTERS_OF_TOKEN = 4  # in the mean; frequent long words are single tokens, and slow speakers take 0.7 s for "goodbye"
 _VOICED = 0.7  # autocorrelation at the pitch period

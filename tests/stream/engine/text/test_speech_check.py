@@ -52,6 +52,7 @@ def test_words_without_a_voice_are_not_believed(samples: Samples, result: Decodi
         (_SPEECH, decoding("printing in the only sense", 0.7, -0.8)),
         (_NOISE, decoding("a whisper, read well", 0.1, -0.5)),
         (np.tile(_SPEECH, 5), decoding("99999", 0.25, -1.1)),
+        (np.tile(_SPEECH, 6), decoding("9 9", 0.27, -0.7)),
         (_LONG_VOWEL, decoding("goodbye", 0.2, -1.7)),
     ],
 )
