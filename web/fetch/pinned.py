@@ -69,7 +69,8 @@ async def answer(
             "timeout": httpx.Timeout(idle_seconds, connect=min(_CONNECT_SECONDS, idle_seconds)).as_dict(),
         },
     )
-    async with httpx.AsyncHTTPTransport(verify=verify or _authorities(), trust_env=False) as transport:
+    verify = verify or await asyncio.to_thread(_authorities)
+    async with httpx.AsyncHTTPTransport(verify=verify, trust_env=False) as transport:
         yield await transport.handle_async_request(request)
 
 
@@ -88,5 +89,5 @@ def _resolving() -> ThreadPoolExecutor:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    # Reading them takes 20 ms.
+    # Reading them takes 20 ms and more, for which the event loop has no time.
     return httpx.create_ssl_context(trust_env=False)
