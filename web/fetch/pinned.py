@@ -69,7 +69,8 @@ async def answer(
             "timeout": httpx.Timeout(idle_seconds, connect=min(_CONNECT_SECONDS, idle_seconds)).as_dict(),
         },
     )
-    verify = verify or await asyncio.to_thread(_authorities)
+    if verify is None:
+        verify = await asyncio.to_thread(_authorities)
     async with httpx.AsyncHTTPTransport(verify=verify, trust_env=False) as transport:
         yield await transport.handle_async_request(request)
 

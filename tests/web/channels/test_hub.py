@@ -202,19 +202,26 @@ async def test_a_channel_that_was_deleted_elsewhere_ends_without_a_message(path:
         assert there.is_ended
 
 
-async def test_a_settled_line_is_stored_before_it_is_shown(path: Path) -> None:
+async def test_a_settled_line_is_stored_before_it_is_shown(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown_when_stored: list[list[tuple[str, bool]]] = []
+
+    async def watched(name: str, lines: list[Line]) -> None:
+        await keep(name, lines)
+        shown_when_stored.append(shown(live))
+
     async with (
         processes(path, Wires(), 1) as (one,),
         one.hub.holding("c") as live,
         one.hub.publishing("c", "o", transcription_id="t", label="") as publisher,
     ):
+        keep = one.store.keep
+        monkeypatch.setattr(one.store, "keep", watched)
         publisher.begin(SessionConfig())
         publisher.receive(unsettled("hello"))
-        settling = asyncio.create_task(publisher.settle(settled("hello world")))
-        while not (stored := await one.store.lines(channel())):
-            assert shown(live) == [("hello", False)]
-        await settling
-        assert (shown(live), [line.text for line in stored]) == ([("hello world", True)], ["hello world"])
+        await publisher.settle(settled("hello world"))
+        assert shown_when_stored == [[("hello", False)]]
+        assert shown(live) == [("hello world", True)]
+        assert [line.text for line in await one.store.lines(channel())] == ["hello world"]
         assert live.unsaved == {}
 
 

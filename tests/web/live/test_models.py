@@ -21,6 +21,7 @@ from tests.support.models.moonshine import moonshine_directory
 from tests.support.models.whisper_base import write_whisper_base
 from tests.support.processes import STUCK_SECONDS, serving
 from tests.support.sounds import clip_pcm, clip_texts, cut, words_of
+from tests.support.tiers import tiered
 from tests.web.support.sockets import converse, received, talking
 from web.process.serve import running
 from web.settings.settings import read_settings
@@ -126,7 +127,7 @@ async def test_twenty_talk_to_each_worker(streaming: str) -> None:
     assert await asyncio.gather(*(talk() for _ in range(20))) == [TEXT] * 20
 
 
-@pytest.mark.parametrize("model", ["moonshine", "whisper base"])
+@pytest.mark.parametrize("model", ["moonshine", *tiered([], ["whisper base"])])
 async def test_real_models_recognize_live_speech(model: str, tmp_path: Path) -> None:
     directory = moonshine_directory() if model == "moonshine" else write_whisper_base(tmp_path)
     spoken = clip_pcm("train.wav") + SILENCE

@@ -121,8 +121,7 @@ async def opened(
 
     A profile is made for what needs its own: a profile that is not the usual one, and a page that `sets_clock`, which
     Playwright does for a whole profile and for good. The others share one, which costs half as much.
-    The `routes` answer requests in the server's place, by pattern. They are set before the page is there: a page that
-    is open may send its next request past a new route.
+    The `routes` answer requests in the server's place, by pattern, from the first one on.
     """
     shared = _shared.get(browser)
     # A page beside another one is a visitor of its own.
@@ -147,7 +146,7 @@ async def opened(
     try:
         yield page
     finally:
-        await (_forget(context, page) if is_shared else context.close())
+        await (_forget(context) if is_shared else context.close())
     assert not faults, faults
 
 
@@ -156,16 +155,18 @@ async def unreachable(route: Route) -> None:
     await route.abort()
 
 
-async def _forget(context: BrowserContext, page: Page) -> None:
-    """Close the tabs of the shared profile and remove what they left behind."""
+async def _forget(context: BrowserContext) -> None:
+    """Close the tabs of the shared profile, then remove what they left behind: a tab that closes saves its draft."""
     origins = {"/".join(tab.url.split("/")[:3]) for tab in context.pages if tab.url.startswith("http")}
-    devtools = await context.new_cdp_session(page)
+    for tab in context.pages:
+        await tab.close()
+    empty = await context.new_page()
+    devtools = await context.new_cdp_session(empty)
     for origin in origins:
         await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
     await context.clear_cookies()
     await context.clear_permissions()
-    for tab in context.pages:
-        await tab.close()
+    await empty.close()
 
 
 async def expect_state(page: Page, label: str) -> None:

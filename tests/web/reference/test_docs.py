@@ -10,6 +10,7 @@ from playwright.async_api import async_playwright
 from stream.errors import Problem
 from tests.support.places import ROOT
 from tests.support.recognizers import ScriptedRecognizer
+from tests.support.tiers import tiered
 from tests.web.pages.accessibility import violations
 from tests.web.pages.browser import launched
 from tests.web.support.gateway import running_gateway
@@ -126,7 +127,7 @@ async def test_it_is_served_under_the_policy_of_the_page() -> None:
     assert response.text == PAGE
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), *tiered([], [(1200, "light")])])
 async def test_a_browser_asks_no_other_host_and_finds_nothing_to_complain_of(width: int, scheme: str) -> None:
     asked: list[str] = []
     faults: list[str] = []

@@ -15,6 +15,7 @@ from stream.configuration.config import SessionConfig
 from stream.errors import ClientError, Problem
 from tests.support.places import CLIPS
 from tests.support.recognizers import ScriptedRecognizer
+from tests.support.tiers import IS_LONG
 from tests.web.support.gateway import Gateway, running_gateway, shared
 from tests.web.support.sockets import http_client
 from tests.web.support.tokens import bearer, token
@@ -76,7 +77,8 @@ def check(path: str, response: httpx.Response) -> None:
 def test_it_is_a_valid_openapi_3_1_document(asks_for_token: bool) -> None:
     document = openapi(RESOURCES, asks_for_token=asks_for_token)
     assert document["openapi"] == "3.1.0"
-    OpenAPIV31SpecValidator(document).validate()
+    if asks_for_token or IS_LONG:  # what differs is a list of the security
+        OpenAPIV31SpecValidator(document).validate()
     assert ({} in document["security"]) is not asks_for_token
 
 

